@@ -1,0 +1,286 @@
+//! The life of a task: one pure transition function that the store applies to every row it changes.
+//!
+//! ```text
+//! waiting ──Due──▶ queued ──Claim──▶ active(attempt n) ──Settle / Lost──▶ ended
+//!    ▲                ▲                    │    │
+//!    └── retry, pause ┴──── Return ────────┘    └─ retry
+//! ```
+//!
+//! Invariants, held by the property tests below: an ended task never changes; attempt numbers only grow, by one per
+//! claim; a phase never goes back; nothing starts twice; `Cancelled` needs a request.
+
+use super::{
+    ids::AttemptNumber,
+    outcome::{AttemptResult, End, Outcome},
+    retry::{Next, Spent, next_after},
+    state::{FailureClass, Phase, Reason, TaskState},
+    task::Retries,
+};
+
+/// Where a task stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Held back until a moment that the caller keeps.
+    Waiting,
+    /// Ready to be claimed.
+    Queued,
+    /// Has a live attempt.
+    Active(Live),
+    /// Over.
+    Ended(End),
+}
+
+/// The live attempt of an active task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Live {
+    /// Whether its agent passed the exclusive start.
+    pub started: bool,
+    /// The furthest phase reported; `None` until something is.
+    pub phase: Option<Phase>,
+    /// The first finish, which no later one replaces.
+    pub result: Option<Outcome>,
+}
+
+impl Live {
+    /// The phase as shown.
+    #[must_use]
+    pub fn shown_phase(&self) -> Phase {
+        self.phase.unwrap_or(Phase::Claimed)
+    }
+}
+
+/// A task's whole life so far, as far as the rules need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// The number of the newest attempt, 0 before the first.
+    pub attempt: AttemptNumber,
+    /// Where it stands.
+    pub status: Status,
+    /// What the ended attempts cost.
+    pub spent: Spent,
+    /// What it may cost.
+    pub budget: Retries,
+    /// Whether somebody asked to stop it.
+    pub cancel_requested: bool,
+}
+
+/// Something that happens to a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The pause is over.
+    Due,
+    /// A runner takes it.
+    Claim,
+    /// The runner gives it back, or its lease ran out, before the start; no budget is charged.
+    Return,
+    /// The agent passes the exclusive start.
+    Start,
+    /// The agent reports a phase.
+    Reach(Phase),
+    /// The agent, or the runner in its place, reports the result.
+    Finish(AttemptResult),
+    /// The log is durable, or was waited for long enough: the stored result counts.
+    Settle,
+    /// Proof that the attempt is over and left no result.
+    Lost(FailureClass, Reason, String),
+    /// Somebody asks to stop it. `silent` = the agent has not been heard for long.
+    Cancel {
+        /// Whether the agent has been silent beyond the limit, so that nobody would carry the request out.
+        silent: bool,
+    },
+    /// An operator gives the attempt up without proof.
+    Abandon(String),
+}
+
+/// An event that the task's status does not allow. The task is unchanged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a task that is {state} does not take {event:?}")]
+pub struct Illegal {
+    /// The state that refuses.
+    pub state: TaskState,
+    /// What it refuses.
+    pub event: Event,
+}
+
+impl Lifecycle {
+    /// A task just submitted.
+    #[must_use]
+    pub fn new(budget: Retries) -> Self {
+        Self { attempt: AttemptNumber::NONE, status: Status::Queued, spent: Spent::default(), budget, cancel_requested: false }
+    }
+
+    /// The state as shown.
+    #[must_use]
+    pub fn state(&self) -> TaskState {
+        match &self.status {
+            Status::Waiting => TaskState::Waiting,
+            Status::Queued => TaskState::Queued,
+            Status::Active(_) => TaskState::Active,
+            Status::Ended(end) => end.state(),
+        }
+    }
+
+    /// Applies one event. Where the attempt ended, its outcome comes back beside the new status, which then is
+    /// `Ended`, or `Waiting` for another attempt.
+    pub fn next(mut self, event: Event) -> Result<(Self, Option<Outcome>), Illegal> {
+        use Status::{Active, Ended, Queued, Waiting};
+        let mut ended = None;
+        self.status = match (self.status, event) {
+            (Waiting, Event::Due) => Queued,
+            (Queued, Event::Claim) => {
+                self.attempt = self.attempt.next();
+                Active(Live::default())
+            }
+            (Active(live), Event::Return) if !live.started => Queued,
+            (Active(live), Event::Start) if !live.started => {
+                Active(Live { started: true, phase: live.phase.max(Some(Phase::Starting)), ..live })
+            }
+            (Active(live), Event::Reach(phase))
+                if live.result.is_none() && phase < Phase::Finishing && (live.started || phase < Phase::Starting) =>
+            {
+                Active(Live { phase: live.phase.max(Some(phase)), ..live })
+            }
+            (Active(live), Event::Finish(result)) if live.started => {
+                let first = live.result.unwrap_or_else(|| Outcome::of(result, self.cancel_requested));
+                Active(Live { phase: Some(Phase::Finishing), result: Some(first), ..live })
+            }
+            (Active(Live { result: Some(outcome), .. }), Event::Settle | Event::Lost(..) | Event::Abandon(_)) => {
+                ended.insert(outcome).end.into()
+            }
+            (Active(live), Event::Lost(class, reason, message)) => {
+                let end = if self.cancel_requested { End::Cancelled } else { End::Failed(class, reason) };
+                debug_assert!(live.result.is_none());
+                ended.insert(Outcome::without_result(end, message)).end.into()
+            }
+            (Active(live), Event::Abandon(message)) if live.started => {
+                let end = if self.cancel_requested { End::Cancelled } else { End::Failed(FailureClass::Lost, Reason::AttemptLost) };
+                ended.insert(Outcome::without_result(end, message)).end.into()
+            }
+            (Waiting | Queued, Event::Cancel { .. }) => {
+                self.cancel_requested = true;
+                Ended(End::Cancelled)
+            }
+            (Active(live), Event::Cancel { silent }) if live.result.is_none() => {
+                self.cancel_requested = true;
+                if silent || !live.started {
+                    ended.insert(Outcome::without_result(End::Cancelled, "cancelled")).end.into()
+                } else {
+                    Active(live)
+                }
+            }
+            // The result is in: a cancel comes too late to change it, and is no error.
+            (Active(live), Event::Cancel { .. }) => Active(live),
+            (status, event) => {
+                self.status = status;
+                return Err(Illegal { state: self.state(), event });
+            }
+        };
+        if let Some(outcome) = &ended {
+            let follows = next_after(outcome.end, self.spent, self.budget, self.cancel_requested);
+            self.spent = outcome.end.class().map_or(self.spent, |class| self.spent.and(class));
+            if matches!(follows, Next::Retry { .. }) {
+                self.status = Waiting;
+            }
+        }
+        Ok((self, ended))
+    }
+}
+
+impl From<End> for Status {
+    fn from(end: End) -> Self {
+        Status::Ended(end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::outcome::StoppedBy;
+    use proptest::prelude::*;
+
+    fn event() -> impl Strategy<Value = Event> {
+        let phase = prop::sample::select(Phase::ALL);
+        let result = (prop::option::of(-1..3_i32), prop::option::of(1..16_i32), prop::option::of(prop::sample::select(StoppedBy::ALL)))
+            .prop_map(|(exit_code, signal, stopped_by)| AttemptResult { exit_code, signal, stopped_by, message: None });
+        prop_oneof![
+            2 => Just(Event::Due),
+            4 => Just(Event::Claim),
+            1 => Just(Event::Return),
+            4 => Just(Event::Start),
+            2 => phase.prop_map(Event::Reach),
+            4 => result.prop_map(Event::Finish),
+            3 => Just(Event::Settle),
+            2 => Just(Event::Lost(FailureClass::Lost, Reason::AttemptLost, String::new())),
+            1 => any::<bool>().prop_map(|silent| Event::Cancel { silent }),
+            1 => Just(Event::Abandon(String::new())),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn no_sequence_of_events_breaks_a_rule(
+            events in prop::collection::vec(event(), 0..60), user in 0..3_u32, infra in 0..4_u32,
+        ) {
+            let mut task = Lifecycle::new(Retries { user, infra });
+            for event in events {
+                let before = task.clone();
+                match task.clone().next(event.clone()) {
+                    Err(_) => prop_assert_eq!(&task, &before),
+                    Ok((after, ended)) => {
+                        prop_assert!(!before.state().is_terminal(), "an ended task took {:?}", event);
+                        let claimed = u32::from(event == Event::Claim);
+                        prop_assert_eq!(after.attempt.0, before.attempt.0 + claimed);
+                        prop_assert!(before.cancel_requested <= after.cancel_requested);
+                        if let (Status::Active(b), Status::Active(a)) = (&before.status, &after.status) {
+                            prop_assert!(b.phase <= a.phase && b.started <= a.started);
+                            prop_assert!(b.result.is_none() || b.result == a.result, "a result was replaced");
+                        }
+                        if let Status::Ended(end) = after.status {
+                            prop_assert!(end != End::Cancelled || after.cancel_requested);
+                            if end == End::Succeeded {
+                                let Status::Active(Live { result: Some(outcome), .. }) = &before.status else {
+                                    return Err(TestCaseError::fail("success without a stored result"));
+                                };
+                                prop_assert_eq!(outcome.result.exit_code, Some(0));
+                            }
+                        }
+                        prop_assert!(after.spent.user <= user + 1 && after.spent.infra <= infra + 1);
+                        prop_assert!(ended.is_some() || !matches!((&before.status, &after.status), (Status::Active(_), Status::Ended(_) | Status::Waiting)));
+                        task = after;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cancel_before_the_start_ends_the_task_and_after_it_is_a_request() {
+        let queued = Lifecycle::new(Retries::default());
+        let (cancelled, _) = queued.clone().next(Event::Cancel { silent: false }).unwrap();
+        assert_eq!(cancelled.state(), TaskState::Cancelled);
+
+        let (claimed, _) = queued.next(Event::Claim).unwrap();
+        assert_eq!(claimed.clone().next(Event::Cancel { silent: false }).unwrap().0.state(), TaskState::Cancelled);
+
+        let (started, _) = claimed.next(Event::Start).unwrap();
+        let (asked, _) = started.next(Event::Cancel { silent: false }).unwrap();
+        assert_eq!(asked.state(), TaskState::Active);
+        let zero = AttemptResult { exit_code: Some(0), ..AttemptResult::default() };
+        let (finished, _) = asked.next(Event::Finish(zero)).unwrap();
+        assert_eq!(finished.next(Event::Settle).unwrap().0.state(), TaskState::Succeeded, "it ended by itself first");
+    }
+
+    #[test]
+    fn a_lost_attempt_is_retried_within_its_budget() {
+        let mut task = Lifecycle::new(Retries { user: 0, infra: 1 });
+        for expected in [TaskState::Waiting, TaskState::Failed] {
+            for event in [Event::Due, Event::Claim, Event::Start] {
+                task = task.clone().next(event).map_or(task, |(next, _)| next);
+            }
+            task = task.next(Event::Lost(FailureClass::Lost, Reason::AttemptLost, "gone".into())).unwrap().0;
+            assert_eq!(task.state(), expected);
+        }
+        assert_eq!(task.attempt, AttemptNumber(2));
+    }
+}

@@ -1,0 +1,32 @@
+//! The rules of the product, pure: no I/O, no ambient clock, no ambient randomness.
+//!
+//! Everything here is decided from its arguments alone, so every rule can be tested by itself and the same rule
+//! serves the store, the server, the runners and the command line. See `docs/ARCHITECTURE.md` for the words.
+
+mod ambient;
+mod ids;
+mod labels;
+mod lifecycle;
+mod names;
+mod outcome;
+mod retry;
+mod role;
+mod secret;
+mod settings;
+mod state;
+mod suggest;
+mod task;
+
+pub use ambient::{Clock, Rng, UnixMs};
+pub use ids::{AttemptNumber, AttemptRef, EventId, TaskId};
+pub use labels::{LabelSelector, Labels, SelectorError, valid_label_key, valid_label_value};
+pub use lifecycle::{Event, Illegal, Lifecycle, Live, Status};
+pub use names::{NameError, QueueName, RunnerName};
+pub use outcome::{AttemptResult, End, Outcome, StoppedBy};
+pub use retry::{Next, Spent, backoff_ms, next_after};
+pub use role::Role;
+pub use secret::{SecretKind, fingerprint, mint_secret, well_formed};
+pub use settings::Times;
+pub use state::{FailureClass, Phase, Priority, Reason, TaskState};
+pub use suggest::did_you_mean;
+pub use task::{Resources, Retries, TaskSpec, Violation, Work};

@@ -1,0 +1,65 @@
+//! Every time of the protocol in one place, each a setting, so that tests can scale the whole.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! times {
+    ($($(#[$doc:meta])* $field:ident = $default:literal),+ $(,)?) => {
+        /// The times of the protocol, all in milliseconds. The server owns them and hands them to runners and agents
+        /// in its answers, so that one setting rules all parts.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+        #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+        pub struct Times { $($(#[$doc])* pub $field: u64),+ }
+
+        impl Default for Times {
+            fn default() -> Self {
+                Self { $($field: $default),+ }
+            }
+        }
+
+        impl Times {
+            /// The same times divided by `factor`, none below 10 ms.
+            #[must_use]
+            pub fn divided_by(self, factor: u64) -> Self {
+                Self { $($field: (self.$field / factor.max(1)).max(10)),+ }
+            }
+        }
+    };
+}
+
+times! {
+    /// How long a claim holds before the attempt starts; renewed by the runner's heartbeat.
+    claim_lease_ms = 60_000,
+    /// The pause between two heartbeats of a runner.
+    runner_heartbeat_ms = 10_000,
+    /// A runner not heard for this long no longer holds its name.
+    runner_expiry_ms = 60_000,
+    /// How long an agent's heartbeat is held open; also the pause between heartbeats that are not held.
+    heartbeat_hold_ms = 15_000,
+    /// After this much silence an attempt shows `HeartbeatLost`; it keeps its slot.
+    heartbeat_lost_ms = 600_000,
+    /// How long a stored result waits for the rest of its log.
+    log_settle_ms = 60_000,
+    /// The pause between two syncs of open logs.
+    log_sync_ms = 1_000,
+    /// The longest wait before the agent sends a partly filled log frame.
+    log_flush_ms = 1_000,
+    /// How long an agent goes on trying to report its end.
+    finish_retry_ms = 900_000,
+    /// The longest pause between two tries of a call that failed.
+    call_retry_max_ms = 60_000,
+    /// The limit on one call that is not held open.
+    call_timeout_ms = 30_000,
+    /// After the command's end: how long its leftover output is read before the pipe is closed.
+    drain_output_ms = 5_000,
+    /// Beyond the grace period of a cancel: how long the runner waits for the agent before it acts itself.
+    cancel_overdue_ms = 30_000,
+    /// The pause before the first retry of a task.
+    retry_backoff_ms = 1_000,
+    /// The longest pause before a retry of a task.
+    retry_backoff_max_ms = 300_000,
+    /// The pause between two rounds of the server's clockwork.
+    tick_ms = 250,
+    /// A gap between two rounds beyond this is an outage of ours: it expires nobody.
+    outage_ms = 5_000,
+}

@@ -1,0 +1,227 @@
+//! What a user submits, checked.
+
+use super::{labels::Labels, labels::valid_label_key, labels::valid_label_value, names::QueueName, state::Priority};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What the agent runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Work {
+    /// A program and its arguments, never passed through a shell.
+    Command(Vec<String>),
+    /// The text of a script: run by the interpreter of its `#!` line, else by `/bin/sh`.
+    Script(String),
+}
+
+/// What a task needs of a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Resources {
+    /// Whole GPUs, 0 to 1,024.
+    pub gpus: u32,
+}
+
+/// How often a task is tried again, by the class of the failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Retries {
+    /// After failures of the command itself; 0 to 100, default 0.
+    pub user: u32,
+    /// After failures of the machine or the cluster; 0 to 100, default 3.
+    pub infra: u32,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self { user: 0, infra: 3 }
+    }
+}
+
+/// A task as its submitter described it, with every default filled in. It never changes but for name, labels and
+/// priority.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskSpec {
+    /// A name for people; not unique.
+    pub name: Option<String>,
+    /// Where it waits.
+    pub queue: QueueName,
+    /// For filters.
+    pub labels: Labels,
+    /// Its place among others.
+    pub priority: Priority,
+    /// What runs.
+    pub work: Work,
+    /// Environment variables of the command.
+    pub env: BTreeMap<String, String>,
+    /// What it needs.
+    pub resources: Resources,
+    /// How long the command may run, in seconds; none is no limit.
+    pub timeout_seconds: Option<u64>,
+    /// How long the command has between SIGTERM and SIGKILL, in seconds.
+    pub grace_seconds: u64,
+    /// How often it is tried again.
+    pub retries: Retries,
+}
+
+/// One thing wrong with a task: where (a JSON pointer into the request) and what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// RFC 6901 pointer into the submitted document.
+    pub pointer: String,
+    /// One sentence for people.
+    pub message: String,
+}
+
+/// Bounds of a task; the sum is bounded by the request's size.
+mod bounds {
+    pub(super) const NAME: usize = 200;
+    pub(super) const ARGS: usize = 4096;
+    pub(super) const LABELS: usize = 64;
+    pub(super) const ENV: usize = 1024;
+    /// What Linux takes for one string of an argument list or environment, less the final NUL.
+    pub(super) const STRING: usize = 131_071;
+    pub(super) const SECONDS: u64 = 366 * 86_400;
+    pub(super) const RETRIES: u32 = 100;
+    pub(super) const GPUS: u32 = 1024;
+}
+
+impl TaskSpec {
+    /// Everything that is wrong with it, in the order of the document; empty means it can be stored and run.
+    #[must_use]
+    pub fn violations(&self) -> Vec<Violation> {
+        let mut found = Vec::new();
+        let mut check = |ok: bool, pointer: String, message: String| {
+            if !ok {
+                found.push(Violation { pointer, message });
+            }
+        };
+        if let Some(name) = &self.name {
+            let plain = !name.is_empty() && name.len() <= bounds::NAME && !name.chars().any(char::is_control);
+            check(plain, "/name".into(), format!("a name has 1 to {} bytes and no control characters", bounds::NAME));
+        }
+        check(self.labels.len() <= bounds::LABELS, "/labels".into(), format!("at most {} labels", bounds::LABELS));
+        for (key, value) in &self.labels {
+            let at = format!("/labels/{}", escape(key));
+            check(valid_label_key(key), at.clone(), format!("{key:?} is no legal label key (Kubernetes' rule: [prefix/]name)"));
+            check(valid_label_value(value), at, format!("{value:?} is no legal label value (0 to 63 of A-Z a-z 0-9 . _ -)"));
+        }
+        match &self.work {
+            Work::Command(argv) => {
+                check(
+                    argv.first().is_some_and(|program| !program.is_empty()),
+                    "/command".into(),
+                    "a command needs a program: [\"python\", \"train.py\"]".into(),
+                );
+                check(argv.len() <= bounds::ARGS, "/command".into(), format!("at most {} arguments", bounds::ARGS));
+                for (i, arg) in argv.iter().enumerate().filter(|(_, arg)| !passable(arg)) {
+                    check(false, format!("/command/{i}"), unpassable(arg));
+                }
+            }
+            Work::Script(text) => {
+                check(!text.trim().is_empty(), "/script".into(), "a script needs text".into());
+            }
+        }
+        check(self.env.len() <= bounds::ENV, "/env".into(), format!("at most {} variables", bounds::ENV));
+        for (key, value) in &self.env {
+            let at = format!("/env/{}", escape(key));
+            check(env_name(key), at.clone(), format!("{key:?} is no legal variable name: letters, digits and _, no digit first"));
+            check(!key.starts_with("SLIPWAY_"), at.clone(), "names that begin with SLIPWAY_ belong to Slipway".into());
+            check(key.len() + value.len() < bounds::STRING && !value.contains('\0'), at, unpassable(value));
+        }
+        check(self.resources.gpus <= bounds::GPUS, "/resources/gpus".into(), format!("at most {} GPUs", bounds::GPUS));
+        if let Some(seconds) = self.timeout_seconds {
+            check((1..=bounds::SECONDS).contains(&seconds), "/timeoutSeconds".into(), format!("between 1 and {} seconds", bounds::SECONDS));
+        }
+        check(self.grace_seconds <= 3600, "/graceSeconds".into(), "between 0 and 3600 seconds".into());
+        for (field, n) in [("user", self.retries.user), ("infra", self.retries.infra)] {
+            check(n <= bounds::RETRIES, format!("/retries/{field}"), format!("at most {} retries", bounds::RETRIES));
+        }
+        found
+    }
+}
+
+fn passable(text: &str) -> bool {
+    text.len() <= bounds::STRING && !text.contains('\0')
+}
+
+fn unpassable(text: &str) -> String {
+    if text.contains('\0') {
+        "a NUL byte cannot be passed to a program".into()
+    } else {
+        format!("{} bytes are more than Linux passes to a program in one string ({})", text.len(), bounds::STRING)
+    }
+}
+
+fn env_name(key: &str) -> bool {
+    let mut bytes = key.bytes();
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_') && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// A key as one part of a JSON pointer (RFC 6901).
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minimal() -> TaskSpec {
+        TaskSpec {
+            name: None,
+            queue: QueueName::default(),
+            labels: Labels::new(),
+            priority: Priority::Normal,
+            work: Work::Command(vec!["true".into()]),
+            env: BTreeMap::new(),
+            resources: Resources::default(),
+            timeout_seconds: None,
+            grace_seconds: 30,
+            retries: Retries::default(),
+        }
+    }
+
+    #[test]
+    fn the_smallest_task_is_fine() {
+        assert_eq!(minimal().violations(), vec![]);
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_place() {
+        let spec = TaskSpec {
+            name: Some("a\nb".into()),
+            labels: [("bad key".to_owned(), "v".to_owned()), ("ok".to_owned(), "no good".to_owned())].into(),
+            work: Work::Command(vec!["x".into(), "a\0b".into(), "y".repeat(200_000)]),
+            env: [("1A".to_owned(), String::new()), ("SLIPWAY_TOKEN".to_owned(), String::new())].into(),
+            resources: Resources { gpus: 5000 },
+            timeout_seconds: Some(0),
+            grace_seconds: 9999,
+            retries: Retries { user: 101, infra: 0 },
+            ..minimal()
+        };
+        let pointers: Vec<_> = spec.violations().into_iter().map(|v| v.pointer).collect();
+        assert_eq!(
+            pointers,
+            [
+                "/name",
+                "/labels/bad key",
+                "/labels/ok",
+                "/command/1",
+                "/command/2",
+                "/env/1A",
+                "/env/SLIPWAY_TOKEN",
+                "/resources/gpus",
+                "/timeoutSeconds",
+                "/graceSeconds",
+                "/retries/user"
+            ]
+        );
+        let empty = TaskSpec { work: Work::Command(vec![]), ..minimal() };
+        assert_eq!(empty.violations()[0].pointer, "/command");
+    }
+}

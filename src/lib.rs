@@ -1,0 +1,6 @@
+//! Slipway: a Kubernetes-glue job scheduler with multi-queue pod templates.
+//!
+//! The rooms of the house and the edges between them are drawn in `docs/ARCHITECTURE.md` and held by
+//! `tests/house.rs`.
+
+pub mod domain;
