@@ -3,4 +3,7 @@
 //! The rooms of the house and the edges between them are drawn in `docs/ARCHITECTURE.md` and held by
 //! `tests/house.rs`.
 
+pub mod app;
+pub mod client;
 pub mod domain;
+pub mod wire;

@@ -1,1 +1,3 @@
+//! The `slipway-agent` program.
+
 fn main() {}

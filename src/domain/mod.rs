@@ -4,6 +4,7 @@
 //! serves the store, the server, the runners and the command line. See `docs/ARCHITECTURE.md` for the words.
 
 mod ambient;
+pub mod crash;
 mod ids;
 mod labels;
 mod lifecycle;

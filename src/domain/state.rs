@@ -137,12 +137,14 @@ words!(
 
 words!(
     /// How soon a task is served, before all other rules but an operator's boost.
+    #[derive(Default)]
     Priority {
         /// Before everything else.
         Critical = "critical",
         /// Before normal work.
         High = "high",
         /// The default.
+        #[default]
         Normal = "normal",
         /// When nothing else waits.
         Low = "low",
@@ -154,11 +156,5 @@ impl Priority {
     #[must_use]
     pub fn band(self) -> i64 {
         self as i64
-    }
-}
-
-impl Default for Priority {
-    fn default() -> Self {
-        Self::Normal
     }
 }

@@ -1,0 +1,3 @@
+//! The composition of the programs: main, configuration, clock, randomness, telemetry.
+
+pub mod ambient;

@@ -1,0 +1,253 @@
+//! The one typed HTTP client, shared by the command line, the runners and the agents.
+//!
+//! It makes single calls and says exactly how they failed; whether to call again is the caller's policy, because
+//! only the caller knows what waits for the answer. [`Error::is_final`] holds the closed list of permanent answers.
+
+use crate::wire::{Problem, ProblemCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Serialize, de::DeserializeOwned};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server answered with a problem document.
+    #[error("{0}")]
+    Problem(Box<Problem>),
+    /// Something answered that does not speak our protocol: a proxy's page, a cut body, another service.
+    #[error("{url} did not answer as a Slipway server (status {status}): {what}")]
+    Foreign {
+        /// What was asked.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// What was wrong with the answer.
+        what: String,
+    },
+    /// No answer: refused, reset, timed out, no such host.
+    #[error("cannot reach {url}: {source}")]
+    Transport {
+        /// What was asked.
+        url: String,
+        /// Why it failed.
+        source: Cause,
+    },
+    /// The client cannot be used as it is configured.
+    #[error("{0}")]
+    Config(String),
+}
+
+/// The innermost cause of a transport failure, which is the part that tells something.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct Cause {
+    text: String,
+    timed_out: bool,
+}
+
+impl From<reqwest::Error> for Cause {
+    fn from(error: reqwest::Error) -> Self {
+        let timed_out = error.is_timeout();
+        let mut inner: &dyn std::error::Error = &error;
+        while let Some(source) = inner.source() {
+            inner = source;
+        }
+        Self { text: if timed_out { "no answer in time".into() } else { inner.to_string() }, timed_out }
+    }
+}
+
+impl Error {
+    /// The code of the problem document, where there is one.
+    #[must_use]
+    pub fn code(&self) -> Option<ProblemCode> {
+        match self {
+            Self::Problem(problem) => Some(problem.code),
+            _ => None,
+        }
+    }
+
+    /// The problem document, where there is one.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Problem(problem) => Some(problem),
+            _ => None,
+        }
+    }
+
+    /// Whether the attempt is over for the caller: the two answers that an agent obeys by stopping its command.
+    #[must_use]
+    pub fn ends_attempt(&self) -> bool {
+        matches!(self.code(), Some(ProblemCode::Superseded | ProblemCode::Cancelled))
+    }
+
+    /// Whether the same call can never succeed. Everything outside this list may pass: refused connections, proxies'
+    /// pages, 401 and 403 (a token in rotation), 404 (a server being restored), 429, 5xx.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        use ProblemCode as C;
+        matches!(
+            self.code(),
+            Some(
+                C::Superseded
+                    | C::Cancelled
+                    | C::InvalidBody
+                    | C::InvalidParameter
+                    | C::ValidationFailed
+                    | C::IdempotencyMismatch
+                    | C::BodyTooLarge
+                    | C::UnsupportedMediaType
+                    | C::MethodNotAllowed
+                    | C::LogOffset
+                    | C::LogFull
+                    | C::Conflict
+                    | C::PreconditionFailed
+            )
+        )
+    }
+
+    /// Whether the call ended by its time limit.
+    #[must_use]
+    pub fn timed_out(&self) -> bool {
+        matches!(self, Self::Transport { source, .. } if source.timed_out)
+    }
+}
+
+/// A connection to one server.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Option<SecretString>,
+    timeout: Duration,
+}
+
+impl Client {
+    /// A client of the server at `url` (`http://host:port`), which names itself `program` (`name/version`).
+    ///
+    /// # Errors
+    /// `Config` where `url` is no http(s) URL, or TLS cannot be set up.
+    pub fn new(url: &str, token: Option<SecretString>, program: &str) -> Result<Self, Error> {
+        let mut base = Url::parse(url).map_err(|e| Error::Config(format!("{url:?} is no URL: {e}")))?;
+        if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
+            return Err(Error::Config(format!("{url:?} is no http or https URL")));
+        }
+        base.set_path(&format!("{}/", base.path().trim_end_matches('/')));
+        let mut builder = reqwest::Client::builder()
+            .user_agent(program)
+            .connect_timeout(Duration::from_secs(5))
+            .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none());
+        if base.scheme() == "http" {
+            // Without certificates to load the client also works in an image that has none, and starts faster.
+            builder = builder.tls_certs_only([]).no_proxy();
+        }
+        let http = builder.build().map_err(|e| Error::Config(format!("cannot set up HTTP: {}", Cause::from(e))))?;
+        Ok(Self { http, base, token, timeout: Duration::from_secs(30) })
+    }
+
+    /// The same connection under another credential.
+    #[must_use]
+    pub fn with_token(&self, token: SecretString) -> Self {
+        Self { token: Some(token), ..self.clone() }
+    }
+
+    /// The same connection with another limit on calls that name none.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
+    /// The server's address as it was given.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// A call to `path`, relative to the server's address (`api/v1/tasks`).
+    pub fn call(&self, method: Method, path: &str) -> Call {
+        let url = self.base.join(path).unwrap_or_else(|_| self.base.clone());
+        let mut request = self.http.request(method, url.clone()).timeout(self.timeout);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose_secret());
+        }
+        Call { request, url: url.to_string() }
+    }
+}
+
+/// One call in the making.
+#[derive(Debug)]
+#[must_use]
+pub struct Call {
+    request: RequestBuilder,
+    url: String,
+}
+
+impl Call {
+    /// With query parameters.
+    pub fn query(mut self, query: &impl Serialize) -> Self {
+        self.request = self.request.query(query);
+        self
+    }
+
+    /// With a JSON body.
+    pub fn json(mut self, body: &impl Serialize) -> Self {
+        self.request = self.request.json(body);
+        self
+    }
+
+    /// With a body of raw bytes.
+    pub fn bytes(mut self, body: bytes::Bytes) -> Self {
+        self.request = self.request.header(header::CONTENT_TYPE, "application/octet-stream").body(body);
+        self
+    }
+
+    /// With a header.
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.request = self.request.header(name, value);
+        self
+    }
+
+    /// With an `Idempotency-Key`, which makes the call safe to repeat.
+    pub fn idempotent(self, key: Uuid) -> Self {
+        self.header("idempotency-key", &key.to_string())
+    }
+
+    /// With its own time limit on the whole call, body included.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.request = self.request.timeout(timeout);
+        self
+    }
+
+    /// Sends it and reads a JSON answer.
+    pub async fn send<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let url = self.url.clone();
+        let response = self.response().await?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(|e| Error::Transport { url: url.clone(), source: e.into() })?;
+        serde_json::from_slice(&body).map_err(|e| Error::Foreign { url, status: status.as_u16(), what: e.to_string() })
+    }
+
+    /// Sends it and expects no content.
+    pub async fn send_empty(self) -> Result<(), Error> {
+        self.response().await.map(drop)
+    }
+
+    /// Sends it and hands over the successful answer as it comes, for streams and headers.
+    pub async fn response(self) -> Result<Response, Error> {
+        let url = self.url;
+        let response = self.request.send().await.map_err(|e| Error::Transport { url: url.clone(), source: e.into() })?;
+        let status = response.status();
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            return Ok(response);
+        }
+        let ours = response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/problem+json"));
+        let body = response.bytes().await.map_err(|e| Error::Transport { url: url.clone(), source: e.into() })?;
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) if ours => Err(Error::Problem(Box::new(problem))),
+            _ => Err(Error::Foreign { url, status: status.as_u16(), what: "no problem document".into() }),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What an agent and the server say to each other about one attempt.
+
+use super::{AttemptNumber, Phase, QueueName, StoppedBy, TaskId, TaskState, Times, Work};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// Asks for the exclusive right to run the attempt (`docs/ARCHITECTURE.md`, one task's journey).
+///
+/// A repeat with the same `uid` and `nonce` succeeds, with a fresh token, until the first heartbeat; after it, and for
+/// anybody else, the answer is `409 SUPERSEDED`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StartRequest {
+    /// What carries the attempt: the pod's UID, or the UUID that the process runner gave it; 1 to 64 characters.
+    pub uid: String,
+    /// Made by this agent process and kept in its memory alone.
+    pub nonce: Uuid,
+}
+
+/// What to run, and the token to speak for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct StartResponse {
+    /// The credential of every later call about this attempt.
+    pub attempt_token: String,
+    /// The task.
+    pub task: TaskId,
+    /// The attempt.
+    pub attempt: AttemptNumber,
+    /// The task's queue.
+    pub queue: QueueName,
+    /// The task's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What to run.
+    pub work: Work,
+    /// Its environment variables.
+    pub env: BTreeMap<String, String>,
+    /// The command's time limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u64>,
+    /// The time between SIGTERM and SIGKILL.
+    pub grace_seconds: u64,
+    /// The most log bytes that the server keeps.
+    pub log_limit_bytes: u64,
+    /// The times to go by.
+    pub times: Times,
+}
+
+/// A sign of life. The first one after the start is answered at once and closes the start for ever; later ones are
+/// held until something changes or `waitMs` have passed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HeartbeatRequest {
+    /// Where the attempt is: `starting`, `setup` or `running`.
+    pub phase: Phase,
+    /// Whether the agent already knows of the cancel request; the server then does not answer early because of it.
+    #[serde(default)]
+    pub cancel_known: bool,
+    /// How long the answer may be held, in ms; the server may answer earlier.
+    #[serde(default)]
+    pub wait_ms: u64,
+}
+
+/// The server's answer to a sign of life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct HeartbeatResponse {
+    /// Whether somebody asked to stop the task: SIGTERM, grace, SIGKILL, then finish with `stoppedBy: cancel`.
+    pub cancel: bool,
+}
+
+/// Where a piece of log belongs; the query of `PUT /attempts/{task}/{n}/log`.
+///
+/// The body holds the raw bytes, at most 256 KiB. With `gap` it is empty, and says that as many bytes are lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::IntoParams))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LogQuery {
+    /// Which pod of the attempt; 0 where there is one.
+    #[serde(default)]
+    pub member: u32,
+    /// The position of the first byte in the attempt's log.
+    pub offset: u64,
+    /// CRC-32C of the body, as a number.
+    #[serde(default)]
+    pub crc32c: u32,
+    /// How many bytes from `offset` on are lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<u64>,
+}
+
+/// How far the log has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LogAck {
+    /// The offset that the server wants next.
+    pub next_offset: u64,
+    /// Everything before it survives a crash of the server; the agent keeps the rest.
+    pub durable_offset: u64,
+}
+
+/// The result of the attempt. Idempotent; the first one counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FinishRequest {
+    /// The exit code, where the command ended by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The number of the signal that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// Set where the agent stopped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<StoppedBy>,
+    /// One line for people, at most 1,024 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The length of the whole log in bytes.
+    pub log_bytes: u64,
+    /// CRC-32C of the whole log.
+    pub log_crc: u32,
+}
+
+/// What became of a finish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct FinishResponse {
+    /// Whether the attempt is over. While it is not, the server waits for the log from `nextOffset` on.
+    pub settled: bool,
+    /// The state of the task now.
+    pub state: TaskState,
+    /// The offset from which log bytes are missing; equal to `logBytes` where none are.
+    pub next_offset: u64,
+}

@@ -1,0 +1,95 @@
+//! Events and log pieces as they are streamed.
+
+use super::{AttemptNumber, EventId, TaskId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What happened. Clients must accept kinds they do not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub enum EventKind {
+    /// A task was submitted.
+    #[serde(rename = "task.submitted")]
+    TaskSubmitted,
+    /// A task's name, labels or priority changed.
+    #[serde(rename = "task.changed")]
+    TaskChanged,
+    /// A runner took it; `data.runner`.
+    #[serde(rename = "attempt.claimed")]
+    AttemptClaimed,
+    /// The agent passed the exclusive start.
+    #[serde(rename = "attempt.started")]
+    AttemptStarted,
+    /// The attempt reached a phase; `data.phase`.
+    #[serde(rename = "attempt.phase")]
+    AttemptPhase,
+    /// It went back to the queue before its start; no budget charged.
+    #[serde(rename = "attempt.returned")]
+    AttemptReturned,
+    /// It ended and another follows; `data` as in `task.ended`.
+    #[serde(rename = "attempt.ended")]
+    AttemptEnded,
+    /// Its pause is over.
+    #[serde(rename = "task.queued")]
+    TaskQueued,
+    /// Somebody asked to stop it; `actor`.
+    #[serde(rename = "task.cancelRequested")]
+    TaskCancelRequested,
+    /// It ended; `data.state`, `data.class`, `data.reason`, `data.exitCode`, `data.signal`.
+    #[serde(rename = "task.ended")]
+    TaskEnded,
+    /// A queue was created or replaced; `data.queue`.
+    #[serde(rename = "queue.applied")]
+    QueueApplied,
+    /// A queue was paused; `data.queue`, `data.reason`.
+    #[serde(rename = "queue.paused")]
+    QueuePaused,
+    /// A queue was resumed; `data.queue`.
+    #[serde(rename = "queue.resumed")]
+    QueueResumed,
+    /// A queue was deleted; `data.queue`.
+    #[serde(rename = "queue.deleted")]
+    QueueDeleted,
+    /// A kind of a newer version.
+    #[serde(other, rename = "unknown")]
+    Unknown,
+}
+
+/// One event. Its id is also the cursor: `Last-Event-ID` resumes after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// The position in the log of events.
+    pub id: EventId,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: EventKind,
+    /// The task it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// The attempt it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<AttemptNumber>,
+    /// Who did it, where somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The particulars of the kind.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub data: serde_json::Value,
+}
+
+/// A piece of a task's log in an SSE stream (`event: log`; `id` is `attempt:next`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LogChunk {
+    /// The attempt it belongs to.
+    pub attempt: AttemptNumber,
+    /// The offset of its first byte.
+    pub offset: u64,
+    /// The offset after its last byte; a gap notice is longer or shorter than the gap.
+    pub next: u64,
+    /// The bytes, base64.
+    pub b64: String,
+}

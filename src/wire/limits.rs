@@ -1,0 +1,22 @@
+//! Bounds on what travels. All sizes in bytes.
+
+/// The largest JSON body of a request that carries one thing (1 MiB).
+pub const MAX_BODY: usize = 1 << 20;
+/// The largest JSON body of a batch (32 MiB).
+pub const MAX_BATCH_BODY: usize = 32 << 20;
+/// The most tasks in one batch.
+pub const MAX_BATCH: usize = 1_000;
+/// The largest log frame (256 KiB).
+pub const MAX_LOG_FRAME: usize = 256 << 10;
+/// The most rows in one page of a list.
+pub const MAX_PAGE: u32 = 1_000;
+/// The rows in a page where the request names no number.
+pub const DEFAULT_PAGE: u32 = 100;
+/// The most attempts one claim may take.
+pub const MAX_CLAIM: u32 = 1_000;
+/// The longest wait of a claim, in seconds.
+pub const MAX_CLAIM_WAIT_SECONDS: u64 = 60;
+/// The most log bytes kept of an attempt where the queue says nothing (1 GiB).
+pub const DEFAULT_LOG_BYTES: u64 = 1 << 30;
+/// The longest `Idempotency-Key`.
+pub const MAX_IDEMPOTENCY_KEY: usize = 255;

@@ -1,0 +1,52 @@
+//! What travels: request and response types, problem codes, limits.
+//!
+//! JSON is lowerCamelCase, times are RFC 3339 in UTC, durations are whole seconds (`…Seconds`) for people and whole
+//! milliseconds (`…Ms`) between the parts. Requests refuse unknown fields; readers of responses must ignore them.
+
+mod attempt;
+mod event;
+mod handoff;
+pub mod limits;
+mod problem;
+mod queue;
+mod runner;
+mod task;
+mod token;
+
+pub use attempt::{FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse};
+pub use event::{Event, EventKind, LogChunk};
+pub use handoff::{Assignment, Testament};
+pub use problem::{FieldError, Problem, ProblemCode};
+pub use queue::{NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList};
+pub use runner::{
+    CancelOrder, CheckItem, CheckRequest, CheckResponse, Checked, ClaimRequest, ClaimResponse, ClaimedTask, Hold, Holds, QueueAsk,
+    RegisterRequest, RegisterResponse, ReportItem, ReportKind, ReportRequest, ReportResponse, Reported, Runner, RunnerBeatRequest,
+    RunnerBeatResponse, RunnerList, Verdict, known_hash,
+};
+pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskList, TaskPatch, TaskQuery};
+pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
+
+pub use crate::domain::{
+    AttemptNumber, AttemptRef, AttemptResult, EventId, FailureClass, Labels, Phase, Priority, QueueName, Reason, Resources, Retries, Role,
+    RunnerName, StoppedBy, TaskId, TaskState, Times, UnixMs, Work,
+};
+pub use jiff::Timestamp;
+
+use serde::{Deserialize, Serialize};
+
+/// A stored wall-clock time as it is shown; times outside year −9999..9999 become the Unix epoch.
+#[must_use]
+pub fn timestamp(at: UnixMs) -> Timestamp {
+    Timestamp::from_millisecond(at.0).unwrap_or_default()
+}
+
+/// The server's answer to `GET /version`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    /// The server's version.
+    pub version: String,
+    /// The API it speaks.
+    pub api: String,
+}
