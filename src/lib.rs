@@ -6,4 +6,6 @@
 pub mod app;
 pub mod client;
 pub mod domain;
+#[cfg(feature = "server")]
+pub mod store;
 pub mod wire;

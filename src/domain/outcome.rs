@@ -38,7 +38,7 @@ pub struct AttemptResult {
 }
 
 /// The end of an attempt, as stored and shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// How it ended.
     pub end: End,
@@ -47,7 +47,8 @@ pub struct Outcome {
 }
 
 /// The verdict on an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum End {
     /// Exit code 0.
     Succeeded,

@@ -28,6 +28,9 @@ pub enum EventKind {
     /// It ended and another follows; `data` as in `task.ended`.
     #[serde(rename = "attempt.ended")]
     AttemptEnded,
+    /// An operator gave it up without proof; `data.reason`.
+    #[serde(rename = "attempt.abandoned")]
+    AttemptAbandoned,
     /// Its pause is over.
     #[serde(rename = "task.queued")]
     TaskQueued,

@@ -1,0 +1,117 @@
+//! Deadlines: what has fallen due, and what follows.
+//!
+//! Each of these operations looks at its deadline again inside the writer, so that a late one changes nothing.
+
+use super::{
+    Store,
+    error::Result,
+    finish::settle,
+    work::{Held, Work},
+    writer::Transition,
+};
+use crate::domain::{AttemptNumber, AttemptRef, Event, TaskId, TaskState};
+use serde_json::Value;
+use sqlx::Row;
+
+/// Everything that has fallen due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// Claims that ran out before their start.
+    pub expired: Vec<AttemptRef>,
+    /// Results whose log did not come.
+    pub unsettled: Vec<AttemptRef>,
+    /// Tasks whose pause is over.
+    pub waiting: Vec<TaskId>,
+    /// Whether any deadline lies ahead.
+    pub pending: bool,
+}
+
+impl Store {
+    /// What has fallen due by now, at most 1,000 of each kind.
+    pub async fn due(&self) -> Result<Due> {
+        let now = self.uptime().now();
+        let rows = sqlx::query(
+            "select * from (select 'expired' as kind, task, attempt from lease where expires_up <= $1 limit 1000)
+             union all select * from (select 'unsettled', task, attempt from lease where settle_up <= $1 limit 1000)
+             union all select * from (select 'waiting', task, attempt from waiting where due_up <= $1 limit 1000)
+             union all select 'pending', 0, 0 where exists (select 1 from lease where expires_up is not null)
+                  or exists (select 1 from lease where settle_up is not null) or exists (select 1 from waiting)",
+        )
+        .bind(now)
+        .fetch_all(&self.readers)
+        .await?;
+        let mut due = Due::default();
+        for row in &rows {
+            let task = TaskId(row.try_get("task")?);
+            let attempt = AttemptRef { task, attempt: AttemptNumber(row.try_get("attempt")?) };
+            match row.try_get::<&str, _>("kind")? {
+                "expired" => due.expired.push(attempt),
+                "unsettled" => due.unsettled.push(attempt),
+                "waiting" => due.waiting.push(task),
+                _ => due.pending = true,
+            }
+        }
+        Ok(due)
+    }
+}
+
+/// Gives an attempt back whose claim ran out before its start.
+pub struct Expire(pub AttemptRef);
+
+impl Transition for Expire {
+    type Output = bool;
+
+    fn task(&self) -> TaskId {
+        self.0.task
+    }
+
+    fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> bool {
+        let now = work.tx.up.now();
+        let Some(held) = held else { return false };
+        let over = held.live(self.0.attempt).is_some_and(|l| l.expires_up.is_some_and(|at| at <= now));
+        let returned = over && held.take(Event::Return, None, work).is_ok();
+        if returned {
+            work.event(held, "attempt.returned", None, Value::Null);
+        }
+        returned
+    }
+}
+
+/// Ends an attempt whose result is stored and whose log did not come in time.
+pub struct SettleOverdue(pub AttemptRef);
+
+impl Transition for SettleOverdue {
+    type Output = bool;
+
+    fn task(&self) -> TaskId {
+        self.0.task
+    }
+
+    fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> bool {
+        let now = work.tx.up.now();
+        let Some(held) = held else { return false };
+        let over = held.live(self.0.attempt).is_some_and(|l| l.settle_up.is_some_and(|at| at <= now));
+        over && settle(held, false, work)
+    }
+}
+
+/// Puts a task back into its queue whose pause is over.
+pub struct Wake(pub TaskId);
+
+impl Transition for Wake {
+    type Output = bool;
+
+    fn task(&self) -> TaskId {
+        self.0
+    }
+
+    fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> bool {
+        let now = work.tx.up.now();
+        let Some(held) = held.filter(|h| h.life.state() == TaskState::Waiting && h.due_up <= now) else { return false };
+        let woken = held.take(Event::Due, None, work).is_ok();
+        if woken {
+            work.event(held, "task.queued", None, Value::Null);
+        }
+        woken
+    }
+}

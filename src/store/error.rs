@@ -1,0 +1,43 @@
+//! How the store fails.
+
+use std::path::PathBuf;
+
+/// A fault of the database or of what it holds. What a caller did wrong is never one of these: operations say that
+/// in their own answers.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or failed a statement.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A migration failed.
+    #[error("migrating the database: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A row holds what this version cannot read.
+    #[error("table {table}, row {id}: {what}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The row's key.
+        id: i64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The database was written by a newer version; it was not touched.
+    #[error(
+        "{path} was written by a newer version of Slipway (schema {found}, this version knows {known}): run that version, or restore a backup"
+    )]
+    NewerSchema {
+        /// The database file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that this version knows.
+        known: i64,
+    },
+    /// The writer has stopped.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// The answer of every store operation.
+pub type Result<T> = std::result::Result<T, StoreError>;

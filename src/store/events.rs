@@ -1,0 +1,94 @@
+//! The log of events: append only, its id is the cursor of every watcher.
+
+use super::{Store, error::Result, flush::exec, lease::parse_json, writer::Tx};
+use crate::domain::{AttemptNumber, EventId, TaskId, UnixMs};
+use serde_json::{Value, json};
+use sqlx::{QueryBuilder, Row, SqlitePool};
+
+/// An event that a batch appends at its end.
+pub(super) struct NewEvent {
+    pub(super) kind: &'static str,
+    pub(super) task: Option<TaskId>,
+    pub(super) attempt: Option<AttemptNumber>,
+    pub(super) actor: Option<String>,
+    pub(super) data: Value,
+}
+
+/// A stored event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventRecord {
+    /// Its place in the log.
+    pub id: EventId,
+    /// When.
+    pub at: UnixMs,
+    /// What, as a word of `wire::EventKind`.
+    pub kind: String,
+    /// The task it is about.
+    pub task: Option<TaskId>,
+    /// The attempt it is about.
+    pub attempt: Option<AttemptNumber>,
+    /// Who did it.
+    pub actor: Option<String>,
+    /// Its particulars.
+    pub data: Value,
+}
+
+/// Which events a watcher wants.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Only of this task.
+    pub task: Option<TaskId>,
+}
+
+/// Appends what the batch gathered; answers the newest id.
+pub(super) async fn append(tx: &mut Tx<'_>) -> Result<Option<i64>> {
+    if tx.events.is_empty() {
+        return Ok(None);
+    }
+    let rows = std::mem::take(&mut tx.events).into_iter().map(|e| {
+        let data = if e.data.is_null() { Value::Null } else { Value::String(e.data.to_string()) };
+        json!([tx.now.0, e.task, e.attempt, e.kind, e.actor, data])
+    });
+    let rows = Value::Array(rows.collect());
+    exec(
+        tx,
+        "insert into event (at, task, attempt, kind, actor, data)
+         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5 from json_each($1) j order by j.key",
+        rows,
+    )
+    .await?;
+    Ok(Some(sqlx::query_scalar("select last_insert_rowid()").fetch_one(&mut *tx.conn).await?))
+}
+
+/// The id of the newest event, 0 before the first.
+pub(super) async fn newest(readers: &SqlitePool) -> Result<i64> {
+    Ok(sqlx::query_scalar::<_, Option<i64>>("select max(id) from event").fetch_one(readers).await?.unwrap_or(0))
+}
+
+impl Store {
+    /// The events after a cursor, oldest first, `limit` at most.
+    pub async fn events_after(&self, after: EventId, filter: &EventFilter, limit: u32) -> Result<Vec<EventRecord>> {
+        let mut sql = QueryBuilder::new("select id, at, task, attempt, kind, actor, data from event where id > ");
+        sql.push_bind(after.0);
+        if let Some(task) = filter.task {
+            sql.push(" and task = ").push_bind(task.0);
+        }
+        sql.push(" order by id limit ").push_bind(limit);
+        let rows = sql.build().fetch_all(&self.readers).await?;
+        rows.iter()
+            .map(|row| {
+                let id: i64 = row.try_get("id")?;
+                let data: Option<&str> = row.try_get("data")?;
+                Ok(EventRecord {
+                    id: EventId(id),
+                    at: UnixMs(row.try_get("at")?),
+                    kind: row.try_get("kind")?,
+                    task: row.try_get::<Option<i64>, _>("task")?.map(TaskId),
+                    attempt: row.try_get::<Option<u32>, _>("attempt")?.map(AttemptNumber),
+                    actor: row.try_get("actor")?,
+                    data: data.map(|text| parse_json("event", id, text)).transpose()?.unwrap_or(Value::Null),
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,155 @@
+//! Writing back what a batch of transitions changed: one statement per table, whatever the size of the batch.
+
+use super::{
+    error::Result,
+    lease::LeaseRecord,
+    work::{EndedAttempt, Held, Work},
+    writer::Tx,
+};
+use crate::domain::{Priority, Status, TaskId, TaskState};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+impl Work<'_, '_> {
+    /// Writes every change of the batch.
+    pub(super) async fn flush(self, held: HashMap<TaskId, Held>) -> Result<()> {
+        let Work { tx, ended, begun } = self;
+        let now = tx.now.0;
+        attempts(tx, &ended, &begun).await?;
+        let changed: Vec<Held> = held.into_values().filter(|h| h.touched || h.described).collect();
+        let pick = |f: &dyn Fn(&Held) -> Option<Value>| Value::Array(changed.iter().filter_map(f).collect());
+        let state = |h: &Held| h.life.state();
+
+        // Rows that no longer hold: the state, or the place in the order, is another one.
+        let moved = |h: &Held| (state(h), h.priority) != h.before;
+        exec(
+            tx,
+            "delete from ready where (queue, band, task) in (select j.value ->> 0, j.value ->> 1, j.value ->> 2 from json_each($1) j)",
+            pick(&|h| (h.before.0 == TaskState::Queued && moved(h)).then(|| json!([h.queue, h.before.1.band(), h.task]))),
+        )
+        .await?;
+        exec(
+            tx,
+            "delete from waiting where task in (select value from json_each($1))",
+            pick(&|h| (h.before.0 == TaskState::Waiting && state(h) != TaskState::Waiting).then(|| json!(h.task))),
+        )
+        .await?;
+        exec(
+            tx,
+            "delete from lease where task in (select value from json_each($1))",
+            pick(&|h| (h.before.0 == TaskState::Active && h.lease.is_none()).then(|| json!(h.task))),
+        )
+        .await?;
+
+        // Rows that hold now.
+        exec(
+            tx,
+            "insert into ready (queue, band, task, attempt, gpus)
+                  select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4 from json_each($1) j",
+            pick(&|h| {
+                (state(h) == TaskState::Queued && moved(h)).then(|| json!([h.queue, h.priority.band(), h.task, h.life.attempt, h.gpus]))
+            }),
+        )
+        .await?;
+        exec(
+            tx,
+            "insert into waiting (task, queue, attempt, due_up)
+                  select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3 from json_each($1) j",
+            pick(&|h| {
+                (state(h) == TaskState::Waiting && h.before.0 != TaskState::Waiting)
+                    .then(|| json!([h.task, h.queue, h.life.attempt, h.due_up]))
+            }),
+        )
+        .await?;
+        exec(tx, "update lease set phase = j.value ->> 'phase', expires_up = j.value ->> 'expires_up', start_token = j.value ->> 'start_token',
+                    uid = j.value ->> 'uid', nonce = j.value ->> 'nonce', token_hash = unhex(j.value ->> 'token_hash'), started_at = j.value ->> 'started_at',
+                    cancel_by = j.value ->> 'cancel_by', cancel_at = j.value ->> 'cancel_at', cancel_up = j.value ->> 'cancel_up',
+                    result = j.value ->> 'result', log_bytes = j.value ->> 'log_bytes', log_crc = j.value ->> 'log_crc', settle_up = j.value ->> 'settle_up'
+                  from json_each($1) j where lease.task = j.value ->> 'task'",
+            pick(&|h| h.lease.as_ref().filter(|_| h.touched).map(lease_row))).await?;
+        exec(tx, "update task set state = j.value ->> 'state', class = j.value ->> 'class', reason = j.value ->> 'reason', message = j.value ->> 'message',
+                    exit_code = j.value ->> 'exit_code', signal = j.value ->> 'signal', log_complete = j.value ->> 'log_complete',
+                    attempt = j.value ->> 'attempt', started_at = j.value ->> 'started_at', finished_at = j.value ->> 'finished_at'
+                  from json_each($1) j where task.id = j.value ->> 'task'",
+            pick(&|h| match &h.life.status {
+                Status::Ended(end) if !h.before.0.is_terminal() => {
+                    let result = h.last.as_ref().map(|(outcome, _)| &outcome.result);
+                    Some(json!({ "task": h.task, "state": end.state(), "class": end.class(), "reason": end.reason(),
+                        "message": result.and_then(|r| r.message.clone()), "exit_code": result.and_then(|r| r.exit_code),
+                        "signal": result.and_then(|r| r.signal), "log_complete": h.last.as_ref().and_then(|(_, complete)| complete.map(i64::from)),
+                        "attempt": h.life.attempt, "started_at": h.started_at.map(|at| at.0), "finished_at": now }))
+                }
+                _ => None,
+            })).await?;
+        exec(
+            tx,
+            "update task set name = j.value ->> 'name', labels = j.value ->> 'labels', band = j.value ->> 'band'
+                  from json_each($1) j where task.id = j.value ->> 'task'",
+            pick(&|h| {
+                h.described.then(
+                    || json!({ "task": h.task, "name": h.name, "labels": json!(h.labels).to_string(), "band": Priority::band(h.priority) }),
+                )
+            }),
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// History is written at the start and at the end of an attempt.
+async fn attempts(tx: &mut Tx<'_>, ended: &[EndedAttempt], begun: &[LeaseRecord]) -> Result<()> {
+    let now = tx.now.0;
+    let row = |lease: &LeaseRecord| {
+        json!({ "task": lease.attempt.task, "attempt": lease.attempt.attempt, "runner": lease.runner, "claim": lease.claim, "uid": lease.uid,
+            "token_hash": lease.token_hash.as_deref().map(hex), "claimed_at": lease.claimed_at.0, "started_at": lease.started_at.map(|at| at.0) })
+    };
+    let mut rows: Vec<Value> = begun.iter().map(row).collect();
+    rows.extend(ended.iter().map(|e| {
+        let mut row = row(&e.lease);
+        let end = e.outcome.end;
+        let result = &e.outcome.result;
+        let at_end = json!({ "ended_at": now, "state": end.state(), "class": end.class(), "reason": end.reason(), "message": result.message,
+            "exit_code": result.exit_code, "signal": result.signal, "log_complete": e.log_complete.map(i64::from) });
+        if let (Value::Object(row), Value::Object(at_end)) = (&mut row, at_end) {
+            row.extend(at_end);
+        }
+        row
+    }));
+    exec(tx, "insert into attempt (task, attempt, runner, claim, uid, token_hash, claimed_at, started_at, ended_at, state, class, reason, message,
+                                   exit_code, signal, log_complete)
+              select j.value ->> 'task', j.value ->> 'attempt', j.value ->> 'runner', j.value ->> 'claim', j.value ->> 'uid', unhex(j.value ->> 'token_hash'),
+                     j.value ->> 'claimed_at', j.value ->> 'started_at', j.value ->> 'ended_at', j.value ->> 'state', j.value ->> 'class',
+                     j.value ->> 'reason', j.value ->> 'message', j.value ->> 'exit_code', j.value ->> 'signal', j.value ->> 'log_complete'
+              from json_each($1) j where true
+              on conflict (task, attempt) do update set uid = excluded.uid, token_hash = excluded.token_hash, started_at = excluded.started_at,
+                     ended_at = excluded.ended_at, state = excluded.state, class = excluded.class, reason = excluded.reason,
+                     message = excluded.message, exit_code = excluded.exit_code, signal = excluded.signal, log_complete = excluded.log_complete",
+        Value::Array(rows)).await
+}
+
+fn lease_row(lease: &LeaseRecord) -> Value {
+    json!({
+        "task": lease.attempt.task, "phase": lease.phase, "expires_up": lease.expires_up, "start_token": lease.start_token, "uid": lease.uid,
+        "nonce": lease.nonce, "token_hash": lease.token_hash.as_deref().map(hex), "started_at": lease.started_at.map(|at| at.0),
+        "cancel_by": lease.cancel.as_ref().map(|c| &c.by), "cancel_at": lease.cancel.as_ref().map(|c| c.at.0),
+        "cancel_up": lease.cancel.as_ref().map(|c| c.up), "result": lease.result.as_ref().map(|r| json!(r).to_string()),
+        "log_bytes": lease.log.map(|(bytes, _)| bytes), "log_crc": lease.log.map(|(_, crc)| crc), "settle_up": lease.settle_up,
+    })
+}
+
+/// Bytes as SQLite's `unhex` reads them: JSON has no bytes.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Runs a statement over an array of rows; nothing where there are none.
+pub(super) async fn exec(tx: &mut Tx<'_>, sql: &'static str, rows: Value) -> Result<()> {
+    if rows.as_array().is_some_and(|rows| !rows.is_empty()) {
+        sqlx::query(sql).bind(rows.to_string()).execute(&mut *tx.conn).await?;
+    }
+    Ok(())
+}

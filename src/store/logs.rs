@@ -1,0 +1,74 @@
+//! What of each log survives a crash. The bytes are files (`blob`); these rows say how far they can be trusted.
+
+use super::{
+    Store,
+    error::Result,
+    flush::exec,
+    lease::parse_json,
+    writer::{Statement, Tx},
+};
+use crate::domain::AttemptRef;
+use serde_json::{Value, json};
+use sqlx::{Row, sqlite::SqliteRow};
+
+/// How far a log is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogMark {
+    /// The attempt.
+    pub attempt: AttemptRef,
+    /// Which of its pods.
+    pub member: u32,
+    /// Every byte before it survives a crash.
+    pub durable: u64,
+    /// CRC-32C of those bytes; none once bytes were lost.
+    pub crc: Option<u32>,
+    /// Lost ranges: offset and length.
+    pub gaps: Vec<(u64, u64)>,
+}
+
+/// Records how far logs are on disk.
+pub struct MarkLogs(pub Vec<LogMark>);
+
+impl Statement for MarkLogs {
+    type Output = ();
+
+    async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
+        let rows = batch
+            .iter()
+            .flat_map(|marks| &marks.0)
+            .map(|m| json!([m.attempt.task, m.attempt.attempt, m.member, m.durable, m.crc, json!(m.gaps).to_string()]));
+        let rows = Value::Array(rows.collect());
+        exec(
+            tx,
+            "insert into log (task, attempt, member, durable, crc, gaps)
+             select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5 from json_each($1) j where true
+             on conflict (task, attempt, member) do update set durable = excluded.durable, crc = excluded.crc, gaps = excluded.gaps",
+            rows,
+        )
+        .await?;
+        Ok(vec![(); batch.len()])
+    }
+}
+
+impl Store {
+    /// How far one log is on disk; none where nothing of it was recorded.
+    pub async fn log_mark(&self, attempt: AttemptRef, member: u32) -> Result<Option<LogMark>> {
+        let row = sqlx::query("select * from log where task = $1 and attempt = $2 and member = $3")
+            .bind(attempt.task.0)
+            .bind(attempt.attempt.0)
+            .bind(member)
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(|row| read(row, attempt)).transpose()
+    }
+}
+
+fn read(row: &SqliteRow, attempt: AttemptRef) -> Result<LogMark> {
+    Ok(LogMark {
+        attempt,
+        member: row.try_get("member")?,
+        durable: row.try_get::<i64, _>("durable")?.cast_unsigned(),
+        crc: row.try_get("crc")?,
+        gaps: parse_json("log", attempt.task.0, row.try_get("gaps")?)?,
+    })
+}

@@ -1,0 +1,126 @@
+//! The one seam to the database. Only this room knows SQL.
+//!
+//! Writing: every operation is a struct ([`Submit`], [`Claim`], [`Finish`], …) that [`Store::run`] hands to one
+//! writer. The writer takes everything that waits, runs it in one transaction, commits, and only then answers, so a
+//! single durable commit serves all that arrived while the one before was being synced (`writer.rs`).
+//!
+//! Two shapes of operation exist. A *transition* concerns one task and is plain code: the writer loads the tasks of a
+//! whole batch with one statement, applies the rules of `domain` in memory, and writes what changed with one statement
+//! per table (`work.rs`). A *statement* does its own SQL for all of its kind in the batch (submit, claim, queues).
+//!
+//! Reading goes past the writer on connections of its own and never waits for it.
+//!
+//! Another database joins by another form of what `sqlite.rs`, `work.rs` and the statements hold; callers see neither.
+
+mod abandon;
+mod beat;
+mod cancel;
+mod check;
+mod claim;
+mod due;
+mod error;
+mod events;
+mod finish;
+mod flush;
+mod lease;
+mod logs;
+mod patch;
+mod queues;
+mod record;
+mod report;
+mod runners;
+mod sqlite;
+mod start;
+mod submit;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod uptime;
+mod work;
+mod writer;
+
+pub use abandon::Abandon;
+pub use beat::Beat;
+pub use cancel::{Cancel, Cancelled};
+pub use check::Known;
+pub use claim::{Claim, ClaimedAttempt, QueueShare};
+pub use due::{Due, Expire, SettleOverdue, Wake};
+pub use error::{Result, StoreError};
+pub use events::{EventFilter, EventRecord};
+pub use finish::{Finish, Finished, Settle};
+pub use lease::{LeaseRecord, Refusal};
+pub use logs::{LogMark, MarkLogs};
+pub use patch::{Patch, Patched};
+pub use queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRecord, QueueRefusal};
+pub use record::{AttemptRecord, TaskRecord};
+pub use report::{Report, ReportOutcome, Reporting};
+pub use runners::{Register, Renew, RunnerRecord};
+pub use start::Start;
+pub use submit::{Idempotency, NewTask, Submit, Submitted};
+pub use tasks::TaskFilter;
+pub use tokens::{CreateToken, RevokeToken, TokenCreated, TokenRecord};
+pub use uptime::{KeepUptime, Uptime};
+pub use writer::{Changes, Operation};
+
+use crate::domain::{Clock, Rng, Times};
+use sqlx::SqlitePool;
+use std::{path::Path, sync::Arc};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+/// What the store is given by its owner.
+#[derive(Clone)]
+pub struct Ambient {
+    /// Wall-clock time for records.
+    pub clock: Arc<dyn Clock>,
+    /// Start tokens and the spread of retry pauses.
+    pub rng: Arc<dyn Rng>,
+    /// Leases, pauses and other times of the protocol.
+    pub times: Times,
+}
+
+/// A handle on the database; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    jobs: mpsc::Sender<writer::Job>,
+    readers: SqlitePool,
+    changes: Changes,
+    uptime: Arc<Uptime>,
+    instance: Arc<str>,
+}
+
+impl Store {
+    /// Opens the SQLite database at `path`, creates and migrates it where needed, and starts its writer. The writer
+    /// ends when every handle is dropped; the join handle tells when.
+    ///
+    /// # Errors
+    /// `NewerSchema` where a newer version wrote the file; it is then left untouched.
+    pub async fn open(path: &Path, ambient: Ambient) -> Result<(Self, JoinHandle<()>)> {
+        let (mut connection, readers) = sqlite::open(path).await?;
+        let uptime = Arc::new(Uptime::load(&mut connection).await?);
+        let instance = record::instance(&mut connection, &*ambient.rng).await?;
+        let changes = Changes::at(events::newest(&readers).await?);
+        let (jobs, waiting) = mpsc::channel(4096);
+        let writer = writer::Writer::new(connection, ambient, changes.clone(), uptime.clone());
+        let handle = tokio::spawn(writer.run(waiting));
+        Ok((Self { jobs, readers, changes, uptime, instance: instance.into() }, handle))
+    }
+
+    /// What changed, for those who wait.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// The clock that deadlines run on.
+    #[must_use]
+    pub fn uptime(&self) -> &Arc<Uptime> {
+        &self.uptime
+    }
+
+    /// Five characters minted with the database: the part of object names that tells installations apart.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+}

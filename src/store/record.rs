@@ -1,0 +1,170 @@
+//! What the store hands out, and how rows become it.
+
+use super::{
+    error::{Result, StoreError},
+    lease::{LeaseRecord, parse, parse_json},
+};
+use crate::domain::{
+    AttemptNumber, AttemptResult, End, FailureClass, Outcome, Phase, Priority, Reason, Resources, Retries, Rng, RunnerName, TaskId,
+    TaskSpec, TaskState, UnixMs, Work,
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use std::collections::BTreeMap;
+
+/// A task with everything known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRecord {
+    /// Its id.
+    pub id: TaskId,
+    /// Who submitted it.
+    pub user: String,
+    /// What was submitted.
+    pub spec: TaskSpec,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Its newest attempt, 0 before the first.
+    pub attempt: AttemptNumber,
+    /// The task it repeats.
+    pub rerun_of: Option<TaskId>,
+    /// When it was submitted.
+    pub created_at: UnixMs,
+    /// When its newest attempt started.
+    pub started_at: Option<UnixMs>,
+    /// When it ended.
+    pub finished_at: Option<UnixMs>,
+    /// The live attempt.
+    pub lease: Option<LeaseRecord>,
+    /// How it ended, and whether the last attempt's log is complete.
+    pub ended: Option<(Outcome, Option<bool>)>,
+}
+
+/// One attempt out of the history or the live one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// Its number.
+    pub attempt: AttemptNumber,
+    /// Its phase.
+    pub phase: Phase,
+    /// Who ran it.
+    pub runner: RunnerName,
+    /// When it was claimed.
+    pub claimed_at: UnixMs,
+    /// When it started.
+    pub started_at: Option<UnixMs>,
+    /// When it ended.
+    pub ended_at: Option<UnixMs>,
+    /// How it ended, and whether its log is complete.
+    pub ended: Option<(Outcome, Option<bool>)>,
+    /// SHA-256 of its attempt token, kept so that a repeated finish is known.
+    pub token_hash: Option<Vec<u8>>,
+}
+
+/// The part of a task's description that never changes, as one JSON column.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct StoredSpec {
+    pub(super) work: Work,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) env: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) resources: Resources,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) timeout_seconds: Option<u64>,
+    pub(super) grace_seconds: u64,
+    pub(super) retries: Retries,
+}
+
+impl From<&TaskSpec> for StoredSpec {
+    fn from(spec: &TaskSpec) -> Self {
+        Self {
+            work: spec.work.clone(),
+            env: spec.env.clone(),
+            resources: spec.resources,
+            timeout_seconds: spec.timeout_seconds,
+            grace_seconds: spec.grace_seconds,
+            retries: spec.retries,
+        }
+    }
+}
+
+/// The priority of a band.
+pub(super) fn band_priority(band: i64) -> Priority {
+    Priority::ALL.iter().copied().find(|p| p.band() == band).unwrap_or_default()
+}
+
+/// The end written in a row with `state`, `end_class` and `end_reason`; none where `state` is null.
+pub(super) fn terminal(row: &SqliteRow, id: i64) -> Result<Option<End>> {
+    let Some(state) = row.try_get::<Option<&str>, _>("state")? else { return Ok(None) };
+    let class: Option<FailureClass> = row.try_get::<Option<&str>, _>("end_class")?.map(|c| parse("task", id, c)).transpose()?;
+    let reason: Option<Reason> = row.try_get::<Option<&str>, _>("end_reason")?.map(|r| parse("task", id, r)).transpose()?;
+    match (parse("task", id, state)?, class, reason) {
+        (TaskState::Succeeded, ..) => Ok(Some(End::Succeeded)),
+        (TaskState::Cancelled, ..) => Ok(Some(End::Cancelled)),
+        (TaskState::Failed, Some(class), Some(reason)) => Ok(Some(End::Failed(class, reason))),
+        (other, ..) => Err(StoreError::Corrupt { table: "task", id, what: format!("{other} without class and reason") }),
+    }
+}
+
+/// The end with its raw result: the columns of [`terminal`], `message`, `exit_code`, `signal` and `log_complete`.
+pub(super) fn outcome(row: &SqliteRow, id: i64) -> Result<Option<(Outcome, Option<bool>)>> {
+    let Some(end) = terminal(row, id)? else { return Ok(None) };
+    let result = AttemptResult {
+        exit_code: row.try_get("exit_code")?,
+        signal: row.try_get("signal")?,
+        stopped_by: None,
+        message: row.try_get("message")?,
+    };
+    Ok(Some((Outcome { end, result }, row.try_get("log_complete")?)))
+}
+
+impl TaskRecord {
+    pub(super) fn read(row: &SqliteRow) -> Result<Self> {
+        let id: i64 = row.try_get("id")?;
+        let stored: StoredSpec = parse_json("task", id, row.try_get("spec")?)?;
+        let lease = row.try_get::<Option<i64>, _>("task")?.map(|_| LeaseRecord::read(row)).transpose()?;
+        let ended = outcome(row, id)?;
+        let waiting: Option<u32> = row.try_get("waiting_attempt")?;
+        let (state, attempt) = match (&ended, &lease, waiting) {
+            (Some((outcome, _)), ..) => (outcome.end.state(), AttemptNumber(row.try_get("last_attempt")?)),
+            (None, Some(lease), _) => (TaskState::Active, lease.attempt.attempt),
+            (None, None, Some(attempt)) => (TaskState::Waiting, AttemptNumber(attempt)),
+            (None, None, None) => (TaskState::Queued, AttemptNumber(row.try_get::<Option<u32>, _>("ready_attempt")?.unwrap_or(0))),
+        };
+        let started_at = row.try_get::<Option<i64>, _>("task_started_at")?.map(UnixMs);
+        Ok(Self {
+            id: TaskId(id),
+            user: row.try_get("user")?,
+            spec: TaskSpec {
+                name: row.try_get("name")?,
+                queue: parse("task", id, row.try_get("task_queue")?)?,
+                labels: parse_json("task", id, row.try_get("labels")?)?,
+                priority: band_priority(row.try_get("band")?),
+                work: stored.work,
+                env: stored.env,
+                resources: stored.resources,
+                timeout_seconds: stored.timeout_seconds,
+                grace_seconds: stored.grace_seconds,
+                retries: stored.retries,
+            },
+            state,
+            attempt,
+            rerun_of: row.try_get::<Option<i64>, _>("rerun_of")?.map(TaskId),
+            created_at: UnixMs(row.try_get("created_at")?),
+            started_at: lease.as_ref().map_or(started_at, |l| l.started_at),
+            finished_at: row.try_get::<Option<i64>, _>("finished_at")?.map(UnixMs),
+            lease,
+            ended,
+        })
+    }
+}
+
+/// The installation's five characters, minted once with the database.
+pub(super) async fn instance(conn: &mut SqliteConnection, rng: &dyn Rng) -> Result<String> {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let minted: String = (0..5).map(|_| char::from(LETTERS[usize::try_from(rng.below(32)).unwrap_or(0)])).collect();
+    sqlx::query("insert into meta (key, value) values ('instance', $1) on conflict (key) do nothing")
+        .bind(minted)
+        .execute(&mut *conn)
+        .await?;
+    Ok(sqlx::query_scalar("select value from meta where key = 'instance'").fetch_one(conn).await?)
+}

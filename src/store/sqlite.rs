@@ -1,0 +1,66 @@
+//! Opening a SQLite database: options, schema, migrations.
+
+use super::error::{Result, StoreError};
+use sqlx::{
+    Connection, SqliteConnection, SqlitePool,
+    migrate::{Migration, MigrationType, Migrator},
+    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{path::Path, time::Duration};
+
+/// Every migration, in order. They only go forward; an applied one never changes.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "init", include_str!("../../migrations/sqlite/0001_init.sql"))];
+
+/// Readers beside the one writer. Reads never wait for writes in WAL mode.
+const READERS: u32 = 4;
+
+/// One writer and some readers on the file at `path`, created and migrated where needed.
+///
+/// # Errors
+/// `NewerSchema` where a newer version wrote the file, which is then left as it is.
+pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, SqlitePool)> {
+    refuse_newer(path).await?;
+    let common = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(Duration::from_secs(10))
+        .statement_cache_capacity(200)
+        .pragma("cache_size", "-32768")
+        .pragma("temp_store", "memory");
+    let writing = common
+        .clone()
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // Commit before acknowledging: FULL syncs the log at each commit, and group commit makes that cheap.
+        .synchronous(SqliteSynchronous::Full)
+        .auto_vacuum(SqliteAutoVacuum::Incremental);
+    let mut writer = SqliteConnection::connect_with(&writing).await?;
+    migrator().run(&mut writer).await?;
+    let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1).connect_with(common.read_only(true)).await?;
+    Ok((writer, readers))
+}
+
+fn migrator() -> Migrator {
+    let migration = |&(version, name, sql): &(i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sqlx::SqlStr::from_static(sql), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
+}
+
+async fn refuse_newer(path: &Path) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let mut conn = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path).read_only(true)).await?;
+    let migrated: i64 =
+        sqlx::query_scalar("select count(*) from sqlite_schema where name = '_sqlx_migrations'").fetch_one(&mut conn).await?;
+    if migrated == 0 {
+        return Ok(());
+    }
+    let found: Option<i64> = sqlx::query_scalar("select max(version) from _sqlx_migrations").fetch_one(&mut conn).await?;
+    conn.close().await?;
+    let known = MIGRATIONS.last().map_or(0, |m| m.0);
+    match found {
+        Some(found) if found > known => Err(StoreError::NewerSchema { path: path.to_owned(), found, known }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,210 @@
+//! Submitting: tasks become rows, ready to be claimed.
+
+use super::{
+    error::Result,
+    events::NewEvent,
+    flush::{exec, hex},
+    lease::parse_json,
+    record::StoredSpec,
+    writer::{Statement, Tx},
+};
+use crate::domain::{QueueName, TaskId, TaskSpec};
+use serde_json::{Value, json};
+use sqlx::Row;
+use std::collections::{HashMap, HashSet};
+
+/// A task to store; its spec has been checked.
+#[derive(Clone, Debug)]
+pub struct NewTask {
+    /// What runs.
+    pub spec: TaskSpec,
+    /// The task it repeats.
+    pub rerun_of: Option<TaskId>,
+}
+
+/// Stores tasks, all or none.
+#[derive(Clone, Debug)]
+pub struct Submit {
+    /// Who submits.
+    pub user: String,
+    /// One task, or a batch.
+    pub tasks: Vec<NewTask>,
+    /// Makes a repeat answer as the first did.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// The identity of a request that may be repeated; kept for 24 h.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Idempotency {
+    /// The route: keys of different routes never meet.
+    pub route: &'static str,
+    /// The client's key.
+    pub key: String,
+    /// SHA-256 of the body.
+    pub digest: [u8; 32],
+}
+
+/// What became of a submit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// Stored now, under these ids in the order given.
+    New(Vec<TaskId>),
+    /// Stored by an earlier request with the same key and body.
+    Repeated(Vec<TaskId>),
+    /// The key came before with another body; nothing was stored.
+    Mismatch,
+    /// There is no such queue; nothing was stored.
+    NoQueue(QueueName),
+}
+
+type IdemKey = (String, &'static str, String);
+
+impl Statement for Submit {
+    type Output = Submitted;
+
+    async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<Submitted>> {
+        let seen = earlier(batch, tx).await?;
+        let absent = absent_queues(batch, tx).await?;
+        // Which submit of this batch holds the rows of a key: a repeat inside the batch answers as that one.
+        let mut plan: Vec<std::result::Result<usize, Submitted>> = Vec::with_capacity(batch.len());
+        let mut first: HashMap<IdemKey, usize> = HashMap::new();
+        for (at, submit) in batch.iter().enumerate() {
+            if let Some(queue) = submit.tasks.iter().map(|t| &t.spec.queue).find(|queue| absent.contains(queue)) {
+                plan.push(Err(Submitted::NoQueue(queue.clone())));
+                continue;
+            }
+            let Some((key, digest)) = submit.key() else {
+                plan.push(Ok(at));
+                continue;
+            };
+            if let Some((stored, ids)) = seen.get(&key) {
+                plan.push(Err(if *stored == digest { Submitted::Repeated(ids.clone()) } else { Submitted::Mismatch }));
+            } else if let Some(&holder) = first.get(&key) {
+                let same = batch[holder].key().is_some_and(|(_, d)| d == digest);
+                plan.push(if same { Ok(holder) } else { Err(Submitted::Mismatch) });
+            } else {
+                first.insert(key, at);
+                plan.push(Ok(at));
+            }
+        }
+        let stored: Vec<usize> = plan.iter().enumerate().filter(|(at, p)| p.as_ref() == Ok(at)).map(|(at, _)| at).collect();
+        let mut ids = insert(batch, &stored, tx).await?.into_iter();
+        let ids: HashMap<usize, Vec<TaskId>> = stored.iter().map(|&at| (at, ids.by_ref().take(batch[at].tasks.len()).collect())).collect();
+        remember(batch, &ids, tx).await?;
+        let of = |at: usize| ids.get(&at).cloned().unwrap_or_default();
+        let answer = |(at, p)| match p {
+            Ok(holder) if holder == at => Submitted::New(of(at)),
+            Ok(holder) => Submitted::Repeated(of(holder)),
+            Err(answer) => answer,
+        };
+        Ok(plan.into_iter().enumerate().map(answer).collect())
+    }
+}
+
+impl Submit {
+    fn key(&self) -> Option<(IdemKey, [u8; 32])> {
+        self.idempotency.as_ref().map(|i| ((self.user.clone(), i.route, i.key.clone()), i.digest))
+    }
+}
+
+async fn earlier(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashMap<IdemKey, ([u8; 32], Vec<TaskId>)>> {
+    let keys: Vec<IdemKey> = batch.iter().filter_map(|s| s.key().map(|(key, _)| key)).collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query(
+        "select j.key as at, i.digest, i.ids from json_each($1) j
+         join idempotency i on i.principal = j.value ->> 0 and i.route = j.value ->> 1 and i.key = j.value ->> 2",
+    )
+    .bind(json!(keys).to_string())
+    .fetch_all(&mut *tx.conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let at: i64 = row.try_get("at")?;
+            let digest: Vec<u8> = row.try_get("digest")?;
+            let ids: Vec<TaskId> = parse_json("idempotency", at, row.try_get("ids")?)?;
+            let key = keys.get(usize::try_from(at).unwrap_or(usize::MAX)).cloned();
+            let key = key.ok_or_else(|| super::StoreError::Corrupt { table: "idempotency", id: at, what: "no such key asked".into() })?;
+            Ok((key, (digest.try_into().unwrap_or([0; 32]), ids)))
+        })
+        .collect()
+}
+
+/// The queues named that do not exist.
+async fn absent_queues(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashSet<QueueName>> {
+    let named: HashSet<&QueueName> = batch.iter().flat_map(|s| s.tasks.iter().map(|t| &t.spec.queue)).collect();
+    let absent: Vec<String> = sqlx::query_scalar("select value from json_each($1) where value not in (select name from queue)")
+        .bind(json!(named).to_string())
+        .fetch_all(&mut *tx.conn)
+        .await?;
+    Ok(named.into_iter().filter(|name| absent.iter().any(|a| a == name.as_str())).cloned().collect())
+}
+
+/// Inserts the tasks of the submits at `which`; ids in their order.
+async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
+    let tasks = || which.iter().flat_map(|&at| batch[at].tasks.iter().map(move |task| (&batch[at].user, task)));
+    let rows: Vec<Value> = tasks()
+        .map(|(user, task)| {
+            let s = &task.spec;
+            Ok(json!([
+                s.queue,
+                user,
+                s.name,
+                json!(s.labels).to_string(),
+                s.priority.band(),
+                serde_json::to_string(&StoredSpec::from(s))?,
+                task.rerun_of
+            ]))
+        })
+        .collect::<std::result::Result<_, serde_json::Error>>()
+        .map_err(|e| super::StoreError::Corrupt { table: "task", id: 0, what: e.to_string() })?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let inserted = sqlx::query(
+        "insert into task (queue, user, name, labels, band, spec, rerun_of, created_at)
+         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, $2
+         from json_each($1) j order by j.key returning id",
+    )
+    .bind(Value::Array(rows).to_string())
+    .bind(tx.now.0)
+    .fetch_all(&mut *tx.conn)
+    .await?;
+    let mut ids: Vec<TaskId> = inserted.iter().map(|row| row.try_get("id").map(TaskId)).collect::<std::result::Result<_, _>>()?;
+    // `returning` promises no order; ids rise in the order of insertion.
+    ids.sort_unstable();
+    let ready = tasks()
+        .zip(&ids)
+        .map(|((_, task), id)| json!([task.spec.queue, task.spec.priority.band(), id, task.spec.resources.gpus]))
+        .collect();
+    exec(
+        tx,
+        "insert into ready (queue, band, task, attempt, gpus)
+         select j.value ->> 0, j.value ->> 1, j.value ->> 2, 0, j.value ->> 3 from json_each($1) j",
+        Value::Array(ready),
+    )
+    .await?;
+    tx.made_ready();
+    for ((user, task), id) in tasks().zip(&ids) {
+        let data = json!({ "queue": task.spec.queue, "name": task.spec.name });
+        tx.events.push(NewEvent { kind: "task.submitted", task: Some(*id), attempt: None, actor: Some(user.clone()), data });
+    }
+    Ok(ids)
+}
+
+async fn remember(batch: &[Submit], ids: &HashMap<usize, Vec<TaskId>>, tx: &mut Tx<'_>) -> Result<()> {
+    let now = tx.now.0;
+    let rows = ids.iter().filter_map(|(&at, ids)| {
+        let ((principal, route, key), digest) = batch[at].key()?;
+        Some(json!([principal, route, key, hex(&digest), json!(ids).to_string(), now]))
+    });
+    let rows = Value::Array(rows.collect());
+    exec(
+        tx,
+        "insert into idempotency (principal, route, key, digest, ids, created_at)
+         select j.value ->> 0, j.value ->> 1, j.value ->> 2, unhex(j.value ->> 3), j.value ->> 4, j.value ->> 5 from json_each($1) j",
+        rows,
+    )
+    .await
+}

@@ -1,0 +1,159 @@
+//! Reading tasks and attempts.
+
+use super::{
+    Store,
+    error::Result,
+    lease::{LeaseRecord, lease_columns, parse},
+    record::{AttemptRecord, TaskRecord, outcome},
+};
+use crate::domain::{AttemptNumber, LabelSelector, Phase, QueueName, TaskId, TaskState, UnixMs};
+use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+
+/// Which tasks a list shows. An empty list of values means any.
+#[derive(Clone, Debug, Default)]
+pub struct TaskFilter {
+    /// Queues.
+    pub queues: Vec<QueueName>,
+    /// States.
+    pub states: Vec<TaskState>,
+    /// Users.
+    pub users: Vec<String>,
+    /// Exact name.
+    pub name: Option<String>,
+    /// Labels.
+    pub labels: LabelSelector,
+    /// Created at or after.
+    pub since: Option<UnixMs>,
+    /// Only tasks with a lower id: the last one of the page before.
+    pub before: Option<TaskId>,
+    /// Rows at most.
+    pub limit: u32,
+}
+
+/// Everything known of tasks, up to the `where`.
+const TASKS: &str = lease_columns!(
+    "select t.id, t.queue as task_queue, t.user, t.name, t.labels, t.band, t.spec, t.rerun_of, t.created_at, t.state, t.class as end_class,
+            t.reason as end_reason, t.message, t.exit_code, t.signal, t.log_complete, t.attempt as last_attempt, t.finished_at,
+            coalesce(t.started_at, (select max(a.started_at) from attempt a where a.task = t.id)) as task_started_at,
+            w.attempt as waiting_attempt, r.attempt as ready_attempt,",
+    "from task t
+     left join lease l on l.task = t.id
+     left join waiting w on w.task = t.id
+     left join ready r on r.queue = t.queue and r.band = t.band and r.task = t.id"
+);
+
+impl Store {
+    /// One task.
+    pub async fn task(&self, id: TaskId) -> Result<Option<TaskRecord>> {
+        let row = tasks_where().push(" where t.id = ").push_bind(id.0).build().fetch_optional(&self.readers).await?;
+        row.as_ref().map(TaskRecord::read).transpose()
+    }
+
+    /// Tasks, newest first, and whether more follow.
+    ///
+    /// Labels are compared in chunks of rows, so a selector that matches little reads on through history until the
+    /// page is full or history ends.
+    pub async fn tasks(&self, filter: &TaskFilter) -> Result<(Vec<TaskRecord>, bool)> {
+        let wanted = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+        let chunk = if filter.labels.is_empty() { wanted + 1 } else { (wanted + 1).max(500) };
+        let mut found = Vec::new();
+        let mut before = filter.before;
+        loop {
+            let rows = self.chunk(filter, before, chunk).await?;
+            for row in &rows {
+                let task = TaskRecord::read(row)?;
+                before = Some(task.id);
+                if filter.labels.matches(&task.spec.labels) {
+                    if found.len() == wanted {
+                        return Ok((found, true));
+                    }
+                    found.push(task);
+                }
+            }
+            if rows.len() < chunk {
+                return Ok((found, false));
+            }
+        }
+    }
+
+    async fn chunk(&self, filter: &TaskFilter, before: Option<TaskId>, limit: usize) -> Result<Vec<SqliteRow>> {
+        let mut sql = tasks_where();
+        sql.push(" where true");
+        let mut any = |column: &str, values: Vec<String>| {
+            if !values.is_empty() {
+                sql.push(" and ")
+                    .push(column)
+                    .push(" in (select value from json_each(")
+                    .push_bind(serde_json::json!(values).to_string())
+                    .push("))");
+            }
+        };
+        any("t.queue", filter.queues.iter().map(ToString::to_string).collect());
+        any("t.user", filter.users.clone());
+        if let Some(name) = &filter.name {
+            sql.push(" and t.name = ").push_bind(name.clone());
+        }
+        if let Some(since) = filter.since {
+            sql.push(" and t.created_at >= ").push_bind(since.0);
+        }
+        if let Some(before) = before {
+            sql.push(" and t.id < ").push_bind(before.0);
+        }
+        if !filter.states.is_empty() {
+            // States before the end are places in the hot tables, which are small: they lead to the tasks.
+            let parts = filter.states.iter().map(|state| match state {
+                TaskState::Active => "t.id in (select task from lease)".to_owned(),
+                TaskState::Waiting => "t.id in (select task from waiting)".to_owned(),
+                TaskState::Queued => "r.task is not null".to_owned(),
+                ended => format!("t.state = '{ended}'"),
+            });
+            sql.push(" and (").push(parts.collect::<Vec<_>>().join(" or ")).push(")");
+        }
+        sql.push(" order by t.id desc limit ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        Ok(sql.build().fetch_all(&self.readers).await?)
+    }
+
+    /// All attempts of a task, oldest first, the live one included.
+    pub async fn attempts(&self, task: TaskId) -> Result<Vec<AttemptRecord>> {
+        let sql = "select attempt, runner, claimed_at, started_at, ended_at, state, class as end_class, reason as end_reason, message, exit_code, signal,
+                          log_complete, token_hash from attempt where task = $1 order by attempt";
+        let rows = sqlx::query(sql).bind(task.0).fetch_all(&self.readers).await?;
+        let mut attempts: Vec<AttemptRecord> = rows.iter().map(|row| read_attempt(row, task)).collect::<Result<_>>()?;
+        if let Some(lease) = self.lease(task).await? {
+            attempts.retain(|a| a.attempt < lease.attempt.attempt);
+            attempts.push(live(&lease));
+        }
+        Ok(attempts)
+    }
+}
+
+fn tasks_where() -> QueryBuilder<Sqlite> {
+    QueryBuilder::new(TASKS)
+}
+
+fn read_attempt(row: &SqliteRow, task: TaskId) -> Result<AttemptRecord> {
+    let ended = outcome(row, task.0)?;
+    Ok(AttemptRecord {
+        attempt: AttemptNumber(row.try_get("attempt")?),
+        phase: if ended.is_some() { Phase::Ended } else { Phase::Starting },
+        runner: parse("attempt", task.0, row.try_get("runner")?)?,
+        claimed_at: UnixMs(row.try_get("claimed_at")?),
+        started_at: row.try_get::<Option<i64>, _>("started_at")?.map(UnixMs),
+        ended_at: row.try_get::<Option<i64>, _>("ended_at")?.map(UnixMs),
+        ended,
+        token_hash: row.try_get("token_hash")?,
+    })
+}
+
+fn live(lease: &LeaseRecord) -> AttemptRecord {
+    AttemptRecord {
+        attempt: lease.attempt.attempt,
+        phase: lease.phase.unwrap_or(Phase::Claimed),
+        runner: lease.runner.clone(),
+        claimed_at: lease.claimed_at,
+        started_at: lease.started_at,
+        ended_at: None,
+        ended: None,
+        token_hash: lease.token_hash.clone(),
+    }
+}

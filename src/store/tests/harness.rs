@@ -1,0 +1,161 @@
+//! A store in a folder of its own, with a clock and randomness that the test drives.
+
+use crate::{
+    domain::{
+        AttemptNumber, AttemptRef, AttemptResult, Clock, Labels, Phase, Priority, QueueName, Resources, Retries, Rng, TaskId, TaskSpec,
+        TaskState, Times, UnixMs, Work, fingerprint,
+    },
+    store::{
+        Ambient, ApplyQueue, Beat, Claim, ClaimedAttempt, Finish, Finished, NewTask, QueueShare, Refusal, Start, Store, Submit, Submitted,
+    },
+};
+use secrecy::{ExposeSecret, SecretString};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+pub(super) struct Fixed(AtomicI64);
+impl Clock for Fixed {
+    fn now(&self) -> UnixMs {
+        UnixMs(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// Every call differs, every run is the same.
+pub(super) struct Counting(AtomicU64);
+impl Rng for Counting {
+    fn fill(&self, bytes: &mut [u8]) {
+        let n = self.0.fetch_add(1, Ordering::Relaxed);
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte = n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(u32::try_from(i * 8 % 64).unwrap()).to_le_bytes()[i % 8];
+        }
+    }
+}
+
+pub(super) struct Rig {
+    pub(super) store: Store,
+    pub(super) dir: TempDir,
+    pub(super) times: Times,
+}
+
+impl Rig {
+    pub(super) async fn new() -> Self {
+        let rig = Self::open(tempfile::tempdir().unwrap()).await;
+        rig.queue("default").await;
+        rig
+    }
+
+    pub(super) async fn open(dir: TempDir) -> Self {
+        let times = Times { retry_backoff_ms: 1000, ..Times::default() };
+        let ambient = Ambient {
+            clock: Arc::new(Fixed(AtomicI64::new(1_800_000_000_000))),
+            rng: Arc::new(Counting(AtomicU64::new(1))),
+            times: times.clone(),
+        };
+        let (store, _writer) = Store::open(&dir.path().join("slipway.db"), ambient).await.expect("open the store");
+        Self { store, dir, times }
+    }
+
+    /// Closes and opens it again, as a restart of the server does.
+    pub(super) async fn reopened(self) -> Self {
+        let Self { store, dir, .. } = self;
+        drop(store);
+        Self::open(dir).await
+    }
+
+    pub(super) async fn queue(&self, name: &str) {
+        let apply = ApplyQueue { name: name.parse().unwrap(), doc: "{}".into(), by: "ada".into(), if_revision: None };
+        self.store.run(apply).await.unwrap().expect("apply the queue");
+    }
+
+    /// Uptime goes on by `ms`.
+    pub(super) fn pass(&self, ms: u64) {
+        let all = Duration::from_millis(ms);
+        self.store.uptime().advance(all, all);
+    }
+
+    pub(super) async fn submit(&self, spec: TaskSpec) -> TaskId {
+        let submit = Submit { user: "ada".into(), tasks: vec![NewTask { spec, rerun_of: None }], idempotency: None };
+        match self.store.run(submit).await.unwrap() {
+            Submitted::New(ids) => ids[0],
+            other => panic!("not stored: {other:?}"),
+        }
+    }
+
+    pub(super) async fn claim(&self, max: u32) -> Vec<ClaimedAttempt> {
+        self.store.run(claim(max)).await.unwrap()
+    }
+
+    pub(super) async fn start(&self, claimed: &ClaimedAttempt, uid: &str) -> Result<SecretString, Refusal> {
+        self.store.run(start(claimed, uid, Uuid::nil())).await.unwrap()
+    }
+
+    /// Claims and starts one task and sends its first heartbeat.
+    pub(super) async fn running(&self) -> (AttemptRef, [u8; 32], Uuid) {
+        let op = claim(1);
+        let id = op.claim;
+        let claimed = self.store.run(op).await.unwrap().remove(0);
+        let token = self.start(&claimed, "pod-1").await.expect("start");
+        let token_hash = fingerprint(token.expose_secret());
+        let attempt = AttemptRef { task: claimed.task, attempt: claimed.attempt };
+        self.beat(attempt, token_hash, Phase::Running).await.expect("beat");
+        (attempt, token_hash, id)
+    }
+
+    pub(super) async fn beat(&self, a: AttemptRef, token_hash: [u8; 32], phase: Phase) -> Result<bool, Refusal> {
+        self.store.run(Beat { task: a.task, attempt: a.attempt, token_hash, phase }).await.unwrap()
+    }
+
+    pub(super) async fn finish(&self, a: AttemptRef, token_hash: [u8; 32], code: i32, settled: Option<bool>) -> Result<Finished, Refusal> {
+        let result = exit(code);
+        self.store.run(Finish { task: a.task, attempt: a.attempt, token_hash, result, log: (0, 0), settled }).await.unwrap()
+    }
+
+    pub(super) async fn state(&self, task: TaskId) -> TaskState {
+        self.store.task(task).await.unwrap().expect("the task exists").state
+    }
+}
+
+pub(super) fn exit(code: i32) -> AttemptResult {
+    AttemptResult { exit_code: Some(code), ..AttemptResult::default() }
+}
+
+pub(super) fn claim(max: u32) -> Claim {
+    Claim { runner: "r1".parse().unwrap(), claim: fresh_uuid(), max, gpus: 8, queues: vec![QueueShare { queue: None, max }] }
+}
+
+pub(super) fn fresh_uuid() -> Uuid {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    Uuid::from_u64_pair(7, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+pub(super) fn start(claimed: &ClaimedAttempt, uid: &str, nonce: Uuid) -> Start {
+    Start { task: claimed.task, attempt: claimed.attempt, token: claimed.start_token.clone().into(), uid: uid.into(), nonce }
+}
+
+pub(super) fn spec() -> TaskSpec {
+    TaskSpec {
+        name: None,
+        queue: QueueName::default(),
+        labels: Labels::new(),
+        priority: Priority::Normal,
+        work: Work::Command(vec!["true".into()]),
+        env: BTreeMap::new(),
+        resources: Resources::default(),
+        timeout_seconds: None,
+        grace_seconds: 30,
+        retries: Retries::default(),
+    }
+}
+
+pub(super) const FIRST: AttemptNumber = AttemptNumber(1);

@@ -1,0 +1,122 @@
+//! API tokens: only their hashes are stored.
+
+use super::{
+    Store,
+    error::Result,
+    flush::exec,
+    flush::hex,
+    lease::parse,
+    writer::{Statement, Tx},
+};
+use crate::domain::{Role, UnixMs};
+use serde_json::{Value, json};
+use sqlx::{Row, sqlite::SqliteRow};
+
+/// A token without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Its id.
+    pub id: i64,
+    /// SHA-256 of the secret.
+    pub hash: [u8; 32],
+    /// Who bears it.
+    pub user: String,
+    /// What it allows.
+    pub role: Role,
+    /// The last four characters of the secret.
+    pub tail: String,
+    /// Who made it.
+    pub created_by: String,
+    /// When.
+    pub created_at: UnixMs,
+    /// When it ends.
+    pub expires_at: Option<UnixMs>,
+    /// When it was revoked.
+    pub revoked_at: Option<UnixMs>,
+}
+
+/// Stores a new token.
+pub struct CreateToken {
+    /// SHA-256 of the secret.
+    pub hash: [u8; 32],
+    /// Who bears it.
+    pub user: String,
+    /// What it allows.
+    pub role: Role,
+    /// The last four characters of the secret.
+    pub tail: String,
+    /// Who makes it.
+    pub by: String,
+    /// When it ends.
+    pub expires_at: Option<UnixMs>,
+}
+
+/// The id of a new token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenCreated(pub i64);
+
+impl Statement for CreateToken {
+    type Output = TokenCreated;
+
+    async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<TokenCreated>> {
+        let mut created = Vec::with_capacity(batch.len());
+        for t in batch {
+            let row = json!([hex(&t.hash), t.user, t.role, t.tail, t.by, tx.now.0, t.expires_at.map(|at| at.0)]);
+            exec(
+                tx,
+                "insert into token (hash, user, role, tail, created_by, created_at, expires_at)
+                 select unhex(j.value ->> 0), j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6 from json_each($1) j",
+                Value::Array(vec![row]),
+            )
+            .await?;
+            created.push(TokenCreated(sqlx::query_scalar("select last_insert_rowid()").fetch_one(&mut *tx.conn).await?));
+        }
+        Ok(created)
+    }
+}
+
+/// Takes a token out of force.
+pub struct RevokeToken(pub i64);
+
+impl Statement for RevokeToken {
+    /// Whether there is such a token; revoking one twice changes nothing.
+    type Output = bool;
+
+    async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<bool>> {
+        let mut found = Vec::with_capacity(batch.len());
+        for token in batch {
+            let done = sqlx::query("update token set revoked_at = coalesce(revoked_at, $2) where id = $1")
+                .bind(token.0)
+                .bind(tx.now.0)
+                .execute(&mut *tx.conn)
+                .await?;
+            found.push(done.rows_affected() == 1);
+        }
+        Ok(found)
+    }
+}
+
+impl Store {
+    /// All tokens, by id, revoked ones included.
+    pub async fn tokens(&self) -> Result<Vec<TokenRecord>> {
+        let rows = sqlx::query("select * from token order by id").fetch_all(&self.readers).await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+fn read(row: &SqliteRow) -> Result<TokenRecord> {
+    let id: i64 = row.try_get("id")?;
+    let hash: Vec<u8> = row.try_get("hash")?;
+    let time = |name: &str| row.try_get::<Option<i64>, _>(name).map(|t| t.map(UnixMs));
+    Ok(TokenRecord {
+        id,
+        hash: hash.try_into().map_err(|_| super::StoreError::Corrupt { table: "token", id, what: "the hash has not 32 bytes".into() })?,
+        user: row.try_get("user")?,
+        role: parse("token", id, row.try_get("role")?)?,
+        tail: row.try_get("tail")?,
+        created_by: row.try_get("created_by")?,
+        created_at: UnixMs(row.try_get("created_at")?),
+        expires_at: time("expires_at")?,
+        revoked_at: time("revoked_at")?,
+    })
+}

@@ -1,0 +1,195 @@
+//! The tasks of a batch in memory: loaded with one statement, changed by the rules of `domain`, written back with
+//! one statement per table (`flush.rs`).
+
+use super::{
+    error::Result,
+    events::NewEvent,
+    lease::{LeaseRecord, lease_columns, parse, parse_json},
+    record::{StoredSpec, band_priority, terminal},
+    writer::Tx,
+};
+use crate::domain::{
+    AttemptNumber, Event, Illegal, Labels, Lifecycle, Live, Outcome, Priority, QueueName, Spent, Status, TaskId, TaskState, UnixMs,
+    backoff_ms,
+};
+use serde_json::{Value, json};
+use sqlx::{Row, sqlite::SqliteRow};
+use std::collections::HashMap;
+
+/// One task while a batch works on it.
+pub(super) struct Held {
+    pub(super) task: TaskId,
+    pub(super) queue: QueueName,
+    pub(super) name: Option<String>,
+    pub(super) labels: Labels,
+    pub(super) priority: Priority,
+    pub(super) gpus: u32,
+    /// The rules' view of it; changed by [`Held::take`] alone.
+    pub(super) life: Lifecycle,
+    /// The live attempt as stored. Its attempt, phase and result are those of `life`.
+    pub(super) lease: Option<LeaseRecord>,
+    /// Where it stood when it was loaded, which tells the rows to remove.
+    pub(super) before: (TaskState, Priority),
+    /// Uptime in ms at which a waiting task is due.
+    pub(super) due_up: i64,
+    pub(super) started_at: Option<UnixMs>,
+    /// The outcome of the attempt that ended the task, and whether its log is complete.
+    pub(super) last: Option<(Outcome, Option<bool>)>,
+    /// Name, labels or priority changed.
+    pub(super) described: bool,
+    /// Anything else changed.
+    pub(super) touched: bool,
+}
+
+/// An attempt that ended in this batch.
+pub(super) struct EndedAttempt {
+    pub(super) lease: LeaseRecord,
+    pub(super) outcome: Outcome,
+    pub(super) log_complete: Option<bool>,
+}
+
+/// What the transitions of a batch share.
+pub(super) struct Work<'a, 'tx> {
+    pub(super) tx: &'a mut Tx<'tx>,
+    pub(super) ended: Vec<EndedAttempt>,
+    pub(super) begun: Vec<LeaseRecord>,
+}
+
+impl<'a, 'tx> Work<'a, 'tx> {
+    /// Loads every task named; one that does not exist is absent from the answer.
+    pub(super) async fn load(tasks: &[TaskId], tx: &mut Tx<'_>) -> Result<HashMap<TaskId, Held>> {
+        let sql = lease_columns!(
+            "select t.id as task_id, t.queue as task_queue, t.name, t.labels, t.band, t.spec, t.state, t.reason as end_reason, t.class as end_class,
+                    t.attempt as last_attempt, t.started_at as task_started_at, r.attempt as ready_attempt, w.attempt as waiting_attempt, w.due_up,
+                    (select count(*) from attempt a where a.task = t.id and a.class = 'user') as spent_user,
+                    (select count(*) from attempt a where a.task = t.id and a.class in ('infra', 'lost')) as spent_infra,",
+            "from json_each($1) j
+             join task t on t.id = j.value
+             left join lease l on l.task = t.id
+             left join waiting w on w.task = t.id
+             left join ready r on r.queue = t.queue and r.band = t.band and r.task = t.id"
+        );
+        let ids: Vec<i64> = tasks.iter().map(|t| t.0).collect();
+        let rows = sqlx::query(sql).bind(json!(ids).to_string()).fetch_all(&mut *tx.conn).await?;
+        rows.iter().map(|row| Held::read(row).map(|held| (held.task, held))).collect()
+    }
+
+    pub(super) fn new(tx: &'a mut Tx<'tx>) -> Self {
+        Self { tx, ended: Vec::new(), begun: Vec::new() }
+    }
+
+    /// Records an event about a task's present attempt.
+    pub(super) fn event(&mut self, held: &Held, kind: &'static str, actor: Option<&str>, data: Value) {
+        let attempt = (held.life.attempt != AttemptNumber::NONE).then_some(held.life.attempt);
+        self.tx.events.push(NewEvent { kind, task: Some(held.task), attempt, actor: actor.map(str::to_owned), data });
+    }
+}
+
+impl Held {
+    fn read(row: &SqliteRow) -> Result<Self> {
+        let id: i64 = row.try_get("task_id")?;
+        let spec: StoredSpec = parse_json("task", id, row.try_get("spec")?)?;
+        let number = |name: &str| row.try_get::<Option<u32>, _>(name);
+        let lease = row.try_get::<Option<i64>, _>("task")?.map(|_| LeaseRecord::read(row)).transpose()?;
+        let (status, attempt) = if let Some(end) = terminal(row, id)? {
+            (Status::Ended(end), AttemptNumber(row.try_get("last_attempt")?))
+        } else if let Some(lease) = &lease {
+            let live = Live { started: lease.uid.is_some(), phase: lease.phase, result: lease.result.clone() };
+            (Status::Active(live), lease.attempt.attempt)
+        } else if let Some(attempt) = number("waiting_attempt")? {
+            (Status::Waiting, AttemptNumber(attempt))
+        } else {
+            let attempt = number("ready_attempt")?.ok_or_else(|| super::StoreError::Corrupt {
+                table: "task",
+                id,
+                what: "it has not ended and stands in none of ready, waiting and lease".into(),
+            })?;
+            (Status::Queued, AttemptNumber(attempt))
+        };
+        let spent = Spent { user: row.try_get("spent_user")?, infra: row.try_get("spent_infra")? };
+        let cancel_requested = lease.as_ref().is_some_and(|l| l.cancel.is_some());
+        let life = Lifecycle { attempt, status, spent, budget: spec.retries, cancel_requested };
+        let priority = band_priority(row.try_get("band")?);
+        Ok(Self {
+            task: TaskId(id),
+            queue: parse("task", id, row.try_get("task_queue")?)?,
+            name: row.try_get("name")?,
+            labels: parse_json("task", id, row.try_get("labels")?)?,
+            priority,
+            gpus: spec.resources.gpus,
+            before: (life.state(), priority),
+            due_up: row.try_get::<Option<i64>, _>("due_up")?.unwrap_or(0),
+            started_at: row.try_get::<Option<i64>, _>("task_started_at")?.map(UnixMs),
+            life,
+            lease,
+            last: None,
+            described: false,
+            touched: false,
+        })
+    }
+
+    /// The live attempt, where `attempt` is it.
+    pub(super) fn live(&mut self, attempt: AttemptNumber) -> Option<&mut LeaseRecord> {
+        self.lease.as_mut().filter(|lease| lease.attempt.attempt == attempt)
+    }
+
+    /// Applies an event by the rules of `domain` and does what follows from it: an ended attempt goes to the history,
+    /// a retry gets its pause, an end is announced. `log_complete` is recorded with an attempt that ends.
+    pub(super) fn take(&mut self, event: Event, log_complete: Option<bool>, work: &mut Work<'_, '_>) -> std::result::Result<(), Illegal> {
+        let (life, ended) = self.life.clone().next(event)?;
+        self.life = life;
+        self.touched = true;
+        if let (Status::Active(live), Some(lease)) = (&self.life.status, &mut self.lease) {
+            lease.phase = live.phase;
+            lease.result.clone_from(&live.result);
+        }
+        if let Some(outcome) = ended {
+            self.attempt_ended(outcome, log_complete, work);
+        }
+        match (&self.life.status, self.before.0) {
+            (Status::Ended(end), _) => {
+                let end = *end;
+                self.lease = None;
+                let data = end_data(end.state(), self.last.as_ref());
+                work.event(self, "task.ended", None, data);
+            }
+            (Status::Queued, _) => {
+                self.lease = None;
+                work.tx.made_ready();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn attempt_ended(&mut self, outcome: Outcome, log_complete: Option<bool>, work: &mut Work<'_, '_>) {
+        let Some(lease) = self.lease.take() else { return };
+        self.started_at = lease.started_at.or(self.started_at);
+        self.last = Some((outcome.clone(), log_complete));
+        if self.life.status == Status::Waiting {
+            let nth = match outcome.end.class() {
+                Some(crate::domain::FailureClass::User) => self.life.spent.user,
+                _ => self.life.spent.infra,
+            };
+            self.due_up = work.tx.up.after(backoff_ms(nth, work.tx.times, work.tx.rng.below(u64::MAX)));
+            work.tx.deadline_written();
+            let data = end_data(outcome.end.state(), self.last.as_ref());
+            work.event(self, "attempt.ended", None, data);
+        }
+        work.ended.push(EndedAttempt { lease, outcome, log_complete });
+    }
+}
+
+fn end_data(state: TaskState, last: Option<&(Outcome, Option<bool>)>) -> Value {
+    let mut data = json!({ "state": state });
+    if let (Some((outcome, _)), Value::Object(fields)) = (last, &mut data) {
+        let known = [
+            ("class", outcome.end.class().map(|c| json!(c))),
+            ("reason", outcome.end.reason().map(|r| json!(r))),
+            ("exitCode", outcome.result.exit_code.map(|c| json!(c))),
+            ("signal", outcome.result.signal.map(|s| json!(s))),
+        ];
+        fields.extend(known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    }
+    data
+}

@@ -1,0 +1,365 @@
+//! The one writer: takes all that waits, one transaction, one commit, then all the answers.
+//!
+//! No timer gathers a batch: the sync of the running commit is the window in which the next batch gathers.
+//! A batch that fails as a whole is run again one operation at a time, so that only the one at fault fails.
+
+use super::{
+    Ambient, Store,
+    abandon::Abandon,
+    beat::Beat,
+    cancel::{Cancel, Cancelled},
+    claim::{Claim, ClaimedAttempt},
+    due::{Expire, SettleOverdue, Wake},
+    error::{Result, StoreError},
+    events::{self, NewEvent},
+    finish::{Finish, Finished, Settle},
+    lease::Refusal,
+    logs::MarkLogs,
+    patch::{Patch, Patched},
+    queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRefusal},
+    report::{Report, ReportOutcome},
+    runners::{Register, Renew},
+    start::Start,
+    submit::{Submit, Submitted},
+    tokens::{CreateToken, RevokeToken, TokenCreated},
+    uptime::{KeepUptime, Uptime},
+    work::{Held, Work},
+};
+use crate::domain::{Rng, TaskId, TaskState, Times, UnixMs};
+use secrecy::SecretString;
+use sqlx::SqliteConnection;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The most operations in one transaction: enough to make the commit cheap, few enough to answer soon.
+const MAX_BATCH: usize = 1_024;
+
+/// What changed by commits, for those who wait for it.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    newest_event: Arc<watch::Sender<i64>>,
+    ready: Arc<watch::Sender<u64>>,
+}
+
+impl Changes {
+    pub(super) fn at(newest_event: i64) -> Self {
+        Self { newest_event: Arc::new(watch::Sender::new(newest_event)), ready: Arc::new(watch::Sender::new(0)) }
+    }
+
+    /// The id of the newest committed event.
+    #[must_use]
+    pub fn events(&self) -> watch::Receiver<i64> {
+        self.newest_event.subscribe()
+    }
+
+    /// Ticks whenever a task may have become claimable: submitted, given back, due, or its queue resumed.
+    #[must_use]
+    pub fn ready(&self) -> watch::Receiver<u64> {
+        self.ready.subscribe()
+    }
+}
+
+/// The transaction of a batch, as statements see it.
+pub(super) struct Tx<'a> {
+    pub(super) conn: &'a mut SqliteConnection,
+    pub(super) now: UnixMs,
+    pub(super) up: &'a Uptime,
+    pub(super) times: &'a Times,
+    pub(super) rng: &'a dyn Rng,
+    pub(super) events: Vec<NewEvent>,
+    ready: bool,
+    deadline: bool,
+}
+
+impl Tx<'_> {
+    /// Tasks may have become claimable.
+    pub(super) fn made_ready(&mut self) {
+        self.ready = true;
+    }
+
+    /// A deadline is among what is written, so the uptime it counts from is written with it.
+    pub(super) fn deadline_written(&mut self) {
+        self.deadline = true;
+    }
+}
+
+/// An operation that does its own SQL, for all of its kind in a batch at once.
+pub(super) trait Statement: Sized + Send + 'static {
+    type Output: Send + 'static;
+    /// Runs a batch and answers in its order. An error fails the whole batch.
+    async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<Self::Output>>;
+}
+
+/// An operation on one task, as plain code over what the writer loaded.
+pub(super) trait Transition: Send + 'static {
+    type Output: Send + 'static;
+    fn task(&self) -> TaskId;
+    /// Applies it. `held` is the task, `None` where there is none of that id.
+    fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> Self::Output;
+}
+
+/// An operation that [`Store::run`] takes.
+#[expect(private_interfaces, reason = "jobs are made by this module alone")]
+pub trait Operation: Sized + Send + 'static {
+    /// Its answer, given after the commit.
+    type Output: Send + 'static;
+    #[doc(hidden)]
+    fn into_job(self, reply: Reply<Self::Output>) -> Job;
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T>>;
+
+/// All operations of one kind in a batch.
+struct Lane<O, T> {
+    ops: Vec<O>,
+    replies: Vec<Reply<T>>,
+    outputs: Vec<T>,
+}
+
+impl<O, T> Lane<O, T> {
+    const fn new() -> Self {
+        Self { ops: Vec::new(), replies: Vec::new(), outputs: Vec::new() }
+    }
+
+    fn push(&mut self, op: O, reply: Reply<T>) {
+        self.ops.push(op);
+        self.replies.push(reply);
+    }
+
+    fn answer(self) {
+        for (reply, output) in self.replies.into_iter().zip(self.outputs) {
+            // Nobody waits where the caller gave up; what was committed stands.
+            let _ = reply.send(Ok(output));
+        }
+    }
+}
+
+/// Lists every operation once: the job enum, the batch, and what runs in which order come from this list.
+macro_rules! operations {
+    (
+        first { $($s:ident: $S:ident => $so:ty),+ $(,)? }
+        transitions { $($t:ident: $T:ident => $to:ty),+ $(,)? }
+        last { $($l:ident: $L:ident => $lo:ty),+ $(,)? }
+    ) => {
+        /// One operation and who waits for it.
+        pub(super) enum Job {
+            $($S($S, Reply<$so>),)+
+            $($T($T, Reply<$to>),)+
+            $($L($L, Reply<$lo>),)+
+        }
+
+        $(#[expect(private_interfaces, reason = "jobs are made by this module alone")]
+        impl Operation for $S {
+            type Output = $so;
+            fn into_job(self, reply: Reply<Self::Output>) -> Job { Job::$S(self, reply) }
+        })+
+        $(#[expect(private_interfaces, reason = "jobs are made by this module alone")]
+        impl Operation for $T {
+            type Output = $to;
+            fn into_job(self, reply: Reply<Self::Output>) -> Job { Job::$T(self, reply) }
+        })+
+        $(#[expect(private_interfaces, reason = "jobs are made by this module alone")]
+        impl Operation for $L {
+            type Output = $lo;
+            fn into_job(self, reply: Reply<Self::Output>) -> Job { Job::$L(self, reply) }
+        })+
+
+        struct Batch {
+            $($s: Lane<$S, $so>,)+
+            $($t: Lane<$T, $to>,)+
+            $($l: Lane<$L, $lo>,)+
+        }
+
+        impl Batch {
+            fn of(jobs: impl IntoIterator<Item = Job>) -> Self {
+                let mut batch = Self { $($s: Lane::new(),)+ $($t: Lane::new(),)+ $($l: Lane::new(),)+ };
+                for job in jobs {
+                    match job {
+                        $(Job::$S(op, reply) => batch.$s.push(op, reply),)+
+                        $(Job::$T(op, reply) => batch.$t.push(op, reply),)+
+                        $(Job::$L(op, reply) => batch.$l.push(op, reply),)+
+                    }
+                }
+                batch
+            }
+
+            async fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+                $(if !self.$s.ops.is_empty() {
+                    self.$s.outputs = $S::run(&self.$s.ops, tx).await?;
+                })+
+                let mut tasks: Vec<TaskId> = Vec::new();
+                $(tasks.extend(self.$t.ops.iter().map(Transition::task));)+
+                if !tasks.is_empty() {
+                    let mut held = Work::load(&tasks, tx).await?;
+                    let mut work = Work::new(tx);
+                    $(for op in &self.$t.ops {
+                        self.$t.outputs.push(op.apply(held.get_mut(&op.task()), &mut work));
+                    })+
+                    work.flush(held).await?;
+                }
+                $(if !self.$l.ops.is_empty() {
+                    self.$l.outputs = $L::run(&self.$l.ops, tx).await?;
+                })+
+                Ok(())
+            }
+
+            fn answer(self) {
+                $(self.$s.answer();)+
+                $(self.$t.answer();)+
+                $(self.$l.answer();)+
+            }
+
+            /// The same operations, each in a batch of its own; results of a failed try are forgotten.
+            fn split(self) -> Vec<Job> {
+                let mut jobs = Vec::new();
+                $(jobs.extend(self.$s.ops.into_iter().zip(self.$s.replies).map(|(op, reply)| Job::$S(op, reply)));)+
+                $(jobs.extend(self.$t.ops.into_iter().zip(self.$t.replies).map(|(op, reply)| Job::$T(op, reply)));)+
+                $(jobs.extend(self.$l.ops.into_iter().zip(self.$l.replies).map(|(op, reply)| Job::$L(op, reply)));)+
+                jobs
+            }
+
+            /// Tells the only waiter of a batch of one.
+            fn fail(self, error: StoreError) {
+                let mut error = Some(error);
+                $(for reply in self.$s.replies { if let Some(error) = error.take() { let _ = reply.send(Err(error)); } })+
+                $(for reply in self.$t.replies { if let Some(error) = error.take() { let _ = reply.send(Err(error)); } })+
+                $(for reply in self.$l.replies { if let Some(error) = error.take() { let _ = reply.send(Err(error)); } })+
+            }
+        }
+    };
+}
+
+operations! {
+    first {
+        apply_queue: ApplyQueue => std::result::Result<bool, QueueRefusal>,
+        pause_queue: PauseQueue => std::result::Result<(), QueueRefusal>,
+        delete_queue: DeleteQueue => std::result::Result<(), QueueRefusal>,
+        create_token: CreateToken => TokenCreated,
+        revoke_token: RevokeToken => bool,
+        register: Register => (),
+        renew: Renew => (),
+        mark_logs: MarkLogs => (),
+        keep_uptime: KeepUptime => (),
+        submit: Submit => Submitted,
+    }
+    transitions {
+        start: Start => std::result::Result<SecretString, Refusal>,
+        beat: Beat => std::result::Result<bool, Refusal>,
+        finish: Finish => std::result::Result<Finished, Refusal>,
+        settle: Settle => bool,
+        settle_overdue: SettleOverdue => bool,
+        report: Report => ReportOutcome,
+        cancel: Cancel => Option<Cancelled>,
+        abandon: Abandon => std::result::Result<TaskState, Refusal>,
+        expire: Expire => bool,
+        wake: Wake => bool,
+        patch: Patch => Patched,
+    }
+    last {
+        claim: Claim => Vec<ClaimedAttempt>,
+    }
+}
+
+impl Store {
+    /// Runs an operation and answers after its commit.
+    ///
+    /// # Errors
+    /// A fault of the database; then nothing of the operation was stored. A caller that stops waiting does not stop
+    /// the operation.
+    pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Output> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(operation.into_job(reply)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// The owner of the writing connection.
+pub(super) struct Writer {
+    conn: SqliteConnection,
+    ambient: Ambient,
+    changes: Changes,
+    up: Arc<Uptime>,
+}
+
+impl Writer {
+    pub(super) fn new(conn: SqliteConnection, ambient: Ambient, changes: Changes, up: Arc<Uptime>) -> Self {
+        Self { conn, ambient, changes, up }
+    }
+
+    /// Serves until every handle is dropped.
+    pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
+        let mut jobs = Vec::with_capacity(MAX_BATCH);
+        while waiting.recv_many(&mut jobs, MAX_BATCH).await > 0 {
+            let alone = jobs.len() == 1;
+            let mut batch = Batch::of(jobs.drain(..));
+            match self.commit(&mut batch).await {
+                Ok(()) => batch.answer(),
+                Err(error) if alone => batch.fail(error),
+                Err(error) => {
+                    tracing::warn!(%error, "a batch failed; running its operations one by one");
+                    for job in batch.split() {
+                        let mut single = Batch::of([job]);
+                        match self.commit(&mut single).await {
+                            Ok(()) => single.answer(),
+                            Err(error) => single.fail(error),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn commit(&mut self, batch: &mut Batch) -> Result<()> {
+        sqlx::query("begin immediate").execute(&mut self.conn).await?;
+        match self.fill(batch).await {
+            Ok((newest_event, ready)) => {
+                crate::crash_point!("store.commit");
+                if let Err(error) = sqlx::query("commit").execute(&mut self.conn).await {
+                    self.rollback().await;
+                    return Err(error.into());
+                }
+                crate::crash_point!("store.committed");
+                if let Some(id) = newest_event {
+                    self.changes.newest_event.send_replace(id);
+                }
+                if ready {
+                    self.changes.ready.send_modify(|n| *n += 1);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn fill(&mut self, batch: &mut Batch) -> Result<(Option<i64>, bool)> {
+        let mut tx = Tx {
+            conn: &mut self.conn,
+            now: self.ambient.clock.now(),
+            up: &self.up,
+            times: &self.ambient.times,
+            rng: &*self.ambient.rng,
+            events: Vec::new(),
+            ready: false,
+            deadline: false,
+        };
+        batch.run(&mut tx).await?;
+        let newest = events::append(&mut tx).await?;
+        if tx.deadline {
+            sqlx::query("insert into meta (key, value) values ('uptime', $1) on conflict (key) do update set value = excluded.value")
+                .bind(tx.up.now().to_string())
+                .execute(&mut *tx.conn)
+                .await?;
+        }
+        Ok((newest, tx.ready))
+    }
+
+    async fn rollback(&mut self) {
+        if let Err(error) = sqlx::query("rollback").execute(&mut self.conn).await {
+            // SQLite ends the transaction itself on some errors; then there is nothing to roll back.
+            tracing::debug!(%error, "rolling back");
+        }
+    }
+}
