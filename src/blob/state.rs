@@ -19,8 +19,8 @@ pub(super) struct State {
     gaps: Vec<Gap>,
     limit: u64,
     tail: Tail,
-    /// Whether there is anything that no sync has reported.
-    dirty: bool,
+    /// Whether recorded bytes were found lost, and the record does not say so yet.
+    lossy: bool,
     idle_rounds: u32,
     /// Set once: this log is open no more, and whatever still holds it must change nothing.
     gone: bool,
@@ -47,7 +47,7 @@ impl State {
             gaps: Vec::new(),
             limit: resume.limit,
             tail: Tail::default(),
-            dirty: whole < resume.durable,
+            lossy: whole < resume.durable,
             idle_rounds: 0,
             gone: false,
         };
@@ -80,7 +80,7 @@ impl State {
         self.crc = self.crc.map(|crc| crc32c::crc32c_append(crc, bytes));
         self.next += bytes.len() as u64;
         self.tail.push(bytes);
-        self.touched();
+        self.idle_rounds = 0;
         Ok(self.progress())
     }
 
@@ -106,23 +106,23 @@ impl State {
         self.note_gap(self.next, end);
         self.next = end;
         self.tail.clear();
-        self.touched();
+        self.idle_rounds = 0;
         Ok(self.progress())
     }
 
-    /// Whether a sync has anything to report; counts the rounds without, and frees the tail of a quiet log.
+    /// Whether there is anything that was not announced yet, be it synced or not: a report whose recording failed comes
+    /// again. Counts the rounds without new bytes, and frees the tail of a quiet log.
     pub(super) fn due(&mut self) -> bool {
         self.idle_rounds = self.idle_rounds.saturating_add(1);
         if self.idle_rounds == IDLE_ROUNDS {
             self.tail.clear();
         }
-        self.dirty
+        self.lossy || self.durable < self.next
     }
 
     /// What a sync that begins now will have put on the disk.
-    pub(super) fn begin_sync(&mut self, key: LogKey) -> Option<Synced> {
+    pub(super) fn begin_sync(&self, key: LogKey) -> Option<Synced> {
         self.alive().ok()?;
-        self.dirty = false;
         Some(Synced { key, durable: self.next, crc: self.crc, gaps: self.gaps.clone() })
     }
 
@@ -137,6 +137,7 @@ impl State {
     /// Moves the durable offset forward, never beyond what is synced.
     pub(super) fn announce(&mut self, durable: u64) {
         self.durable = self.durable.max(durable.min(self.synced));
+        self.lossy = false;
     }
 
     pub(super) fn locate(&self, offset: u64, max: usize) -> Located {
@@ -180,11 +181,6 @@ impl State {
             Some(last) if last.end() == offset => last.len += len,
             _ => self.gaps.push(Gap { offset, len }),
         }
-    }
-
-    fn touched(&mut self) {
-        self.dirty = true;
-        self.idle_rounds = 0;
     }
 }
 

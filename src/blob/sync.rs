@@ -16,8 +16,8 @@ use std::{
 const PARALLEL: usize = 8;
 
 impl Logs {
-    /// Puts every log with new bytes on the disk and says what is there now. That is **not** yet announced as durable:
-    /// record it, then call [`Logs::announce`].
+    /// Puts every log with bytes that were not announced on the disk and says what is there now. That is **not** yet
+    /// durable: record it, then call [`Logs::announce`]. What is not announced is reported again by the next call.
     ///
     /// A log that the disk refuses is logged, left out, and not open any more: after a failed sync nobody knows what
     /// the disk holds, so it must be opened again from what is recorded, which makes its agent resend.

@@ -37,6 +37,8 @@ async fn durable_is_what_was_recorded_not_what_was_synced() {
     logs.announce(key, 10);
     assert_eq!(logs.progress(key).unwrap().durable, 100, "never back");
     assert_eq!(logs.sync_dirty().await[0].durable, 150);
+    assert_eq!(logs.sync_dirty().await[0].durable, 150, "the database was away: again");
+    logs.announce(key, 150);
     assert!(logs.sync_dirty().await.is_empty(), "nothing new");
 }
 
@@ -87,6 +89,35 @@ async fn recorded_bytes_that_the_disk_lost_show_as_a_gap() {
     logs.open(key, resume).await.unwrap();
     let synced = logs.sync_dirty().await.remove(0);
     assert_eq!((synced.durable, synced.crc, synced.gaps), (100, None, vec![Gap { offset: 30, len: 70 }]));
+    logs.announce(key, 100);
+    assert!(logs.sync_dirty().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_caller_who_gives_up_leaves_the_log_whole() {
+    let (dir, logs, key) = with_log(1 << 30).await;
+    for round in 0..200 {
+        let at = logs.progress(key).unwrap().next;
+        let writer = tokio::spawn({
+            let logs = logs.clone();
+            async move { send(&logs, key, at, 5_000).await }
+        });
+        for _ in 0..round % 5 {
+            tokio::task::yield_now().await;
+        }
+        writer.abort();
+        if round % 50 == 49 {
+            let synced = logs.sync(key).await.unwrap();
+            logs.close(key).await;
+            let crc = crc32c::crc32c(&source(0, usize::try_from(synced.durable).unwrap()));
+            assert_eq!(synced.crc, Some(crc));
+            let resume = Resume { durable: synced.durable, crc, gaps: vec![], limit: 1 << 30 };
+            assert_eq!(logs.open(key, resume).await.unwrap().next, synced.durable);
+        }
+    }
+    let len = logs.sync(key).await.unwrap().durable;
+    let file = std::fs::read(dir.path().join("logs/1/1042/1-0.log")).unwrap();
+    assert!(len > 0 && file.starts_with(&source(0, usize::try_from(len).unwrap())));
 }
 
 #[tokio::test]

@@ -154,7 +154,7 @@ async fn live(ops: Vec<Op>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn readers_see_the_stream_and_nothing_else(ops in prop::collection::vec(op(), 1..40)) {
