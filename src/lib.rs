@@ -4,6 +4,8 @@
 //! `tests/house.rs`.
 
 pub mod app;
+#[cfg(feature = "server")]
+pub mod blob;
 pub mod client;
 pub mod domain;
 #[cfg(feature = "server")]
