@@ -208,3 +208,24 @@ async fn remember(batch: &[Submit], ids: &HashMap<usize, Vec<TaskId>>, tx: &mut 
     )
     .await
 }
+
+/// How long a key is remembered, in ms (24 h).
+const KEY_LIFE_MS: i64 = 86_400_000;
+
+/// Forgets keys that are older than a day, a few thousand at a time so that nobody waits for it.
+pub struct ForgetKeys;
+
+impl Statement for ForgetKeys {
+    type Output = ();
+
+    async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
+        sqlx::query(
+            "delete from idempotency where (principal, route, key) in
+                 (select principal, route, key from idempotency where created_at < $1 order by created_at limit 2000)",
+        )
+        .bind(tx.now.0 - KEY_LIFE_MS)
+        .execute(&mut *tx.conn)
+        .await?;
+        Ok(vec![(); batch.len()])
+    }
+}

@@ -150,7 +150,7 @@ impl Held {
             (Status::Ended(end), _) => {
                 let end = *end;
                 self.lease = None;
-                let data = end_data(end.state(), self.last.as_ref());
+                let data = end_data(&self.queue, end.state(), self.last.as_ref());
                 work.event(self, "task.ended", None, data);
             }
             (Status::Queued, _) => {
@@ -173,15 +173,15 @@ impl Held {
             };
             self.due_up = work.tx.up.after(backoff_ms(nth, work.tx.times, work.tx.rng.below(u64::MAX)));
             work.tx.deadline_written();
-            let data = end_data(outcome.end.state(), self.last.as_ref());
+            let data = end_data(&self.queue, outcome.end.state(), self.last.as_ref());
             work.event(self, "attempt.ended", None, data);
         }
         work.ended.push(EndedAttempt { lease, outcome, log_complete });
     }
 }
 
-fn end_data(state: TaskState, last: Option<&(Outcome, Option<bool>)>) -> Value {
-    let mut data = json!({ "state": state });
+fn end_data(queue: &QueueName, state: TaskState, last: Option<&(Outcome, Option<bool>)>) -> Value {
+    let mut data = json!({ "queue": queue, "state": state });
     if let (Some((outcome, _)), Value::Object(fields)) = (last, &mut data) {
         let known = [
             ("class", outcome.end.class().map(|c| json!(c))),

@@ -8,6 +8,7 @@ use super::{
     abandon::Abandon,
     beat::Beat,
     cancel::{Cancel, Cancelled},
+    changes::{Changes, Committed},
     claim::{Claim, ClaimedAttempt},
     due::{Expire, SettleOverdue, Wake},
     error::{Result, StoreError},
@@ -20,7 +21,7 @@ use super::{
     report::{Report, ReportOutcome},
     runners::{Register, Renew},
     start::Start,
-    submit::{Submit, Submitted},
+    submit::{ForgetKeys, Submit, Submitted},
     tokens::{CreateToken, RevokeToken, TokenCreated},
     uptime::{KeepUptime, Uptime},
     work::{Held, Work},
@@ -29,35 +30,10 @@ use crate::domain::{Rng, TaskId, TaskState, Times, UnixMs};
 use secrecy::SecretString;
 use sqlx::SqliteConnection;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 /// The most operations in one transaction: enough to make the commit cheap, few enough to answer soon.
 const MAX_BATCH: usize = 1_024;
-
-/// What changed by commits, for those who wait for it.
-#[derive(Clone, Debug)]
-pub struct Changes {
-    newest_event: Arc<watch::Sender<i64>>,
-    ready: Arc<watch::Sender<u64>>,
-}
-
-impl Changes {
-    pub(super) fn at(newest_event: i64) -> Self {
-        Self { newest_event: Arc::new(watch::Sender::new(newest_event)), ready: Arc::new(watch::Sender::new(0)) }
-    }
-
-    /// The id of the newest committed event.
-    #[must_use]
-    pub fn events(&self) -> watch::Receiver<i64> {
-        self.newest_event.subscribe()
-    }
-
-    /// Ticks whenever a task may have become claimable: submitted, given back, due, or its queue resumed.
-    #[must_use]
-    pub fn ready(&self) -> watch::Receiver<u64> {
-        self.ready.subscribe()
-    }
-}
 
 /// The transaction of a batch, as statements see it.
 pub(super) struct Tx<'a> {
@@ -240,6 +216,7 @@ operations! {
         renew: Renew => (),
         mark_logs: MarkLogs => (),
         keep_uptime: KeepUptime => (),
+        forget_keys: ForgetKeys => (),
         submit: Submit => Submitted,
     }
     transitions {
@@ -312,19 +289,14 @@ impl Writer {
     async fn commit(&mut self, batch: &mut Batch) -> Result<()> {
         sqlx::query("begin immediate").execute(&mut self.conn).await?;
         match self.fill(batch).await {
-            Ok((newest_event, ready)) => {
+            Ok(committed) => {
                 crate::crash_point!("store.commit");
                 if let Err(error) = sqlx::query("commit").execute(&mut self.conn).await {
                     self.rollback().await;
                     return Err(error.into());
                 }
                 crate::crash_point!("store.committed");
-                if let Some(id) = newest_event {
-                    self.changes.newest_event.send_replace(id);
-                }
-                if ready {
-                    self.changes.ready.send_modify(|n| *n += 1);
-                }
+                self.changes.announce(&committed);
                 Ok(())
             }
             Err(error) => {
@@ -334,7 +306,7 @@ impl Writer {
         }
     }
 
-    async fn fill(&mut self, batch: &mut Batch) -> Result<(Option<i64>, bool)> {
+    async fn fill(&mut self, batch: &mut Batch) -> Result<Committed> {
         let mut tx = Tx {
             conn: &mut self.conn,
             now: self.ambient.clock.now(),
@@ -346,14 +318,15 @@ impl Writer {
             deadline: false,
         };
         batch.run(&mut tx).await?;
-        let newest = events::append(&mut tx).await?;
+        let tasks = tx.events.iter().filter_map(|e| e.task).collect();
+        let newest_event = events::append(&mut tx).await?;
         if tx.deadline {
             sqlx::query("insert into meta (key, value) values ('uptime', $1) on conflict (key) do update set value = excluded.value")
                 .bind(tx.up.now().to_string())
                 .execute(&mut *tx.conn)
                 .await?;
         }
-        Ok((newest, tx.ready))
+        Ok(Committed { newest_event, ready: tx.ready, tasks })
     }
 
     async fn rollback(&mut self) {

@@ -1,0 +1,78 @@
+//! Tokens and queues in memory: every request asks for one, every submit for both, and only this server changes them.
+
+use crate::{
+    domain::{QueueName, UnixMs},
+    store::{QueueRecord, Result, Store, TokenRecord},
+    wire::{NewQueue, limits},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// The tokens in force or not, by hash.
+pub(super) struct Tokens(RwLock<HashMap<[u8; 32], TokenRecord>>);
+
+impl Tokens {
+    pub(super) async fn load(store: &Store) -> Result<Self> {
+        Ok(Self(RwLock::new(Self::read(store).await?)))
+    }
+
+    /// Reads all of them again; called after each change, before it is answered.
+    pub(super) async fn refresh(&self, store: &Store) -> Result<()> {
+        let read = Self::read(store).await?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = read;
+        Ok(())
+    }
+
+    async fn read(store: &Store) -> Result<HashMap<[u8; 32], TokenRecord>> {
+        Ok(store.tokens().await?.into_iter().map(|token| (token.hash, token)).collect())
+    }
+
+    /// The token of this hash where it is in force. Looking a hash up tells nothing about others: an attacker cannot
+    /// choose the hash of a guess.
+    pub(super) fn in_force(&self, hash: &[u8; 32], now: UnixMs) -> Option<TokenRecord> {
+        let tokens = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        tokens.get(hash).filter(|t| t.revoked_at.is_none() && t.expires_at.is_none_or(|at| at > now)).cloned()
+    }
+}
+
+/// The documents of the queues, by name.
+pub(super) struct Queues(RwLock<BTreeMap<QueueName, Arc<NewQueue>>>);
+
+impl Queues {
+    pub(super) async fn load(store: &Store) -> Result<Self> {
+        let queues = Self(RwLock::default());
+        queues.refresh(store).await?;
+        Ok(queues)
+    }
+
+    /// Reads all of them again; called after each change, before it is answered.
+    pub(super) async fn refresh(&self, store: &Store) -> Result<()> {
+        let read = store.queues().await?.into_iter().map(|record| (record.name.clone(), Arc::new(doc(&record)))).collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = read;
+        Ok(())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Arc<NewQueue>> {
+        let name: QueueName = name.parse().ok()?;
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
+    }
+
+    pub(super) fn names(&self) -> Vec<QueueName> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// The most log bytes of an attempt in a queue.
+    pub(super) fn log_limit(&self, name: &QueueName) -> u64 {
+        self.get(name.as_str()).and_then(|q| q.limits.log_bytes).unwrap_or(limits::DEFAULT_LOG_BYTES)
+    }
+}
+
+/// A stored queue's document. What cannot be read counts as empty and is said in the log: a queue must stay usable.
+pub(super) fn doc(record: &QueueRecord) -> NewQueue {
+    serde_json::from_str(&record.doc).unwrap_or_else(|error| {
+        tracing::error!(queue = %record.name, %error, "a stored queue cannot be read");
+        NewQueue::default()
+    })
+}

@@ -1,0 +1,59 @@
+//! The queue server: the HTTP API over store and blobs, and the clockwork that serves deadlines.
+//!
+//! One file per route, in the order of the URL; what a route needs of its caller stands in one table (`access.rs`).
+//! A handler parses, asks the store, and answers; rules live in `domain`.
+
+mod access;
+mod attempts;
+mod auth;
+mod body;
+mod caches;
+mod clockwork;
+mod convert;
+mod envelope;
+mod error;
+mod events;
+mod logs;
+mod meta;
+mod metrics;
+mod page;
+mod pulse;
+mod queues;
+mod router;
+mod runner;
+mod runners;
+mod state;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+pub use router::{openapi, router};
+pub use state::{App, Settings};
+
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Serves until `stop` is cancelled, then ends the waiting calls, and returns when what is in flight is answered (5 s at
+/// most).
+///
+/// # Errors
+/// Where the listener fails.
+pub async fn serve(listener: TcpListener, app: App) -> std::io::Result<()> {
+    let tracker = TaskTracker::new();
+    tracker.spawn(clockwork::run(app.clone()));
+    tracker.spawn(metrics::follow(app.clone()));
+    tracker.close();
+    let stop: CancellationToken = app.stop().clone();
+    let server = axum::serve(listener, router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let patience = async {
+        stop.cancelled().await;
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    };
+    tokio::select! {
+        served = server => served?,
+        () = patience => tracing::warn!("some calls did not end in time"),
+    }
+    tracker.wait().await;
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! What commits changed, for those who wait for it.
+
+use crate::domain::TaskId;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::watch;
+
+/// What one commit changed.
+pub(super) struct Committed {
+    pub(super) newest_event: Option<i64>,
+    /// A task may have become claimable.
+    pub(super) ready: bool,
+    /// The tasks that it made events of.
+    pub(super) tasks: Vec<TaskId>,
+}
+
+/// Wakes those who wait. Register first, then read, then wait: so no change is missed.
+#[derive(Clone, Debug)]
+pub struct Changes(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    newest_event: watch::Sender<i64>,
+    ready: watch::Sender<u64>,
+    tasks: Mutex<HashMap<TaskId, watch::Sender<u64>>>,
+}
+
+impl Changes {
+    pub(super) fn at(newest_event: i64) -> Self {
+        Self(Arc::new(Inner { newest_event: watch::Sender::new(newest_event), ready: watch::Sender::new(0), tasks: Mutex::default() }))
+    }
+
+    /// The id of the newest committed event.
+    #[must_use]
+    pub fn events(&self) -> watch::Receiver<i64> {
+        self.0.newest_event.subscribe()
+    }
+
+    /// Ticks whenever a task may have become claimable: submitted, given back, due, or its queue resumed.
+    #[must_use]
+    pub fn ready(&self) -> watch::Receiver<u64> {
+        self.0.ready.subscribe()
+    }
+
+    /// Ticks whenever something happens to one task. It costs others nothing: a commit wakes only the watchers of the
+    /// tasks that it touched.
+    #[must_use]
+    pub fn task(&self, id: TaskId) -> TaskWatch {
+        let mut tasks = self.tasks();
+        let receiver = tasks.entry(id).or_insert_with(|| watch::Sender::new(0)).subscribe();
+        TaskWatch { id, receiver, changes: self.clone() }
+    }
+
+    pub(super) fn announce(&self, committed: &Committed) {
+        if let Some(id) = committed.newest_event {
+            self.0.newest_event.send_replace(id);
+        }
+        if committed.ready {
+            self.0.ready.send_modify(|n| *n += 1);
+        }
+        let tasks = self.tasks();
+        if !tasks.is_empty() {
+            for watched in committed.tasks.iter().filter_map(|task| tasks.get(task)) {
+                watched.send_modify(|n| *n += 1);
+            }
+        }
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, HashMap<TaskId, watch::Sender<u64>>> {
+        self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A watch on one task; dropping it ends it.
+#[derive(Debug)]
+pub struct TaskWatch {
+    id: TaskId,
+    receiver: watch::Receiver<u64>,
+    changes: Changes,
+}
+
+impl TaskWatch {
+    /// Waits until something happened to the task since the watch began, or since the last call.
+    pub async fn changed(&mut self) {
+        // The sender lives in the map for as long as this watch does.
+        let _ = self.receiver.changed().await;
+    }
+}
+
+impl Drop for TaskWatch {
+    fn drop(&mut self) {
+        let mut tasks = self.changes.tasks();
+        if tasks.get(&self.id).is_some_and(|sender| sender.receiver_count() <= 1) {
+            tasks.remove(&self.id);
+        }
+    }
+}
