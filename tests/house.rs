@@ -1,9 +1,10 @@
 //! The rules of the house, read from the source: which room may use which, what belongs to one room alone, how long a
 //! file may be, which environment variables there are.
-//!
-//! The reader is small: it knows comments, literals, inline modules and `use` trees, and nothing of macros or of names
-//! that were imported before. It catches what happens by accident.
 
+#[path = "house/reader.rs"]
+mod reader;
+
+use reader::{allowed_lints, paths, tokens, without_comments_and_literals};
 use std::{
     collections::BTreeSet,
     fs,
@@ -40,7 +41,7 @@ const MAX_LINES: usize = 400;
 
 #[test]
 fn every_source_file_keeps_the_rules() {
-    let files = sources(&["src"]);
+    let files = sources(&["src", "tests"]);
     assert!(files.len() > 20, "the sources were not found");
     let broken: Vec<_> = files.iter().flat_map(|(path, text)| check(path, text)).collect();
     assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
@@ -55,25 +56,28 @@ fn every_environment_variable_is_documented() {
     assert!(missing.is_empty(), "docs/CONFIGURATION.md does not name {missing:?}");
 }
 
-/// The sentences about what breaks the rules in one file.
+/// Says what breaks the rules in one file: size and lints everywhere, edges and homes below `src`.
 fn check(path: &str, text: &str) -> Vec<String> {
     let mut broken = Vec::new();
     if text.lines().count() > MAX_LINES {
         broken.push(format!("{path}: more than {MAX_LINES} lines"));
     }
-    let Some(room) = room_of(path) else {
-        broken.push(format!("{path}: belongs to no room of the table"));
-        return broken;
-    };
     let code = without_comments_and_literals(text);
     let tokens = tokens(&code);
     for line in allowed_lints(&tokens) {
         broken.push(format!("{path}:{line}: `allow`; use `expect` with a reason"));
     }
+    if !path.starts_with("src/") {
+        return broken;
+    }
+    let Some(room) = room_of(path) else {
+        broken.push(format!("{path}: belongs to no room of the table"));
+        return broken;
+    };
     for found in paths(&tokens, depth_of(path)) {
         let name = found.segments.join("::");
         let line = found.line;
-        if let Some(other) = found.room(room).filter(|other| *other != room) {
+        if let Some(other) = leads_to(&found, room).filter(|other| *other != room) {
             let known = EDGES.iter().find(|(from, _)| *from == room).map_or(&[][..], |(_, to)| *to);
             if !known.contains(&other) {
                 broken.push(format!("{path}:{line}: {room} → {other} is no edge of the house (`{name}`)"));
@@ -109,208 +113,13 @@ fn depth_of(path: &str) -> usize {
     if inside == "lib" { 0 } else { inside.split('/').count() }
 }
 
-/// A path as it is written, `use` trees spelled out.
-struct Found<'a> {
-    line: usize,
-    segments: Vec<&'a str>,
-    /// How many modules deep it stands.
-    depth: usize,
-    in_use: bool,
-}
-
-impl<'a> Found<'a> {
-    /// The room that it leads to, where it goes by the root of the crate.
-    fn room(&self, from: &str) -> Option<&'a str> {
-        let ups = self.segments.iter().skip_while(|s| **s == "self").take_while(|s| **s == "super").count();
-        let skipped = self.segments.iter().take_while(|s| **s == "self").count();
-        let next = match self.segments[0] {
-            "crate" => 1,
-            "slipway" if from == "app" => 1,
-            _ if ups > 0 && ups == self.depth => skipped + ups,
-            _ => return None,
-        };
-        let name = *self.segments.get(next)?;
-        let macro_room = ROOT_MACROS.iter().find(|(name_of, _)| *name_of == name).map(|(_, room)| *room);
-        let known = EDGES.iter().map(|(room, _)| *room).find(|room| *room == name);
-        // A glob of the root would bring every room.
-        macro_room.or(known).or((name == "*").then_some("*"))
-    }
-
-    /// Whether it names something elsewhere, not a variable or a field.
-    fn is_path(&self) -> bool {
-        self.in_use || self.segments.len() > 1
-    }
-}
-
-type Token<'a> = (usize, &'a str);
-
-fn paths<'a>(tokens: &[Token<'a>], file_depth: usize) -> Vec<Found<'a>> {
-    let mut found = Vec::new();
-    let (mut braces, mut modules) = (0_usize, Vec::new());
-    let mut at = 0;
-    while let Some((_, token)) = tokens.get(at) {
-        match *token {
-            "{" => {
-                braces += 1;
-                if at >= 2 && tokens[at - 2].1 == "mod" {
-                    modules.push(braces);
-                }
-            }
-            "}" => {
-                modules.pop_if(|opened| *opened == braces);
-                braces = braces.saturating_sub(1);
-            }
-            // Words that a `::path` may follow.
-            "use" | "return" | "as" | "in" | "dyn" | "impl" | "mut" | "else" | "match" => {}
-            word if is_word(word) => {
-                let in_use = at > 0 && matches!(tokens[at - 1].1, "use") || at > 1 && tokens[at - 2].1 == "use" && tokens[at - 1].1 == "::";
-                let mut written = Vec::new();
-                at = tree(tokens, at, &[], &mut written);
-                let depth = file_depth + modules.len();
-                found.extend(written.into_iter().map(|(line, segments)| Found { line, segments, depth, in_use }));
-                continue;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    found
-}
-
-/// Reads a path or a `use` tree from `at` on; returns where it ends.
-fn tree<'a>(tokens: &[Token<'a>], mut at: usize, before: &[&'a str], out: &mut Vec<(usize, Vec<&'a str>)>) -> usize {
-    let mut segments = before.to_vec();
-    let mut line = tokens.get(at).map_or(0, |token| token.0);
-    while let Some((here, token)) = tokens.get(at) {
-        if *token == "{" && !segments.is_empty() {
-            at += 1;
-            while tokens.get(at).is_some_and(|(_, token)| *token != "}") {
-                let next = tree(tokens, at, &segments, out);
-                // What a path does not take: commas, `as name`.
-                at = next.max(at + 1);
-                while tokens.get(at).is_some_and(|(_, token)| *token == "," || *token == "as") {
-                    at += if tokens[at].1 == "as" { 2 } else { 1 };
-                }
-            }
-            return at + 1;
-        }
-        if !is_word(token) && *token != "*" {
-            break;
-        }
-        line = *here;
-        segments.push(token);
-        at += 1;
-        if tokens.get(at).is_none_or(|(_, token)| *token != "::") {
-            break;
-        }
-        at += 1;
-    }
-    out.push((line, segments));
-    at
-}
-
-/// The lines of attributes that allow a lint.
-fn allowed_lints(tokens: &[Token]) -> Vec<usize> {
-    let mut lines = Vec::new();
-    let (mut attribute, mut nesting) = (false, 0);
-    for (at, (line, token)) in tokens.iter().enumerate() {
-        match *token {
-            "#" if !attribute => attribute = tokens.get(at + 1).is_some_and(|(_, next)| *next == "[" || *next == "!"),
-            "[" if attribute => nesting += 1,
-            "]" if attribute => {
-                nesting -= 1;
-                attribute = nesting > 0;
-            }
-            "allow" if attribute && tokens.get(at + 1).is_some_and(|(_, next)| *next == "(") => lines.push(*line),
-            _ => {}
-        }
-    }
-    lines
-}
-
-fn is_word(token: &str) -> bool {
-    token.starts_with(|c: char| c.is_alphabetic() || c == '_')
-}
-
-/// Words, `::` and single signs, each with its line.
-fn tokens(code: &str) -> Vec<Token<'_>> {
-    let mut tokens = Vec::new();
-    for (index, line) in code.lines().enumerate() {
-        let mut rest = line.trim_start();
-        while let Some(first) = rest.chars().next() {
-            let len = match first {
-                _ if rest.starts_with("::") => 2,
-                c if c.is_alphanumeric() || c == '_' => rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()),
-                c => c.len_utf8(),
-            };
-            tokens.push((index + 1, &rest[..len]));
-            rest = rest[len..].trim_start();
-        }
-    }
-    tokens
-}
-
-/// The same text with comments and the insides of literals blanked, lines kept.
-fn without_comments_and_literals(text: &str) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    while at < chars.len() {
-        let rest = &chars[at..];
-        let word_before = at > 0 && (chars[at - 1].is_alphanumeric() || chars[at - 1] == '_');
-        let len = match rest {
-            ['/', '/', ..] => rest.iter().position(|c| *c == '\n').unwrap_or(rest.len()),
-            ['/', '*', ..] => block_comment(rest),
-            ['"', ..] => quoted(rest, '"'),
-            ['r', '"' | '#', ..] if !word_before || chars[at - 1] == 'b' => raw_string(rest),
-            // 'a' and '\n' are literals, 'a of a lifetime is not.
-            ['\'', '\\', ..] | ['\'', _, '\'', ..] => quoted(rest, '\''),
-            _ => 0,
-        };
-        if len == 0 {
-            out.push(chars[at]);
-            at += 1;
-        } else {
-            out.extend(rest[..len].iter().map(|c| if *c == '\n' { '\n' } else { ' ' }));
-            at += len;
-        }
-    }
-    out
-}
-
-fn block_comment(rest: &[char]) -> usize {
-    let (mut depth, mut at) = (0, 0);
-    while at < rest.len() {
-        match rest[at..] {
-            ['/', '*', ..] => (depth, at) = (depth + 1, at + 2),
-            ['*', '/', ..] => (depth, at) = (depth - 1, at + 2),
-            _ => at += 1,
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    at
-}
-
-fn quoted(rest: &[char], quote: char) -> usize {
-    let mut at = 1;
-    while at < rest.len() && rest[at] != quote {
-        at += if rest[at] == '\\' { 2 } else { 1 };
-    }
-    (at + 1).min(rest.len())
-}
-
-/// The length of a raw string; 0 where there is none (`r#type` is a name).
-fn raw_string(rest: &[char]) -> usize {
-    let hashes = rest[1..].iter().take_while(|c| **c == '#').count();
-    if rest.get(1 + hashes) != Some(&'"') {
-        return 0;
-    }
-    let mut end = vec!['"'];
-    end.resize(1 + hashes, '#');
-    let start = 2 + hashes;
-    rest[start..].windows(end.len()).position(|window| window == end).map_or(rest.len(), |at| start + at + end.len())
+/// The room that a path leads to from `room`.
+fn leads_to<'a>(found: &reader::Found<'a>, room: &str) -> Option<&'a str> {
+    let name = found.below_root((room == "app").then_some("slipway"))?;
+    let of_macro = ROOT_MACROS.iter().find(|(name_of, _)| *name_of == name).map(|(_, room)| *room);
+    // A glob of the root would bring every room.
+    let is_room = name == "*" || EDGES.iter().any(|(room, _)| *room == name);
+    of_macro.or(is_room.then_some(name))
 }
 
 /// The environment variables of ours that a text names.
@@ -369,6 +178,7 @@ fn the_checker_catches_each_kind_of_break() {
         ("src/domain/x.rs", "async fn f() { tokio::task::yield_now().await }", "`tokio` in domain"),
         ("src/wire/x.rs", "#[allow(dead_code)] fn f() {}", "`allow`"),
         ("src/wire/x.rs", "#![cfg_attr(test, allow(dead_code))]", "`allow`"),
+        ("tests/x.rs", "#[allow(dead_code)] fn f() {}", "`allow`"),
         ("src/attic/x.rs", "", "no room"),
     ] {
         let broken = check(path, text);
@@ -386,6 +196,7 @@ fn the_checker_lets_pass_what_is_right() {
         ("src/wire/x.rs", "fn f<'a>(x: &'a str) -> &'a str { let store = '\\''; x } // '"),
         ("src/wire/x.rs", "use super::task; mod tests { use super::super::store; use super::*; }"),
         ("src/wire/x.rs", "pub(crate) fn allow(x: u8) { allow(x) } #[expect(dead_code, reason = \"x\")] struct kube { kube: u8 }"),
+        ("tests/x.rs", "use sqlx::Row; use slipway::{store, cli};"),
         ("src/store/x.rs", "use sqlx::Row; crate::crash_point!(\"x\");"),
         ("src/template/x.rs", "use k8s_openapi::DeepMerge;"),
         ("src/runner/kubernetes/x.rs", "use kube::Api; use k8s_openapi::api;"),
