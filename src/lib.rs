@@ -9,5 +9,7 @@ pub mod blob;
 pub mod client;
 pub mod domain;
 #[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
 pub mod store;
 pub mod wire;

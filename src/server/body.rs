@@ -123,8 +123,8 @@ async fn read(body: Body, limit: usize) -> ApiResult<Bytes> {
 
 /// JSON with errors by place, line and column.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
-    let de = &mut serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(de).map_err(|error| {
+    let mut de = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut de).map_err(|error| {
         let pointer = pointer(error.path());
         let inner = error.into_inner();
         if !inner.is_data() {

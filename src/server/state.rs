@@ -44,16 +44,8 @@ impl App {
         let tokens = Tokens::load(&store).await?;
         let queues = Queues::load(&store).await?;
         let up = store.uptime().now();
-        let inner = Inner {
-            store,
-            logs,
-            settings,
-            tokens,
-            queues,
-            pulses: Pulses::since(up),
-            seen: Seen::since(up),
-            metrics: Metrics::new(),
-        };
+        let inner =
+            Inner { store, logs, settings, tokens, queues, pulses: Pulses::since(up), seen: Seen::since(up), metrics: Metrics::new() };
         Ok(Self(Arc::new(inner)))
     }
 

@@ -80,8 +80,8 @@ pub struct QueueAsk {
     pub max: Option<u32>,
 }
 
-/// Asks for work. The answer waits up to `waitSeconds` until there is some. A repeat of `claimId` gets the live
-/// attempts of that claim again and never more.
+/// Asks for work. The answer waits up to `waitSeconds` until there is some. A repeat of `claimId` whose attempts still
+/// live gets those again and no others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -276,7 +276,7 @@ pub struct ReportRequest {
 /// One report. It changes nothing unless task, attempt and claim are the live ones, and `uid` the one that started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct ReportItem {
     /// The task.
     pub task: TaskId,

@@ -1,0 +1,48 @@
+//! `POST /attempts/{task}/{n}/start`: the exclusive right to run.
+
+use super::AttemptPath;
+use crate::{
+    server::{
+        auth::Bearer,
+        body::{Json, Path},
+        error::{ApiResult, no_task, refused},
+        state::App,
+    },
+    store::Start,
+    wire::{Problem, ProblemCode, StartRequest, StartResponse},
+};
+use axum::extract::State;
+use secrecy::ExposeSecret;
+
+/// Starts the attempt for the agent that bears its start token, and for no other.
+#[utoipa::path(post, path = "/api/v1/attempts/{task}/{n}/start", operation_id = "startAttempt", tag = "attempt", params(AttemptPath),
+    request_body = StartRequest, responses((status = 200, body = StartResponse), (status = 401, body = Problem), (status = 409, body = Problem),
+    (status = 410, body = Problem)))]
+pub(crate) async fn start(
+    State(app): State<App>,
+    Path(path): Path<AttemptPath>,
+    Bearer(token): Bearer,
+    Json { value: request, .. }: Json<StartRequest>,
+) -> ApiResult<axum::Json<StartResponse>> {
+    if !(1..=64).contains(&request.uid.len()) {
+        return Err(Problem::new(ProblemCode::ValidationFailed).detail("A uid has 1 to 64 characters.").into());
+    }
+    let attempt = path.attempt();
+    let start = Start { task: path.task, attempt: path.n, token, uid: request.uid, nonce: request.nonce };
+    let attempt_token = app.store.run(start).await?.map_err(refused)?;
+    app.pulses.beat(attempt, app.store.uptime().now());
+    let task = app.store.task(path.task).await?.ok_or_else(|| no_task(path.task))?;
+    Ok(axum::Json(StartResponse {
+        attempt_token: attempt_token.expose_secret().to_owned(),
+        task: path.task,
+        attempt: path.n,
+        log_limit_bytes: app.queues.log_limit(&task.spec.queue),
+        queue: task.spec.queue,
+        name: task.spec.name,
+        work: task.spec.work,
+        env: task.spec.env,
+        timeout_seconds: task.spec.timeout_seconds,
+        grace_seconds: task.spec.grace_seconds,
+        times: app.settings.times.clone(),
+    }))
+}

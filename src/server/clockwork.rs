@@ -1,0 +1,83 @@
+//! The server's clockwork: uptime, deadlines, syncs of logs.
+//!
+//! Level-triggered: each round looks at what is due now and acts on it; nothing is scheduled, so nothing can be
+//! missed. Uptime moves on only when the database answered, and not over a gap: an outage of ours expires nobody.
+
+use super::state::App;
+use crate::store::{Due, Expire, ForgetKeys, KeepUptime, SettleOverdue, StoreError, Wake};
+use futures::future::join_all;
+use std::time::Duration;
+
+/// How often uptime is written down while a deadline lies ahead.
+const KEEP_EVERY: Duration = Duration::from_secs(5);
+/// How often old idempotency keys and pulses are forgotten.
+const TIDY_EVERY: Duration = Duration::from_secs(600);
+
+/// Runs until the server stops, and syncs the logs once more at the end.
+pub(super) async fn run(app: App) {
+    tokio::join!(deadlines(&app), log_syncs(&app), tidying(&app));
+}
+
+async fn deadlines(app: &App) {
+    let times = &app.settings.times;
+    let outage = Duration::from_millis(times.outage_ms);
+    let mut last = app.settings.clock.monotonic();
+    let mut kept = last;
+    while pause(app, times.tick_ms).await {
+        let due = app.store.due().await;
+        let now = app.settings.clock.monotonic();
+        match due {
+            Ok(due) => {
+                app.store.uptime().advance(now.saturating_sub(last), outage);
+                if let Err(error) = act(app, &due).await {
+                    tracing::error!(%error, "deadlines could not be served");
+                }
+                if due.pending && now.saturating_sub(kept) >= KEEP_EVERY {
+                    kept = now;
+                    if let Err(error) = app.store.run(KeepUptime).await {
+                        tracing::error!(%error, "uptime could not be kept");
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "deadlines could not be read"),
+        }
+        last = now;
+    }
+}
+
+async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
+    let (expired, unsettled, woken) = tokio::join!(
+        join_all(due.expired.iter().map(|attempt| app.store.run(Expire(*attempt)))),
+        join_all(due.unsettled.iter().map(|attempt| app.store.run(SettleOverdue(*attempt)))),
+        join_all(due.waiting.iter().map(|task| app.store.run(Wake(*task)))),
+    );
+    for attempt in &due.unsettled {
+        app.close_log(*attempt).await;
+    }
+    expired.into_iter().chain(unsettled).chain(woken).collect::<Result<Vec<_>, _>>().map(drop)
+}
+
+async fn log_syncs(app: &App) {
+    while pause(app, app.settings.times.log_sync_ms).await {
+        app.sync_logs().await;
+    }
+    app.sync_logs().await;
+}
+
+async fn tidying(app: &App) {
+    let lost = i64::try_from(app.settings.times.heartbeat_lost_ms).unwrap_or(i64::MAX);
+    while pause(app, u64::try_from(TIDY_EVERY.as_millis()).unwrap_or(u64::MAX)).await {
+        app.pulses.forget_before(app.store.uptime().now().saturating_sub(lost.saturating_mul(2)));
+        if let Err(error) = app.store.run(ForgetKeys).await {
+            tracing::error!(%error, "old idempotency keys could not be forgotten");
+        }
+    }
+}
+
+/// Waits; `false` when the server stops.
+async fn pause(app: &App, ms: u64) -> bool {
+    tokio::select! {
+        () = app.stop().cancelled() => false,
+        () = tokio::time::sleep(Duration::from_millis(ms)) => true,
+    }
+}

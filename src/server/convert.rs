@@ -1,0 +1,151 @@
+//! What the store knows, as it travels.
+
+use super::{caches, state::App};
+use crate::{
+    domain::{Outcome, Phase, TaskState},
+    store::{AttemptRecord, EventRecord, Known, LeaseRecord, QueueRecord, RunnerRecord, TaskRecord, TokenRecord},
+    wire::{self, timestamp},
+};
+
+impl App {
+    /// A task, with what only the memory of this server knows.
+    pub(super) fn task(&self, record: TaskRecord) -> wire::Task {
+        let (command, script) = match record.spec.work {
+            wire::Work::Command(argv) => (Some(argv), None),
+            wire::Work::Script(text) => (None, Some(text)),
+        };
+        let lease = record.lease.as_ref();
+        wire::Task {
+            id: record.id,
+            name: record.spec.name,
+            queue: record.spec.queue,
+            user: record.user,
+            state: record.state,
+            phase: lease.map(|l| l.phase.unwrap_or(Phase::Claimed)),
+            attempt: record.attempt,
+            runner: lease.map(|l| l.runner.clone()),
+            labels: record.spec.labels,
+            priority: record.spec.priority,
+            command,
+            script,
+            env: record.spec.env,
+            resources: record.spec.resources,
+            timeout_seconds: record.spec.timeout_seconds,
+            grace_seconds: record.spec.grace_seconds,
+            retries: record.spec.retries,
+            created_at: timestamp(record.created_at),
+            started_at: record.started_at.map(timestamp),
+            finished_at: record.finished_at.map(timestamp),
+            cancel_requested_at: lease.and_then(|l| l.cancel.as_ref()).map(|c| timestamp(c.at)),
+            rerun_of: record.rerun_of,
+            heartbeat_lost: lease.is_some_and(|l| self.is_silent(l)),
+            ended: record.ended.map(ended),
+        }
+    }
+
+    /// Whether the agent of a started attempt has been silent beyond the limit.
+    pub(super) fn is_silent(&self, lease: &LeaseRecord) -> bool {
+        let limit = i64::try_from(self.settings.times.heartbeat_lost_ms).unwrap_or(i64::MAX);
+        lease.uid.is_some() && lease.result.is_none() && self.store.uptime().now() - self.pulses.last(lease.attempt) >= limit
+    }
+
+    /// A runner, with when this server heard it last.
+    pub(super) fn runner(&self, record: &RunnerRecord) -> wire::Runner {
+        let doc: wire::RegisterRequest = match serde_json::from_str(&record.doc) {
+            Ok(doc) => doc,
+            Err(error) => {
+                tracing::error!(runner = %record.name, %error, "a stored runner cannot be read");
+                let version = "unknown".to_owned();
+                wire::RegisterRequest { kind: version.clone(), instance: record.instance, version, slots: 0, gpus: 0, queues: Vec::new() }
+            }
+        };
+        wire::Runner {
+            name: record.name.clone(),
+            kind: doc.kind,
+            version: doc.version,
+            slots: doc.slots,
+            gpus: doc.gpus,
+            queues: doc.queues,
+            active: record.active,
+            registered_at: timestamp(record.registered_at),
+            seen_at: self.seen.at(&record.name).map(timestamp),
+        }
+    }
+}
+
+fn ended((outcome, log_complete): (Outcome, Option<bool>)) -> wire::Ended {
+    wire::Ended {
+        class: outcome.end.class(),
+        reason: outcome.end.reason(),
+        message: outcome.result.message,
+        exit_code: outcome.result.exit_code,
+        signal: outcome.result.signal,
+        log_complete,
+    }
+}
+
+pub(super) fn attempt(record: AttemptRecord, log_bytes: u64) -> wire::Attempt {
+    let state: Option<TaskState> = record.ended.as_ref().map(|(outcome, _)| outcome.end.state());
+    wire::Attempt {
+        attempt: record.attempt,
+        phase: record.phase,
+        runner: record.runner,
+        claimed_at: timestamp(record.claimed_at),
+        started_at: record.started_at.map(timestamp),
+        ended_at: record.ended_at.map(timestamp),
+        state,
+        ended: record.ended.map(ended),
+        log_bytes,
+    }
+}
+
+pub(super) fn queue(record: &QueueRecord) -> wire::Queue {
+    let doc = caches::doc(record);
+    let paused = record.paused.as_ref().map(|(by, reason, at)| wire::Paused { by: by.clone(), reason: reason.clone(), at: timestamp(*at) });
+    wire::Queue {
+        name: record.name.clone(),
+        description: doc.description,
+        defaults: doc.defaults,
+        limits: doc.limits,
+        paused,
+        revision: record.revision,
+        counts: wire::QueueCounts { waiting: record.waiting, queued: record.queued, active: record.active },
+        created_at: timestamp(record.created_at),
+        updated_at: timestamp(record.updated_at),
+    }
+}
+
+pub(super) fn token(record: &TokenRecord) -> wire::Token {
+    wire::Token {
+        id: record.id,
+        user: record.user.clone(),
+        role: record.role,
+        tail: record.tail.clone(),
+        created_by: record.created_by.clone(),
+        created_at: timestamp(record.created_at),
+        expires_at: record.expires_at.map(timestamp),
+        revoked_at: record.revoked_at.map(timestamp),
+    }
+}
+
+pub(super) fn event(record: EventRecord) -> wire::Event {
+    let kind = serde_json::from_value(serde_json::Value::String(record.kind)).unwrap_or(wire::EventKind::Unknown);
+    wire::Event {
+        id: record.id,
+        at: timestamp(record.at),
+        kind,
+        task: record.task,
+        attempt: record.attempt,
+        actor: record.actor,
+        data: record.data,
+    }
+}
+
+pub(super) fn verdict(known: Known) -> wire::Verdict {
+    match known {
+        Known::Live => wire::Verdict::Live,
+        Known::Ended => wire::Verdict::Ended,
+        Known::Superseded => wire::Verdict::Superseded,
+        Known::Unknown => wire::Verdict::Unknown,
+    }
+}

@@ -1,0 +1,31 @@
+//! `GET /queues` and `GET /queues/{name}`.
+
+use super::{etag, refused};
+use crate::{
+    server::{body::Path, convert, error::ApiResult, state::App},
+    store::QueueRefusal,
+    wire::{Problem, Queue, QueueList, QueueName},
+};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+/// All queues, by name.
+#[utoipa::path(get, path = "/api/v1/queues", operation_id = "listQueues", tag = "queues", responses((status = 200, body = QueueList)))]
+pub(crate) async fn list(State(app): State<App>) -> ApiResult<axum::Json<QueueList>> {
+    Ok(axum::Json(QueueList { items: app.store.queues().await?.iter().map(convert::queue).collect() }))
+}
+
+/// One queue, with its `ETag`.
+#[utoipa::path(get, path = "/api/v1/queues/{name}", operation_id = "getQueue", tag = "queues", params(("name" = String, Path)),
+    responses((status = 200, body = Queue), (status = 304), (status = 404, body = Problem)))]
+pub(crate) async fn get(State(app): State<App>, Path(name): Path<QueueName>, headers: HeaderMap) -> ApiResult<Response> {
+    let record = app.store.queue(&name).await?.ok_or_else(|| refused(&name, QueueRefusal::NotFound))?;
+    let tag = etag(record.revision);
+    if headers.get(header::IF_NONE_MATCH) == Some(&tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    Ok(([(header::ETAG, tag)], axum::Json(convert::queue(&record))).into_response())
+}

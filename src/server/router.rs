@@ -1,0 +1,90 @@
+//! Every route, registered together with its description, so that the API document cannot drift from the code.
+
+use super::{attempts, auth, envelope, error::ApiError, events, meta, queues, runner, runners, state::App, tasks, tokens};
+use crate::wire::ProblemCode;
+use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Slipway", description = "A queue of tasks for machines and Kubernetes clusters.", license(name = "Apache-2.0")),
+    modifiers(&BearerToken),
+    security(("token" = [])),
+    tags(
+        (name = "tasks", description = "Submit tasks and watch them"),
+        (name = "queues", description = "Where tasks wait"),
+        (name = "events", description = "What happens, as it happens"),
+        (name = "tokens", description = "Who may do what"),
+        (name = "runner", description = "For runners: claim and report"),
+        (name = "attempt", description = "For agents: start, heartbeat, log, finish"),
+        (name = "meta", description = "Health, version, metrics"),
+    )
+)]
+struct Document;
+
+struct BearerToken;
+
+impl utoipa::Modify for BearerToken {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("slw_…").build();
+        document.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(meta::hello))
+        .routes(routes!(meta::live))
+        .routes(routes!(meta::ready))
+        .routes(routes!(meta::version))
+        .routes(routes!(meta::openapi))
+        .routes(routes!(meta::metrics))
+        .routes(routes!(meta::whoami))
+        .routes(routes!(tasks::submit::submit, tasks::list::list))
+        .routes(routes!(tasks::batch::batch))
+        .routes(routes!(tasks::get::get, tasks::patch::patch))
+        .routes(routes!(tasks::cancel::cancel))
+        .routes(routes!(tasks::rerun::rerun))
+        .routes(routes!(tasks::attempts::list))
+        .routes(routes!(tasks::abandon::abandon))
+        .routes(routes!(tasks::log::get))
+        .routes(routes!(events::watch))
+        .routes(routes!(queues::get::list))
+        .routes(routes!(queues::get::get, queues::apply::apply, queues::delete::delete))
+        .routes(routes!(queues::pause::pause))
+        .routes(routes!(queues::pause::resume))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(runners::list))
+        .routes(routes!(runners::register))
+        .routes(routes!(runner::claim::claim))
+        .routes(routes!(runner::heartbeat::heartbeat))
+        .routes(routes!(runner::holds::holds))
+        .routes(routes!(runner::check::check))
+        .routes(routes!(runner::report::report))
+        .routes(routes!(attempts::start::start))
+        .routes(routes!(attempts::heartbeat::heartbeat))
+        .routes(routes!(attempts::log::put))
+        .routes(routes!(attempts::finish::finish))
+}
+
+/// The API document, as `GET /openapi.json` answers it.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+/// The whole service.
+pub fn router(app: App) -> Router {
+    let (router, _) = routes().split_for_parts();
+    router
+        .route_layer(middleware::from_fn_with_state(app.clone(), auth::authorize))
+        .fallback(|| async { ApiError::from(ProblemCode::RouteNotFound) })
+        .method_not_allowed_fallback(|| async { ApiError::from(ProblemCode::MethodNotAllowed) })
+        .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn_with_state(app.clone(), envelope::wrap))
+        .with_state(app)
+}

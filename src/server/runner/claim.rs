@@ -1,0 +1,66 @@
+//! `POST /runner/claims`: work for a runner, waiting for it where there is none.
+
+use crate::{
+    domain::QueueName,
+    server::{body::Json, error::ApiResult, state::App},
+    store::{Claim, QueueShare},
+    wire::{ClaimRequest, ClaimResponse, ClaimedTask, FieldError, Problem, ProblemCode, Resources, limits},
+};
+use axum::extract::State;
+use std::time::Duration;
+
+/// Takes ready tasks for a runner. Waits up to `waitSeconds` until there are some. A repeat of `claimId` whose attempts
+/// still live gets those again.
+#[utoipa::path(post, path = "/api/v1/runner/claims", operation_id = "claim", tag = "runner", request_body = ClaimRequest,
+    responses((status = 200, body = ClaimResponse), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn claim(State(app): State<App>, Json { value: request, .. }: Json<ClaimRequest>) -> ApiResult<axum::Json<ClaimResponse>> {
+    let claim = check(&request)?;
+    app.hear(&request.runner, request.instance).await?;
+    let wait = Duration::from_secs(request.wait_seconds.min(limits::MAX_CLAIM_WAIT_SECONDS));
+    let deadline = tokio::time::sleep(wait);
+    tokio::pin!(deadline);
+    let mut ready = app.store.changes().ready();
+    loop {
+        ready.mark_unchanged();
+        let claimed = app.store.run(claim.clone()).await?;
+        if !claimed.is_empty() {
+            let item = |c: crate::store::ClaimedAttempt| ClaimedTask {
+                task: c.task,
+                attempt: c.attempt,
+                claim: request.claim_id,
+                start_token: c.start_token,
+                queue: c.queue,
+                resources: Resources { gpus: c.gpus },
+            };
+            return Ok(axum::Json(ClaimResponse { items: claimed.into_iter().map(item).collect() }));
+        }
+        tokio::select! {
+            changed = ready.changed() => if changed.is_ok() { continue },
+            () = &mut deadline => {}
+            () = app.stop().cancelled() => {}
+        }
+        return Ok(axum::Json(ClaimResponse { items: Vec::new() }));
+    }
+}
+
+fn check(request: &ClaimRequest) -> ApiResult<Claim> {
+    let mut problem = Problem::new(ProblemCode::ValidationFailed);
+    let mut wrong = |pointer: String, message: String| problem.errors.push(FieldError { pointer, message });
+    if !(1..=limits::MAX_CLAIM).contains(&request.max) {
+        wrong("/max".into(), format!("between 1 and {}", limits::MAX_CLAIM));
+    }
+    let mut queues = Vec::new();
+    for (i, ask) in request.queues.iter().enumerate() {
+        let max = ask.max.unwrap_or(request.max);
+        match (ask.name.as_str(), ask.name.parse::<QueueName>()) {
+            ("*", _) => queues.push(QueueShare { queue: None, max }),
+            (_, Ok(name)) => queues.push(QueueShare { queue: Some(name), max }),
+            (_, Err(error)) => wrong(format!("/queues/{i}/name"), error.to_string()),
+        }
+    }
+    if problem.errors.is_empty() {
+        Ok(Claim { runner: request.runner.clone(), claim: request.claim_id, max: request.max, gpus: request.gpus, queues })
+    } else {
+        Err(problem.into())
+    }
+}

@@ -1,0 +1,38 @@
+//! `POST /runner/heartbeat`: one call renews everything a runner holds.
+
+use crate::{
+    server::{body::Json, error::ApiResult, state::App},
+    store::{LeaseRecord, Renew},
+    wire::{CancelOrder, Problem, RunnerBeatRequest, RunnerBeatResponse, known_hash},
+};
+use axum::extract::State;
+
+/// A runner's sign of life: renews its claims, and tells what it must stop and whether both sides know the same.
+#[utoipa::path(post, path = "/api/v1/runner/heartbeat", operation_id = "runnerHeartbeat", tag = "runner", request_body = RunnerBeatRequest,
+    responses((status = 200, body = RunnerBeatResponse), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn heartbeat(
+    State(app): State<App>,
+    Json { value: request, .. }: Json<RunnerBeatRequest>,
+) -> ApiResult<axum::Json<RunnerBeatResponse>> {
+    app.hear(&request.runner, request.instance).await?;
+    let leases = app.store.leases_of(&request.runner).await?;
+    if leases.iter().any(|l| l.expires_up.is_some()) {
+        app.store.run(Renew(request.runner)).await?;
+    }
+    let known = known_hash(leases.iter().map(|l| (l.attempt.task, l.attempt.attempt))) == request.known;
+    let mut cancels = Vec::new();
+    for lease in leases.iter().filter(|l| l.cancel.is_some() && l.result.is_none()) {
+        cancels.push(CancelOrder { task: lease.attempt.task, attempt: lease.attempt.attempt, overdue: app.overdue(lease).await? });
+    }
+    Ok(axum::Json(RunnerBeatResponse { known, cancels }))
+}
+
+impl App {
+    /// Whether a cancelled attempt has had its grace period and the time for its agent's report.
+    async fn overdue(&self, lease: &LeaseRecord) -> ApiResult<bool> {
+        let Some(cancel) = &lease.cancel else { return Ok(false) };
+        let grace = self.store.task(lease.attempt.task).await?.map_or(0, |t| t.spec.grace_seconds);
+        let allowed = grace.saturating_mul(1000).saturating_add(self.settings.times.cancel_overdue_ms);
+        Ok(self.store.uptime().now().saturating_sub(cancel.up) >= i64::try_from(allowed).unwrap_or(i64::MAX))
+    }
+}

@@ -1,0 +1,114 @@
+//! Runners as users see them, and who holds which name.
+
+use super::{
+    body::{Json, Path},
+    error::{ApiError, ApiResult},
+    state::App,
+};
+use crate::{
+    domain::UnixMs,
+    store::{Register, Renew},
+    wire::{Problem, ProblemCode, RegisterRequest, RegisterResponse, RunnerList, RunnerName},
+};
+use axum::extract::State;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+use uuid::Uuid;
+
+/// When each runner was heard last; in memory, as agents' heartbeats are.
+pub(super) struct Seen {
+    since_up: i64,
+    last: Mutex<HashMap<RunnerName, Sign>>,
+}
+
+#[derive(Clone, Copy)]
+struct Sign {
+    instance: Uuid,
+    up: i64,
+    at: UnixMs,
+}
+
+impl Seen {
+    pub(super) fn since(up: i64) -> Self {
+        Self { since_up: up, last: Mutex::default() }
+    }
+
+    /// When the runner was heard last by this server.
+    pub(super) fn at(&self, name: &RunnerName) -> Option<UnixMs> {
+        self.get(name).map(|s| s.at)
+    }
+
+    fn get(&self, name: &RunnerName) -> Option<Sign> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+    }
+}
+
+impl App {
+    /// Checks that a runner's call comes from the instance that holds the name, and records the sign of life.
+    pub(super) async fn hear(&self, name: &RunnerName, instance: Uuid) -> ApiResult<()> {
+        let known = match self.seen.get(name) {
+            Some(sign) => Some(sign.instance),
+            None => self.store.runner(name).await?.map(|r| r.instance),
+        };
+        match known {
+            None => Err(Problem::new(ProblemCode::RunnerNotFound).detail(format!("No runner {name} has registered.")).into()),
+            Some(holder) if holder != instance => Err(taken(name)),
+            Some(_) => {
+                self.note(name, instance);
+                Ok(())
+            }
+        }
+    }
+
+    fn note(&self, name: &RunnerName, instance: Uuid) {
+        let sign = Sign { instance, up: self.store.uptime().now(), at: self.now() };
+        self.seen.last.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), sign);
+    }
+
+    /// Whether a runner was heard within the time that keeps its name.
+    async fn holder(&self, name: &RunnerName) -> ApiResult<Option<Uuid>> {
+        let limit = i64::try_from(self.settings.times.runner_expiry_ms).unwrap_or(i64::MAX);
+        let (instance, up) = match self.seen.get(name) {
+            Some(sign) => (sign.instance, sign.up),
+            None => match self.store.runner(name).await? {
+                Some(record) => (record.instance, self.seen.since_up),
+                None => return Ok(None),
+            },
+        };
+        Ok((self.store.uptime().now() - up < limit).then_some(instance))
+    }
+}
+
+fn taken(name: &RunnerName) -> ApiError {
+    Problem::new(ProblemCode::RunnerNameTaken)
+        .detail(format!("Another process holds the runner name {name}."))
+        .hint("Give this one another name (--name), or stop the other and wait a minute.")
+        .into()
+}
+
+/// Introduces a runner.
+#[utoipa::path(put, path = "/api/v1/runners/{name}", operation_id = "registerRunner", tag = "runner", params(("name" = String, Path)),
+    request_body = RegisterRequest, responses((status = 200, body = RegisterResponse), (status = 409, body = Problem)))]
+pub(super) async fn register(
+    State(app): State<App>,
+    Path(name): Path<RunnerName>,
+    Json { value: request, .. }: Json<RegisterRequest>,
+) -> ApiResult<axum::Json<RegisterResponse>> {
+    if app.holder(&name).await?.is_some_and(|holder| holder != request.instance) {
+        return Err(taken(&name));
+    }
+    let doc = serde_json::to_string(&request).map_err(|_| ProblemCode::Internal)?;
+    app.store.run(Register { name: name.clone(), instance: request.instance, doc }).await?;
+    app.note(&name, request.instance);
+    app.store.run(Renew(name)).await?;
+    Ok(axum::Json(RegisterResponse { times: app.settings.times.clone() }))
+}
+
+/// All runners, by name.
+#[utoipa::path(get, path = "/api/v1/runners", operation_id = "listRunners", tag = "runner", responses((status = 200, body = RunnerList)))]
+pub(super) async fn list(State(app): State<App>) -> ApiResult<axum::Json<RunnerList>> {
+    let items = app.store.runners().await?.iter().map(|record| app.runner(record)).collect();
+    Ok(axum::Json(RunnerList { items }))
+}

@@ -1,0 +1,38 @@
+//! `POST /tasks:batch`: submit many tasks, all or none.
+
+use super::{intake, submit};
+use crate::{
+    server::{
+        auth::Principal,
+        body::{IdempotencyKey, Json},
+        error::ApiResult,
+        state::App,
+    },
+    store::NewTask,
+    wire::{BatchRequest, BatchResponse, Problem, ProblemCode, limits},
+};
+use axum::{extract::State, http::StatusCode};
+
+/// Submits up to 1,000 tasks; where one is wrong none is stored.
+#[utoipa::path(post, path = "/api/v1/tasks:batch", operation_id = "submitTasks", tag = "tasks",
+    params(("Idempotency-Key" = Option<String>, Header)), request_body = BatchRequest,
+    responses((status = 201, body = BatchResponse), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn batch(
+    State(app): State<App>,
+    principal: Principal,
+    key: IdempotencyKey,
+    Json { value: request, digest }: Json<BatchRequest, { limits::MAX_BATCH_BODY }>,
+) -> ApiResult<(StatusCode, axum::Json<BatchResponse>)> {
+    if !(1..=limits::MAX_BATCH).contains(&request.tasks.len()) {
+        let detail = format!("A batch has 1 to {} tasks; this one has {}.", limits::MAX_BATCH, request.tasks.len());
+        return Err(Problem::new(ProblemCode::ValidationFailed).detail(detail).into());
+    }
+    let tasks: Vec<NewTask> = request
+        .tasks
+        .into_iter()
+        .enumerate()
+        .map(|(i, new)| intake::take(&app, new, &format!("/tasks/{i}")).map(|spec| NewTask { spec, rerun_of: None }))
+        .collect::<Result<_, _>>()?;
+    let (ids, _) = submit::store(&app, principal, tasks, key, "tasks:batch", digest).await?;
+    Ok((StatusCode::CREATED, axum::Json(BatchResponse { ids })))
+}

@@ -1,0 +1,27 @@
+//! The routes of tasks.
+
+pub(super) mod abandon;
+pub(super) mod attempts;
+pub(super) mod batch;
+pub(super) mod cancel;
+pub(super) mod get;
+mod intake;
+pub(super) mod list;
+pub(super) mod log;
+pub(super) mod patch;
+pub(super) mod rerun;
+mod stream;
+pub(super) mod submit;
+
+use super::{
+    error::{ApiResult, no_task},
+    state::App,
+};
+use crate::{store::TaskRecord, wire::TaskId};
+
+impl App {
+    /// A task, or the problem that there is none.
+    async fn record(&self, id: TaskId) -> ApiResult<TaskRecord> {
+        self.store.task(id).await?.ok_or_else(|| no_task(id))
+    }
+}

@@ -1,0 +1,55 @@
+//! `PATCH /tasks/{id}`: change a task that has not started.
+
+use crate::{
+    server::{
+        auth::Principal,
+        body::{Json, Path},
+        error::{ApiResult, no_task},
+        state::App,
+    },
+    store::{Patch, Patched},
+    wire::{FieldError, Labels, Problem, ProblemCode, Task, TaskId, TaskPatch},
+};
+use axum::extract::State;
+
+/// Changes name, labels or priority of a task that is waiting or queued: a JSON Merge Patch of these members.
+#[utoipa::path(patch, path = "/api/v1/tasks/{id}", operation_id = "patchTask", tag = "tasks", params(("id" = i64, Path)), request_body = TaskPatch,
+    responses((status = 200, body = Task), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 422, body = Problem)))]
+pub(crate) async fn patch(
+    State(app): State<App>,
+    principal: Principal,
+    Path(id): Path<TaskId>,
+    Json { value: patch, .. }: Json<TaskPatch>,
+) -> ApiResult<axum::Json<Task>> {
+    let task = app.record(id).await?;
+    principal.may_act_on(&task)?;
+    let mut wanted = task.spec.clone();
+    if let Some(name) = &patch.name {
+        wanted.name.clone_from(name);
+    }
+    merge(&mut wanted.labels, &patch);
+    let violations = wanted.violations();
+    if !violations.is_empty() {
+        let mut problem = Problem::new(ProblemCode::ValidationFailed);
+        problem.errors = violations.into_iter().map(|v| FieldError { pointer: v.pointer, message: v.message }).collect();
+        return Err(problem.into());
+    }
+    let labels = (!patch.labels.is_empty()).then_some(wanted.labels);
+    match app.store.run(Patch { task: id, by: principal.user, name: patch.name, labels, priority: patch.priority }).await? {
+        Patched::Changed => Ok(axum::Json(app.task(app.record(id).await?))),
+        Patched::NotFound => Err(no_task(id)),
+        Patched::Refused(state) => Err(Problem::new(ProblemCode::Conflict)
+            .detail(format!("Task {id} is {state}; only a task that is waiting or queued can be changed."))
+            .into()),
+    }
+}
+
+fn merge(labels: &mut Labels, patch: &TaskPatch) {
+    for (key, value) in &patch.labels {
+        match value {
+            Some(value) => drop(labels.insert(key.clone(), value.clone())),
+            None => drop(labels.remove(key)),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `POST /tasks`: submit one task.
+
+use super::intake;
+use crate::{
+    server::{
+        auth::Principal,
+        body::{IdempotencyKey, Json},
+        error::ApiResult,
+        state::App,
+    },
+    store::{Idempotency, NewTask, Submit, Submitted},
+    wire::{self, Problem, ProblemCode, Task, TaskId},
+};
+use axum::{
+    extract::State,
+    http::{HeaderName, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+/// Submits a task. A repeat with the same `Idempotency-Key` and body answers with the same task.
+#[utoipa::path(post, path = "/api/v1/tasks", operation_id = "submitTask", tag = "tasks",
+    params(("Idempotency-Key" = Option<String>, Header)),
+    request_body(content = wire::NewTask, example = json!({"command": ["python", "train.py"], "queue": "default"})),
+    responses((status = 201, body = Task), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn submit(
+    State(app): State<App>,
+    principal: Principal,
+    key: IdempotencyKey,
+    Json { value: new, digest }: Json<wire::NewTask>,
+) -> ApiResult<Response> {
+    let spec = intake::take(&app, new, "")?;
+    let tasks = vec![NewTask { spec, rerun_of: None }];
+    let (ids, repeated) = store(&app, principal, tasks, key, "tasks", digest).await?;
+    created(&app, ids.first().copied(), repeated).await
+}
+
+/// Stores tasks; ids in order, and whether an earlier request stored them.
+pub(super) async fn store(
+    app: &App,
+    principal: Principal,
+    tasks: Vec<NewTask>,
+    IdempotencyKey(key): IdempotencyKey,
+    route: &'static str,
+    digest: [u8; 32],
+) -> ApiResult<(Vec<TaskId>, bool)> {
+    let idempotency = key.map(|key| Idempotency { route, key, digest });
+    match app.store.run(Submit { user: principal.user, tasks, idempotency }).await? {
+        Submitted::New(ids) => Ok((ids, false)),
+        Submitted::Repeated(ids) => Ok((ids, true)),
+        Submitted::Mismatch => Err(Problem::new(ProblemCode::IdempotencyMismatch)
+            .detail("This Idempotency-Key came before with another body; nothing was stored.")
+            .hint("Use a new key for a new request.")
+            .into()),
+        Submitted::NoQueue(name) => Err(intake::no_queue(app, name.as_str(), "").into()),
+    }
+}
+
+/// `201` with the task as it is now, and where it is.
+pub(super) async fn created(app: &App, id: Option<TaskId>, repeated: bool) -> ApiResult<Response> {
+    let id = id.ok_or(ProblemCode::Internal)?;
+    let task = app.task(app.record(id).await?);
+    let location = [(header::LOCATION, format!("/api/v1/tasks/{id}"))];
+    let mut response = (StatusCode::CREATED, location, axum::Json(task)).into_response();
+    if repeated {
+        let replayed = HeaderName::from_static("idempotent-replayed");
+        response.headers_mut().insert(replayed, axum::http::HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}

@@ -1,0 +1,1 @@
+//! The routes as callers see them, through the router without a socket.
