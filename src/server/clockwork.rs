@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How often uptime is written down while a deadline lies ahead.
 const KEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often old idempotency keys and pulses are forgotten.
-const TIDY_EVERY: Duration = Duration::from_secs(600);
+const TIDY_EVERY: Duration = Duration::from_mins(10);
 
 /// Runs until the server stops, and syncs the logs once more at the end.
 pub(super) async fn run(app: App) {

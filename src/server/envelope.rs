@@ -24,7 +24,7 @@ pub(super) async fn wrap(State(app): State<App>, request: Request, next: Next) -
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
     if !status.is_success() && !status.is_redirection() && status != StatusCode::SWITCHING_PROTOCOLS {
-        response = problem(response, &path, &id);
+        response = problem(&response, &path, &id);
     }
     let took = app.settings.clock.monotonic().saturating_sub(began);
     app.metrics.request(method.as_str(), &route, status.as_u16(), took);
@@ -45,7 +45,7 @@ fn request_id(request: &Request) -> Option<String> {
 
 /// The problem document of a failed response. What came from a layer or from axum itself has none of ours yet: its
 /// status picks the code, and its text, which may be internal, is dropped.
-fn problem(response: Response, path: &str, id: &str) -> Response {
+fn problem(response: &Response, path: &str, id: &str) -> Response {
     let status = response.status();
     let mut problem = match response.extensions().get::<Failed>() {
         Some(Failed(problem)) => (**problem).clone(),

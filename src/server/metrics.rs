@@ -151,7 +151,9 @@ pub(super) async fn follow(app: App) {
         loop {
             match app.store.events_after(cursor, &EventFilter::default(), 1000).await {
                 Ok(events) => {
-                    events.iter().for_each(|event| app.metrics.count(event));
+                    for event in &events {
+                        app.metrics.count(event);
+                    }
                     let Some(last) = events.last() else { break };
                     cursor = last.id;
                 }

@@ -51,7 +51,7 @@ pub async fn serve(listener: TcpListener, app: App) -> std::io::Result<()> {
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     };
     tokio::select! {
-        served = server => served?,
+        result = server => result?,
         () = patience => tracing::warn!("some calls did not end in time"),
     }
     tracker.wait().await;

@@ -24,45 +24,43 @@ pub struct Settings {
 
 /// The server's state; clones share it.
 #[derive(Clone)]
-pub struct App(Arc<Inner>);
-
-pub(super) struct Inner {
+pub struct App {
     pub(super) store: Store,
     pub(super) logs: Logs,
-    pub(super) settings: Settings,
-    pub(super) tokens: Tokens,
-    pub(super) queues: Queues,
-    pub(super) pulses: Pulses,
-    pub(super) seen: Seen,
-    pub(super) metrics: Metrics,
+    pub(super) settings: Arc<Settings>,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) queues: Arc<Queues>,
+    pub(super) pulses: Arc<Pulses>,
+    pub(super) seen: Arc<Seen>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl App {
     /// A server over an open store and its logs. It reads the tokens and queues once; from then on it alone changes
     /// them.
     pub async fn new(store: Store, logs: Logs, settings: Settings) -> Result<Self> {
-        let tokens = Tokens::load(&store).await?;
-        let queues = Queues::load(&store).await?;
+        let tokens = Arc::new(Tokens::load(&store).await?);
+        let queues = Arc::new(Queues::load(&store).await?);
         let up = store.uptime().now();
-        let inner =
-            Inner { store, logs, settings, tokens, queues, pulses: Pulses::since(up), seen: Seen::since(up), metrics: Metrics::new() };
-        Ok(Self(Arc::new(inner)))
+        Ok(Self {
+            store,
+            logs,
+            settings: Arc::new(settings),
+            tokens,
+            queues,
+            pulses: Arc::new(Pulses::since(up)),
+            seen: Arc::new(Seen::since(up)),
+            metrics: Arc::new(Metrics::new()),
+        })
     }
 
     /// Ends the server when cancelled.
     #[must_use]
     pub fn stop(&self) -> &CancellationToken {
-        &self.0.settings.stop
+        &self.settings.stop
     }
 
     pub(super) fn now(&self) -> UnixMs {
         self.settings.clock.now()
-    }
-}
-
-impl std::ops::Deref for App {
-    type Target = Inner;
-    fn deref(&self) -> &Inner {
-        &self.0
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, axum::Json(CreatedToken { secret: text.to_owned(), token: convert::token(&record) })))
 }
 
-fn check(new: &NewToken) -> Result<(), Problem> {
+fn check(new: &NewToken) -> ApiResult<()> {
     let mut errors = Vec::new();
     if !(1..=100).contains(&new.user.chars().count()) || new.user.chars().any(char::is_control) || new.user.starts_with('@') {
         errors.push(FieldError {
@@ -65,7 +65,7 @@ fn check(new: &NewToken) -> Result<(), Problem> {
     let Some(first) = errors.first() else { return Ok(()) };
     let mut problem = Problem::new(ProblemCode::ValidationFailed).detail(format!("{}: {}.", first.pointer, first.message));
     problem.errors = errors;
-    Err(problem)
+    Err(problem.into())
 }
 
 /// Takes a token out of force, at once. A repeat is no error.

@@ -43,7 +43,7 @@ pub(crate) async fn apply(
 }
 
 /// A queue's defaults must make legal tasks: they are checked as the task that they would complete.
-fn check(name: &QueueName, queue: &NewQueue) -> Result<(), Problem> {
+fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<()> {
     let mut errors = Vec::new();
     if let Some(given) = queue.name.as_ref().filter(|given| *given != name) {
         errors.push(FieldError { pointer: "/name".into(), message: format!("the path says {name}, the body {given}") });
@@ -70,5 +70,5 @@ fn check(name: &QueueName, queue: &NewQueue) -> Result<(), Problem> {
     let Some(first) = errors.first() else { return Ok(()) };
     let mut problem = Problem::new(ProblemCode::ValidationFailed).detail(format!("{}: {}.", first.pointer, first.message));
     problem.errors = errors;
-    Err(problem)
+    Err(problem.into())
 }

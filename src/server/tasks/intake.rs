@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{QueueName, TaskSpec, Violation, Work, did_you_mean},
-    server::state::App,
+    server::{error::ApiResult, state::App},
     wire::{FieldError, NewQueue, NewTask, Problem, ProblemCode},
 };
 
@@ -10,7 +10,7 @@ use crate::{
 const DEFAULT_GRACE_SECONDS: u64 = 30;
 
 /// Checks a task and fills in the defaults of its queue.
-pub(super) fn take(app: &App, new: NewTask, at: &str) -> Result<TaskSpec, Problem> {
+pub(super) fn take(app: &App, new: NewTask, at: &str) -> ApiResult<TaskSpec> {
     let name = new.queue.clone().unwrap_or_else(|| QueueName::default().to_string());
     let queue = app.queues.get(&name).ok_or_else(|| no_queue(app, &name, at))?;
     let name = name.parse::<QueueName>().map_err(|_| no_queue(app, &name, at))?;
@@ -18,7 +18,7 @@ pub(super) fn take(app: &App, new: NewTask, at: &str) -> Result<TaskSpec, Proble
         let mut problem = Problem::new(ProblemCode::ValidationFailed);
         problem.detail = violations.first().map(|v| format!("{at}{}: {}.", v.pointer, v.message));
         problem.errors = violations.into_iter().map(|v| FieldError { pointer: format!("{at}{}", v.pointer), message: v.message }).collect();
-        problem
+        problem.into()
     })
 }
 

@@ -2,7 +2,12 @@
 
 use crate::{
     domain::{LabelSelector, QueueName, TaskId, TaskState, UnixMs},
-    server::{auth::Principal, body::Query, error::ApiResult, state::App},
+    server::{
+        auth::Principal,
+        body::Query,
+        error::{ApiError, ApiResult},
+        state::App,
+    },
     store::TaskFilter,
     wire::{Problem, ProblemCode, TaskList, TaskQuery, limits},
 };
@@ -30,8 +35,8 @@ pub(crate) async fn list(State(app): State<App>, principal: Principal, uri: Uri,
     Ok(response)
 }
 
-fn filter(query: &TaskQuery, me: &str) -> Result<TaskFilter, Problem> {
-    let wrong = |name: &str, why: String| Problem::new(ProblemCode::InvalidParameter).detail(format!("{name}: {why}."));
+fn filter(query: &TaskQuery, me: &str) -> ApiResult<TaskFilter> {
+    let wrong = |name: &str, why: String| ApiError::from(Problem::new(ProblemCode::InvalidParameter).detail(format!("{name}: {why}.")));
     let limit = query.limit.unwrap_or(limits::DEFAULT_PAGE);
     if !(1..=limits::MAX_PAGE).contains(&limit) {
         return Err(wrong("limit", format!("between 1 and {}", limits::MAX_PAGE)));

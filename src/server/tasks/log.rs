@@ -82,7 +82,7 @@ pub(crate) async fn get(
     }
     let range = headers.get(header::RANGE).filter(|_| !query.follow && query.offset.is_none() && query.limit.is_none());
     let attempt = AttemptRef { task: id, attempt: query.attempt.unwrap_or(task.attempt) };
-    let ranged = match range.and_then(|value| byte_range(value)) {
+    let ranged = match range.and_then(byte_range) {
         Some(range) => app.within(attempt, range).await?,
         None => None,
     };
