@@ -4,6 +4,8 @@
 //! `tests/house.rs`.
 
 pub mod app;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod client;
 pub mod domain;
 pub mod wire;

@@ -1,0 +1,246 @@
+//! Streams that survive a broken connection: a task's log, and events.
+//!
+//! A stream that breaks (the server restarts, a proxy gives up, a laptop sleeps) is opened again with the id of the
+//! last event, so nothing is lost and nothing comes twice. What cannot be cured by waiting ends it: the task is not
+//! there, the credential is refused.
+
+use super::{
+    Client, Error,
+    sse::{Message, Parser},
+};
+use crate::wire::{AttemptNumber, Event, LogChunk, TaskId, TaskState};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use reqwest::{Method, Response};
+use serde::{Deserialize, de::DeserializeOwned};
+use std::{collections::VecDeque, pin::Pin, time::Duration};
+use tokio::time::{Sleep, sleep, timeout};
+
+/// How long streams are patient.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// A stream that is silent for this long counts as broken; the server sends a heartbeat every 15 s.
+    pub silence: Duration,
+    /// The pause before the first try to open a broken stream again; it doubles from try to try.
+    pub first_pause: Duration,
+    /// The longest pause between two tries.
+    pub longest_pause: Duration,
+    /// The number of tries in a row after which the last error is final.
+    pub tries: usize,
+}
+
+impl Default for Patience {
+    /// About a quarter of an hour without a server.
+    fn default() -> Self {
+        Self { silence: Duration::from_secs(45), first_pause: Duration::from_millis(250), longest_pause: Duration::from_secs(5), tries: 180 }
+    }
+}
+
+/// What comes next in a stream.
+#[derive(Debug)]
+pub enum Next<T> {
+    /// The next thing.
+    Item(T),
+    /// The connection broke for this reason and is being opened again; said once per break.
+    Broken(Error),
+    /// The connection stands again.
+    Resumed,
+}
+
+/// The next thing in a task's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogItem {
+    /// Bytes of an attempt's log.
+    Bytes {
+        /// The attempt.
+        attempt: AttemptNumber,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// The task has ended and every byte was sent.
+    End {
+        /// How it ended.
+        state: TaskState,
+    },
+}
+
+/// A task's log, followed. Read it until [`LogItem::End`].
+#[derive(Debug)]
+pub struct LogStream(Stream);
+
+/// Events, followed. It has no end.
+#[derive(Debug)]
+pub struct EventStream(Stream);
+
+impl Client {
+    /// Follows a task's log from its beginning: of one attempt, or of all attempts one after the other.
+    #[must_use]
+    pub fn follow_log(&self, id: TaskId, attempt: Option<AttemptNumber>, patience: Patience) -> LogStream {
+        let mut query = vec![("follow".to_owned(), "true".to_owned())];
+        query.extend(attempt.map(|n| ("attempt".to_owned(), n.to_string())));
+        LogStream(Stream::new(self.clone(), format!("api/v1/tasks/{id}/log"), query, patience))
+    }
+
+    /// Follows the events of one task, from its submit on.
+    #[must_use]
+    pub fn follow_events(&self, task: TaskId, patience: Patience) -> EventStream {
+        let query = vec![("task".to_owned(), task.to_string()), ("after".to_owned(), "0".to_owned())];
+        EventStream(Stream::new(self.clone(), "api/v1/events".into(), query, patience))
+    }
+}
+
+impl LogStream {
+    /// Waits for the next piece. Safe to drop while it waits.
+    ///
+    /// # Errors
+    /// What cannot be cured by waiting, the first connection that fails, or the last of too many.
+    pub async fn next(&mut self) -> Result<Next<LogItem>, Error> {
+        #[derive(Deserialize)]
+        struct End {
+            state: TaskState,
+        }
+        loop {
+            let message = match self.0.next().await? {
+                Next::Item(message) => message,
+                Next::Broken(why) => return Ok(Next::Broken(why)),
+                Next::Resumed => return Ok(Next::Resumed),
+            };
+            match message.kind.as_str() {
+                "log" => {
+                    let chunk: LogChunk = self.0.read(&message)?;
+                    let bytes = STANDARD.decode(&chunk.b64).map_err(|e| self.0.foreign(e))?.into();
+                    return Ok(Next::Item(LogItem::Bytes { attempt: chunk.attempt, bytes }));
+                }
+                "end" => return Ok(Next::Item(LogItem::End { state: self.0.read::<End>(&message)?.state })),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl EventStream {
+    /// Waits for the next event. Safe to drop while it waits.
+    ///
+    /// # Errors
+    /// What cannot be cured by waiting, the first connection that fails, or the last of too many.
+    pub async fn next(&mut self) -> Result<Next<Event>, Error> {
+        Ok(match self.0.next().await? {
+            Next::Item(message) => Next::Item(self.0.read(&message)?),
+            Next::Broken(why) => Next::Broken(why),
+            Next::Resumed => Next::Resumed,
+        })
+    }
+}
+
+/// One resumable stream of messages.
+#[derive(Debug)]
+struct Stream {
+    client: Client,
+    path: String,
+    query: Vec<(String, String)>,
+    patience: Patience,
+    last_id: Option<String>,
+    parser: Parser,
+    ready: VecDeque<Message>,
+    link: Link,
+}
+
+/// The connection under a stream.
+#[derive(Debug)]
+enum Link {
+    New,
+    Up(Response),
+    Down(Outage),
+}
+
+/// A broken connection: the present pause, kept across a dropped wait, and those to come.
+#[derive(Debug)]
+struct Outage {
+    pause: Pin<Box<Sleep>>,
+    pauses: ExponentialBackoff,
+}
+
+impl Stream {
+    fn new(client: Client, path: String, query: Vec<(String, String)>, patience: Patience) -> Self {
+        Self { client, path, query, patience, last_id: None, parser: Parser::default(), ready: VecDeque::new(), link: Link::New }
+    }
+
+    async fn next(&mut self) -> Result<Next<Message>, Error> {
+        loop {
+            if let Some(message) = self.ready.pop_front() {
+                self.last_id.clone_from(&message.id);
+                return Ok(Next::Item(message));
+            }
+            match &mut self.link {
+                Link::New => self.link = Link::Up(self.open().await?),
+                Link::Up(response) => match timeout(self.patience.silence, response.chunk()).await {
+                    Ok(Ok(Some(bytes))) => self.ready.extend(self.parser.push(&bytes)),
+                    end => {
+                        let why = match end {
+                            Ok(Ok(_)) => "the stream ended early".to_owned(),
+                            Ok(Err(error)) => super::Cause::from(error).to_string(),
+                            Err(_) => format!("silent for {} s", self.patience.silence.as_secs()),
+                        };
+                        self.link = Link::Down(self.outage());
+                        return Ok(Next::Broken(self.foreign(why)));
+                    }
+                },
+                Link::Down(outage) => {
+                    outage.pause.as_mut().await;
+                    match self.open().await {
+                        Ok(response) => {
+                            self.link = Link::Up(response);
+                            return Ok(Next::Resumed);
+                        }
+                        Err(error) if hopeless(&error) => return Err(error),
+                        Err(error) => self.pause_again().map_err(|()| error)?,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on to the next pause of an outage; fails where there were too many.
+    fn pause_again(&mut self) -> Result<(), ()> {
+        if let Link::Down(outage) = &mut self.link {
+            outage.pause = Box::pin(sleep(outage.pauses.next().ok_or(())?));
+        }
+        Ok(())
+    }
+
+    async fn open(&mut self) -> Result<Response, Error> {
+        // What was cut off in the middle comes again as a whole.
+        self.parser = Parser::default();
+        let mut call = self.client.call(Method::GET, &self.path).query(&self.query).header("accept", "text/event-stream");
+        if let Some(id) = &self.last_id {
+            call = call.header("last-event-id", id);
+        }
+        // The limit is on the whole call; silence is what ends a stream.
+        let opening = call.timeout(Duration::from_hours(24 * 365)).response();
+        match timeout(self.patience.silence, opening).await {
+            Ok(opened) => opened,
+            Err(_) => Err(self.foreign("no answer in time")),
+        }
+    }
+
+    fn outage(&self) -> Outage {
+        let Patience { first_pause, longest_pause, tries, .. } = self.patience;
+        let pauses = ExponentialBuilder::new().with_min_delay(first_pause).with_max_delay(longest_pause).with_max_times(tries).build();
+        // The first try comes after a short pause of its own, so that a restarted server is found at once.
+        Outage { pause: Box::pin(sleep(first_pause / 4)), pauses }
+    }
+
+    fn read<T: DeserializeOwned>(&self, message: &Message) -> Result<T, Error> {
+        serde_json::from_str(&message.data).map_err(|e| self.foreign(e))
+    }
+
+    fn foreign(&self, what: impl ToString) -> Error {
+        Error::Foreign { url: format!("{}/{}", self.client.base(), self.path), status: 200, what: what.to_string() }
+    }
+}
+
+/// Whether waiting cannot help a stream that stood before: the credential is refused, or what it followed is gone.
+fn hopeless(error: &Error) -> bool {
+    error.is_final() || matches!(error.problem().map(|p| p.status), Some(401 | 403 | 404 | 410))
+}
