@@ -80,7 +80,8 @@ mod tests {
     #[test]
     fn a_stream_reads_the_same_in_whatever_pieces_it_comes() {
         let stream = ": heartbeat\n\nid: 1:5\nevent: log\ndata: {\"a\":1}\n\ndata:x\r\ndata: y\r\n\r\nretry: 9\nevent: lone\n\nid: 2\rdata\r\rdata: cut off";
-        let expected = [message(Some("1:5"), "log", "{\"a\":1}"), message(Some("1:5"), "message", "x\ny"), message(Some("2"), "message", "")];
+        let expected =
+            [message(Some("1:5"), "log", "{\"a\":1}"), message(Some("1:5"), "message", "x\ny"), message(Some("2"), "message", "")];
         for size in 1..=stream.len() {
             let mut parser = Parser::default();
             let got: Vec<_> = stream.as_bytes().chunks(size).flat_map(|piece| parser.push(piece)).collect();

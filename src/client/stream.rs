@@ -8,8 +8,8 @@ use super::{
     Client, Error,
     sse::{Message, Parser},
 };
-use crate::wire::{AttemptNumber, Event, LogChunk, TaskId, TaskState};
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use crate::wire::{AttemptNumber, Event, LogChunk, Task, TaskId, TaskState};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use reqwest::{Method, Response};
@@ -33,7 +33,12 @@ pub struct Patience {
 impl Default for Patience {
     /// About a quarter of an hour without a server.
     fn default() -> Self {
-        Self { silence: Duration::from_secs(45), first_pause: Duration::from_millis(250), longest_pause: Duration::from_secs(5), tries: 180 }
+        Self {
+            silence: Duration::from_secs(45),
+            first_pause: Duration::from_millis(250),
+            longest_pause: Duration::from_secs(5),
+            tries: 180,
+        }
     }
 }
 
@@ -87,6 +92,19 @@ impl Client {
     pub fn follow_events(&self, task: TaskId, patience: Patience) -> EventStream {
         let query = vec![("task".to_owned(), task.to_string()), ("after".to_owned(), "0".to_owned())];
         EventStream(Stream::new(self.clone(), "api/v1/events".into(), query, patience))
+    }
+}
+
+impl Client {
+    /// One task, asked for again while the server is away, as long as `patience` lasts.
+    pub async fn task_patiently(&self, id: TaskId, patience: Patience) -> Result<Task, Error> {
+        (|| self.task(id)).retry(patience.pauses()).when(|error| !hopeless(error)).await
+    }
+}
+
+impl Patience {
+    fn pauses(self) -> ExponentialBuilder {
+        ExponentialBuilder::new().with_min_delay(self.first_pause).with_max_delay(self.longest_pause).with_max_times(self.tries)
     }
 }
 
@@ -225,10 +243,8 @@ impl Stream {
     }
 
     fn outage(&self) -> Outage {
-        let Patience { first_pause, longest_pause, tries, .. } = self.patience;
-        let pauses = ExponentialBuilder::new().with_min_delay(first_pause).with_max_delay(longest_pause).with_max_times(tries).build();
         // The first try comes after a short pause of its own, so that a restarted server is found at once.
-        Outage { pause: Box::pin(sleep(first_pause / 4)), pauses }
+        Outage { pause: Box::pin(sleep(self.patience.first_pause / 4)), pauses: self.patience.pauses().build() }
     }
 
     fn read<T: DeserializeOwned>(&self, message: &Message) -> Result<T, Error> {
