@@ -45,7 +45,7 @@ pub(super) async fn run(args: AbandonArgs, context: &Context) -> Result<Exit, Fa
     let task = client.task(id).await?;
     context.print(
         &task,
-        |task| format!("{}\n", task.id),
+        |task| vec![task.id.to_string()],
         |task| format!("attempt {attempt} of {id} is given up; the task is {}\n", task.state),
     )?;
     Ok(Exit::Ok)

@@ -11,6 +11,7 @@ use crate::{client::Client, wire::Task};
 /// What to do once the task is submitted.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 #[command(next_help_heading = "After the submit")]
+#[expect(clippy::struct_excessive_bools, reason = "flags are independent on the command line; `way` makes one choice of them")]
 pub struct AfterArgs {
     /// Print the id and return at once; the default in a pipe
     #[arg(short, long, group = "after")]
@@ -81,8 +82,7 @@ impl AfterArgs {
 }
 
 fn print(context: &Context, task: &Task) -> Result<(), Failure> {
-    let id = |task: &Task| format!("{}\n", task.id);
-    context.print(task, id, id)
+    context.print(task, |task| vec![task.id.to_string()], |task| format!("{}\n", task.id))
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use crate::{
     domain::{Clock, Rng},
     wire::Timestamp,
 };
-use clap::ValueEnum;
+use clap::{
+    ValueEnum,
+    builder::{StringValueParser, TypedValueParser},
+};
 use secrecy::SecretString;
 use serde::Serialize;
 use std::{
@@ -44,11 +47,11 @@ pub struct Common {
     /// The server's address
     #[arg(long, value_name = "URL", env = "SLIPWAY_URL", hide_env_values = true, default_value = DEFAULT_URL, global = true)]
     pub url: String,
-    /// Read the token from a file; SLIPWAY_TOKEN holds one directly
+    /// Read the token from a file; the variable `SLIPWAY_TOKEN` holds one directly
     #[arg(long, value_name = "FILE", env = "SLIPWAY_TOKEN_FILE", hide_env_values = true, global = true)]
     pub token_file: Option<PathBuf>,
     /// The token itself; for the environment, since everyone on a machine can read command lines.
-    #[arg(long, env = "SLIPWAY_TOKEN", hide = true, hide_env_values = true, value_parser = secret, global = true)]
+    #[arg(long, env = "SLIPWAY_TOKEN", hide = true, hide_env_values = true, value_parser = StringValueParser::new().map(SecretString::from), global = true)]
     pub token: Option<SecretString>,
     /// Where a server on this machine keeps its data; its admin token is used when no other is named
     #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true, global = true)]
@@ -62,10 +65,6 @@ pub struct Common {
     /// When to colour
     #[arg(long, value_name = "WHEN", value_enum, default_value = "auto", global = true)]
     pub color: ColorChoice,
-}
-
-fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
-    Ok(text.to_owned().into())
 }
 
 /// What the program knows of the machine it runs on; `app` brings it, tests make it up.
@@ -197,18 +196,18 @@ impl Context {
         self.farewell.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Prints an object of the API: unchanged where a machine reads it, else as `name` or `table` make it.
+    /// Prints an object of the API: unchanged where a machine reads it, else its `names`, one a line, or as `table` makes it.
     pub(crate) fn print<T: Serialize>(
         &self,
         object: &T,
-        name: impl FnOnce(&T) -> String,
+        names: impl FnOnce(&T) -> Vec<String>,
         table: impl FnOnce(&T) -> String,
     ) -> Result<(), Failure> {
         let broken = |e: &dyn fmt::Display| Failure::new(Exit::Error, format!("cannot print the answer: {e}"));
         match self.format() {
             Format::Json => self.console.line(serde_json::to_string_pretty(object).map_err(|e| broken(&e))?),
             Format::Yaml => self.console.text(&serde_yaml::to_string(object).map_err(|e| broken(&e))?),
-            Format::Name => self.console.text(&name(object)),
+            Format::Name => self.console.text(&names(object).into_iter().map(|name| name + "\n").collect::<String>()),
             Format::Table => self.console.text(&table(object)),
         }
     }

@@ -194,9 +194,9 @@ mod tests {
 
     #[test]
     fn every_problem_code_has_its_exit() {
-        let listed: String =
-            ProblemCode::ALL.iter().map(|code| format!("{code} {}\n", Exit::of_problem(&Problem::new(*code)).code())).collect();
-        insta::assert_snapshot!(listed);
+        let listed: Vec<_> =
+            ProblemCode::ALL.iter().map(|code| format!("{code} {}", Exit::of_problem(&Problem::new(*code)).code())).collect();
+        insta::assert_snapshot!(listed.join("\n"));
         for (status, exit) in [(401, 4), (404, 5), (409, 6), (412, 6), (418, 1), (500, 1)] {
             let newer = Problem { status, ..Problem::new(ProblemCode::Unknown) };
             assert_eq!(Exit::of_problem(&newer).code(), exit, "unknown code with status {status}");
@@ -205,11 +205,11 @@ mod tests {
 
     #[test]
     fn a_task_that_did_not_succeed_never_exits_0() {
+        use TaskState::{Cancelled, Failed, Succeeded};
         let end = |state, exit_code, signal| Task {
             ended: Some(Ended { exit_code, signal, ..Ended::default() }),
             ..crate::cli::testing::task(1, state)
         };
-        use TaskState::{Cancelled, Failed, Succeeded};
         for (task, plain, propagated) in [
             (end(Succeeded, Some(0), None), 0, 0),
             (end(Failed, Some(42), None), 3, 42),

@@ -35,7 +35,7 @@ pub(super) async fn run(args: GetArgs, context: &Context) -> Result<Exit, Failur
     let task = client.task(id).await?;
     // Attempts are an object of their own; only people want both at once.
     let attempts = if context.format() == Format::Table { client.attempts(id).await?.items } else { Vec::new() };
-    context.print(&task, |task| format!("{}\n", task.id), |task| block(task, &attempts, context.now(), context.width()))?;
+    context.print(&task, |task| vec![task.id.to_string()], |task| block(task, &attempts, context.now(), context.width()))?;
     Ok(Exit::Ok)
 }
 
@@ -84,7 +84,7 @@ fn state(task: &Task) -> String {
     };
     let phase = task.phase.map(|phase| format!(", {phase}")).unwrap_or_default();
     let more = task.ended.as_ref().map(verdict::particulars).filter(|text| !text.is_empty()).map(|text| format!(": {text}"));
-    let cancel = (task.cancel_requested_at.is_some() && !task.state.is_terminal()).then_some(", cancel requested").unwrap_or_default();
+    let cancel = if task.cancel_requested_at.is_some() && !task.state.is_terminal() { ", cancel requested" } else { "" };
     let silent = if task.heartbeat_lost { ", heartbeat lost" } else { "" };
     format!("{word}{phase}{}{cancel}{silent}", more.unwrap_or_default())
 }

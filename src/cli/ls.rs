@@ -96,7 +96,7 @@ pub(super) async fn run(args: LsArgs, context: &Context) -> Result<Exit, Failure
         context.console.note(empty(&args));
         return Ok(Exit::Ok);
     }
-    let names = |list: &TaskList| list.items.iter().map(|task| format!("{}\n", task.id)).collect();
+    let names = |list: &TaskList| list.items.iter().map(|task| task.id.to_string()).collect();
     let now = context.now();
     context.print(&list, names, |list| {
         let header: &'static [&'static str] = if args.all { &WITH_USER } else { &WITHOUT_USER };

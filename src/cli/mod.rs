@@ -22,6 +22,10 @@ mod progress;
 mod queue;
 mod rerun;
 mod runner;
+#[cfg(all(test, feature = "server"))]
+mod scenarios;
+#[cfg(all(test, feature = "server"))]
+mod scripted;
 mod several;
 mod span;
 mod style;

@@ -203,6 +203,6 @@ mod tests {
             (K::TaskCancelRequested, 502_000, json!(null)),
             (K::Unknown, 503_000, json!(null)),
         ];
-        insta::assert_snapshot!(told(&events, Marks::new(true)), @"");
+        insta::assert_snapshot!(told(&events, Marks::new(true)));
     }
 }

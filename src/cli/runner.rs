@@ -31,7 +31,7 @@ pub(super) async fn ls(_args: RunnerLsArgs, context: &Context) -> Result<Exit, F
         context.console.note("No runners. Start one: slipway runner");
         return Ok(Exit::Ok);
     }
-    let names = |list: &RunnerList| list.items.iter().map(|runner| format!("{}\n", runner.name)).collect();
+    let names = |list: &RunnerList| list.items.iter().map(|runner| runner.name.to_string()).collect();
     let now = context.now();
     context.print(&runners, names, |list| table(&list.items, now).render(context.headers(), context.width()))?;
     Ok(Exit::Ok)

@@ -8,13 +8,12 @@ use crate::wire::{Task, TaskList};
 
 /// Prints what became of several tasks: the object of a single one, a list of more, or a line each.
 pub(crate) fn print(context: &Context, tasks: Vec<Task>, line: impl Fn(&Task) -> String) -> Result<(), Failure> {
-    let id = |task: &Task| format!("{}\n", task.id);
     match (tasks.as_slice(), context.format()) {
         ([], _) => Ok(()),
-        ([task], Format::Json | Format::Yaml) => context.print(task, id, id),
+        ([task], Format::Json | Format::Yaml) => context.print(task, |task| vec![task.id.to_string()], &line),
         _ => context.print(
             &TaskList { items: tasks, next_cursor: None },
-            |list| list.items.iter().map(id).collect(),
+            |list| list.items.iter().map(|task| task.id.to_string()).collect(),
             |list| list.items.iter().map(|task| line(task) + "\n").collect(),
         ),
     }

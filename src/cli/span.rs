@@ -69,7 +69,7 @@ pub(crate) fn age(duration: Duration) -> String {
     match s {
         0..60 => format!("{s}s"),
         60..3_600 => format!("{}m", s / 60),
-        3_600..86_400 if s / 60 % 60 == 0 => format!("{}h", s / 3_600),
+        3_600..86_400 if (s / 60).is_multiple_of(60) => format!("{}h", s / 3_600),
         3_600..86_400 => format!("{}h{:02}m", s / 3_600, s / 60 % 60),
         _ => format!("{}d", s / 86_400),
     }

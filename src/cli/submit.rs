@@ -112,7 +112,7 @@ impl SubmitArgs {
             task.retries = Some(Retries { user, ..task.retries.unwrap_or_default() });
         }
         if let Some(gpus) = self.gpus {
-            task.resources = Some(Resources { gpus, ..task.resources.unwrap_or_default() });
+            task.resources = Some(Resources { gpus });
         }
         task.env.extend(self.env.iter().cloned());
         task.labels.extend(self.label.iter().cloned());

@@ -56,14 +56,14 @@ pub(super) async fn run(args: TokenArgs, context: &Context) -> Result<Exit, Fail
         TokenCommand::Create { user, role, expires } => {
             let wanted = NewToken { user, role, expires_in_seconds: expires };
             let created = client.create_token(&wanted, context.key()).await?;
-            context.print(&created, |created| format!("{}\n", created.token.id), |created| format!("{}\n", created.secret))?;
+            context.print(&created, |created| vec![created.token.id.to_string()], |created| format!("{}\n", created.secret))?;
             let life = created.token.expires_at.map(|at| format!(" until {at:.0}")).unwrap_or_default();
             let Token { id, user, role, .. } = &created.token;
             context.console.aside(format_args!("Token {id} for {}, {role}{life}. It is not shown again.", super::style::clean(user)));
         }
         TokenCommand::Ls => {
             let tokens = client.tokens().await?;
-            let ids = |list: &TokenList| list.items.iter().map(|token| format!("{}\n", token.id)).collect();
+            let ids = |list: &TokenList| list.items.iter().map(|token| token.id.to_string()).collect();
             let now = context.now();
             context.print(&tokens, ids, |list| table(&list.items, now).render(context.headers(), context.width()))?;
         }

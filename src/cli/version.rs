@@ -40,7 +40,7 @@ pub(super) async fn run(_args: VersionArgs, context: &Context) -> Result<Exit, F
     let versions = Versions { client: env!("CARGO_PKG_VERSION"), server: answer.ok() };
     context.print(
         &versions,
-        |versions| format!("{}\n", versions.client),
+        |versions| vec![versions.client.to_owned()],
         |versions| {
             let server = versions.server.as_ref().map(|server| format!("server  {} at {}\n", clean(&server.version), client.base()));
             format!("client  {}\n{}", versions.client, server.unwrap_or_default())

@@ -22,6 +22,6 @@ pub struct WhoamiArgs {
 pub(super) async fn run(_args: WhoamiArgs, context: &Context) -> Result<Exit, Failure> {
     let client = context.client()?;
     let me = client.whoami().await?;
-    context.print(&me, |me| format!("{}\n", me.user), |me| format!("{}, {} at {}\n", clean(&me.user), me.role, client.base()))?;
+    context.print(&me, |me| vec![me.user.clone()], |me| format!("{}, {} at {}\n", clean(&me.user), me.role, client.base()))?;
     Ok(Exit::Ok)
 }

@@ -71,11 +71,9 @@ pub enum LogItem {
 }
 
 /// A task's log, followed. Read it until [`LogItem::End`].
-#[derive(Debug)]
 pub struct LogStream(Stream);
 
 /// Events, followed. It has no end.
-#[derive(Debug)]
 pub struct EventStream(Stream);
 
 impl Client {
@@ -127,7 +125,7 @@ impl LogStream {
             match message.kind.as_str() {
                 "log" => {
                     let chunk: LogChunk = self.0.read(&message)?;
-                    let bytes = STANDARD.decode(&chunk.b64).map_err(|e| self.0.foreign(e))?.into();
+                    let bytes = STANDARD.decode(&chunk.b64).map_err(|e| self.0.foreign(&e))?.into();
                     return Ok(Next::Item(LogItem::Bytes { attempt: chunk.attempt, bytes }));
                 }
                 "end" => return Ok(Next::Item(LogItem::End { state: self.0.read::<End>(&message)?.state })),
@@ -152,7 +150,6 @@ impl EventStream {
 }
 
 /// One resumable stream of messages.
-#[derive(Debug)]
 struct Stream {
     client: Client,
     path: String,
@@ -164,20 +161,19 @@ struct Stream {
     link: Link,
 }
 
-/// The connection under a stream.
-#[derive(Debug)]
+/// The connection under a stream. Everything that takes time is kept here, so that a dropped wait loses nothing.
 enum Link {
+    /// Not asked for yet.
     New,
+    /// Asked for: the first time, or again after a break, with the pauses that are left.
+    Opening(Opening, Option<ExponentialBackoff>),
+    /// It stands.
     Up(Response),
-    Down(Outage),
+    /// Waiting before the next try.
+    Pausing(Pin<Box<Sleep>>, ExponentialBackoff),
 }
 
-/// A broken connection: the present pause, kept across a dropped wait, and those to come.
-#[derive(Debug)]
-struct Outage {
-    pause: Pin<Box<Sleep>>,
-    pauses: ExponentialBackoff,
-}
+type Opening = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
 
 impl Stream {
     fn new(client: Client, path: String, query: Vec<(String, String)>, patience: Patience) -> Self {
@@ -191,7 +187,24 @@ impl Stream {
                 return Ok(Next::Item(message));
             }
             match &mut self.link {
-                Link::New => self.link = Link::Up(self.open().await?),
+                Link::New => self.link = Link::Opening(self.open(), None),
+                Link::Opening(opening, pauses) => {
+                    let opened = opening.as_mut().await;
+                    let pauses = pauses.take();
+                    self.link = Link::New;
+                    match (opened, pauses) {
+                        (Ok(response), None) => self.link = Link::Up(response),
+                        (Ok(response), Some(_)) => {
+                            self.link = Link::Up(response);
+                            return Ok(Next::Resumed);
+                        }
+                        (Err(error), Some(mut pauses)) if !hopeless(&error) => match pauses.next() {
+                            Some(pause) => self.link = Link::Pausing(Box::pin(sleep(pause)), pauses),
+                            None => return Err(error),
+                        },
+                        (Err(error), _) => return Err(error),
+                    }
+                }
                 Link::Up(response) => match timeout(self.patience.silence, response.chunk()).await {
                     Ok(Ok(Some(bytes))) => self.ready.extend(self.parser.push(&bytes)),
                     end => {
@@ -200,58 +213,41 @@ impl Stream {
                             Ok(Err(error)) => super::Cause::from(error).to_string(),
                             Err(_) => format!("silent for {} s", self.patience.silence.as_secs()),
                         };
-                        self.link = Link::Down(self.outage());
-                        return Ok(Next::Broken(self.foreign(why)));
+                        // The first pause is short, so that a restarted server is found at once.
+                        let first = self.patience.first_pause / 4;
+                        self.link = Link::Pausing(Box::pin(sleep(first)), self.patience.pauses().build());
+                        return Ok(Next::Broken(self.foreign(&why)));
                     }
                 },
-                Link::Down(outage) => {
-                    outage.pause.as_mut().await;
-                    match self.open().await {
-                        Ok(response) => {
-                            self.link = Link::Up(response);
-                            return Ok(Next::Resumed);
-                        }
-                        Err(error) if hopeless(&error) => return Err(error),
-                        Err(error) => self.pause_again().map_err(|()| error)?,
+                Link::Pausing(pause, _) => {
+                    pause.as_mut().await;
+                    if let Link::Pausing(_, pauses) = std::mem::replace(&mut self.link, Link::New) {
+                        self.link = Link::Opening(self.open(), Some(pauses));
                     }
                 }
             }
         }
     }
 
-    /// Goes on to the next pause of an outage; fails where there were too many.
-    fn pause_again(&mut self) -> Result<(), ()> {
-        if let Link::Down(outage) = &mut self.link {
-            outage.pause = Box::pin(sleep(outage.pauses.next().ok_or(())?));
-        }
-        Ok(())
-    }
-
-    async fn open(&mut self) -> Result<Response, Error> {
+    fn open(&mut self) -> Opening {
         // What was cut off in the middle comes again as a whole.
         self.parser = Parser::default();
         let mut call = self.client.call(Method::GET, &self.path).query(&self.query).header("accept", "text/event-stream");
         if let Some(id) = &self.last_id {
             call = call.header("last-event-id", id);
         }
-        // The limit is on the whole call; silence is what ends a stream.
+        // A limit on the whole call would end a stream that is well; silence is what ends one.
         let opening = call.timeout(Duration::from_hours(24 * 365)).response();
-        match timeout(self.patience.silence, opening).await {
-            Ok(opened) => opened,
-            Err(_) => Err(self.foreign("no answer in time")),
-        }
-    }
-
-    fn outage(&self) -> Outage {
-        // The first try comes after a short pause of its own, so that a restarted server is found at once.
-        Outage { pause: Box::pin(sleep(self.patience.first_pause / 4)), pauses: self.patience.pauses().build() }
+        let late = self.foreign(&"no answer in time");
+        let silence = self.patience.silence;
+        Box::pin(async move { timeout(silence, opening).await.unwrap_or(Err(late)) })
     }
 
     fn read<T: DeserializeOwned>(&self, message: &Message) -> Result<T, Error> {
-        serde_json::from_str(&message.data).map_err(|e| self.foreign(e))
+        serde_json::from_str(&message.data).map_err(|e| self.foreign(&e))
     }
 
-    fn foreign(&self, what: impl ToString) -> Error {
+    fn foreign(&self, what: &dyn std::fmt::Display) -> Error {
         Error::Foreign { url: format!("{}/{}", self.client.base(), self.path), status: 200, what: what.to_string() }
     }
 }

@@ -47,7 +47,7 @@ pub(super) async fn run(context: &Context, path: &Path) -> Result<Exit, Failure>
         queues.push(queue);
     }
     if matches!(context.format(), Format::Json | Format::Yaml) {
-        context.print(&QueueList { items: queues }, |_| String::new(), |_| String::new())?;
+        context.print(&QueueList { items: queues }, |_| Vec::new(), |_| String::new())?;
     }
     Ok(Exit::Ok)
 }

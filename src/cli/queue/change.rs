@@ -35,5 +35,5 @@ pub(super) async fn delete(context: &Context, name: &QueueName) -> Result<Exit, 
 }
 
 fn told(context: &Context, queue: &Queue, what: &str) -> Result<(), Failure> {
-    context.print(queue, |queue| format!("{}\n", queue.name), |queue| format!("{} {what}\n", queue.name))
+    context.print(queue, |queue| vec![queue.name.to_string()], |queue| format!("{} {what}\n", queue.name))
 }

@@ -19,7 +19,7 @@ pub(super) async fn ls(context: &Context) -> Result<Exit, Failure> {
         context.console.note("No queues. Create one: slipway queue apply -f queue.yaml");
         return Ok(Exit::Ok);
     }
-    let names = |list: &QueueList| list.items.iter().map(|queue| format!("{}\n", queue.name)).collect();
+    let names = |list: &QueueList| list.items.iter().map(|queue| queue.name.to_string()).collect();
     let now = context.now();
     context.print(&queues, names, |list| table(&list.items, now).render(context.headers(), context.width()))?;
     Ok(Exit::Ok)
@@ -28,7 +28,7 @@ pub(super) async fn ls(context: &Context) -> Result<Exit, Failure> {
 /// Shows one queue.
 pub(super) async fn get(context: &Context, name: &QueueName) -> Result<Exit, Failure> {
     let queue = context.client()?.queue(name).await?;
-    context.print(&queue, |queue| format!("{}\n", queue.name), |queue| block(queue, context.now()))?;
+    context.print(&queue, |queue| vec![queue.name.to_string()], |queue| block(queue, context.now()))?;
     Ok(Exit::Ok)
 }
 
@@ -60,10 +60,10 @@ fn since(paused: &Paused, now: Timestamp) -> String {
 }
 
 fn block(queue: &Queue, now: Timestamp) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     let mut field = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            text.push_str(&format!("{}{value}\n", paint(Tone::Faint, &format!("{name:<12}"))));
+            lines.push(format!("{}{value}\n", paint(Tone::Faint, &format!("{name:<12}"))));
         }
     };
     let seconds = |s: u64| span(Duration::from_secs(s));
@@ -79,7 +79,7 @@ fn block(queue: &Queue, now: Timestamp) -> String {
     field("log limit", queue.limits.log_bytes.map(|bytes| format!("{bytes} bytes")));
     field("revision", Some(queue.revision.to_string()));
     field("changed", Some(format!("{:.0}  ({} ago)", queue.updated_at, age(between(queue.updated_at, now)))));
-    text
+    lines.concat()
 }
 
 #[cfg(test)]
