@@ -47,23 +47,23 @@ pub struct Common {
     /// The server's address
     #[arg(long, value_name = "URL", env = "SLIPWAY_URL", hide_env_values = true, default_value = DEFAULT_URL, global = true)]
     pub url: String,
-    /// Read the token from a file; the variable `SLIPWAY_TOKEN` holds one directly
+    /// Read the token from a file; the variable `SLIPWAY_TOKEN` holds it directly
     #[arg(long, value_name = "FILE", env = "SLIPWAY_TOKEN_FILE", hide_env_values = true, global = true)]
     pub token_file: Option<PathBuf>,
     /// The token itself; for the environment, since everyone on a machine can read command lines.
     #[arg(long, env = "SLIPWAY_TOKEN", hide = true, hide_env_values = true, value_parser = StringValueParser::new().map(SecretString::from), global = true)]
     pub token: Option<SecretString>,
-    /// Where a server on this machine keeps its data; its admin token is used when no other is named
+    /// Where a server on this machine keeps its data, and the token to use when none is named
     #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true, global = true)]
     pub data_dir: Option<PathBuf>,
-    /// How to print data
-    #[arg(short, long, value_name = "FORMAT", value_enum, global = true)]
+    /// How to print data: table, json, yaml, or name for ids and names only
+    #[arg(short, long, value_name = "FORMAT", value_enum, hide_possible_values = true, global = true)]
     pub output: Option<Format>,
     /// Leave the header of tables out
     #[arg(long, global = true)]
     pub no_headers: bool,
-    /// When to colour
-    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto", global = true)]
+    /// When to colour: auto, always or never
+    #[arg(long, value_name = "WHEN", value_enum, hide_possible_values = true, default_value = "auto", global = true)]
     pub color: ColorChoice,
 }
 

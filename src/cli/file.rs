@@ -14,13 +14,25 @@ pub(crate) fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Fa
         let inner = error.into_inner();
         let at = inner.location().map(|at| format!(":{}:{}", at.line(), at.column())).unwrap_or_default();
         let whole = inner.to_string();
-        // The library repeats path and place in its text; both stand before it already.
-        let what = whole.split(" at line ").next().unwrap_or(&whole);
-        let what = what.strip_prefix(&format!("{path}: ")).unwrap_or(what);
-        let path = if path == "." { String::new() } else { format!("{path}: ") };
+        let what = bare(&whole, &path);
+        // An unknown field is named by the message, so only what holds it is left to say.
+        let path = if what.starts_with("unknown field") { parent(&path) } else { &path };
+        let path = if path.is_empty() || path == "." { String::new() } else { format!("{path}: ") };
         let failure = Failure::new(Exit::Usage, format!("{file}{at}: {path}{}", plain(what)));
         suggestion(what).into_iter().fold(failure, Failure::hint)
     })
+}
+
+/// The library's message without path and place, which it repeats in its own way.
+fn bare<'a>(whole: &'a str, path: &str) -> &'a str {
+    let what = whole.split(" at line ").next().unwrap_or(whole);
+    let paths = [path, parent(path)].map(|path| [format!("{path}: "), format!(".{path}: ")]).concat();
+    paths.iter().find_map(|path| what.strip_prefix(path.as_str())).unwrap_or(what)
+}
+
+/// The path of what holds the thing at `path`.
+fn parent(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(parent, _)| parent)
 }
 
 /// The text of a file.
@@ -35,7 +47,10 @@ pub(crate) fn text(file: &str, bytes: Vec<u8>) -> Result<String, Failure> {
 fn plain(what: &str) -> String {
     match what.split_once(", expected") {
         Some((unknown, _)) if what.starts_with("unknown field") => unknown.replace('`', "\""),
-        _ => what.replace('`', "\""),
+        _ => match what.split_once("expected struct ") {
+            Some((found, _)) => format!("{found}expected fields and values"),
+            None => what.replace('`', "\""),
+        },
     }
 }
 

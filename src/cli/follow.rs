@@ -76,7 +76,7 @@ impl<'a> Follower<'a> {
                         self.context.console.bytes(&bytes)?;
                     }
                     Next::Item(LogItem::End { .. }) => break,
-                    Next::Broken(why) => self.note(&format!("connection lost ({why}); trying again…")),
+                    Next::Broken(why) => self.note(&format!("connection lost ({why}); trying again...")),
                     Next::Resumed => self.note("connection back"),
                 },
                 _ = tick.tick() => self.draw(),

@@ -44,7 +44,7 @@ fn block(task: &Task, attempts: &[Attempt], now: Timestamp, width: Option<u16>) 
     let mut lines = Vec::new();
     let mut field = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            lines.push(format!("{}{value}", paint(Tone::Faint, &format!("{name:<10}"))));
+            lines.push(format!("{}{value}", paint(Tone::Faint, &format!("{name:<11}"))));
         }
     };
     let seconds = |s: u64| span(Duration::from_secs(s));
@@ -63,6 +63,7 @@ fn block(task: &Task, attempts: &[Attempt], now: Timestamp, width: Option<u16>) 
     field("priority", Some(task.priority.to_string()));
     field("gpus", (task.resources.gpus > 0).then(|| task.resources.gpus.to_string()));
     field("limits", Some(limits(task, seconds)));
+    field("retries", Some(format!("{} user, {} infra", task.retries.user, task.retries.infra)));
     field("submitted", Some(ago(task.created_at)));
     field("started", task.started_at.map(ago));
     field("ended", task.finished_at.map(ago));
@@ -101,7 +102,7 @@ fn pairs<'a>(map: impl IntoIterator<Item = (&'a String, &'a String)>) -> String 
 
 fn limits(task: &Task, seconds: impl Fn(u64) -> String) -> String {
     let time = task.timeout_seconds.map(|s| format!("time {}, ", seconds(s))).unwrap_or_default();
-    format!("{time}grace {}, retries {} user {} infra", seconds(task.grace_seconds), task.retries.user, task.retries.infra)
+    format!("{time}grace {}", seconds(task.grace_seconds))
 }
 
 fn table(attempts: &[Attempt], now: Timestamp, width: Option<u16>) -> String {

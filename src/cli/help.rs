@@ -2,6 +2,7 @@
 
 use clap::{CommandFactory, Parser};
 
+/// Slipway's command line
 #[derive(Debug, Parser)]
 #[command(name = "slipway", disable_help_subcommand = true)]
 struct Root {
@@ -27,7 +28,7 @@ fn the_command_line_is_sound() {
 #[test]
 fn every_command_has_its_help() {
     fn walk(command: &mut clap::Command, path: &str, all: &mut Vec<(String, String)>) {
-        let rendered = command.clone().term_width(110).render_long_help().to_string();
+        let rendered = command.clone().term_width(110).render_help().to_string();
         all.push((path.to_owned(), rendered.lines().map(|line| line.trim_end().to_owned() + "\n").collect()));
         for sub in command.get_subcommands_mut() {
             let path = format!("{path}-{}", sub.get_name());

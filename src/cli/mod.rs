@@ -22,9 +22,11 @@ mod progress;
 mod queue;
 mod rerun;
 mod runner;
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod scenarios;
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod scripted;
 mod several;
 mod span;

@@ -35,7 +35,7 @@ impl Line {
                 format!("  {}{what:<10} {:>6}{note}", paint(Tone::Good, marks.done), span(*took))
             }
             Self::Running => format!("  {}running", paint(Tone::Busy, marks.doing)),
-            Self::Remark(text) => format!("  {}{text}", paint(Tone::Warn, marks.failed)),
+            Self::Remark(text) => format!("  {}{text}", paint(Tone::Warn, marks.remark)),
         }
     }
 }

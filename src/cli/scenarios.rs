@@ -213,7 +213,7 @@ async fn apply_creates_changes_and_leaves_alone() {
 async fn what_a_machine_reads_is_the_apis_object() {
     let (live, done) = (task(1042, TaskState::Active), failed());
     let server = Script::default()
-        .on("GET /api/v1/tasks?state=waiting%2Cqueued%2Cactive&user=%40me&limit=1000", json(200, &list(&[live.clone()])))
+        .on("GET /api/v1/tasks?state=waiting%2Cqueued%2Cactive&user=%40me&limit=1000", json(200, &list(std::slice::from_ref(&live))))
         .on(
             "GET /api/v1/tasks?state=succeeded%2Cfailed%2Ccancelled&user=%40me&limit=20",
             json(200, &list(&[Task { id: crate::wire::TaskId(7), ..done }])),

@@ -59,13 +59,19 @@ pub(crate) struct Marks {
     pub(crate) doing: &'static str,
     /// Failed.
     pub(crate) failed: &'static str,
+    /// Out of the usual.
+    pub(crate) remark: &'static str,
 }
 
 impl Marks {
     /// Signs where the terminal can show them, else nothing: the words beside them say it all.
     #[must_use]
     pub(crate) fn new(unicode: bool) -> Self {
-        if unicode { Self { done: "✔ ", doing: "● ", failed: "✖ " } } else { Self { done: "", doing: "", failed: "" } }
+        if unicode {
+            Self { done: "✔ ", doing: "● ", failed: "✖ ", remark: "! " }
+        } else {
+            Self { done: "", doing: "", failed: "", remark: "" }
+        }
     }
 }
 
@@ -103,13 +109,13 @@ fn control(c: char) -> String {
     }
 }
 
-/// A text cut to `width` characters, with an ellipsis where something is missing.
+/// A text cut to `width` characters, with three dots where something is missing.
 #[must_use]
 pub(crate) fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+    text.chars().take(width.saturating_sub(3)).chain("...".chars()).collect()
 }
 
 #[cfg(test)]
@@ -125,6 +131,6 @@ mod tests {
     #[test]
     fn foreign_text_cannot_steer_the_terminal() {
         assert_eq!(clean("a\u{1b}[2Jb\nä"), "a\\u{1b}[2Jb\\nä");
-        assert_eq!((cut("tokenizer", 5), cut("fits", 4)), ("toke…".into(), "fits".into()));
+        assert_eq!((cut("tokenizer", 5), cut("fits", 4)), ("to...".into(), "fits".into()));
     }
 }

@@ -13,20 +13,29 @@ use std::path::{Path, PathBuf};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  slipway submit -- python train.py --lr 3e-4       run a command; everything after -- is yours
+  slipway submit -- python train.py --lr 3e-4         run a command; everything after -- is yours
   slipway submit -q gpu --gpus 1 --time 2h train.sh   run a script; the file is sent along
-  slipway submit -f task.yaml --priority high       a task from a file, changed by flags
-  ID=$(slipway submit -- make eval)                 in a pipe: only the id, at once
-  slipway submit --wait -- make test                exit code 0, or 3 when the task fails
+  slipway submit -f task.yaml --priority high         a task from a file, changed by flags
+  ID=$(slipway submit -- make eval)                   in a pipe: only the id, at once
+  slipway submit --wait -- make test                  exit code 0, or 3 when the task fails
 
 Ctrl-C while following only detaches; the task goes on.";
 
+const USAGE: &str = "\
+slipway submit [OPTIONS] -- <CMD>...
+       slipway submit [OPTIONS] <SCRIPT>
+       slipway submit [OPTIONS] --file <FILE> [-- <CMD>...]";
+
 /// The arguments of `submit`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(override_usage = USAGE)]
 pub struct SubmitArgs {
     /// A script to run; its text is sent along
     #[arg(value_name = "SCRIPT", conflicts_with_all = ["file", "command"])]
-    script: Vec<String>,
+    script: Option<String>,
+    /// What a forgotten `--` leaves behind; taken only to be explained.
+    #[arg(hide = true)]
+    extra: Vec<String>,
     /// The program to run and its arguments
     #[arg(value_name = "CMD", last = true)]
     command: Vec<String>,
@@ -83,16 +92,19 @@ enum Source<'a> {
 
 impl SubmitArgs {
     fn source(&self) -> Result<Source<'_>, Failure> {
-        match (self.script.as_slice(), &self.file) {
-            ([], Some(file)) => Ok(Source::File(file)),
-            ([], None) if self.command.is_empty() => Err(Failure::usage("nothing to run")
+        match (&self.script, &self.file) {
+            (None, Some(file)) => Ok(Source::File(file)),
+            (None, None) if self.command.is_empty() => Err(Failure::usage("nothing to run")
                 .hint("a command: slipway submit -- python train.py")
                 .hint("a script:  slipway submit train.sh")
                 .hint("a file:    slipway submit -f task.yaml")),
-            ([], None) => Ok(Source::Command),
-            ([script], _) => Ok(Source::Script(Path::new(script))),
-            (words, _) => Err(Failure::usage(format!("a script takes no arguments here, and {:?} was given too", words[1]))
-                .hint(format!("to run a command, put -- before it: slipway submit -- {}", shell(words)))),
+            (None, None) => Ok(Source::Command),
+            (Some(script), _) if self.extra.is_empty() => Ok(Source::Script(Path::new(script))),
+            (Some(script), _) => {
+                let words = [std::slice::from_ref(script), &self.extra].concat();
+                Err(Failure::usage(format!("a script takes no arguments here, and {:?} follows {script:?}", words[1]))
+                    .hint(format!("to run a command, put -- before it: slipway submit -- {}", shell(&words))))
+            }
         }
     }
 

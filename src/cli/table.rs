@@ -100,7 +100,7 @@ mod tests {
         ];
         let table = Table::new(&["ID", "STATE", "NOTE"], rows);
         let plain = |text: String| anstream::adapter::strip_str(&text).to_string();
-        assert_eq!(plain(table.render(true, Some(28))), "ID    STATE   NOTE\n1042  active  a note that i…\n7     -       tab\\there\n");
+        assert_eq!(plain(table.render(true, Some(28))), "ID    STATE   NOTE\n1042  active  a note that...\n7     -       tab\\there\n");
         assert!(table.render(true, None).contains('\u{1b}'));
         assert!(plain(table.render(false, None)).starts_with("1042  active  a note that is rather long\n"));
     }

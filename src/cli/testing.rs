@@ -3,7 +3,10 @@
 use super::{Common, Context, Surroundings, Terminal};
 use crate::{
     domain::{Clock, Rng, UnixMs},
-    wire::{Attempt, AttemptNumber, Ended, Phase, Priority, Queue, QueueCounts, Resources, Retries, Task, TaskId, TaskState, Timestamp},
+    wire::{
+        Attempt, AttemptNumber, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits, Resources, Retries, Task, TaskId,
+        TaskState, Timestamp,
+    },
 };
 use std::{
     io::Write,
@@ -153,8 +156,8 @@ pub(super) fn queue(name: &str, revision: i64) -> Queue {
     Queue {
         name: name.parse().unwrap(),
         description: Some("for everything".into()),
-        defaults: Default::default(),
-        limits: Default::default(),
+        defaults: QueueDefaults::default(),
+        limits: QueueLimits::default(),
         paused: None,
         revision,
         counts: QueueCounts { waiting: 1, queued: 4, active: 9 },

@@ -81,7 +81,7 @@ fn table(tokens: &[Token], now: Timestamp) -> Table {
             cell(token.id),
             cell(&token.user),
             cell(token.role),
-            cell(format!("slw_…{}", token.tail)),
+            cell(format!("slw_...{}", token.tail)),
             cell(age(between(token.created_at, now))),
             cell(&token.created_by),
             state(token, now),

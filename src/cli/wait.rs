@@ -68,7 +68,7 @@ pub(super) async fn run(args: WaitArgs, context: &Context) -> Result<Exit, Failu
         Ok::<_, Failure>(())
     };
     let in_time = match args.timeout {
-        Some(limit) => tokio::time::timeout(limit, all).await.is_ok_and(|done| done.is_ok()),
+        Some(limit) => tokio::time::timeout(limit, all).await.map_or(Ok(false), |done| done.map(|()| true))?,
         None => all.await.map(|()| true)?,
     };
     let exits: Vec<_> = done.iter().map(|task| Exit::of_task(task, args.propagate_exit_code)).collect();

@@ -48,7 +48,7 @@ pub enum Next<T> {
     /// The next thing.
     Item(T),
     /// The connection broke for this reason and is being opened again; said once per break.
-    Broken(Error),
+    Broken(String),
     /// The connection stands again.
     Resumed,
 }
@@ -209,14 +209,14 @@ impl Stream {
                     Ok(Ok(Some(bytes))) => self.ready.extend(self.parser.push(&bytes)),
                     end => {
                         let why = match end {
-                            Ok(Ok(_)) => "the stream ended early".to_owned(),
+                            Ok(Ok(_)) => "the server closed it".to_owned(),
                             Ok(Err(error)) => super::Cause::from(error).to_string(),
                             Err(_) => format!("silent for {} s", self.patience.silence.as_secs()),
                         };
                         // The first pause is short, so that a restarted server is found at once.
                         let first = self.patience.first_pause / 4;
                         self.link = Link::Pausing(Box::pin(sleep(first)), self.patience.pauses().build());
-                        return Ok(Next::Broken(self.foreign(&why)));
+                        return Ok(Next::Broken(why));
                     }
                 },
                 Link::Pausing(pause, _) => {
