@@ -9,14 +9,14 @@ use super::{
 };
 use crate::{
     client::{Client, EventStream, LogItem, LogStream, Next, Patience},
-    wire::{Event, EventKind, Task, TaskId},
+    wire::{AttemptNumber, Event, EventKind, Task, TaskId},
 };
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 /// How long the first byte of a log waits for the event that says that the command runs: the two come by different
 /// streams, and the line should stand above the output.
-const EVENT_GRACE: Duration = Duration::from_millis(300);
+const EVENT_GRACE: Duration = Duration::from_millis(500);
 
 /// Follows a task to its end and returns it. Prints log bytes as they are on standard output, phases and the result
 /// on standard error. Nothing that happens to this process stops the task.
@@ -43,6 +43,7 @@ struct Follower<'a> {
     events: Option<EventStream>,
     progress: Progress,
     phase_since: Duration,
+    attempt: Option<AttemptNumber>,
     drawn: bool,
     mid_line: bool,
 }
@@ -55,6 +56,7 @@ impl<'a> Follower<'a> {
             events: Some(client.follow_events(id, Patience::default())),
             progress: Progress::default(),
             phase_since: context.clock.monotonic(),
+            attempt: None,
             drawn: false,
             mid_line: false,
         }
@@ -67,8 +69,8 @@ impl<'a> Follower<'a> {
                 biased;
                 event = next(&mut self.events) => self.on_event(event),
                 piece = self.log.next() => match piece? {
-                    Next::Item(LogItem::Bytes { bytes, .. }) => {
-                        if !self.progress.running() && !self.mid_line {
+                    Next::Item(LogItem::Bytes { attempt, bytes }) => {
+                        if self.attempt.replace(attempt) != Some(attempt) {
                             self.await_running().await;
                         }
                         self.clear();
@@ -76,7 +78,7 @@ impl<'a> Follower<'a> {
                         self.context.console.bytes(&bytes)?;
                     }
                     Next::Item(LogItem::End { .. }) => break,
-                    Next::Broken(why) => self.note(&format!("connection lost ({why}); trying again...")),
+                    Next::Broken(why) => self.note(&lost(&why)),
                     Next::Resumed => self.note("connection back"),
                 },
                 _ = tick.tick() => self.draw(),
@@ -169,6 +171,11 @@ impl<'a> Follower<'a> {
             self.context.console.note("");
         }
     }
+}
+
+/// What is said of an outage.
+pub(crate) fn lost(why: &str) -> String {
+    format!("connection lost, trying again: {why}")
 }
 
 fn ticker() -> Interval {

@@ -3,7 +3,7 @@
 use super::{
     context::{Common, Context},
     exit::{Exit, Failure},
-    follow::detached,
+    follow::{detached, lost},
     task_ref::TaskRef,
     verdict,
 };
@@ -77,7 +77,7 @@ async fn follow(context: &Context, client: &Client, id: TaskId, attempt: Option<
         match log.next().await? {
             Next::Item(LogItem::Bytes { bytes, .. }) => context.console.bytes(&bytes)?,
             Next::Item(LogItem::End { .. }) => return Ok(()),
-            Next::Broken(why) => context.console.note(format_args!("connection lost ({why}); trying again...")),
+            Next::Broken(why) => context.console.note(lost(&why)),
             Next::Resumed => context.console.note("connection back"),
         }
     }

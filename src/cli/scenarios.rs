@@ -118,9 +118,9 @@ async fn an_interrupt_detaches_and_cancels_nothing() {
         .await;
     let bench = Bench::person();
     let interrupt = bench.interrupt.clone();
-    let out = bench.out.clone();
+    let (out, err) = (bench.out.clone(), bench.err.clone());
     tokio::spawn(async move {
-        while out.text().is_empty() {
+        while out.text().is_empty() || !err.text().contains("running") {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         interrupt.cancel();
@@ -333,4 +333,15 @@ async fn a_reader_that_has_seen_enough_is_no_error() {
     let around = super::Surroundings { out: Box::new(Closed), ..bench.surroundings() };
     assert_eq!(super::run(parsed(&["logs", "1042", "--url", &server.url]), around).await.code(), 0);
     assert_eq!(bench.err.text(), "");
+}
+
+#[tokio::test]
+async fn a_server_that_closes_every_stream_is_given_up() {
+    let server = Script::default().on("GET /api/v1/tasks/1042/log?follow=true", text("")).start().await;
+    let client = crate::client::Client::new(&server.url, None, "slipway/test").unwrap();
+    let short = std::time::Duration::from_millis(1);
+    let patience = crate::client::Patience { first_pause: short, longest_pause: short, tries: 3, ..Default::default() };
+    let error = client.follow_log(crate::wire::TaskId(1042), None, patience).next().await.unwrap_err();
+    assert!(error.to_string().ends_with("it closes every stream"), "{error}");
+    assert_eq!(server.lines().len(), 5, "the first, the quick one, and three tries");
 }

@@ -47,9 +47,10 @@ impl Default for Patience {
 pub enum Next<T> {
     /// The next thing.
     Item(T),
-    /// The connection broke for this reason and is being opened again; said once per break.
+    /// The connection broke and could not be opened again at once, for this reason; it goes on trying. A break that
+    /// is mended by the first try passes in silence: nothing was lost, and some proxies cut streams every minute.
     Broken(String),
-    /// The connection stands again.
+    /// The connection stands again; only after `Broken`.
     Resumed,
 }
 
@@ -165,12 +166,18 @@ struct Stream {
 enum Link {
     /// Not asked for yet.
     New,
-    /// Asked for: the first time, or again after a break, with the pauses that are left.
-    Opening(Opening, Option<ExponentialBackoff>),
-    /// It stands.
-    Up(Response),
+    /// Asked for: the first time, or again after a break.
+    Opening(Opening, Option<Outage>),
+    /// It stands; a break before counts as mended once bytes come.
+    Up(Response, Option<Outage>),
     /// Waiting before the next try.
-    Pausing(Pin<Box<Sleep>>, ExponentialBackoff),
+    Pausing(Pin<Box<Sleep>>, Outage),
+}
+
+/// A break that is not mended yet.
+struct Outage {
+    pauses: ExponentialBackoff,
+    told: bool,
 }
 
 type Opening = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
@@ -188,41 +195,51 @@ impl Stream {
             }
             match &mut self.link {
                 Link::New => self.link = Link::Opening(self.open(), None),
-                Link::Opening(opening, pauses) => {
+                Link::Opening(opening, outage) => {
                     let opened = opening.as_mut().await;
-                    let pauses = pauses.take();
+                    let outage = outage.take();
                     self.link = Link::New;
-                    match (opened, pauses) {
-                        (Ok(response), None) => self.link = Link::Up(response),
-                        (Ok(response), Some(_)) => {
-                            self.link = Link::Up(response);
-                            return Ok(Next::Resumed);
+                    match (opened, outage) {
+                        (Ok(response), mut outage) => {
+                            let told = outage.as_mut().is_some_and(|outage| std::mem::take(&mut outage.told));
+                            self.link = Link::Up(response, outage);
+                            if told {
+                                return Ok(Next::Resumed);
+                            }
                         }
-                        (Err(error), Some(mut pauses)) if !hopeless(&error) => match pauses.next() {
-                            Some(pause) => self.link = Link::Pausing(Box::pin(sleep(pause)), pauses),
-                            None => return Err(error),
-                        },
+                        (Err(error), Some(mut outage)) if !hopeless(&error) => {
+                            let Some(pause) = outage.pauses.next() else { return Err(error) };
+                            let told = std::mem::replace(&mut outage.told, true);
+                            self.link = Link::Pausing(Box::pin(sleep(pause)), outage);
+                            if !told {
+                                return Ok(Next::Broken(error.to_string()));
+                            }
+                        }
                         (Err(error), _) => return Err(error),
                     }
                 }
-                Link::Up(response) => match timeout(self.patience.silence, response.chunk()).await {
-                    Ok(Ok(Some(bytes))) => self.ready.extend(self.parser.push(&bytes)),
-                    end => {
-                        let why = match end {
-                            Ok(Ok(_)) => "the server closed it".to_owned(),
-                            Ok(Err(error)) => super::Cause::from(error).to_string(),
-                            Err(_) => format!("silent for {} s", self.patience.silence.as_secs()),
-                        };
-                        // The first pause is short, so that a restarted server is found at once.
-                        let first = self.patience.first_pause / 4;
-                        self.link = Link::Pausing(Box::pin(sleep(first)), self.patience.pauses().build());
-                        return Ok(Next::Broken(why));
+                Link::Up(response, outage) => {
+                    if let Ok(Ok(Some(bytes))) = timeout(self.patience.silence, response.chunk()).await {
+                        *outage = None;
+                        self.ready.extend(self.parser.push(&bytes));
+                        continue;
                     }
-                },
+                    // It ended, broke, or fell silent: all the same, it is opened again.
+                    let (pause, outage) = match outage.take() {
+                        // Not a byte since the last break: something closes every stream, so do not hurry.
+                        Some(mut outage) => match outage.pauses.next() {
+                            Some(pause) => (pause, outage),
+                            None => return Err(self.foreign(&"it closes every stream")),
+                        },
+                        // Short, so that a restarted server is found at once.
+                        None => (self.patience.first_pause / 4, Outage { pauses: self.patience.pauses().build(), told: false }),
+                    };
+                    self.link = Link::Pausing(Box::pin(sleep(pause)), outage);
+                }
                 Link::Pausing(pause, _) => {
                     pause.as_mut().await;
-                    if let Link::Pausing(_, pauses) = std::mem::replace(&mut self.link, Link::New) {
-                        self.link = Link::Opening(self.open(), Some(pauses));
+                    if let Link::Pausing(_, outage) = std::mem::replace(&mut self.link, Link::New) {
+                        self.link = Link::Opening(self.open(), Some(outage));
                     }
                 }
             }
