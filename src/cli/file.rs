@@ -70,6 +70,12 @@ mod tests {
     use crate::wire::NewTask;
 
     #[test]
+    fn the_example_file_is_a_task() {
+        let task: NewTask = parse("examples/task.yaml", include_str!("../../examples/task.yaml")).unwrap();
+        assert_eq!((task.name.as_deref(), task.timeout_seconds), (Some("count"), Some(600)));
+    }
+
+    #[test]
     fn faults_are_named_with_place_and_remedy() {
         let told = |text: &str| {
             let failure = parse::<NewTask>("task.yaml", text).unwrap_err();
