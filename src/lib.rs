@@ -6,6 +6,8 @@
 pub mod app;
 #[cfg(feature = "server")]
 pub mod blob;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod client;
 pub mod domain;
 #[cfg(feature = "server")]

@@ -1,0 +1,109 @@
+//! What happens after a submit: detach, wait, or follow.
+
+use super::{
+    context::{Context, Format},
+    exit::{Exit, Failure},
+    follow::{detached, follow, wait},
+    verdict,
+};
+use crate::{client::Client, wire::Task};
+
+/// What to do once the task is submitted.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+#[command(next_help_heading = "After the submit")]
+#[expect(clippy::struct_excessive_bools, reason = "flags are independent on the command line; `way` makes one choice of them")]
+pub struct AfterArgs {
+    /// Print the id and return at once; the default in a pipe
+    #[arg(short, long, group = "after")]
+    detach: bool,
+    /// Print the id and wait for the end without a word
+    #[arg(short, long, group = "after")]
+    wait: bool,
+    /// Show phases and output until the end; the default on a terminal
+    #[arg(short = 'F', long, group = "after")]
+    follow: bool,
+    /// Exit with the task's own exit code instead of 3 when it does not succeed
+    #[arg(long)]
+    propagate_exit_code: bool,
+}
+
+/// The three ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    Detach,
+    Wait,
+    Follow,
+}
+
+impl AfterArgs {
+    /// The way: as asked; else a person at a terminal follows, and whatever reads the output gets it at once.
+    fn way(self, terminal: bool, format: Option<Format>) -> After {
+        match self {
+            Self { detach: true, .. } => After::Detach,
+            Self { wait: true, .. } => After::Wait,
+            Self { follow: true, .. } => After::Follow,
+            _ if terminal && format.is_none_or(|f| f == Format::Table) => After::Follow,
+            // To want the task's own exit code is to want to wait for it.
+            Self { propagate_exit_code: true, .. } => After::Wait,
+            _ => After::Detach,
+        }
+    }
+
+    /// Goes that way with a task just submitted.
+    pub(crate) async fn go(self, context: &Context, client: &Client, task: Task) -> Result<Exit, Failure> {
+        let id = task.id;
+        context.on_interrupt(detached(id));
+        match self.way(context.console.terminal().stdout, context.common.output) {
+            After::Detach => {
+                print(context, &task)?;
+                context.console.aside(format_args!("Submitted to queue {}. Follow it: slipway logs -f {id}", task.queue));
+                Ok(Exit::Ok)
+            }
+            After::Wait => {
+                // Whoever reads the output gets the id at once, or the whole object at the end.
+                let whole = matches!(context.format(), Format::Json | Format::Yaml);
+                if !whole {
+                    context.console.line(id)?;
+                }
+                let task = wait(client, id).await?;
+                if whole {
+                    print(context, &task)?;
+                }
+                verdict::failure(&task, self.propagate_exit_code).map_or(Ok(Exit::Ok), Err)
+            }
+            After::Follow => {
+                let name = task.name.as_deref().map(super::style::clean).map(|name| format!("  {name}")).unwrap_or_default();
+                context.console.note(format_args!("Task {id}{name} in queue {}", task.queue));
+                let task = follow(context, client, id).await?;
+                Ok(Exit::of_task(&task, self.propagate_exit_code))
+            }
+        }
+    }
+}
+
+fn print(context: &Context, task: &Task) -> Result<(), Failure> {
+    context.print(task, |task| vec![task.id.to_string()], |task| format!("{}\n", task.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_follows_and_a_pipe_gets_the_id() {
+        let plain = AfterArgs::default();
+        for (args, terminal, format, way) in [
+            (plain, true, None, After::Follow),
+            (plain, false, None, After::Detach),
+            (plain, true, Some(Format::Json), After::Detach),
+            (plain, true, Some(Format::Table), After::Follow),
+            (AfterArgs { detach: true, ..plain }, true, None, After::Detach),
+            (AfterArgs { wait: true, ..plain }, true, None, After::Wait),
+            (AfterArgs { follow: true, ..plain }, false, None, After::Follow),
+            (AfterArgs { propagate_exit_code: true, ..plain }, false, None, After::Wait),
+            (AfterArgs { propagate_exit_code: true, ..plain }, true, None, After::Follow),
+        ] {
+            assert_eq!(args.way(terminal, format), way, "{args:?} {terminal} {format:?}");
+        }
+    }
+}

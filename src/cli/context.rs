@@ -1,0 +1,260 @@
+//! What a command gets to work with: its connection, its outputs, time and chance.
+
+use super::{
+    console::{ColorChoice, Console, Sink, Terminal},
+    exit::{Exit, Failure, loopback},
+};
+use crate::{
+    client::Client,
+    domain::{Clock, Rng},
+    wire::Timestamp,
+};
+use clap::{
+    ValueEnum,
+    builder::{StringValueParser, TypedValueParser},
+};
+use secrecy::SecretString;
+use serde::Serialize;
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_util::sync::CancellationToken;
+
+/// The address of a server that was started without any settings.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:7227";
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// The API's object, unchanged.
+    Json,
+    /// The API's object as YAML.
+    Yaml,
+    /// Ids or names only, one a line.
+    Name,
+}
+
+/// The options of every command that talks to a server.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Connection and output")]
+pub struct Common {
+    /// The server's address
+    #[arg(long, value_name = "URL", env = "SLIPWAY_URL", hide_env_values = true, default_value = DEFAULT_URL, global = true)]
+    pub url: String,
+    /// Read the token from a file; the variable `SLIPWAY_TOKEN` holds it directly
+    #[arg(long, value_name = "FILE", env = "SLIPWAY_TOKEN_FILE", hide_env_values = true, global = true)]
+    pub token_file: Option<PathBuf>,
+    /// The token itself; for the environment, since everyone on a machine can read command lines.
+    #[arg(long, env = "SLIPWAY_TOKEN", hide = true, hide_env_values = true, value_parser = StringValueParser::new().map(SecretString::from), global = true)]
+    pub token: Option<SecretString>,
+    /// Where a server on this machine keeps its data, and the token to use when none is named
+    #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true, global = true)]
+    pub data_dir: Option<PathBuf>,
+    /// How to print data: table, json, yaml, or name for ids and names only
+    #[arg(short, long, value_name = "FORMAT", value_enum, hide_possible_values = true, global = true)]
+    pub output: Option<Format>,
+    /// Leave the header of tables out
+    #[arg(long, global = true)]
+    pub no_headers: bool,
+    /// When to colour: auto, always or never
+    #[arg(long, value_name = "WHEN", value_enum, hide_possible_values = true, default_value = "auto", global = true)]
+    pub color: ColorChoice,
+}
+
+/// What the program knows of the machine it runs on; `app` brings it, tests make it up.
+pub struct Surroundings {
+    /// Standard output.
+    pub out: Sink,
+    /// Standard error.
+    pub err: Sink,
+    /// Standard input, for `-f -`.
+    pub stdin: Box<dyn AsyncRead + Send + Unpin>,
+    /// What is known of the terminal.
+    pub terminal: Terminal,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, for idempotency keys.
+    pub rng: Arc<dyn Rng>,
+    /// Where a server on this machine keeps its data unless told otherwise.
+    pub data_dir: PathBuf,
+    /// Cancelled by Ctrl-C.
+    pub interrupt: CancellationToken,
+    /// The whole command line, for completion scripts.
+    pub root: fn() -> clap::Command,
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").field("terminal", &self.terminal).field("data_dir", &self.data_dir).finish_non_exhaustive()
+    }
+}
+
+/// What a command gets to work with.
+pub struct Context {
+    /// Where it writes.
+    pub console: Console,
+    /// What was said about connection and output.
+    pub common: Common,
+    pub(super) root: fn() -> clap::Command,
+    pub(super) interrupt: CancellationToken,
+    pub(super) clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    data_dir: PathBuf,
+    stdin: tokio::sync::Mutex<Box<dyn AsyncRead + Send + Unpin>>,
+    farewell: Mutex<Option<String>>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("console", &self.console).field("common", &self.common).finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// A context for one command.
+    #[must_use]
+    pub fn new(common: Common, around: Surroundings) -> Self {
+        Self {
+            console: Console::new(around.out, around.err, around.terminal, common.color),
+            data_dir: common.data_dir.clone().unwrap_or(around.data_dir),
+            common,
+            root: around.root,
+            interrupt: around.interrupt,
+            clock: around.clock,
+            rng: around.rng,
+            stdin: tokio::sync::Mutex::new(around.stdin),
+            farewell: Mutex::default(),
+        }
+    }
+
+    /// A connection to the server under the token that was named: `--token-file`, `SLIPWAY_TOKEN`, or the admin token
+    /// in the data directory where the server is on this machine.
+    ///
+    /// # Errors
+    /// The address is none, or a token file cannot be read.
+    pub fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::new(&self.common.url, self.token()?, concat!("slipway/", env!("CARGO_PKG_VERSION")))?)
+    }
+
+    fn token(&self) -> Result<Option<SecretString>, Failure> {
+        if let Some(file) = &self.common.token_file {
+            return read_token(file).map(Some).map_err(|e| unreadable("the token", file, &e));
+        }
+        if let Some(token) = &self.common.token {
+            return Ok(Some(token.clone()));
+        }
+        if !loopback(&self.common.url) {
+            return Ok(None);
+        }
+        let file = self.data_dir.join("admin-token");
+        match read_token(&file) {
+            Ok(token) => Ok(Some(token)),
+            // Another user's server, or none at all: the server's answer tells what is needed.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(None),
+            Err(error) => Err(unreadable("the token", &file, &error)),
+        }
+    }
+
+    /// The time now.
+    pub(crate) fn now(&self) -> Timestamp {
+        crate::wire::timestamp(self.clock.now())
+    }
+
+    /// A fresh idempotency key.
+    pub(crate) fn key(&self) -> uuid::Uuid {
+        self.rng.uuid()
+    }
+
+    /// How to print data.
+    pub(crate) fn format(&self) -> Format {
+        self.common.output.unwrap_or_default()
+    }
+
+    /// Reads a file that the user named; `-` is standard input.
+    pub(crate) async fn read(&self, file: &Path) -> Result<Vec<u8>, Failure> {
+        if file == Path::new("-") {
+            let mut bytes = Vec::new();
+            let read = self.stdin.lock().await.read_to_end(&mut bytes).await;
+            return read.map(|_| bytes).map_err(|e| Failure::new(Exit::Error, format!("cannot read standard input: {e}")));
+        }
+        tokio::fs::read(file).await.map_err(|e| unreadable("the file", file, &e))
+    }
+
+    /// Sets what is said should the user interrupt from now on.
+    pub(crate) fn on_interrupt(&self, farewell: impl Into<String>) {
+        *self.farewell.lock().unwrap_or_else(PoisonError::into_inner) = Some(farewell.into());
+    }
+
+    /// What to say to a user who interrupts now.
+    pub(crate) fn farewell(&self) -> Option<String> {
+        self.farewell.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Prints an object of the API: unchanged where a machine reads it, else its `names`, one a line, or as `table` makes it.
+    pub(crate) fn print<T: Serialize>(
+        &self,
+        object: &T,
+        names: impl FnOnce(&T) -> Vec<String>,
+        table: impl FnOnce(&T) -> String,
+    ) -> Result<(), Failure> {
+        let broken = |e: &dyn fmt::Display| Failure::new(Exit::Error, format!("cannot print the answer: {e}"));
+        match self.format() {
+            Format::Json => self.console.line(serde_json::to_string_pretty(object).map_err(|e| broken(&e))?),
+            Format::Yaml => self.console.text(&serde_yaml::to_string(object).map_err(|e| broken(&e))?),
+            Format::Name => self.console.text(&names(object).into_iter().map(|name| name + "\n").collect::<String>()),
+            Format::Table => self.console.text(&table(object)),
+        }
+    }
+
+    /// The width to which tables are cut: the terminal's, and none in a pipe.
+    pub(crate) fn width(&self) -> Option<u16> {
+        self.console.terminal().width.filter(|_| self.console.terminal().stdout)
+    }
+
+    /// Whether tables have headers.
+    pub(crate) fn headers(&self) -> bool {
+        !self.common.no_headers
+    }
+}
+
+fn read_token(file: &Path) -> io::Result<SecretString> {
+    Ok(std::fs::read_to_string(file)?.trim().to_owned().into())
+}
+
+fn unreadable(what: &str, file: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Usage, format!("cannot read {what} {}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::testing::Bench;
+    use secrecy::ExposeSecret;
+
+    #[test]
+    fn a_token_comes_from_the_nearest_place() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("admin-token"), "slw_admin\n").unwrap();
+        std::fs::write(dir.path().join("mine"), "  slw_file\n").unwrap();
+        let token = |common: Common| {
+            let context = Bench::default().context(Common { data_dir: Some(dir.path().into()), ..common });
+            context.token().unwrap().map(|token| token.expose_secret().to_owned())
+        };
+        let near = || Common { url: DEFAULT_URL.into(), ..Common::default() };
+        let far = || Common { url: "https://slipway.example.org".into(), ..Common::default() };
+        assert_eq!(token(near()).as_deref(), Some("slw_admin"));
+        assert_eq!(token(far()), None);
+        assert_eq!(token(Common { token: Some("slw_env".to_owned().into()), ..near() }).as_deref(), Some("slw_env"));
+        assert_eq!(token(Common { token_file: Some(dir.path().join("mine")), ..far() }).as_deref(), Some("slw_file"));
+        let context = Bench::default().context(Common { token_file: Some("/nowhere/t".into()), ..near() });
+        let failure = context.client().unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.message.unwrap().starts_with("cannot read the token /nowhere/t: No such file"));
+    }
+}

@@ -1,0 +1,173 @@
+//! `slipway get`
+
+use super::{
+    context::{Common, Context, Format},
+    exit::{Exit, Failure},
+    span::{age, between, span},
+    style::{Tone, clean, paint, shell},
+    table::{Table, cell},
+    task_ref::TaskRef,
+    verdict,
+};
+use crate::wire::{Attempt, Task, TaskState, Timestamp};
+use std::time::Duration;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  slipway get 1042                  one task and its attempts
+  slipway get @                     your last one
+  slipway get 1042 -o json          the API's object";
+
+/// The arguments of `get`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct GetArgs {
+    /// The task: its id, its name, or @ for your last
+    #[arg(value_name = "TASK")]
+    task: TaskRef,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+/// Shows a task and its attempts.
+pub(super) async fn run(args: GetArgs, context: &Context) -> Result<Exit, Failure> {
+    let client = context.client()?;
+    let id = args.task.id(context, &client).await?;
+    let task = client.task(id).await?;
+    // Attempts are an object of their own; only people want both at once.
+    let attempts = if context.format() == Format::Table { client.attempts(id).await?.items } else { Vec::new() };
+    context.print(&task, |task| vec![task.id.to_string()], |task| block(task, &attempts, context.now(), context.width()))?;
+    Ok(Exit::Ok)
+}
+
+/// A task as a readable block, seen at `now`.
+fn block(task: &Task, attempts: &[Attempt], now: Timestamp, width: Option<u16>) -> String {
+    let mut lines = Vec::new();
+    let mut field = |name: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            lines.push(format!("{}{value}", paint(Tone::Faint, &format!("{name:<11}"))));
+        }
+    };
+    let seconds = |s: u64| span(Duration::from_secs(s));
+    let ago = |at: Timestamp| format!("{at:.0}  ({} ago)", age(between(at, now)));
+    field(
+        "task",
+        Some(paint(Tone::Strong, &task.id.to_string()) + &task.name.as_deref().map(|n| format!("  {}", clean(n))).unwrap_or_default()),
+    );
+    field("state", Some(state(task)));
+    field("queue", Some(task.queue.to_string()));
+    field("user", Some(clean(&task.user)));
+    field("command", task.command.as_deref().map(shell));
+    field("script", task.script.as_deref().map(script));
+    field("env", Some(pairs(&task.env)));
+    field("labels", Some(pairs(&task.labels)));
+    field("priority", Some(task.priority.to_string()));
+    field("gpus", (task.resources.gpus > 0).then(|| task.resources.gpus.to_string()));
+    field("limits", Some(limits(task, seconds)));
+    field("retries", Some(format!("{} user, {} infra", task.retries.user, task.retries.infra)));
+    field("submitted", Some(ago(task.created_at)));
+    field("started", task.started_at.map(ago));
+    field("ended", task.finished_at.map(ago));
+    field("run", verdict::ran(task, now));
+    field("runner", task.runner.as_ref().map(ToString::to_string));
+    field("rerun of", task.rerun_of.map(|id| id.to_string()));
+    let mut text = lines.join("\n") + "\n";
+    if !attempts.is_empty() {
+        text.push('\n');
+        text.push_str(&table(attempts, now, width));
+    }
+    text
+}
+
+fn state(task: &Task) -> String {
+    let word = match Tone::of(task.state) {
+        Some(tone) => paint(tone, task.state.as_str()),
+        None => task.state.to_string(),
+    };
+    let phase = task.phase.map(|phase| format!(", {phase}")).unwrap_or_default();
+    let more = task.ended.as_ref().map(verdict::particulars).filter(|text| !text.is_empty()).map(|text| format!(": {text}"));
+    let cancel = if task.cancel_requested_at.is_some() && !task.state.is_terminal() { ", cancel requested" } else { "" };
+    let silent = if task.heartbeat_lost { ", heartbeat lost" } else { "" };
+    format!("{word}{phase}{}{cancel}{silent}", more.unwrap_or_default())
+}
+
+fn script(text: &str) -> String {
+    let lines = text.lines().count();
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    format!("{}  ({lines} line{}, whole with -o yaml)", clean(first), if lines == 1 { "" } else { "s" })
+}
+
+fn pairs<'a>(map: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
+    map.into_iter().map(|(key, value)| shell(&[format!("{key}={value}")])).collect::<Vec<_>>().join(" ")
+}
+
+fn limits(task: &Task, seconds: impl Fn(u64) -> String) -> String {
+    let time = task.timeout_seconds.map(|s| format!("time {}, ", seconds(s))).unwrap_or_default();
+    format!("{time}grace {}", seconds(task.grace_seconds))
+}
+
+fn table(attempts: &[Attempt], now: Timestamp, width: Option<u16>) -> String {
+    let rows = attempts
+        .iter()
+        .map(|attempt| {
+            let state = attempt.state.unwrap_or(TaskState::Active);
+            let end = attempt.ended_at.unwrap_or(now);
+            vec![
+                cell(attempt.attempt),
+                cell(if attempt.state.is_some() { state.to_string() } else { attempt.phase.to_string() }).tone(Tone::of(state)),
+                cell(&attempt.runner),
+                cell(age(between(attempt.claimed_at, now))),
+                cell(attempt.started_at.map(|start| span(between(start, end))).unwrap_or_default()),
+                cell(size(attempt.log_bytes)),
+                cell(attempt.ended.as_ref().map(verdict::particulars).unwrap_or_default()),
+            ]
+        })
+        .collect();
+    Table::new(&["ATTEMPT", "STATE", "RUNNER", "AGE", "RUN", "LOG", "NOTE"], rows).render(true, width)
+}
+
+/// Bytes at a glance: `12 B`, `3.4 KiB`.
+#[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
+fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", units[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::testing::{NOW, attempt, task},
+        wire::{Ended, Reason, TaskId},
+    };
+
+    #[test]
+    fn a_task_is_a_readable_block() {
+        let failed = Task {
+            env: [("LR".to_owned(), "3e-4".to_owned()), ("NOTE".to_owned(), "a b".to_owned())].into(),
+            timeout_seconds: Some(9_000),
+            rerun_of: Some(TaskId(1001)),
+            ended: Some(Ended { reason: Some(Reason::ExitNonZero), exit_code: Some(1), ..Ended::default() }),
+            ..task(1042, TaskState::Failed)
+        };
+        let end = Ended { reason: Some(Reason::NodeLost), ..Ended::default() };
+        let attempts = [attempt(1, Some((TaskState::Failed, end))), attempt(2, None)];
+        let text = block(&failed, &attempts, NOW.parse().unwrap(), None);
+        let live = Task { script: Some("#!/bin/sh\necho hi\n".into()), command: None, ..task(7, TaskState::Active) };
+        let text = text + "\n" + &block(&live, &[], NOW.parse().unwrap(), None);
+        insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
+    }
+
+    #[test]
+    fn sizes_are_read_at_a_glance() {
+        assert_eq!([0, 1023, 1024, 3_500_000, u64::MAX].map(size), ["0 B", "1023 B", "1.0 KiB", "3.3 MiB", "16777216.0 TiB"]);
+    }
+}

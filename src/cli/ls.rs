@@ -1,0 +1,233 @@
+//! `slipway ls`
+
+use super::{
+    context::{Common, Context},
+    exit::{Exit, Failure},
+    span::{age, between, parse_duration},
+    style::{Tone, cut, shell},
+    table::{Cell, Table, cell},
+    verdict,
+};
+use crate::{
+    client::Client,
+    domain::LabelSelector,
+    wire::{Task, TaskList, TaskQuery, TaskState, Timestamp},
+};
+use std::time::Duration;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  slipway ls                               your tasks that have not ended, and your 20 newest that have
+  slipway ls --all -q gpu                  everybody's tasks of one queue
+  slipway ls --state failed --since 1d     what failed since yesterday
+  slipway ls -l team=vision,tier!=test     by label, in Kubernetes' syntax
+  slipway ls --state queued -o name | xargs slipway cancel";
+
+/// The arguments of `ls`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LsArgs {
+    /// Only of this queue; several are joined by commas
+    #[arg(short, long)]
+    queue: Option<String>,
+    /// Only in this state: waiting, queued, active, succeeded, failed, cancelled
+    #[arg(short, long, value_delimiter = ',')]
+    state: Vec<TaskState>,
+    /// Only your own, which is the default
+    #[arg(long, conflicts_with = "all")]
+    mine: bool,
+    /// Of everybody
+    #[arg(short, long)]
+    all: bool,
+    /// Only with these labels
+    #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = selector)]
+    selector: Option<String>,
+    /// Only submitted within this time: 2h, 1d
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    since: Option<Duration>,
+    /// At most so many, the newest first [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+fn selector(text: &str) -> Result<String, String> {
+    LabelSelector::parse(text).map(|_| text.to_owned()).map_err(|e| e.to_string())
+}
+
+/// How many ended tasks stand below those that have not ended.
+const RECENT: u32 = 20;
+const LIVE: [TaskState; 3] = [TaskState::Waiting, TaskState::Queued, TaskState::Active];
+const ENDED: [TaskState; 3] = [TaskState::Succeeded, TaskState::Failed, TaskState::Cancelled];
+
+impl LsArgs {
+    /// What to ask for, each with its number of rows. Without a choice of states, times or numbers: everything that
+    /// has not ended, and the newest that have.
+    fn queries(&self, now: Timestamp) -> Vec<(TaskQuery, u32)> {
+        let of = |states: &[TaskState]| TaskQuery {
+            queue: self.queue.clone(),
+            state: (!states.is_empty()).then(|| states.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+            user: (!self.all).then(|| "@me".to_owned()),
+            label_selector: self.selector.clone(),
+            since: self.since.and_then(|ago| now.checked_sub(ago).ok()),
+            ..TaskQuery::default()
+        };
+        if self.state.is_empty() && self.since.is_none() && self.limit.is_none() {
+            return vec![(of(&LIVE), 1_000), (of(&ENDED), RECENT)];
+        }
+        vec![(of(&self.state), self.limit.unwrap_or(100))]
+    }
+}
+
+/// Lists tasks.
+pub(super) async fn run(args: LsArgs, context: &Context) -> Result<Exit, Failure> {
+    let client = context.client()?;
+    let mut list = TaskList { items: Vec::new(), next_cursor: None };
+    let several = args.queries(context.now());
+    let single = several.len() == 1;
+    for (query, rows) in several {
+        let part = pages(&client, query, rows).await?;
+        list.items.extend(part.items);
+        // Two lists in one have no place to go on from.
+        list.next_cursor = part.next_cursor.filter(|_| single);
+    }
+    list.items.sort_by_key(|task| std::cmp::Reverse(task.id));
+    if list.items.is_empty() && context.common.output.is_none() {
+        context.console.note(empty(&args));
+        return Ok(Exit::Ok);
+    }
+    let names = |list: &TaskList| list.items.iter().map(|task| task.id.to_string()).collect();
+    let now = context.now();
+    context.print(&list, names, |list| {
+        let header: &'static [&'static str] = if args.all { &WITH_USER } else { &WITHOUT_USER };
+        let rows = list.items.iter().map(|task| row(task, now, args.all)).collect();
+        Table::new(header, rows).render(context.headers(), context.width())
+    })?;
+    if list.next_cursor.is_some() {
+        context.console.aside(format_args!("There are more: slipway ls --limit {}", args.limit.unwrap_or(100).saturating_mul(10)));
+    }
+    Ok(Exit::Ok)
+}
+
+fn empty(args: &LsArgs) -> &'static str {
+    let filtered = args.queue.is_some() || !args.state.is_empty() || args.selector.is_some() || args.since.is_some();
+    match (filtered, args.all) {
+        (true, _) => "No tasks match.",
+        (false, true) => "No tasks yet. Submit one: slipway submit -- echo hello",
+        (false, false) => "You have no tasks. Everybody's: slipway ls --all   Submit one: slipway submit -- echo hello",
+    }
+}
+
+/// Up to `rows` rows, over as many pages as that takes.
+async fn pages(client: &Client, query: TaskQuery, rows: u32) -> Result<TaskList, Failure> {
+    let mut list = TaskList { items: Vec::new(), next_cursor: None };
+    loop {
+        let missing = rows.saturating_sub(u32::try_from(list.items.len()).unwrap_or(u32::MAX));
+        let limit = missing.min(crate::wire::limits::MAX_PAGE);
+        let page = client.tasks(&TaskQuery { limit: Some(limit), cursor: list.next_cursor.take(), ..query.clone() }).await?;
+        list.next_cursor = page.next_cursor;
+        let done = page.items.is_empty() || u32::try_from(page.items.len()).unwrap_or(u32::MAX) >= missing;
+        list.items.extend(page.items);
+        if done || list.next_cursor.is_none() {
+            return Ok(list);
+        }
+    }
+}
+
+const WITHOUT_USER: [&str; 8] = ["ID", "NAME", "QUEUE", "STATE", "PHASE", "AGE", "RUN", "NOTE"];
+const WITH_USER: [&str; 9] = ["ID", "NAME", "USER", "QUEUE", "STATE", "PHASE", "AGE", "RUN", "NOTE"];
+
+/// The row of a task, seen at `now`.
+fn row(task: &Task, now: Timestamp, user: bool) -> Vec<Cell> {
+    let mut row = vec![cell(task.id), name(task)];
+    if user {
+        row.push(cell(&task.user));
+    }
+    row.extend([
+        cell(&task.queue),
+        cell(task.state).tone(Tone::of(task.state)),
+        cell(task.phase.map(|phase| phase.to_string()).unwrap_or_default()),
+        cell(age(between(task.created_at, now))),
+        cell(verdict::ran(task, now).unwrap_or_default()),
+        note(task),
+    ]);
+    row
+}
+
+/// A task without a name shows the beginning of its command.
+fn name(task: &Task) -> Cell {
+    match (&task.name, &task.command) {
+        (Some(name), _) => cell(cut(name, 40)),
+        (None, Some(command)) => cell(cut(&shell(command), 30)).tone(Tone::Faint),
+        (None, None) => cell("(script)").tone(Tone::Faint),
+    }
+}
+
+fn note(task: &Task) -> Cell {
+    if task.heartbeat_lost {
+        return cell("heartbeat lost: its agent is silent").tone(Tone::Warn);
+    }
+    if task.state == TaskState::Active && task.cancel_requested_at.is_some() {
+        return cell("cancel requested").tone(Tone::Warn);
+    }
+    let attempt = (!task.state.is_terminal() && task.attempt.0 > 1).then(|| format!("attempt {}", task.attempt));
+    cell(attempt.or_else(|| task.ended.as_ref().map(verdict::particulars)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::testing::{NOW, task},
+        wire::{AttemptNumber, Ended, Phase, Reason},
+    };
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: LsArgs,
+    }
+
+    #[test]
+    fn tasks_are_read_at_a_glance() {
+        let now = NOW.parse().unwrap();
+        let tasks = [
+            Task { phase: Some(Phase::Running), ..task(1042, TaskState::Active) },
+            Task { name: None, attempt: AttemptNumber(2), ..task(1041, TaskState::Waiting) },
+            Task { heartbeat_lost: true, phase: Some(Phase::Running), ..task(1040, TaskState::Active) },
+            Task {
+                ended: Some(Ended { reason: Some(Reason::ExitNonZero), exit_code: Some(1), ..Ended::default() }),
+                ..task(7, TaskState::Failed)
+            },
+        ];
+        let shown = |user: bool| {
+            let header: &'static [&'static str] = if user { &WITH_USER } else { &WITHOUT_USER };
+            let table = Table::new(header, tasks.iter().map(|task| row(task, now, user)).collect()).render(true, None);
+            anstream::adapter::strip_str(&table).to_string()
+        };
+        insta::assert_snapshot!(shown(false) + "\n" + &shown(true));
+    }
+
+    #[test]
+    fn the_plain_list_is_what_goes_on_and_what_just_ended() {
+        let now: Timestamp = NOW.parse().unwrap();
+        let asked = |words: &[&str]| {
+            let args = Only::try_parse_from([&["ls"], words].concat()).unwrap().args;
+            args.queries(now)
+                .into_iter()
+                .map(|(query, rows)| format!("{rows} {}", serde_json::to_string(&query).unwrap()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            asked(&[]),
+            [r#"1000 {"state":"waiting,queued,active","user":"@me"}"#, r#"20 {"state":"succeeded,failed,cancelled","user":"@me"}"#]
+        );
+        assert_eq!(
+            asked(&["--all", "-q", "gpu", "--state", "failed,queued", "--since", "2h", "-l", "a!=b"]),
+            [r#"100 {"queue":"gpu","state":"failed,queued","labelSelector":"a!=b","since":"2026-11-20T07:22:41Z"}"#]
+        );
+        assert!(Only::try_parse_from(["ls", "-l", "a b"]).is_err());
+        assert!(Only::try_parse_from(["ls", "--mine", "--all"]).is_err());
+    }
+}

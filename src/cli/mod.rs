@@ -1,0 +1,168 @@
+//! The user's commands: from arguments to requests, from answers to text and an exit code.
+//!
+//! `app` parses the command line with [`Command`] among its own commands, gathers the [`Surroundings`], and calls
+//! [`run`]. Each command is one file: its arguments, a pure part that decides, a thin part that acts. Everything goes
+//! over the public REST API, and everything is printed through [`Console`].
+
+mod abandon;
+mod after;
+mod cancel;
+mod completion;
+mod console;
+mod context;
+mod exit;
+mod file;
+mod follow;
+mod get;
+#[cfg(test)]
+mod help;
+mod logs;
+mod ls;
+mod progress;
+mod queue;
+mod rerun;
+mod runner;
+#[cfg(test)]
+#[cfg(feature = "server")]
+mod scenarios;
+#[cfg(test)]
+#[cfg(feature = "server")]
+mod scripted;
+mod several;
+mod span;
+mod style;
+mod submit;
+mod table;
+mod task_ref;
+#[cfg(test)]
+mod testing;
+mod token;
+mod verdict;
+mod version;
+mod wait;
+mod whoami;
+
+pub use abandon::AbandonArgs;
+pub use after::AfterArgs;
+pub use cancel::CancelArgs;
+pub use completion::CompletionArgs;
+pub use console::{ColorChoice, Console, Sink, Terminal};
+pub use context::{Common, Context, DEFAULT_URL, Format, Surroundings};
+pub use exit::{Exit, Failure};
+pub use follow::{follow, wait as wait_for_end};
+pub use get::GetArgs;
+pub use logs::LogsArgs;
+pub use ls::LsArgs;
+pub use queue::QueueArgs;
+pub use rerun::RerunArgs;
+pub use runner::{EXAMPLES as RUNNER_LS_EXAMPLES, RunnerLsArgs};
+pub use submit::SubmitArgs;
+pub use task_ref::TaskRef;
+pub use token::TokenArgs;
+pub use version::VersionArgs;
+pub use wait::WaitArgs;
+pub use whoami::WhoamiArgs;
+
+/// The user's commands, to be flattened into the program's.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Submit a task
+    #[command(after_help = submit::EXAMPLES)]
+    Submit(SubmitArgs),
+    /// List tasks
+    #[command(visible_alias = "ps", after_help = ls::EXAMPLES)]
+    Ls(LsArgs),
+    /// Show one task and its attempts
+    #[command(after_help = get::EXAMPLES)]
+    Get(GetArgs),
+    /// Print or follow a task's log
+    #[command(after_help = logs::EXAMPLES)]
+    Logs(LogsArgs),
+    /// Stop tasks
+    #[command(after_help = cancel::EXAMPLES)]
+    Cancel(CancelArgs),
+    /// Wait until tasks end
+    #[command(after_help = wait::EXAMPLES)]
+    Wait(WaitArgs),
+    /// Submit a task once more
+    #[command(after_help = rerun::EXAMPLES)]
+    Rerun(RerunArgs),
+    /// Give up an attempt whose machine is gone for good
+    #[command(after_help = abandon::EXAMPLES)]
+    Abandon(AbandonArgs),
+    /// Show and change queues
+    #[command(after_help = queue::EXAMPLES)]
+    Queue(QueueArgs),
+    /// Make, list and revoke tokens
+    #[command(after_help = token::EXAMPLES)]
+    Token(TokenArgs),
+    /// Show who the server takes you for
+    #[command(after_help = whoami::EXAMPLES)]
+    Whoami(WhoamiArgs),
+    /// Show the versions of this program and of the server
+    #[command(after_help = version::EXAMPLES)]
+    Version(VersionArgs),
+    /// Print a script that teaches a shell to complete commands
+    #[command(after_help = completion::EXAMPLES)]
+    Completion(CompletionArgs),
+    /// What `app` hangs below its own `runner`.
+    #[command(skip)]
+    RunnerLs(RunnerLsArgs),
+}
+
+impl Command {
+    fn common(&self) -> Common {
+        match self {
+            Self::Submit(args) => args.common.clone(),
+            Self::Ls(args) => args.common.clone(),
+            Self::Get(args) => args.common.clone(),
+            Self::Logs(args) => args.common.clone(),
+            Self::Cancel(args) => args.common.clone(),
+            Self::Wait(args) => args.common.clone(),
+            Self::Rerun(args) => args.common.clone(),
+            Self::Abandon(args) => args.common.clone(),
+            Self::Queue(args) => args.common.clone(),
+            Self::Token(args) => args.common.clone(),
+            Self::Whoami(args) => args.common.clone(),
+            Self::Version(args) => args.common.clone(),
+            Self::RunnerLs(args) => args.common.clone(),
+            Self::Completion(_) => Common::default(),
+        }
+    }
+}
+
+/// Runs a command to its end, prints what it has to say, and returns how it ended. Never panics and never exits.
+///
+/// Should `around.interrupt` be cancelled meanwhile, it stops at once with [`Exit::Interrupted`] and says what goes on
+/// without it; a submitted task is never cancelled by that.
+pub async fn run(command: Command, around: Surroundings) -> Exit {
+    let context = Context::new(command.common(), around);
+    let ended = tokio::select! {
+        biased;
+        ended = dispatch(command, &context) => ended,
+        () = context.interrupt.cancelled() => Err(follow::interrupted(&context)),
+    };
+    ended.unwrap_or_else(|failure| {
+        context.console.report(&failure);
+        failure.exit
+    })
+}
+
+async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Submit(args) => submit::run(args, context).await,
+        Command::Ls(args) => ls::run(args, context).await,
+        Command::Get(args) => get::run(args, context).await,
+        Command::Logs(args) => logs::run(args, context).await,
+        Command::Cancel(args) => cancel::run(args, context).await,
+        Command::Wait(args) => wait::run(args, context).await,
+        Command::Rerun(args) => rerun::run(args, context).await,
+        Command::Abandon(args) => abandon::run(args, context).await,
+        Command::Queue(args) => queue::run(args, context).await,
+        Command::Token(args) => token::run(args, context).await,
+        Command::Whoami(args) => whoami::run(args, context).await,
+        Command::Version(args) => version::run(args, context).await,
+        Command::Completion(args) => completion::run(&args, context),
+        Command::RunnerLs(args) => runner::ls(args, context).await,
+    }
+}

@@ -1,0 +1,156 @@
+//! `slipway queue apply`
+
+use crate::{
+    cli::{
+        context::{Context, Format},
+        exit::{Exit, Failure},
+        file,
+    },
+    client::Client,
+    wire::{NewQueue, ProblemCode, Queue, QueueList, QueueName},
+};
+use serde::Deserialize;
+use std::{collections::BTreeMap, fmt, path::Path};
+
+/// What apply did to a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Created,
+    Changed,
+    Unchanged,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+        })
+    }
+}
+
+/// Creates or changes the queues of a file. The whole file is read before anything is sent.
+pub(super) async fn run(context: &Context, path: &Path) -> Result<Exit, Failure> {
+    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    let wanted = read(&name, &file::text(&name, context.read(path).await?)?)?;
+    let client = context.client()?;
+    let mut queues = Vec::new();
+    for (name, queue) in wanted {
+        let (change, queue) = apply(&client, &name, &queue).await?;
+        // Each line at once: should a later queue be refused, it is known what was done.
+        match context.format() {
+            Format::Table => context.console.line(format_args!("{name} {change}"))?,
+            Format::Name => context.console.line(&name)?,
+            Format::Json | Format::Yaml => {}
+        }
+        queues.push(queue);
+    }
+    if matches!(context.format(), Format::Json | Format::Yaml) {
+        context.print(&QueueList { items: queues }, |_| Vec::new(), |_| String::new())?;
+    }
+    Ok(Exit::Ok)
+}
+
+async fn apply(client: &Client, name: &QueueName, wanted: &NewQueue) -> Result<(Change, Queue), Failure> {
+    let present = match client.queue(name).await {
+        Ok(queue) => Some(queue),
+        Err(error) if error.code() == Some(ProblemCode::QueueNotFound) => None,
+        Err(error) => return Err(error.into()),
+    };
+    match present {
+        Some(queue) if same(&queue, wanted) => Ok((Change::Unchanged, queue)),
+        Some(queue) => match client.put_queue(name, wanted, Some(queue.revision)).await {
+            Err(error) if error.code() == Some(ProblemCode::PreconditionFailed) => {
+                Err(Failure::from(error).hint(format!("somebody else changed {name} just now: apply again")))
+            }
+            answer => Ok((Change::Changed, answer?)),
+        },
+        None => Ok((Change::Created, client.put_queue(name, wanted, None).await?)),
+    }
+}
+
+/// Whether a queue is already as it is wanted.
+fn same(queue: &Queue, wanted: &NewQueue) -> bool {
+    let NewQueue { name: _, description, defaults, limits } = wanted;
+    queue.description == *description && queue.defaults == *defaults && queue.limits == *limits
+}
+
+/// Reads a file of one queue, a list, or `queues: {name: …}`, in the order of the file (by name for the last).
+fn read(file: &str, text: &str) -> Result<Vec<(QueueName, NewQueue)>, Failure> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct ByName {
+        queues: BTreeMap<QueueName, NewQueue>,
+    }
+    let shape: serde_yaml::Value = file::parse(file, text)?;
+    let queues = match &shape {
+        serde_yaml::Value::Sequence(_) => file::parse::<Vec<NewQueue>>(file, text)?,
+        serde_yaml::Value::Mapping(map) if map.contains_key("queues") => {
+            let by_name = file::parse::<ByName>(file, text)?.queues;
+            return by_name.into_iter().map(|(key, queue)| named(file, key, queue)).collect();
+        }
+        _ => vec![file::parse::<NewQueue>(file, text)?],
+    };
+    if queues.is_empty() {
+        return Err(Failure::usage(format!("{file} holds no queue")));
+    }
+    queues
+        .into_iter()
+        .enumerate()
+        .map(|(i, queue)| {
+            let unnamed = || Failure::usage(format!("{file}: queue {} has no name", i + 1)).hint("add a line: name: my-queue");
+            Ok((queue.name.clone().ok_or_else(unnamed)?, queue))
+        })
+        .collect()
+}
+
+fn named(file: &str, key: QueueName, queue: NewQueue) -> Result<(QueueName, NewQueue), Failure> {
+    match &queue.name {
+        Some(name) if *name != key => Err(Failure::usage(format!("{file}: the queue under {key} calls itself {name}"))),
+        _ => Ok((key, queue)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::testing::queue;
+
+    #[test]
+    fn a_file_is_one_queue_a_list_or_a_map() {
+        let names = |text: &str| read("q.yaml", text).unwrap().into_iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
+        assert_eq!(names("name: cpu\ndefaults: {graceSeconds: 5}\n"), ["cpu"]);
+        assert_eq!(names("- name: b\n- name: a\n"), ["b", "a"]);
+        assert_eq!(names("queues:\n  b: {}\n  a: {name: a}\n"), ["a", "b"]);
+        assert_eq!(names(r#"{"queues": {"cpu": {"description": "short"}}}"#), ["cpu"]);
+    }
+
+    #[test]
+    fn faults_are_named_with_their_place() {
+        let told = |text: &str| {
+            let failure = read("q.yaml", text).unwrap_err();
+            [failure.message.unwrap()].into_iter().chain(failure.hints).collect::<Vec<_>>().join("\n  ")
+        };
+        let all = [
+            "queues:\n  cpu:\n    defaults:\n      timeoutSecond: 5\n",
+            "- name: a\n- description: x\n",
+            "description: x\n",
+            "name: 'a b'\n",
+            "queues: {a: {name: b}}\n",
+            "- name: a\n  limits: {logBytes: big}\n",
+            "[]",
+        ]
+        .map(told)
+        .join("\n");
+        insta::assert_snapshot!(all);
+    }
+
+    #[test]
+    fn what_is_as_wanted_is_left_alone() {
+        let present = queue("cpu", 3);
+        let wanted = NewQueue { description: present.description.clone(), ..NewQueue::default() };
+        assert!(same(&present, &wanted));
+        assert!(!same(&present, &NewQueue { description: Some("other".into()), ..wanted }));
+    }
+}

@@ -1,0 +1,39 @@
+//! `slipway queue pause`, `resume`, `delete`
+
+use crate::{
+    cli::{
+        context::Context,
+        exit::{Exit, Failure},
+    },
+    wire::{PauseRequest, Queue, QueueName},
+};
+
+/// Pauses a queue.
+pub(super) async fn pause(context: &Context, name: &QueueName, reason: Option<String>) -> Result<Exit, Failure> {
+    let queue = context.client()?.pause_queue(name, &PauseRequest { reason }, context.key()).await?;
+    told(context, &queue, "paused")?;
+    if queue.counts.active > 0 {
+        let tasks =
+            if queue.counts.active == 1 { "1 running task goes on".into() } else { format!("{} running tasks go on", queue.counts.active) };
+        context.console.aside(tasks);
+    }
+    Ok(Exit::Ok)
+}
+
+/// Resumes a queue.
+pub(super) async fn resume(context: &Context, name: &QueueName) -> Result<Exit, Failure> {
+    let queue = context.client()?.resume_queue(name, context.key()).await?;
+    told(context, &queue, "open again")?;
+    Ok(Exit::Ok)
+}
+
+/// Deletes a queue.
+pub(super) async fn delete(context: &Context, name: &QueueName) -> Result<Exit, Failure> {
+    context.client()?.delete_queue(name).await?;
+    context.console.line(format_args!("{name} deleted"))?;
+    Ok(Exit::Ok)
+}
+
+fn told(context: &Context, queue: &Queue, what: &str) -> Result<(), Failure> {
+    context.print(queue, |queue| vec![queue.name.to_string()], |queue| format!("{} {what}\n", queue.name))
+}

@@ -1,0 +1,91 @@
+//! `slipway queue`
+
+mod apply;
+mod change;
+mod show;
+
+use super::{
+    context::{Common, Context},
+    exit::{Exit, Failure},
+};
+use crate::wire::QueueName;
+use std::path::PathBuf;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  slipway queue ls
+  slipway queue apply -f queues.yaml            create or change queues, also from standard input: -f -
+  slipway queue pause gpu --reason 'driver update until noon'
+  slipway queue get gpu -o yaml";
+
+const APPLY_EXAMPLES: &str = "\
+Examples:
+  slipway queue apply -f queues.yaml
+  echo '{name: cpu, defaults: {timeoutSeconds: 3600}}' | slipway queue apply -f -
+
+The file holds one queue, a list of queues, or all of them by name:
+  queues:
+    cpu:
+      description: short jobs
+      defaults: {timeoutSeconds: 3600, retries: {user: 1}}
+    gpu: {}
+
+A queue that is not in the file is left alone.";
+
+/// The arguments of `queue`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct QueueArgs {
+    #[command(subcommand)]
+    command: QueueCommand,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+/// What to do with queues.
+#[derive(Clone, Debug, clap::Subcommand)]
+enum QueueCommand {
+    /// List queues with what waits and runs in them
+    Ls,
+    /// Show one queue
+    Get {
+        /// The queue
+        name: QueueName,
+    },
+    /// Create or change queues from a file
+    #[command(after_help = APPLY_EXAMPLES)]
+    Apply {
+        /// The YAML or JSON file, - for standard input
+        #[arg(short, long)]
+        file: PathBuf,
+    },
+    /// Start nothing more from a queue; what runs goes on
+    Pause {
+        /// The queue
+        name: QueueName,
+        /// A sentence for those who wait
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Start tasks from a queue again
+    Resume {
+        /// The queue
+        name: QueueName,
+    },
+    /// Delete a queue
+    Delete {
+        /// The queue
+        name: QueueName,
+    },
+}
+
+/// Shows and changes queues.
+pub(super) async fn run(args: QueueArgs, context: &Context) -> Result<Exit, Failure> {
+    match args.command {
+        QueueCommand::Ls => show::ls(context).await,
+        QueueCommand::Get { name } => show::get(context, &name).await,
+        QueueCommand::Apply { file } => apply::run(context, &file).await,
+        QueueCommand::Pause { name, reason } => change::pause(context, &name, reason).await,
+        QueueCommand::Resume { name } => change::resume(context, &name).await,
+        QueueCommand::Delete { name } => change::delete(context, &name).await,
+    }
+}

@@ -1,0 +1,101 @@
+//! `slipway queue ls`, `slipway queue get`
+
+use crate::{
+    cli::{
+        context::Context,
+        exit::{Exit, Failure},
+        span::{age, between, span},
+        style::{Tone, clean, paint},
+        table::{Table, cell},
+    },
+    wire::{Paused, Queue, QueueList, QueueName, Timestamp},
+};
+use std::time::Duration;
+
+/// Lists queues.
+pub(super) async fn ls(context: &Context) -> Result<Exit, Failure> {
+    let queues = context.client()?.queues().await?;
+    if queues.items.is_empty() && context.common.output.is_none() {
+        context.console.note("No queues. Create one: slipway queue apply -f queue.yaml");
+        return Ok(Exit::Ok);
+    }
+    let names = |list: &QueueList| list.items.iter().map(|queue| queue.name.to_string()).collect();
+    let now = context.now();
+    context.print(&queues, names, |list| table(&list.items, now).render(context.headers(), context.width()))?;
+    Ok(Exit::Ok)
+}
+
+/// Shows one queue.
+pub(super) async fn get(context: &Context, name: &QueueName) -> Result<Exit, Failure> {
+    let queue = context.client()?.queue(name).await?;
+    context.print(&queue, |queue| vec![queue.name.to_string()], |queue| block(queue, context.now()))?;
+    Ok(Exit::Ok)
+}
+
+fn table(queues: &[Queue], now: Timestamp) -> Table {
+    let rows = queues
+        .iter()
+        .map(|queue| {
+            vec![
+                cell(&queue.name),
+                state(queue),
+                cell(queue.counts.waiting),
+                cell(queue.counts.queued),
+                cell(queue.counts.active),
+                cell(queue.paused.as_ref().map(|paused| since(paused, now)).or_else(|| queue.description.clone()).unwrap_or_default()),
+            ]
+        })
+        .collect();
+    Table::new(&["QUEUE", "STATE", "WAITING", "QUEUED", "ACTIVE", "NOTE"], rows)
+}
+
+fn state(queue: &Queue) -> crate::cli::table::Cell {
+    if queue.paused.is_some() { cell("paused").tone(Tone::Warn) } else { cell("open") }
+}
+
+/// `by lena 20m ago: driver update`.
+fn since(paused: &Paused, now: Timestamp) -> String {
+    let reason = paused.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("paused by {} {} ago{reason}", paused.by, age(between(paused.at, now)))
+}
+
+fn block(queue: &Queue, now: Timestamp) -> String {
+    let mut lines = Vec::new();
+    let mut field = |name: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            lines.push(format!("{}{value}\n", paint(Tone::Faint, &format!("{name:<12}"))));
+        }
+    };
+    let seconds = |s: u64| span(Duration::from_secs(s));
+    let defaults = &queue.defaults;
+    field("queue", Some(paint(Tone::Strong, queue.name.as_str())));
+    field("about", queue.description.as_deref().map(clean));
+    field("state", Some(queue.paused.as_ref().map_or_else(|| "open".to_owned(), |paused| clean(&since(paused, now)))));
+    field("tasks", Some(format!("{} active, {} queued, {} waiting", queue.counts.active, queue.counts.queued, queue.counts.waiting)));
+    field("time limit", defaults.timeout_seconds.map(seconds));
+    field("grace", defaults.grace_seconds.map(seconds));
+    field("retries", defaults.retries.map(|retries| format!("{} user, {} infra", retries.user, retries.infra)));
+    field("env", Some(defaults.env.iter().map(|(k, v)| crate::cli::style::shell(&[format!("{k}={v}")])).collect::<Vec<_>>().join(" ")));
+    field("log limit", queue.limits.log_bytes.map(|bytes| format!("{bytes} bytes")));
+    field("revision", Some(queue.revision.to_string()));
+    field("changed", Some(format!("{:.0}  ({} ago)", queue.updated_at, age(between(queue.updated_at, now)))));
+    lines.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::testing::{NOW, queue};
+
+    #[test]
+    fn queues_are_read_at_a_glance() {
+        let now = NOW.parse().unwrap();
+        let at = "2026-11-20T09:02:41Z".parse().unwrap();
+        let mut gpu = queue("gpu-a100", 4);
+        gpu.paused = Some(Paused { by: "lena".into(), reason: Some("driver update".into()), at });
+        gpu.defaults.timeout_seconds = Some(3_600);
+        gpu.defaults.env.insert("A".into(), "b c".into());
+        let table = table(&[queue("default", 1), gpu.clone()], now).render(true, None);
+        insta::assert_snapshot!(anstream::adapter::strip_str(&(table + "\n" + &block(&gpu, now))).to_string());
+    }
+}

@@ -1,0 +1,210 @@
+//! `slipway submit`
+
+use super::{
+    after::AfterArgs,
+    context::{Common, Context},
+    exit::{Exit, Failure},
+    file,
+    span::parse_seconds,
+    style::shell,
+};
+use crate::wire::{NewTask, Priority, Resources, Retries};
+use std::path::{Path, PathBuf};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  slipway submit -- python train.py --lr 3e-4         run a command; everything after -- is yours
+  slipway submit -q gpu --gpus 1 --time 2h train.sh   run a script; the file is sent along
+  slipway submit -f task.yaml --priority high         a task from a file, changed by flags
+  ID=$(slipway submit -- make eval)                   in a pipe: only the id, at once
+  slipway submit --wait -- make test                  exit code 0, or 3 when the task fails
+
+Ctrl-C while following only detaches; the task goes on.";
+
+const USAGE: &str = "\
+slipway submit [OPTIONS] -- <CMD>...
+       slipway submit [OPTIONS] <SCRIPT>
+       slipway submit [OPTIONS] --file <FILE> [-- <CMD>...]";
+
+/// The arguments of `submit`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(override_usage = USAGE)]
+pub struct SubmitArgs {
+    /// A script to run; its text is sent along
+    #[arg(value_name = "SCRIPT", conflicts_with_all = ["file", "command"])]
+    script: Option<String>,
+    /// What a forgotten `--` leaves behind; taken only to be explained.
+    #[arg(hide = true)]
+    extra: Vec<String>,
+    /// The program to run and its arguments
+    #[arg(value_name = "CMD", last = true)]
+    command: Vec<String>,
+    /// Read the task from a YAML or JSON file, - for standard input; flags go over its fields
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The queue [default: the file's, else default]
+    #[arg(short, long)]
+    queue: Option<String>,
+    /// A name for people [default: the file's, or the script's]
+    #[arg(short, long)]
+    name: Option<String>,
+    /// An environment variable; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = pair)]
+    env: Vec<(String, String)>,
+    /// A label to filter by; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = pair)]
+    label: Vec<(String, String)>,
+    /// Stop the command after this time: 90, 90s, 2h30m, 1d
+    #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
+    time: Option<u64>,
+    /// The time between SIGTERM and SIGKILL when it is stopped
+    #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
+    grace: Option<u64>,
+    /// Run it again up to N times when the command fails
+    #[arg(long, value_name = "N")]
+    retries: Option<u32>,
+    /// Whole GPUs that it needs
+    #[arg(long, value_name = "N")]
+    gpus: Option<u32>,
+    /// How soon it is served: critical, high, normal or low
+    #[arg(long, value_name = "PRIORITY")]
+    priority: Option<Priority>,
+    #[command(flatten)]
+    after: AfterArgs,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE".to_owned()),
+    }
+}
+
+/// Where the work comes from.
+#[derive(Debug, PartialEq, Eq)]
+enum Source<'a> {
+    Command,
+    File(&'a Path),
+    Script(&'a Path),
+}
+
+impl SubmitArgs {
+    fn source(&self) -> Result<Source<'_>, Failure> {
+        match (&self.script, &self.file) {
+            (None, Some(file)) => Ok(Source::File(file)),
+            (None, None) if self.command.is_empty() => Err(Failure::usage("nothing to run")
+                .hint("a command: slipway submit -- python train.py")
+                .hint("a script:  slipway submit train.sh")
+                .hint("a file:    slipway submit -f task.yaml")),
+            (None, None) => Ok(Source::Command),
+            (Some(script), _) if self.extra.is_empty() => Ok(Source::Script(Path::new(script))),
+            (Some(script), _) => {
+                let words = [std::slice::from_ref(script), &self.extra].concat();
+                Err(Failure::usage(format!("a script takes no arguments here, and {:?} follows {script:?}", words[1]))
+                    .hint(format!("to run a command, put -- before it: slipway submit -- {}", shell(&words))))
+            }
+        }
+    }
+
+    /// What the flags say, over what `base` says.
+    fn over(&self, base: NewTask) -> NewTask {
+        let mut task = base;
+        if !self.command.is_empty() {
+            task.command = Some(self.command.clone());
+            task.script = None;
+        }
+        task.queue = self.queue.clone().or(task.queue);
+        task.name = self.name.clone().or(task.name);
+        task.priority = self.priority.or(task.priority);
+        task.timeout_seconds = self.time.or(task.timeout_seconds);
+        task.grace_seconds = self.grace.or(task.grace_seconds);
+        if let Some(user) = self.retries {
+            task.retries = Some(Retries { user, ..task.retries.unwrap_or_default() });
+        }
+        if let Some(gpus) = self.gpus {
+            task.resources = Some(Resources { gpus });
+        }
+        task.env.extend(self.env.iter().cloned());
+        task.labels.extend(self.label.iter().cloned());
+        task
+    }
+}
+
+/// Submits a task, then detaches, waits or follows.
+pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Failure> {
+    let base = match args.source()? {
+        Source::Command => NewTask::default(),
+        Source::File(path) => {
+            let name = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
+            file::parse(&name, &file::text(&name, context.read(path).await?)?)?
+        }
+        Source::Script(path) => script(path, context.read(path).await)?,
+    };
+    let task = args.over(base);
+    let client = context.client()?;
+    context.on_interrupt("Interrupted before the server answered: the task may be submitted or not.\n  look: slipway ls");
+    let task = client.submit(&task, context.key()).await?;
+    args.after.go(context, &client, task).await
+}
+
+fn script(path: &Path, read: Result<Vec<u8>, Failure>) -> Result<NewTask, Failure> {
+    let shown = path.display().to_string();
+    let bytes = read.map_err(|failure| {
+        failure.hint(format!("to run a command, put -- before it: slipway submit -- {}", shell(std::slice::from_ref(&shown))))
+    })?;
+    let text = file::text(&shown, bytes)
+        .map_err(|failure| failure.hint("a program cannot be sent along: put it where the task runs, and name it after --"))?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).filter(|name| name != "-");
+    Ok(NewTask { name, script: Some(text), ..NewTask::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: SubmitArgs,
+    }
+
+    fn args(words: &[&str]) -> SubmitArgs {
+        Only::try_parse_from([&["submit"], words].concat()).unwrap_or_else(|e| panic!("{e}")).args
+    }
+
+    #[test]
+    fn flags_become_a_task() {
+        let words = "-q gpu -n lr3 -e A=1 -e B=x=y -l team=vision --time 2h30m --grace 45 --retries 2 --gpus 1 --priority high -- sh -c -q";
+        let task = args(&words.split(' ').collect::<Vec<_>>()).over(NewTask::default());
+        insta::assert_json_snapshot!(task);
+    }
+
+    #[test]
+    fn flags_go_over_the_file() {
+        let file: NewTask =
+            file::parse("t", "name: a\nqueue: cpu\nscript: echo\nenv: {A: '1', B: '2'}\nretries: {infra: 7}\ntimeoutSeconds: 5\n").unwrap();
+        let task = args(&["-f", "t", "-n", "b", "-e", "B=3", "--retries", "1", "--", "true"]).over(file);
+        assert_eq!(task.name.as_deref(), Some("b"));
+        assert_eq!(task.queue.as_deref(), Some("cpu"));
+        assert_eq!((task.command, task.script), (Some(vec!["true".to_owned()]), None));
+        assert_eq!(task.env.into_iter().map(|(k, v)| k + &v).collect::<String>(), "A1B3");
+        assert_eq!(task.retries, Some(Retries { user: 1, infra: 7 }));
+        assert_eq!(task.timeout_seconds, Some(5));
+    }
+
+    #[test]
+    fn a_forgotten_dash_dash_is_explained() {
+        assert_eq!(args(&["a.sh"]).source().unwrap(), Source::Script(Path::new("a.sh")));
+        assert_eq!(args(&["--", "a"]).source().unwrap(), Source::Command);
+        let failure = args(&["python", "my train.py"]).source().unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert_eq!(failure.hints, ["to run a command, put -- before it: slipway submit -- python 'my train.py'"]);
+        assert_eq!(args(&[]).source().unwrap_err().hints.len(), 3);
+        let failure = script(Path::new("python"), Err(Failure::usage("no"))).unwrap_err();
+        assert_eq!(failure.hints, ["to run a command, put -- before it: slipway submit -- python"]);
+        assert!(script(Path::new("a.out"), Ok(vec![0x7f, 0xff])).unwrap_err().hints[0].starts_with("a program cannot be sent"));
+    }
+}

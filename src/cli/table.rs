@@ -1,0 +1,107 @@
+//! Tables without borders: a header in capitals, two blanks between columns.
+
+use super::style::{Tone, clean, cut};
+use comfy_table::{Attribute, Cell as Shown, Color, ContentArrangement, Table as Grid, presets};
+
+/// One cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cell {
+    text: String,
+    tone: Option<Tone>,
+}
+
+/// A cell in no particular tone; control characters are made visible, the empty text is `-`.
+#[expect(clippy::needless_pass_by_value, reason = "cells are made of numbers and temporaries more often than of references")]
+pub(crate) fn cell(text: impl ToString) -> Cell {
+    let text = clean(&text.to_string());
+    Cell { text: if text.is_empty() { "-".into() } else { text }, tone: None }
+}
+
+impl Cell {
+    /// The same cell in a tone.
+    #[must_use]
+    pub(crate) fn tone(self, tone: impl Into<Option<Tone>>) -> Self {
+        Self { tone: tone.into(), ..self }
+    }
+}
+
+/// Rows under a header.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    header: &'static [&'static str],
+    rows: Vec<Vec<Cell>>,
+}
+
+/// Between two columns.
+const GAP: usize = 2;
+/// The last column is not cut below this.
+const LEAST: usize = 12;
+
+impl Table {
+    /// A table with these columns.
+    #[must_use]
+    pub(crate) fn new(header: &'static [&'static str], rows: Vec<Vec<Cell>>) -> Self {
+        Self { header, rows }
+    }
+
+    /// The table as text. With a `width` the last column is cut so that no row wraps.
+    #[must_use]
+    pub(crate) fn render(&self, headers: bool, width: Option<u16>) -> String {
+        let mut grid = Grid::new();
+        grid.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).enforce_styling();
+        grid.style_text_only();
+        if headers {
+            grid.set_header(self.header);
+        }
+        let last = self.header.len().saturating_sub(1);
+        let room = width.map(|width| usize::from(width).saturating_sub(self.width_before(last)).max(LEAST));
+        for row in &self.rows {
+            grid.add_row(row.iter().enumerate().map(|(i, cell)| {
+                let shown = Shown::new(room.filter(|_| i == last).map_or_else(|| cell.text.clone(), |room| cut(&cell.text, room)));
+                cell.tone.into_iter().fold(shown, coloured)
+            }));
+        }
+        for column in grid.column_iter_mut() {
+            column.set_padding((0, u16::try_from(GAP).unwrap_or(0)));
+        }
+        grid.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    }
+
+    fn width_before(&self, last: usize) -> usize {
+        (0..last)
+            .map(|i| {
+                let cells = self.rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.text.chars().count());
+                cells.chain([self.header[i].len()]).max().unwrap_or(0) + GAP
+            })
+            .sum()
+    }
+}
+
+fn coloured(cell: Shown, tone: Tone) -> Shown {
+    match tone {
+        Tone::Good => cell.fg(Color::DarkGreen),
+        Tone::Bad => cell.fg(Color::DarkRed).add_attribute(Attribute::Bold),
+        Tone::Warn => cell.fg(Color::DarkYellow),
+        Tone::Busy => cell.fg(Color::DarkCyan),
+        Tone::Faint => cell.add_attribute(Attribute::Dim),
+        Tone::Strong => cell.add_attribute(Attribute::Bold),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_whatever_their_colours() {
+        let rows = vec![
+            vec![cell(1042), cell("active").tone(Tone::Busy), cell("a note that is rather long")],
+            vec![cell(7), cell("").tone(None), cell("tab\there")],
+        ];
+        let table = Table::new(&["ID", "STATE", "NOTE"], rows);
+        let plain = |text: String| anstream::adapter::strip_str(&text).to_string();
+        assert_eq!(plain(table.render(true, Some(28))), "ID    STATE   NOTE\n1042  active  a note that...\n7     -       tab\\there\n");
+        assert!(table.render(true, None).contains('\u{1b}'));
+        assert!(plain(table.render(false, None)).starts_with("1042  active  a note that is rather long\n"));
+    }
+}

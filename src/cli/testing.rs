@@ -1,0 +1,167 @@
+//! What the tests of this room share: captured output, a fixed clock, objects to show.
+
+use super::{Common, Context, Surroundings, Terminal};
+use crate::{
+    domain::{Clock, Rng, UnixMs},
+    wire::{
+        Attempt, AttemptNumber, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits, Resources, Retries, Task, TaskId,
+        TaskState, Timestamp,
+    },
+};
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+
+/// The time at which everything is looked at.
+pub(super) const NOW: &str = "2026-11-20T09:22:41Z";
+
+/// Remembers what was written.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Capture(Arc<Mutex<Vec<u8>>>);
+
+impl Capture {
+    pub(super) fn sink(&self) -> super::Sink {
+        Box::new(self.clone())
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.bytes()).unwrap()
+    }
+}
+
+impl Write for Capture {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+struct FixedClock;
+
+impl Clock for FixedClock {
+    fn now(&self) -> UnixMs {
+        UnixMs(NOW.parse::<Timestamp>().unwrap().as_millisecond())
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+struct FixedRng;
+
+impl Rng for FixedRng {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+/// A terminal, a clock and captured outputs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bench {
+    pub(super) out: Capture,
+    pub(super) err: Capture,
+    pub(super) terminal: Terminal,
+    pub(super) stdin: Vec<u8>,
+    pub(super) interrupt: CancellationToken,
+}
+
+impl Bench {
+    /// With a person at a terminal.
+    pub(super) fn person() -> Self {
+        let terminal = Terminal { stdin: true, stdout: true, stderr: true, width: Some(100), unicode: true, ..Terminal::default() };
+        Self { terminal, ..Self::default() }
+    }
+
+    pub(super) fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            out: self.out.sink(),
+            err: self.err.sink(),
+            stdin: Box::new(std::io::Cursor::new(self.stdin.clone())),
+            terminal: self.terminal,
+            clock: Arc::new(FixedClock),
+            rng: Arc::new(FixedRng),
+            data_dir: "/nowhere".into(),
+            interrupt: self.interrupt.clone(),
+            root: super::help::root,
+        }
+    }
+
+    pub(super) fn context(&self, common: Common) -> Context {
+        Context::new(common, self.surroundings())
+    }
+}
+
+/// A task in a state, submitted 8 minutes before [`NOW`].
+pub(super) fn task(id: i64, state: TaskState) -> Task {
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let ran = state == TaskState::Active || state.is_terminal();
+    Task {
+        id: TaskId(id),
+        name: Some("resnet-lr3".into()),
+        queue: "gpu-a100".parse().unwrap(),
+        user: "lena".into(),
+        state,
+        phase: None,
+        attempt: AttemptNumber(u32::from(ran)),
+        runner: ran.then(|| "box-k3f9a".parse().unwrap()),
+        labels: [("team".to_owned(), "vision".to_owned())].into(),
+        priority: Priority::Normal,
+        command: Some(["python", "train.py", "--lr", "3e-4", "--note", "two words"].map(str::to_owned).into()),
+        script: None,
+        env: [].into(),
+        resources: Resources { gpus: 1 },
+        timeout_seconds: None,
+        grace_seconds: 30,
+        retries: Retries::default(),
+        created_at: at("2026-11-20T09:14:30Z"),
+        started_at: ran.then(|| at("2026-11-20T09:20:42Z")),
+        finished_at: state.is_terminal().then(|| at("2026-11-20T09:22:04Z")),
+        cancel_requested_at: None,
+        rerun_of: None,
+        ended: state.is_terminal().then(Ended::default),
+        heartbeat_lost: false,
+    }
+}
+
+/// An attempt, ended or running.
+pub(super) fn attempt(number: u32, end: Option<(TaskState, Ended)>) -> Attempt {
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    Attempt {
+        attempt: AttemptNumber(number),
+        phase: if end.is_some() { Phase::Ended } else { Phase::Running },
+        runner: "box-k3f9a".parse().unwrap(),
+        claimed_at: at("2026-11-20T09:20:41Z"),
+        started_at: Some(at("2026-11-20T09:20:42Z")),
+        ended_at: end.as_ref().map(|_| at("2026-11-20T09:22:04Z")),
+        state: end.as_ref().map(|(state, _)| *state),
+        ended: end.map(|(_, ended)| ended),
+        log_bytes: 3_481,
+    }
+}
+
+/// A queue.
+pub(super) fn queue(name: &str, revision: i64) -> Queue {
+    Queue {
+        name: name.parse().unwrap(),
+        description: Some("for everything".into()),
+        defaults: QueueDefaults::default(),
+        limits: QueueLimits::default(),
+        paused: None,
+        revision,
+        counts: QueueCounts { waiting: 1, queued: 4, active: 9 },
+        created_at: "2026-11-19T09:22:41Z".parse().unwrap(),
+        updated_at: "2026-11-20T08:22:41Z".parse().unwrap(),
+    }
+}

@@ -1,0 +1,80 @@
+//! Tasks, their attempts and their logs.
+
+use super::{Client, Error};
+use crate::wire::{
+    AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, NewTask, Task, TaskId, TaskList, TaskPatch, TaskQuery,
+};
+use reqwest::{Method, Response};
+use serde::Serialize;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A download may take as long as it moves: the limit only ends what hangs for ever.
+const DOWNLOAD: Duration = Duration::from_hours(24);
+
+/// Which part of a log to fetch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LogRange {
+    /// The attempt; the newest where none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<AttemptNumber>,
+    /// The position of the first byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// At most so many bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+}
+
+impl Client {
+    /// Submits a task. A repeat with the same `key` submits nothing new.
+    pub async fn submit(&self, task: &NewTask, key: Uuid) -> Result<Task, Error> {
+        self.call(Method::POST, "api/v1/tasks").idempotent(key).json(task).send().await
+    }
+
+    /// Submits several tasks: all are stored, or none.
+    pub async fn submit_batch(&self, batch: &BatchRequest, key: Uuid) -> Result<BatchResponse, Error> {
+        self.call(Method::POST, "api/v1/tasks:batch").idempotent(key).json(batch).send().await
+    }
+
+    /// One page of tasks, newest first.
+    pub async fn tasks(&self, query: &TaskQuery) -> Result<TaskList, Error> {
+        self.call(Method::GET, "api/v1/tasks").query(query).send().await
+    }
+
+    /// One task.
+    pub async fn task(&self, id: TaskId) -> Result<Task, Error> {
+        self.call(Method::GET, &format!("api/v1/tasks/{id}")).send().await
+    }
+
+    /// Changes name, labels or priority of a task that is neither active nor ended.
+    pub async fn patch_task(&self, id: TaskId, patch: &TaskPatch) -> Result<Task, Error> {
+        self.call(Method::PATCH, &format!("api/v1/tasks/{id}")).json(patch).send().await
+    }
+
+    /// Asks to stop a task. Asking again, or for a task that has ended, is no error; the answer says where it stands.
+    pub async fn cancel_task(&self, id: TaskId, key: Uuid) -> Result<Task, Error> {
+        self.call(Method::POST, &format!("api/v1/tasks/{id}/cancel")).idempotent(key).send().await
+    }
+
+    /// Submits the same task once more; the new one names the old in `rerunOf`.
+    pub async fn rerun_task(&self, id: TaskId, key: Uuid) -> Result<Task, Error> {
+        self.call(Method::POST, &format!("api/v1/tasks/{id}/rerun")).idempotent(key).send().await
+    }
+
+    /// Every attempt of a task, oldest first.
+    pub async fn attempts(&self, id: TaskId) -> Result<AttemptList, Error> {
+        self.call(Method::GET, &format!("api/v1/tasks/{id}/attempts")).send().await
+    }
+
+    /// Ends an attempt without proof that it is over. For operators.
+    pub async fn abandon_attempt(&self, id: TaskId, attempt: AttemptNumber, request: &AbandonRequest, key: Uuid) -> Result<(), Error> {
+        let path = format!("api/v1/tasks/{id}/attempts/{attempt}/abandon");
+        self.call(Method::POST, &path).idempotent(key).json(request).send_empty().await
+    }
+
+    /// The stored bytes of a log as they come; read the answer piece by piece, it may be large.
+    pub async fn log(&self, id: TaskId, range: LogRange) -> Result<Response, Error> {
+        self.call(Method::GET, &format!("api/v1/tasks/{id}/log")).query(&range).timeout(DOWNLOAD).response().await
+    }
+}
