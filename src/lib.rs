@@ -3,7 +3,11 @@
 //! The rooms of the house and the edges between them are drawn in `docs/ARCHITECTURE.md` and held by
 //! `tests/house.rs`.
 
+#[cfg(feature = "agent")]
+pub mod agent;
 pub mod app;
 pub mod client;
 pub mod domain;
+#[cfg(feature = "cli")]
+pub mod runner;
 pub mod wire;

@@ -3,6 +3,12 @@
 //! It makes single calls and says exactly how they failed; whether to call again is the caller's policy, because
 //! only the caller knows what waits for the answer. [`Error::is_final`] holds the closed list of permanent answers.
 
+mod attempt;
+mod retry;
+mod runner;
+
+pub use retry::Backoff;
+
 use crate::wire::{Problem, ProblemCode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
 use secrecy::{ExposeSecret, SecretString};
