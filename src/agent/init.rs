@@ -42,7 +42,7 @@ fn attend(dir: &Path, mut worker: Command) -> Result<ExitCode, Exit> {
     let lock = hold_lock(dir)?;
     set_child_subreaper(true).map_err(|e| Exit::Fault(format!("cannot become a subreaper: {e}")))?;
     // Blocked, so that they wait for `wait()` below and none is missed between spawn and loop.
-    let signals = SigSet::all();
+    let signals: SigSet = PASSED.into_iter().chain([Signal::SIGCHLD]).collect();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&signals), None).map_err(|e| Exit::Fault(format!("cannot block signals: {e}")))?;
     let inherited = lock.try_clone().map_err(|e| Exit::Fault(format!("cannot duplicate the lock: {e}")))?;
     // The worker holds the lock too, as its standard input: there it needs no flag that says what to pass on, and the
@@ -81,7 +81,7 @@ fn watch(worker: Pid, signals: &SigSet) -> ExitCode {
         // One SIGCHLD may stand for many ends, and the first may have come before we looked.
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) if pid == worker => return ExitCode::from(u8::try_from(code).unwrap_or(99)),
+                Ok(WaitStatus::Exited(pid, code)) if pid == worker => return worker_code(code),
                 Ok(WaitStatus::Signaled(pid, signal, _)) if pid == worker => {
                     tracing::error!(%signal, "the agent's worker was killed; ending the command with it");
                     return ExitCode::from(99);
@@ -91,7 +91,6 @@ fn watch(worker: Pid, signals: &SigSet) -> ExitCode {
                 Ok(_) | Err(_) => {}
             }
         }
-        // A real-time signal is no `Signal` and comes as an error: it means nothing to us.
         if let Ok(signal) = signals.wait()
             && PASSED.contains(&signal)
         {
@@ -99,6 +98,11 @@ fn watch(worker: Pid, signals: &SigSet) -> ExitCode {
             let _ = kill(worker, signal);
         }
     }
+}
+
+/// The worker's code where it is one of the agent's; any other (a panic's) is a fault.
+fn worker_code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).ok().filter(|code| matches!(code, 0 | 97 | 98)).unwrap_or(99))
 }
 
 /// Kills and reaps until nothing descends from us any more.

@@ -58,13 +58,11 @@ pub(super) async fn supervise(
 
     let (status, stopped_by) = wait(&mut child, bounds, link, signals, tree).await;
     let drain = Duration::from_millis(link.times.drain_output_ms);
-    if stopped_by.is_none() {
-        // Helpers that it left behind may still have something to say.
-        let _ = timeout(drain, &mut pump).await;
-    }
+    // Helpers that an ended command left behind may still have something to say; those of a stopped one were told.
+    let read = stopped_by.is_none() && timeout(drain, &mut pump).await.is_ok();
     tree.end_all(drain / 10).await;
     // All writers are dead, so this is the end of the pipe, unless one of them passed it to a stranger.
-    if timeout(drain, &mut pump).await.is_err() {
+    if !read && timeout(drain, &mut pump).await.is_err() {
         tracing::warn!("a process outside the attempt holds the command's output");
     }
     drop(beat);

@@ -16,7 +16,7 @@ use crate::{
         handoff::{Testament, files},
     },
 };
-use nix::unistd::Pid;
+use nix::{sys::signal::SigSet, unistd::Pid};
 use std::{fs, path::Path, process::ExitCode, sync::Arc, time::Duration};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -35,6 +35,8 @@ pub fn work(dir: &Path, init: i32, ambient: &Ambient) -> ExitCode {
 }
 
 fn carry(dir: &Path, init: Pid, ambient: &Ambient) -> Result<(), Exit> {
+    // Init blocks signals until it can take them; here and in the command they come as usual.
+    SigSet::empty().thread_set_mask().map_err(|e| Exit::Fault(format!("cannot unblock signals: {e}")))?;
     raw::die_with_parent().map_err(|e| Exit::Fault(format!("cannot be tied to init: {e}")))?;
     let tree = Tree::of_worker(init).ok_or_else(|| Exit::Fault("init is gone".into()))?;
     let assignment = read_assignment(&dir.join(files::ASSIGNMENT))?;

@@ -80,7 +80,7 @@ impl Agent {
         let status = status.unwrap_or_else(|_| panic!("the agent hangs: {}", self.log())).unwrap();
         assert_eq!(marked(&self.marker), Vec::<i32>::new(), "processes are left: {}", self.log());
         for name in [files::SCRATCH, files::HOME, files::TMP, files::SPOOL] {
-            assert!(!self.dir.path().join(name).exists() || status.code() == Some(99), "{name} is left");
+            assert!(!self.dir.path().join(name).exists() || status.code() == Some(99), "{name} is left: {status} {}", self.log());
         }
         status.code()
     }
