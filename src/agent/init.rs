@@ -68,10 +68,18 @@ fn hold_lock(dir: &Path) -> Result<File, Exit> {
         .mode(0o600)
         .open(&path)
         .map_err(|e| Exit::setup(format!("cannot open {}: {e}", path.display())))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Exit::Fault("another agent carries this attempt".into())),
-        Err(TryLockError::Error(e)) => Err(Exit::setup(format!("cannot lock {}: {e}", path.display()))),
+    // A runner looks whether the lock is free by taking it for a moment, so one refusal means nothing yet.
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if tries < 50 => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => return Err(Exit::Fault("another agent carries this attempt".into())),
+            Err(TryLockError::Error(e)) => return Err(Exit::setup(format!("cannot lock {}: {e}", path.display()))),
+        }
     }
 }
 

@@ -31,9 +31,8 @@ pub(super) fn listen() -> Result<Signals, Exit> {
     }
     for which in [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2] {
         let (mut stream, send) = (signal(SignalKind::from_raw(which as i32)).map_err(fault)?, send.clone());
-        listeners.push(AbortOnDropHandle::new(tokio::spawn(async move {
-            while stream.recv().await.is_some() && send.send(which).is_ok() {}
-        })));
+        listeners
+            .push(AbortOnDropHandle::new(tokio::spawn(async move { while stream.recv().await.is_some() && send.send(which).is_ok() {} })));
     }
     Ok(Signals { drain, passed, _listeners: listeners })
 }

@@ -71,11 +71,7 @@ pub(super) async fn supervise(
 }
 
 fn stopped_already(link: &Link, signals: &Signals) -> Option<StoppedBy> {
-    if link.cancel.is_cancelled() {
-        Some(StoppedBy::Cancel)
-    } else {
-        signals.drain.is_cancelled().then_some(StoppedBy::Drain)
-    }
+    if link.cancel.is_cancelled() { Some(StoppedBy::Cancel) } else { signals.drain.is_cancelled().then_some(StoppedBy::Drain) }
 }
 
 /// Waits for the end of the command, and stops it where somebody or something asks for it.

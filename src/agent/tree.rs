@@ -130,8 +130,14 @@ mod tests {
     #[test]
     fn descendants_are_found_behind_the_spared_and_the_dead() {
         let process = |pid, parent, zombie| Process { pid, parent, zombie };
-        let table =
-            [process(2, 1, false), process(3, 2, false), process(4, 1, true), process(5, 4, false), process(6, 99, false), process(7, 3, true)];
+        let table = [
+            process(2, 1, false),
+            process(3, 2, false),
+            process(4, 1, true),
+            process(5, 4, false),
+            process(6, 99, false),
+            process(7, 3, true),
+        ];
         let mut found: Vec<_> = descendants(&table, 1, 2).into_iter().map(Pid::as_raw).collect();
         found.sort_unstable();
         assert_eq!(found, [3, 5]);

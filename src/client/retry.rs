@@ -14,6 +14,7 @@ pub struct Backoff {
     build: ExponentialBuilder,
     pauses: ExponentialBackoff,
     failures: u64,
+    quiet: bool,
 }
 
 impl Backoff {
@@ -27,13 +28,19 @@ impl Backoff {
             .without_max_times()
             .with_jitter_seed(rng.below(u64::MAX))
             .with_jitter();
-        Self { what, build, pauses: build.build(), failures: 0 }
+        Self { what, build, pauses: build.build(), failures: 0, quiet: false }
+    }
+
+    /// The same, but silent: another kind of call to the same server says what there is to say.
+    #[must_use]
+    pub fn quiet(self) -> Self {
+        Self { quiet: true, ..self }
     }
 
     /// A call failed: how long to wait now.
     pub fn failed(&mut self, error: &Error) -> Duration {
         self.failures += 1;
-        if self.failures == 1 {
+        if self.failures == 1 && !self.quiet {
             tracing::warn!(call = self.what, %error, "the server does not answer as it should; trying on");
         } else {
             tracing::debug!(call = self.what, failures = self.failures, %error, "still no good answer");
@@ -44,7 +51,9 @@ impl Backoff {
     /// A call succeeded: the next trouble starts anew.
     pub fn succeeded(&mut self) {
         if self.failures > 0 {
-            tracing::info!(call = self.what, failures = self.failures, "the server answers again");
+            if !self.quiet {
+                tracing::info!(call = self.what, failures = self.failures, "the server answers again");
+            }
             self.pauses = self.build.build();
             self.failures = 0;
         }

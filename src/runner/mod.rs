@@ -1,1 +1,3 @@
-//! x
+//! Runners claim attempts and carry them: observe, plan (pure), act.
+
+pub mod process;

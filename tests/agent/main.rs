@@ -11,7 +11,6 @@ use slipway::wire::{
 };
 use std::{
     collections::BTreeMap,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -112,9 +111,7 @@ fn proc_entries() -> impl Iterator<Item = (i32, PathBuf)> {
 /// The living processes that carry the marker.
 fn marked(marker: &str) -> Vec<i32> {
     let wanted = format!("{MARKER}={marker}");
-    let carries = |path: &Path| {
-        std::fs::read(path.join("environ")).is_ok_and(|env| env.split(|b| *b == 0).any(|v| v == wanted.as_bytes()))
-    };
+    let carries = |path: &Path| std::fs::read(path.join("environ")).is_ok_and(|env| env.split(|b| *b == 0).any(|v| v == wanted.as_bytes()));
     proc_entries().filter(|(_, path)| carries(path)).map(|(pid, _)| pid).collect()
 }
 

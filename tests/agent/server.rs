@@ -107,7 +107,13 @@ fn bears(headers: &HeaderMap, token: &str) -> Result<(), Problem2> {
 impl Server {
     /// Times a hundredth of the usual ones.
     pub async fn start() -> Self {
-        Self::with_times(Times { call_timeout_ms: 2_000, drain_output_ms: 300, heartbeat_hold_ms: 1_000, ..Times::default().divided_by(100) }).await
+        Self::with_times(Times {
+            call_timeout_ms: 2_000,
+            drain_output_ms: 300,
+            heartbeat_hold_ms: 1_000,
+            ..Times::default().divided_by(100)
+        })
+        .await
     }
 
     pub async fn with_times(times: Times) -> Self {
@@ -327,7 +333,8 @@ async fn claim(State(s): State<Server>, Json(r): Json<ClaimRequest>) -> Answer {
             let _ = changes.changed().await;
         }
     };
-    let taken: Vec<AttemptRef> = tokio::time::timeout(Duration::from_secs(r.wait_seconds), claimed).await.unwrap_or(Ok(vec![])).map_err(|e: Problem2| e)?;
+    let taken: Vec<AttemptRef> =
+        tokio::time::timeout(Duration::from_secs(r.wait_seconds), claimed).await.unwrap_or(Ok(vec![])).map_err(|e: Problem2| e)?;
     let items = taken
         .into_iter()
         .map(|at| ClaimedTask {

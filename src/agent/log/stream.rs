@@ -204,8 +204,7 @@ impl Stream {
         if let Some(mut tail) = self.tail.take() {
             if tail.omitted > 0 {
                 tail.shrink(usize::try_from(left.saturating_sub(NOTICE).min(self.tail_room())).unwrap_or(0));
-                let text =
-                    self.line(&format!("{} bytes of output omitted here (log limit {} bytes)", tail.omitted, self.sizes.limit));
+                let text = self.line(&format!("{} bytes of output omitted here (log limit {} bytes)", tail.omitted, self.sizes.limit));
                 if text.len() as u64 <= left {
                     self.append_coda(text.as_bytes());
                 }
