@@ -3,6 +3,8 @@
 //! The rooms of the house and the edges between them are drawn in `docs/ARCHITECTURE.md` and held by
 //! `tests/house.rs`.
 
+#[cfg(feature = "agent")]
+pub mod agent;
 pub mod app;
 #[cfg(feature = "server")]
 pub mod blob;
@@ -10,6 +12,8 @@ pub mod blob;
 pub mod cli;
 pub mod client;
 pub mod domain;
+#[cfg(feature = "cli")]
+pub mod runner;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]

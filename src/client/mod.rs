@@ -3,12 +3,16 @@
 //! It makes single calls and says exactly how they failed; whether to call again is the caller's policy, because
 //! only the caller knows what waits for the answer. [`Error::is_final`] holds the closed list of permanent answers.
 
+mod attempt;
 mod queues;
+mod retry;
+mod runner;
 mod sse;
 mod stream;
 mod tasks;
 mod tokens;
 
+pub use retry::Backoff;
 pub use stream::{EventStream, LogItem, LogStream, Next, Patience};
 pub use tasks::LogRange;
 

@@ -1,9 +1,39 @@
 //! What a runner leaves for the agent it starts, and what the agent leaves behind: files in the attempt's directory
 //! on the process runner, mounts and the termination message in a pod.
 
-use super::{AttemptNumber, AttemptResult, TaskId};
+use super::{AttemptNumber, AttemptRef, AttemptResult, TaskId, Times};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
+use std::collections::BTreeMap;
+
+/// The environment variable by which everything that belongs to an attempt is found in `/proc`; its value is [`marker`].
+pub const MARKER: &str = "SLIPWAY_ATTEMPT";
+
+/// The value of [`MARKER`]: unique for every attempt that any data directory ever carried.
+#[must_use]
+pub fn marker(of: AttemptRef, uid: &str) -> String {
+    format!("{}-{}-{uid}", of.task, of.attempt)
+}
+
+/// What stands in an attempt's directory.
+pub mod files {
+    /// The [`Assignment`](super::Assignment), mode 0600; the agent unlinks it once it has started.
+    pub const ASSIGNMENT: &str = "assignment.json";
+    /// Held exclusively (`flock`) for as long as any part of the agent lives.
+    pub const LOCK: &str = "lock";
+    /// The [`Testament`](super::Testament), written whole before the agent's first finish call.
+    pub const RESULT: &str = "result.json";
+    /// The command's working directory, removed at the end.
+    pub const SCRATCH: &str = "scratch";
+    /// The command's `HOME`, removed at the end.
+    pub const HOME: &str = "home";
+    /// The command's `TMPDIR`, removed at the end.
+    pub const TMP: &str = "tmp";
+    /// Log bytes that wait for the server and have no room in memory.
+    pub const SPOOL: &str = "spool";
+    /// What the agent itself has to say.
+    pub const AGENT_LOG: &str = "agent.log";
+}
 
 /// What an agent needs to ask for its attempt.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +50,20 @@ pub struct Assignment {
     pub start_token: SecretString,
     /// What carries the attempt: a pod's UID, or the UUID that the process runner gave it.
     pub uid: String,
+    /// What the machine adds to the command's environment, over the task's: the GPUs it may see.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// The times to go by until the server names its own.
+    #[serde(default)]
+    pub times: Times,
+}
+
+impl Assignment {
+    /// The attempt it is about.
+    #[must_use]
+    pub fn attempt_ref(&self) -> AttemptRef {
+        AttemptRef { task: self.task, attempt: self.attempt }
+    }
 }
 
 /// A secret that is written to a file of mode 0600, which is the one place where it may be.

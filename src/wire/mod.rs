@@ -5,7 +5,7 @@
 
 mod attempt;
 mod event;
-mod handoff;
+pub mod handoff;
 pub mod limits;
 mod problem;
 mod queue;

@@ -276,6 +276,7 @@ pub struct ReportRequest {
 /// One report. It changes nothing unless task, attempt and claim are the live ones, and `uid` the one that started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+// serde cannot tell unknown members from those of the flattened `kind`, so these are not refused.
 #[serde(rename_all = "camelCase")]
 pub struct ReportItem {
     /// The task.
@@ -352,4 +353,19 @@ pub fn known_hash(attempts: impl IntoIterator<Item = (TaskId, AttemptNumber)>) -
     }
     let digest: [u8; 32] = hash.finalize().into();
     format!("{:016x}", u64::from_be_bytes(*digest.first_chunk().unwrap_or(&[0; 8])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_reads_as_it_was_written() {
+        let ended = ReportKind::Ended { class: FailureClass::Lost, reason: Reason::AttemptLost, message: "gone".into() };
+        for kind in [ReportKind::Returned, ended, ReportKind::Finish { result: AttemptResult::default() }] {
+            let item = ReportItem { task: TaskId(1), attempt: AttemptNumber(2), claim: Uuid::nil(), uid: None, kind };
+            let text = serde_json::to_string(&item).unwrap();
+            assert_eq!(serde_json::from_str::<ReportItem>(&text).unwrap(), item, "{text}");
+        }
+    }
 }

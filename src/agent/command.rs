@@ -1,0 +1,96 @@
+//! The user's command: its files, its environment, its start.
+
+use super::{Ambient, Exit, raw};
+use crate::wire::{
+    Assignment, StartResponse, Work,
+    handoff::{MARKER, files, marker},
+};
+use std::{
+    fs::{self, DirBuilder, OpenOptions},
+    io::{self, PipeReader, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+use tokio::process::{Child, Command};
+
+/// The name of a script in the scratch directory.
+const SCRIPT: &str = "slipway-script";
+
+/// A command ready to start.
+pub(super) struct Prepared {
+    program: PathBuf,
+    args: Vec<String>,
+    env: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+    cwd: PathBuf,
+}
+
+/// A command that could not be started: what a shell would exit with, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NotStarted {
+    /// 127 where there is no such program, 126 where it cannot be executed.
+    pub(super) exit_code: i32,
+    /// One line for people.
+    pub(super) message: String,
+}
+
+/// Makes the directories and files and gathers arguments and environment.
+///
+/// The environment is made anew: `PATH`, `USER` and `LANG` as the agent has them, `HOME` and `TMPDIR` in the attempt's
+/// directory, `PYTHONUNBUFFERED=1`; over these the task's; over these what the machine adds and `SLIPWAY_TASK_ID`,
+/// `SLIPWAY_QUEUE` and the marker `SLIPWAY_ATTEMPT`. Nothing in it gives access to the server.
+pub(super) fn prepare(dir: &Path, assignment: &Assignment, started: &StartResponse, ambient: &Ambient) -> Result<Prepared, Exit> {
+    let fault = |what: &str, error: io::Error| Exit::setup(format!("cannot make {what}: {error}"));
+    for name in [files::SCRATCH, files::HOME, files::TMP] {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir.join(name)).map_err(|e| fault(name, e))?;
+    }
+    let cwd = dir.join(files::SCRATCH);
+    let (program, args) = match &started.work {
+        Work::Command(words) => {
+            let (program, args) = words.split_first().ok_or_else(|| Exit::setup("the command is empty"))?;
+            (PathBuf::from(program), args.to_vec())
+        }
+        Work::Script(text) => {
+            let path = cwd.join(SCRIPT);
+            write_script(&path, text).map_err(|e| fault("the script", e))?;
+            if text.starts_with("#!") { (path, vec![]) } else { (PathBuf::from("/bin/sh"), vec![path.display().to_string()]) }
+        }
+    };
+    let mut env = ambient.env.clone();
+    let mut set = |key: &str, value: std::ffi::OsString| env.push((key.into(), value));
+    set("HOME", dir.join(files::HOME).into());
+    set("TMPDIR", dir.join(files::TMP).into());
+    set("PYTHONUNBUFFERED", "1".into());
+    for (key, value) in started.env.iter().chain(&assignment.env) {
+        set(key, value.into());
+    }
+    set("SLIPWAY_TASK_ID", started.task.to_string().into());
+    set("SLIPWAY_QUEUE", started.queue.as_str().into());
+    set(MARKER, marker(assignment.attempt_ref(), &assignment.uid).into());
+    Ok(Prepared { program, args, env, cwd })
+}
+
+fn write_script(path: &Path, text: &str) -> io::Result<()> {
+    // Left over from an agent that died before its first heartbeat.
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o700).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+/// Starts it in a process group of its own; the pipe carries its output and errors in the order it writes them.
+pub(super) fn spawn(prepared: Prepared) -> Result<(Child, PipeReader), NotStarted> {
+    let Prepared { program, args, env, cwd } = prepared;
+    let start = || -> io::Result<(Child, PipeReader)> {
+        let (reader, writer) = io::pipe()?;
+        let mut command = std::process::Command::new(&program);
+        command.args(args).env_clear().envs(env).current_dir(cwd);
+        command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        raw::subordinate(&mut command);
+        Ok((Command::from(command).spawn()?, reader))
+    };
+    start().map_err(|error| NotStarted {
+        exit_code: if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 },
+        message: format!("cannot start {}: {error}", program.display()),
+    })
+}

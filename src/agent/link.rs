@@ -1,0 +1,132 @@
+//! The agent's connection to the server about its one attempt.
+
+use super::{Ambient, Exit};
+use crate::{
+    client::{Backoff, Client, Error},
+    domain::{Clock, Rng},
+    wire::{Assignment, AttemptRef, HeartbeatRequest, Phase, StartRequest, StartResponse, Times},
+};
+use secrecy::SecretString;
+use std::{sync::Arc, time::Duration};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// What every part of a started agent needs to speak to the server.
+pub(super) struct Link {
+    pub(super) client: Client,
+    pub(super) attempt: AttemptRef,
+    pub(super) times: Times,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) rng: Arc<dyn Rng>,
+    /// The server said that the attempt is over: stop everything.
+    pub(super) over: CancellationToken,
+    /// Somebody asked to stop the command.
+    pub(super) cancel: CancellationToken,
+}
+
+impl Link {
+    /// Pauses for one kind of call.
+    pub(super) fn backoff(&self, what: &'static str) -> Backoff {
+        Backoff::new(what, self.times.call_retry_max_ms, &*self.rng)
+    }
+
+    /// Whether this answer ends the attempt; if so everybody hears of it.
+    pub(super) fn ends(&self, error: &Error) -> bool {
+        if error.ends_attempt() {
+            tracing::warn!(%error, "the attempt is over for the server");
+            self.over.cancel();
+        }
+        error.ends_attempt()
+    }
+}
+
+/// Passes the exclusive start and gets the first heartbeat answered: from then on the attempt is ours alone.
+///
+/// Tries for as long as the server does not refuse: a claim that runs out meanwhile is refused for good.
+pub(super) async fn connect(assignment: &Assignment, ambient: &Ambient) -> Result<(Link, StartResponse), Exit> {
+    let of = assignment.attempt_ref();
+    let times = &assignment.times;
+    let client = Client::new(&assignment.url, Some(assignment.start_token.clone()), &ambient.program)
+        .map_err(|error| Exit::setup(format!("cannot speak to the server: {error}")))?
+        .with_timeout(Duration::from_millis(times.call_timeout_ms));
+    // In memory alone, so that nothing that comes after this process can repeat its start.
+    let request = StartRequest { uid: assignment.uid.clone(), nonce: ambient.rng.uuid() };
+    let mut backoff = Backoff::new("start", times.call_retry_max_ms, &*ambient.rng);
+    let started = loop {
+        match client.start(of, &request).await {
+            Ok(started) => break started,
+            Err(error) if error.ends_attempt() => return Err(Exit::Over(error.to_string())),
+            Err(error) if error.is_final() => return Err(Exit::setup(format!("the server refuses the start: {error}"))),
+            Err(error) => sleep(backoff.failed(&error)).await,
+        }
+    };
+    backoff.succeeded();
+    let client = client
+        .with_token(SecretString::from(started.attempt_token.clone()))
+        .with_timeout(Duration::from_millis(started.times.call_timeout_ms));
+    let link = Link {
+        client,
+        attempt: of,
+        times: started.times.clone(),
+        clock: ambient.clock.clone(),
+        rng: ambient.rng.clone(),
+        over: CancellationToken::new(),
+        cancel: CancellationToken::new(),
+    };
+    Ok((link, started))
+}
+
+/// The first heartbeat. Once it is answered nobody else can start the attempt, so the command may run.
+pub(super) async fn first_beat(link: &Link) -> Result<(), Exit> {
+    let request = HeartbeatRequest { phase: Phase::Starting, cancel_known: false, wait_ms: 0 };
+    let limit = Duration::from_millis(link.times.call_timeout_ms);
+    let mut backoff = link.backoff("heartbeat");
+    loop {
+        match link.client.heartbeat(link.attempt, &request, limit).await {
+            Ok(answer) => {
+                if answer.cancel {
+                    link.cancel.cancel();
+                }
+                return Ok(());
+            }
+            Err(error) if error.ends_attempt() => return Err(Exit::Over(error.to_string())),
+            Err(error) if error.is_final() => return Err(Exit::setup(format!("the server refuses the heartbeat: {error}"))),
+            Err(error) => sleep(backoff.failed(&error)).await,
+        }
+    }
+}
+
+/// Heartbeats for ever; returns only where the attempt is over or the server refuses them for good.
+///
+/// An answer is held by the server until there is news. One that comes early without any means that the server holds
+/// none now: then the pauses are ours, growing up to the usual time between heartbeats.
+pub(super) async fn beat(link: Arc<Link>) {
+    let hold = Duration::from_millis(link.times.heartbeat_hold_ms);
+    let limit = hold + Duration::from_millis(link.times.call_timeout_ms);
+    let mut backoff = link.backoff("heartbeat");
+    let mut pause = hold / 10;
+    loop {
+        let cancel_known = link.cancel.is_cancelled();
+        let request = HeartbeatRequest { phase: Phase::Running, cancel_known, wait_ms: link.times.heartbeat_hold_ms };
+        let sent = link.clock.monotonic();
+        match link.client.heartbeat(link.attempt, &request, limit).await {
+            Ok(answer) => {
+                backoff.succeeded();
+                if answer.cancel && !cancel_known {
+                    link.cancel.cancel();
+                } else if link.clock.monotonic().saturating_sub(sent) < hold / 2 {
+                    sleep(pause).await;
+                    pause = hold.min(pause * 2);
+                } else {
+                    pause = hold / 10;
+                }
+            }
+            Err(error) if link.ends(&error) => return,
+            Err(error) if error.is_final() => {
+                tracing::error!(%error, "the server refuses heartbeats; the command runs on");
+                return;
+            }
+            Err(error) => sleep(backoff.failed(&error)).await,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The command's output on its way to the server: read at once, kept as long as needed, sent in frames.
+//!
+//! The command is never held up: what it writes is read immediately into memory, then onto disk, and beyond that it
+//! is counted. Bytes are kept until the server says that they are durable.
+
+mod pump;
+mod stream;
+mod upload;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use pump::pump;
+pub(super) use upload::upload;
+
+use std::{
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use stream::{Sizes, Stream};
+use tokio::sync::Notify;
+
+/// The log of one attempt, shared by who reads the command's output and who sends it.
+#[derive(Debug)]
+pub(super) struct Log {
+    stream: Mutex<Stream>,
+    /// Rung when there is more to send, or when the log is closed.
+    more: Notify,
+    /// Rung when the server has taken something.
+    taken: Notify,
+}
+
+impl Log {
+    /// An empty log under the server's limit in bytes; what memory cannot hold goes to `spool`.
+    pub(super) fn new(limit: u64, spool: PathBuf) -> Self {
+        Self { stream: Mutex::new(Stream::new(Sizes::under(limit), spool)), more: Notify::new(), taken: Notify::new() }
+    }
+
+    /// A panic elsewhere leaves the stream whole: every change of it is complete before the lock goes.
+    fn stream(&self) -> MutexGuard<'_, Stream> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a line of the agent's own.
+    pub(super) fn notice(&self, text: &str) {
+        self.stream().notice(text);
+        self.more.notify_one();
+    }
+
+    /// Ends the log.
+    pub(super) fn close(&self) {
+        self.stream().close();
+        self.more.notify_one();
+    }
+
+    /// Its length in bytes and its CRC-32C; final once it is closed.
+    pub(super) fn sum(&self) -> (u64, u32) {
+        let stream = self.stream();
+        (stream.end(), stream.crc())
+    }
+
+    /// Bytes that the server has not acknowledged.
+    pub(super) fn backlog(&self) -> u64 {
+        self.stream().backlog()
+    }
+
+    /// The server wants bytes from `next` on.
+    pub(super) fn rewind(&self, next: u64) {
+        self.stream().rewind(next);
+        self.more.notify_one();
+    }
+
+    /// Waits until everything is sent, at most `limit`.
+    pub(super) async fn flushed(&self, limit: Duration) {
+        let flushed = async {
+            loop {
+                let taken = self.taken.notified();
+                if self.backlog() == 0 {
+                    return;
+                }
+                taken.await;
+            }
+        };
+        // Whether it was in time does not matter: whoever waits goes on either way.
+        let _ = tokio::time::timeout(limit, flushed).await;
+    }
+}

@@ -1,0 +1,26 @@
+//! Reads the command's output.
+
+use super::Log;
+use std::sync::Arc;
+use tokio::{io::AsyncReadExt, net::unix::pipe::Receiver};
+
+/// What one look at the pipe takes at most: what a pipe holds by default.
+const PIECE: usize = 64 << 10;
+
+/// Reads until nobody can write any more.
+pub(in crate::agent) async fn pump(mut output: Receiver, log: Arc<Log>) {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match output.read(&mut piece).await {
+            Ok(0) => return,
+            Ok(n) => {
+                log.stream().push(&piece[..n]);
+                log.more.notify_one();
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the command's output cannot be read any more");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! From the command's start to the certainty that nothing of it is left.
+
+use super::{command, command::Prepared, link::Link, log, log::Log, signals::Signals, tree::Tree};
+use crate::{
+    crash_point,
+    wire::{AttemptResult, StoppedBy},
+};
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus, sync::Arc, time::Duration};
+use tokio::{
+    net::unix::pipe::Receiver,
+    process::Child,
+    time::{sleep, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+/// The task's own times.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// How long the command may run; none is no limit.
+    pub(super) timeout: Option<Duration>,
+    /// The time between SIGTERM and SIGKILL.
+    pub(super) grace: Duration,
+}
+
+/// Runs the command to its end. Afterwards none of its processes lives and the log holds what they wrote.
+///
+/// It waits for the process, not for its output: a grandchild that holds the pipe gets `drainOutputMs`, then it goes.
+pub(super) async fn supervise(
+    prepared: Prepared,
+    bounds: Bounds,
+    link: &Arc<Link>,
+    log: &Arc<Log>,
+    signals: &mut Signals,
+    tree: Tree,
+) -> AttemptResult {
+    if let Some(stopped_by) = stopped_already(link, signals) {
+        return AttemptResult { stopped_by: Some(stopped_by), message: Some("stopped before it began".into()), ..AttemptResult::default() };
+    }
+    let (mut child, output) = match command::spawn(prepared).and_then(|(child, output)| {
+        let output = Receiver::from_owned_fd(output.into());
+        output.map(|output| (child, output)).map_err(|e| command::NotStarted { exit_code: 126, message: format!("no pipe: {e}") })
+    }) {
+        Ok(both) => both,
+        Err(not) => {
+            tracing::info!("{}", not.message);
+            log.notice(&not.message);
+            return AttemptResult { exit_code: Some(not.exit_code), message: Some(cut(not.message)), ..AttemptResult::default() };
+        }
+    };
+    crash_point!("agent.spawned");
+    tracing::info!(pid = child.id(), "the command runs");
+    let mut pump = AbortOnDropHandle::new(tokio::spawn(log::pump(output, log.clone())));
+    let beat = AbortOnDropHandle::new(tokio::spawn(super::link::beat(link.clone())));
+
+    let (status, stopped_by) = wait(&mut child, bounds, link, signals, tree).await;
+    let drain = Duration::from_millis(link.times.drain_output_ms);
+    // Helpers that an ended command left behind may still have something to say; those of a stopped one were told.
+    let read = stopped_by.is_none() && timeout(drain, &mut pump).await.is_ok();
+    tree.end_all(drain / 10).await;
+    // All writers are dead, so this is the end of the pipe, unless one of them passed it to a stranger.
+    if !read && timeout(drain, &mut pump).await.is_err() {
+        tracing::warn!("a process outside the attempt holds the command's output");
+    }
+    drop(beat);
+    tracing::info!(?status, ?stopped_by, "the command ended");
+    AttemptResult { exit_code: status.and_then(|s| s.code()), signal: status.and_then(|s| s.signal()), stopped_by, message: None }
+}
+
+fn stopped_already(link: &Link, signals: &Signals) -> Option<StoppedBy> {
+    if link.cancel.is_cancelled() { Some(StoppedBy::Cancel) } else { signals.drain.is_cancelled().then_some(StoppedBy::Drain) }
+}
+
+/// Waits for the end of the command, and stops it where somebody or something asks for it.
+async fn wait(
+    child: &mut Child,
+    bounds: Bounds,
+    link: &Link,
+    signals: &mut Signals,
+    tree: Tree,
+) -> (Option<ExitStatus>, Option<StoppedBy>) {
+    let limit = async {
+        match bounds.timeout {
+            Some(limit) => sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(limit);
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+    let stopped_by = loop {
+        tokio::select! {
+            biased;
+            status = child.wait() => return (status.ok(), None),
+            () = link.cancel.cancelled() => break StoppedBy::Cancel,
+            () = signals.drain.cancelled() => break StoppedBy::Drain,
+            () = &mut limit => break StoppedBy::Timeout,
+            Some(signal) = signals.passed.recv() => {
+                // Its leader is not reaped yet, so the group is still the command's.
+                let _ = group.map(|group| killpg(group, signal));
+            }
+        }
+    };
+    // Where it has ended by itself in this very moment, its result counts.
+    if let Ok(Some(status)) = child.try_wait() {
+        return (Some(status), None);
+    }
+    tracing::info!(%stopped_by, "stopping the command");
+    tree.signal(Signal::SIGTERM);
+    if let Ok(status) = timeout(bounds.grace, child.wait()).await {
+        return (status.ok(), Some(stopped_by));
+    }
+    tracing::info!("the command did not end within its grace period");
+    tree.kill_all().await;
+    (child.wait().await.ok(), Some(stopped_by))
+}
+
+/// A message within what travels.
+fn cut(mut message: String) -> String {
+    let mut end = message.len().min(1024);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    message.truncate(end);
+    message
+}

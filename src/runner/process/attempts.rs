@@ -1,0 +1,187 @@
+//! The attempts of this data directory, as they stand on disk.
+
+use super::{
+    Config, RunnerError,
+    identity::{make_dir, write_whole},
+    plan::Observed,
+    procs::{self, Sign},
+};
+use crate::wire::{
+    Assignment, AttemptNumber, AttemptRef, AttemptResult, TaskId,
+    handoff::{MARKER, Testament, files, marker},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, DirBuilder, File, Permissions, TryLockError},
+    io::{self, ErrorKind},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+use uuid::Uuid;
+
+const META: &str = "meta.json";
+
+/// What the runner notes of an attempt, in its directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Meta {
+    pub(super) task: TaskId,
+    pub(super) attempt: AttemptNumber,
+    pub(super) claim: Uuid,
+    /// Under which the agent starts it; no other attempt ever has it.
+    pub(super) uid: String,
+    /// The life of the machine in which it was begun.
+    pub(super) boot_id: String,
+    pub(super) gpus: Vec<u32>,
+    /// How often an agent was started for it.
+    pub(super) launches: u32,
+}
+
+impl Meta {
+    pub(super) fn of(&self) -> AttemptRef {
+        AttemptRef { task: self.task, attempt: self.attempt }
+    }
+
+    pub(super) fn marker(&self) -> String {
+        marker(self.of(), &self.uid)
+    }
+}
+
+/// The directory `attempts/`.
+#[derive(Clone, Debug)]
+pub(super) struct Attempts {
+    dir: PathBuf,
+    pub(super) boot_id: String,
+}
+
+impl Attempts {
+    /// Opens it and removes what an earlier runner had only half made.
+    pub(super) fn open(config: &Config) -> Result<Self, RunnerError> {
+        let dir = config.dir.join("attempts");
+        make_dir(&dir)?;
+        // Without symbolic links, as /proc shows working directories.
+        let dir = dir.canonicalize().map_err(RunnerError::io("resolve", &dir))?;
+        for entry in fs::read_dir(&dir).map_err(RunnerError::io("list", &dir))?.flatten() {
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        // Where the kernel does not say, every attempt counts as of this life: the safer guess, since a lock is proof.
+        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+        Ok(Self { dir, boot_id })
+    }
+
+    pub(super) fn path(&self, of: AttemptRef) -> PathBuf {
+        self.dir.join(format!("{}-{}", of.task, of.attempt))
+    }
+
+    /// Makes an attempt's directory with everything in it, or nothing.
+    pub(super) fn make(&self, meta: &Meta, assignment: &Assignment) -> io::Result<PathBuf> {
+        let path = self.path(meta.of());
+        let new = self.dir.join(format!(".{}-{}", meta.task, meta.attempt));
+        let _ = fs::remove_dir_all(&new);
+        DirBuilder::new().mode(0o700).create(&new)?;
+        write_whole(&new.join(META), meta)?;
+        write_whole(&new.join(files::ASSIGNMENT), assignment)?;
+        fs::rename(&new, &path)?;
+        File::open(&self.dir)?.sync_all()?;
+        Ok(path)
+    }
+
+    /// Notes that another agent is started for it.
+    pub(super) fn renew(&self, meta: &Meta, assignment: &Assignment) -> io::Result<PathBuf> {
+        let path = self.path(meta.of());
+        write_whole(&path.join(META), meta)?;
+        write_whole(&path.join(files::ASSIGNMENT), assignment)?;
+        Ok(path)
+    }
+
+    /// Every attempt there is a directory for.
+    pub(super) fn list(&self) -> Vec<Meta> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let named = entries.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+        named.filter_map(|entry| read_meta(&entry.path())).collect()
+    }
+
+    pub(super) fn meta(&self, of: AttemptRef) -> Option<Meta> {
+        read_meta(&self.path(of))
+    }
+
+    /// Whether an agent carries it now.
+    pub(super) fn locked(&self, of: AttemptRef) -> bool {
+        locked(&self.path(of))
+    }
+
+    /// Looks at every attempt. Processes are looked for only where an agent is dead.
+    pub(super) fn observe(&self) -> Vec<Observed> {
+        let metas = self.list();
+        let locks: Vec<_> = metas.iter().map(|meta| self.locked(meta.of())).collect();
+        let signs: Vec<_> = metas.iter().map(|meta| self.sign(meta)).collect();
+        let carried = if locks.iter().all(|locked| *locked) { vec![true; metas.len()] } else { procs::carried(&signs) };
+        let look = |((meta, locked), processes): ((Meta, bool), bool)| Observed {
+            of: meta.of(),
+            claim: meta.claim,
+            same_boot: meta.boot_id == self.boot_id,
+            locked,
+            processes,
+            result: self.result(&meta),
+            launches: meta.launches,
+            verdict: None,
+            uid: meta.uid,
+        };
+        metas.into_iter().zip(locks).zip(carried).map(look).collect()
+    }
+
+    fn sign(&self, meta: &Meta) -> Sign {
+        Sign { marker: format!("{MARKER}={}", meta.marker()), dir: self.path(meta.of()) }
+    }
+
+    /// Kills everything of an attempt; whether nothing is left.
+    pub(super) fn kill(&self, of: AttemptRef) -> bool {
+        self.meta(of).is_none_or(|meta| procs::kill_all(&self.sign(&meta)))
+    }
+
+    /// The result that its agent left behind.
+    fn result(&self, meta: &Meta) -> Option<AttemptResult> {
+        let path = self.path(meta.of()).join(files::RESULT);
+        let testament: Testament = serde_json::from_slice(&fs::read(&path).ok()?)
+            .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "cannot be understood"))
+            .ok()?;
+        ((testament.task, testament.attempt) == (meta.task, meta.attempt)).then_some(testament.result)
+    }
+
+    /// Removes an attempt's directory, whatever its command did to permissions inside.
+    pub(super) fn remove(&self, of: AttemptRef) -> io::Result<()> {
+        let path = self.path(of);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                open_up(&path)?;
+                fs::remove_dir_all(&path)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+fn open_up(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn read_meta(dir: &Path) -> Option<Meta> {
+    let path = dir.join(META);
+    let read = || serde_json::from_slice(&fs::read(&path)?).map_err(io::Error::from);
+    read().inspect_err(|error| tracing::warn!(path = %path.display(), %error, "no attempt's directory; left alone")).ok()
+}
+
+fn locked(dir: &Path) -> bool {
+    // Taken for a moment where it is free; an agent that wants it just then tries again.
+    File::open(dir.join(files::LOCK)).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}

@@ -1,0 +1,426 @@
+//! A server small enough to be read at once: attempts and claims in memory, and a script of misbehaviour.
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use slipway::wire::{
+    AttemptNumber, AttemptRef, CancelOrder, CheckRequest, CheckResponse, Checked, ClaimRequest, ClaimResponse, ClaimedTask, FinishRequest,
+    FinishResponse, HeartbeatRequest, HeartbeatResponse, Hold, Holds, LogAck, LogQuery, Phase, Problem, ProblemCode, QueueName,
+    RegisterRequest, RegisterResponse, ReportKind, ReportRequest, ReportResponse, Reported, Resources, RunnerBeatRequest,
+    RunnerBeatResponse, StartRequest, StartResponse, TaskId, TaskState, Times, Verdict, Work, known_hash,
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// What one task is made of.
+#[derive(Clone)]
+pub struct Recipe {
+    pub work: Work,
+    pub env: BTreeMap<String, String>,
+    pub timeout_seconds: Option<u64>,
+    pub grace_seconds: u64,
+    pub log_limit_bytes: u64,
+    pub gpus: u32,
+}
+
+/// One attempt as the server sees it.
+#[derive(Clone, Default)]
+pub struct Attempt {
+    pub claim: Uuid,
+    pub started: Option<(String, Uuid)>,
+    pub starts: u32,
+    pub phases: Vec<Phase>,
+    pub cancel: bool,
+    pub overdue: bool,
+    pub superseded: bool,
+    pub log: Vec<u8>,
+    pub gaps: Vec<(u64, u64)>,
+    pub finish: Option<FinishRequest>,
+    pub ended: bool,
+    pub reports: Vec<ReportKind>,
+}
+
+#[derive(Default)]
+pub struct World {
+    pub attempts: BTreeMap<AttemptRef, Attempt>,
+    pub recipes: BTreeMap<TaskId, Recipe>,
+    pub queue: VecDeque<TaskId>,
+    pub claims: BTreeMap<Uuid, Vec<AttemptRef>>,
+    /// So many of the next calls get a proxy's page.
+    pub pages: u32,
+    /// So many of the next log pieces are stored and then the answer is lost.
+    pub lost_answers: u32,
+    /// While set, log pieces are answered with 503.
+    pub log_closed: bool,
+    /// The names taken by other instances.
+    pub taken: bool,
+    pub registered: bool,
+    pub largest_claim: u32,
+}
+
+#[derive(Clone)]
+pub struct Server {
+    pub url: String,
+    pub times: Times,
+    world: Arc<Mutex<World>>,
+    changed: watch::Sender<u64>,
+}
+
+type Answer = Result<Response, Problem2>;
+
+pub struct Problem2(Problem);
+impl From<ProblemCode> for Problem2 {
+    fn from(code: ProblemCode) -> Self {
+        Self(Problem::new(code))
+    }
+}
+impl IntoResponse for Problem2 {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap();
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], serde_json::to_vec(&self.0).unwrap()).into_response()
+    }
+}
+
+fn of(task: i64, attempt: u32) -> AttemptRef {
+    AttemptRef { task: TaskId(task), attempt: AttemptNumber(attempt) }
+}
+
+fn token(of: AttemptRef, kind: &str) -> String {
+    format!("{kind}-{of}")
+}
+
+fn bears(headers: &HeaderMap, token: &str) -> Result<(), Problem2> {
+    let sent = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    if sent == Some(&format!("Bearer {token}")) { Ok(()) } else { Err(ProblemCode::Unauthenticated.into()) }
+}
+
+impl Server {
+    /// Times a hundredth of the usual ones.
+    pub async fn start() -> Self {
+        Self::with_times(Times {
+            call_timeout_ms: 2_000,
+            drain_output_ms: 300,
+            heartbeat_hold_ms: 1_000,
+            ..Times::default().divided_by(100)
+        })
+        .await
+    }
+
+    pub async fn with_times(times: Times) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = Self { url, times, world: Arc::default(), changed: watch::Sender::new(0) };
+        let router = Router::new()
+            .route("/api/v1/attempts/{task}/{n}/start", post(start))
+            .route("/api/v1/attempts/{task}/{n}/heartbeat", post(heartbeat))
+            .route("/api/v1/attempts/{task}/{n}/log", put(log))
+            .route("/api/v1/attempts/{task}/{n}/finish", post(finish))
+            .route("/api/v1/runners/{name}", put(register))
+            .route("/api/v1/runner/claims", post(claim))
+            .route("/api/v1/runner/heartbeat", post(runner_beat))
+            .route("/api/v1/runner/holds", get(holds))
+            .route("/api/v1/runner/attempts:check", post(check))
+            .route("/api/v1/runner/attempts:report", post(report))
+            .layer(axum::middleware::from_fn_with_state(server.clone(), proxy))
+            .with_state(server.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        server
+    }
+
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    /// Changes something and wakes whoever waits.
+    pub fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let result = change(&mut self.world());
+        self.changed.send_modify(|n| *n += 1);
+        result
+    }
+
+    /// Makes attempt 1 of a new task, as claimed.
+    pub fn claimed(&self, recipe: Recipe) -> AttemptRef {
+        self.change(|w| {
+            let at = of(w.recipes.len() as i64 + 1, 1);
+            w.recipes.insert(at.task, recipe);
+            w.attempts.insert(at, Attempt::default());
+            at
+        })
+    }
+
+    /// Puts a new task in the queue.
+    pub fn submit(&self, recipe: Recipe) -> TaskId {
+        self.change(|w| {
+            let task = TaskId(w.recipes.len() as i64 + 1);
+            w.recipes.insert(task, recipe);
+            w.queue.push_back(task);
+            task
+        })
+    }
+
+    pub fn attempt(&self, at: AttemptRef) -> Attempt {
+        self.world().attempts[&at].clone()
+    }
+
+    /// Waits until `true`; a generous limit turns a hang into a failure.
+    pub async fn until(&self, what: &str, mut happened: impl FnMut(&World) -> bool) {
+        let mut changes = self.changed.subscribe();
+        let wait = async {
+            loop {
+                if happened(&self.world()) {
+                    return;
+                }
+                changes.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("never happened: {what}"));
+    }
+
+    fn live<T>(&self, at: AttemptRef, act: impl FnOnce(&mut Attempt) -> Result<T, Problem2>) -> Result<T, Problem2> {
+        self.change(|w| match w.attempts.get_mut(&at) {
+            Some(attempt) if attempt.superseded || attempt.ended => Err(ProblemCode::Superseded.into()),
+            Some(attempt) => act(attempt),
+            None => Err(ProblemCode::AttemptNotFound.into()),
+        })
+    }
+}
+
+async fn proxy(State(s): State<Server>, request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    let page = s.change(|w| std::mem::take(&mut w.pages).checked_sub(1).map(|left| w.pages = left)).is_some();
+    if page { ([(header::CONTENT_TYPE, "text/html")], "<html>back soon</html>").into_response() } else { next.run(request).await }
+}
+
+async fn start(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers: HeaderMap, Json(r): Json<StartRequest>) -> Answer {
+    let at = of(t, n);
+    s.live(at, |a| {
+        bears(&headers, &token(at, "start"))?;
+        let who = (r.uid.clone(), r.nonce);
+        if a.cancel {
+            return Err(ProblemCode::Cancelled.into());
+        }
+        if a.started.as_ref().is_some_and(|started| *started != who || !a.phases.is_empty()) {
+            return Err(ProblemCode::Superseded.into());
+        }
+        a.started = Some(who);
+        a.starts += 1;
+        Ok(())
+    })?;
+    let recipe = s.world().recipes[&at.task].clone();
+    let response = StartResponse {
+        attempt_token: token(at, "attempt"),
+        task: at.task,
+        attempt: at.attempt,
+        queue: QueueName::default(),
+        name: None,
+        work: recipe.work,
+        env: recipe.env,
+        timeout_seconds: recipe.timeout_seconds,
+        grace_seconds: recipe.grace_seconds,
+        log_limit_bytes: recipe.log_limit_bytes,
+        times: s.times.clone(),
+    };
+    Ok(Json(response).into_response())
+}
+
+async fn heartbeat(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers: HeaderMap, Json(r): Json<HeartbeatRequest>) -> Answer {
+    let at = of(t, n);
+    let mut changes = s.changed.subscribe();
+    let first = s.live(at, |a| {
+        bears(&headers, &token(at, "attempt"))?;
+        a.phases.push(r.phase);
+        Ok(a.phases.len() == 1)
+    })?;
+    let held = async {
+        loop {
+            let (gone, cancel) = s.world().attempts.get(&at).map_or((true, false), |a| (a.superseded || a.ended, a.cancel));
+            if gone || first || (cancel && !r.cancel_known) {
+                return;
+            }
+            let _ = changes.changed().await;
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_millis(r.wait_ms), held).await;
+    let cancel = s.live(at, |a| Ok(a.cancel))?;
+    Ok(Json(HeartbeatResponse { cancel }).into_response())
+}
+
+async fn log(
+    State(s): State<Server>,
+    Path((t, n)): Path<(i64, u32)>,
+    Query(q): Query<LogQuery>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let at = of(t, n);
+    if s.world().log_closed {
+        return Err(ProblemCode::Unavailable.into());
+    }
+    assert!(body.len() <= slipway::wire::limits::MAX_LOG_FRAME && crc32c::crc32c(&body) == q.crc32c);
+    let ack = s.live(at, |a| {
+        bears(&headers, &token(at, "attempt"))?;
+        let end = a.log.len() as u64;
+        if q.offset > end {
+            return Err(Problem2(Problem { next_offset: Some(end), ..Problem::new(ProblemCode::LogOffset) }));
+        }
+        a.log.truncate(usize::try_from(q.offset.max(end.min(q.offset + body.len() as u64))).unwrap());
+        let known = a.log.len() as u64 - q.offset;
+        a.log.extend_from_slice(&body[usize::try_from(known).unwrap()..]);
+        if let Some(gap) = q.gap {
+            a.gaps.push((q.offset, gap));
+            a.log.resize(a.log.len() + usize::try_from(gap).unwrap(), b'?');
+        }
+        Ok(LogAck { next_offset: a.log.len() as u64, durable_offset: a.log.len() as u64 })
+    })?;
+    let lost = s.change(|w| std::mem::take(&mut w.lost_answers).checked_sub(1).map(|left| w.lost_answers = left)).is_some();
+    if lost { Err(ProblemCode::Internal.into()) } else { Ok(Json(ack).into_response()) }
+}
+
+async fn finish(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers: HeaderMap, Json(r): Json<FinishRequest>) -> Answer {
+    let at = of(t, n);
+    let answer = s.live(at, |a| {
+        bears(&headers, &token(at, "attempt"))?;
+        let first = a.finish.get_or_insert(r).clone();
+        a.ended = a.log.len() as u64 == first.log_bytes;
+        assert!(!a.ended || crc32c::crc32c(&a.log) == first.log_crc, "the log's sum is wrong");
+        Ok(FinishResponse { settled: a.ended, state: TaskState::Active, next_offset: a.log.len() as u64 })
+    })?;
+    Ok(Json(answer).into_response())
+}
+
+async fn register(State(s): State<Server>, Json(_): Json<RegisterRequest>) -> Answer {
+    if s.world().taken {
+        return Err(ProblemCode::RunnerNameTaken.into());
+    }
+    s.change(|w| w.registered = true);
+    Ok(Json(RegisterResponse { times: s.times.clone() }).into_response())
+}
+
+async fn claim(State(s): State<Server>, Json(r): Json<ClaimRequest>) -> Answer {
+    let mut changes = s.changed.subscribe();
+    let claimed = async {
+        loop {
+            let taken = {
+                let mut w = s.world();
+                if !w.registered {
+                    return Err(ProblemCode::RunnerNotFound.into());
+                }
+                w.largest_claim = w.largest_claim.max(r.max);
+                let mut taken = w.claims.get(&r.claim_id).cloned().unwrap_or_default();
+                let (mut gpus, known) = (r.gpus, !taken.is_empty());
+                while !known && taken.len() < r.max as usize && w.queue.front().is_some_and(|t| w.recipes[t].gpus <= gpus) {
+                    let task = w.queue.pop_front().unwrap();
+                    gpus -= w.recipes[&task].gpus;
+                    let at = AttemptRef { task, attempt: AttemptNumber(1 + w.attempts.keys().filter(|k| k.task == task).count() as u32) };
+                    w.attempts.insert(at, Attempt { claim: r.claim_id, ..Attempt::default() });
+                    taken.push(at);
+                }
+                w.claims.insert(r.claim_id, taken.clone());
+                taken
+            };
+            if !taken.is_empty() {
+                return Ok(taken);
+            }
+            let _ = changes.changed().await;
+        }
+    };
+    let taken: Vec<AttemptRef> =
+        tokio::time::timeout(Duration::from_secs(r.wait_seconds), claimed).await.unwrap_or(Ok(vec![])).map_err(|e: Problem2| e)?;
+    let items = taken
+        .into_iter()
+        .map(|at| ClaimedTask {
+            task: at.task,
+            attempt: at.attempt,
+            claim: r.claim_id,
+            start_token: token(at, "start"),
+            queue: QueueName::default(),
+            resources: Resources { gpus: s.world().recipes[&at.task].gpus },
+        })
+        .collect();
+    Ok(Json(ClaimResponse { items }).into_response())
+}
+
+fn live_attempts(w: &World) -> impl Iterator<Item = (&AttemptRef, &Attempt)> {
+    w.attempts.iter().filter(|(_, a)| !a.ended && !a.superseded)
+}
+
+async fn runner_beat(State(s): State<Server>, Json(r): Json<RunnerBeatRequest>) -> Answer {
+    let w = s.world();
+    if !w.registered {
+        return Err(ProblemCode::RunnerNotFound.into());
+    }
+    let known = r.known == known_hash(live_attempts(&w).map(|(at, _)| (at.task, at.attempt)));
+    let cancels = live_attempts(&w)
+        .filter(|(_, a)| a.cancel)
+        .map(|(at, a)| CancelOrder { task: at.task, attempt: at.attempt, overdue: a.overdue })
+        .collect();
+    Ok(Json(RunnerBeatResponse { known, cancels }).into_response())
+}
+
+async fn holds(State(s): State<Server>) -> Answer {
+    let w = s.world();
+    let items = live_attempts(&w)
+        .map(|(at, a)| Hold {
+            task: at.task,
+            attempt: at.attempt,
+            claim: a.claim,
+            uid: a.started.as_ref().map(|(uid, _)| uid.clone()),
+            phase: a.phases.last().copied().unwrap_or(Phase::Claimed),
+            start_token: a.phases.is_empty().then(|| token(*at, "start")),
+            queue: QueueName::default(),
+            resources: Resources { gpus: w.recipes[&at.task].gpus },
+            finished: a.finish.is_some(),
+        })
+        .collect();
+    Ok(Json(Holds { items }).into_response())
+}
+
+fn verdict(w: &World, at: AttemptRef) -> Verdict {
+    match w.attempts.get(&at) {
+        None => Verdict::Unknown,
+        Some(a) if a.ended => Verdict::Ended,
+        Some(a) if a.superseded => Verdict::Superseded,
+        Some(_) => Verdict::Live,
+    }
+}
+
+async fn check(State(s): State<Server>, Json(r): Json<CheckRequest>) -> Answer {
+    let w = s.world();
+    let items = r
+        .items
+        .into_iter()
+        .map(|i| Checked { task: i.task, attempt: i.attempt, verdict: verdict(&w, AttemptRef { task: i.task, attempt: i.attempt }) })
+        .collect();
+    Ok(Json(CheckResponse { items }).into_response())
+}
+
+async fn report(State(s): State<Server>, Json(r): Json<ReportRequest>) -> Answer {
+    let items = s.change(|w| {
+        r.items
+            .into_iter()
+            .map(|item| {
+                let at = AttemptRef { task: item.task, attempt: item.attempt };
+                let a = w.attempts.get_mut(&at).unwrap();
+                let applied = !a.ended && !a.superseded && a.claim == item.claim;
+                if applied {
+                    a.ended = true;
+                    if item.kind == ReportKind::Returned {
+                        w.queue.push_back(at.task);
+                    }
+                    w.attempts.get_mut(&at).unwrap().reports.push(item.kind);
+                }
+                Reported { task: at.task, attempt: at.attempt, applied, verdict: verdict(w, at) }
+            })
+            .collect()
+    });
+    Ok(Json(ReportResponse { items }).into_response())
+}
