@@ -3,3 +3,24 @@
 #[cfg(feature = "agent")]
 pub mod agent;
 pub mod ambient;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod args;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod bootstrap;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod data_dir;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod main;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod runner;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod serve;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod surroundings;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod telemetry;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod up;
+
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+pub use main::main;

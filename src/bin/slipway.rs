@@ -1,3 +1,5 @@
-//! The `slipway` program.
+//! The `slipway` program: every role in one binary.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    slipway::app::main()
+}

@@ -1,0 +1,180 @@
+//! The whole command line: the roles here, the user's commands in `cli`.
+
+use crate::{cli, wire::RunnerName};
+use clap::{CommandFactory, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A queue of tasks for machines and Kubernetes clusters
+#[derive(Debug, Parser)]
+#[command(name = "slipway", version, disable_help_subcommand = true, after_help = EXAMPLES)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  slipway up                            server and runner on this machine, nothing to set up
+  slipway submit -- python train.py     submit a command and follow it
+  slipway ls                            what runs and what waits
+  slipway logs -f @                     the log of your last task, live";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run server and runner on this machine
+    #[command(after_help = UP_EXAMPLES)]
+    Up(UpArgs),
+    /// Run the queue server
+    #[command(after_help = SERVER_EXAMPLES)]
+    Server(ServerArgs),
+    /// Run tasks on this machine for a server
+    #[command(after_help = RUNNER_EXAMPLES, args_conflicts_with_subcommands = true)]
+    Runner(RunnerArgs),
+    #[command(flatten)]
+    User(Box<cli::Command>),
+}
+
+const UP_EXAMPLES: &str = "\
+Examples:
+  slipway up                            until Ctrl-C; running tasks go on and are found again
+  slipway up --demo                     also submits a sample task and follows it
+  slipway up --demo --once              ends when that task does, with its result";
+
+const SERVER_EXAMPLES: &str = "\
+Examples:
+  slipway server                                          on 127.0.0.1:7227
+  slipway server --listen 0.0.0.0:7227 --data-dir /srv/slipway";
+
+const RUNNER_EXAMPLES: &str = "\
+Examples:
+  slipway runner --queues default,gpu --slots 4           for a server on this machine
+  slipway runner --url http://queue.acme.io --token-file /etc/slipway/token
+  slipway runner ls                                       every runner that the server knows";
+
+/// Logging, the same for all roles.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Logging")]
+pub(super) struct LogArgs {
+    /// What to log: a level, or a filter such as slipway=debug [default: info; warn for up]
+    #[arg(long, value_name = "FILTER", env = "SLIPWAY_LOG", hide_env_values = true)]
+    pub(super) log: Option<String>,
+    /// How: text or json, on standard error
+    #[arg(long, value_name = "FORMAT", env = "SLIPWAY_LOG_FORMAT", hide_env_values = true, value_enum, default_value = "text", hide_possible_values = true)]
+    pub(super) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Where the server listens and keeps its data.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct StoreArgs {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDR", env = "SLIPWAY_LISTEN", hide_env_values = true, default_value = "127.0.0.1:7227")]
+    pub(super) listen: String,
+    /// Where to keep database, logs and tokens [default: $XDG_DATA_HOME/slipway]
+    #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true)]
+    pub(super) data_dir: Option<PathBuf>,
+    /// The times of the protocol, for tests: a divisor of them all, or a JSON object with some of them.
+    #[arg(long, env = "SLIPWAY_TIMES", hide = true, hide_env_values = true)]
+    pub(super) times: Option<String>,
+}
+
+/// What a runner offers.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct OfferArgs {
+    /// How many tasks to run at once [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) slots: Option<u32>,
+    /// How many GPUs to hand out [default: the number of /dev/nvidia*]
+    #[arg(long, value_name = "N")]
+    pub(super) gpus: Option<u32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct UpArgs {
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    #[command(flatten)]
+    pub(super) offer: OfferArgs,
+    /// Submit a sample task and follow it
+    #[arg(long)]
+    pub(super) demo: bool,
+    /// End when the sample task does, with its result
+    #[arg(long, requires = "demo")]
+    pub(super) once: bool,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ServerArgs {
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RunnerArgs {
+    #[command(subcommand)]
+    pub(super) command: Option<RunnerCommand>,
+    /// The server's address
+    #[arg(long, value_name = "URL", env = "SLIPWAY_URL", hide_env_values = true, default_value = cli::DEFAULT_URL)]
+    pub(super) url: String,
+    /// Read the runner token from a file [default: DATA-DIR/runner-token]
+    #[arg(long, value_name = "FILE", env = "SLIPWAY_TOKEN_FILE", hide_env_values = true)]
+    pub(super) token_file: Option<PathBuf>,
+    /// The queues to serve
+    #[arg(long, value_name = "QUEUE,...", value_delimiter = ',', default_value = "*")]
+    pub(super) queues: Vec<String>,
+    #[command(flatten)]
+    pub(super) offer: OfferArgs,
+    /// The runner's name [default: the host's name and five characters, kept in the data directory]
+    #[arg(long)]
+    pub(super) name: Option<RunnerName>,
+    /// Where to keep what belongs to running tasks [default: $XDG_DATA_HOME/slipway]
+    #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true)]
+    pub(super) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RunnerCommand {
+    /// List runners
+    #[command(after_help = cli::RUNNER_LS_EXAMPLES)]
+    Ls(cli::RunnerLsArgs),
+}
+
+/// The whole command line, for completion scripts and tests.
+pub(super) fn root() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        root().debug_assert();
+    }
+
+    #[test]
+    fn the_roles_have_their_help() {
+        let mut all = String::new();
+        let mut command = root();
+        command.build();
+        all += &command.clone().term_width(110).render_help().to_string();
+        for role in ["up", "server", "runner"] {
+            let mut role = command.find_subcommand(role).expect(role).clone().term_width(110);
+            all += &format!("\n===\n{}", role.render_help());
+        }
+        let trimmed: String = all.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+        insta::assert_snapshot!(trimmed);
+    }
+}

@@ -1,0 +1,65 @@
+//! The data directory: private, and used by one server at a time.
+
+use anyhow::{Context, Result, bail};
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// A data directory that this process alone serves, for as long as this value lives.
+#[derive(Debug)]
+pub(super) struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory where it is missing (mode 0700) and takes its lock.
+    ///
+    /// # Errors
+    /// Another server has it, or it cannot be used.
+    pub(super) fn take(path: &Path) -> Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| format!("cannot make the data directory {}", path.display()))?;
+        let path = fs::canonicalize(path).with_context(|| format!("cannot use the data directory {}", path.display()))?;
+        let file = path.join("lock");
+        let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&file)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = lock.read_to_string(&mut holder);
+                bail!(
+                    "another server uses {} (process {}): stop it, or give this one another --data-dir",
+                    path.display(),
+                    if holder.trim().is_empty() { "unknown" } else { holder.trim() }
+                );
+            }
+            Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock {}", file.display())),
+        }
+        lock.set_len(0)?;
+        writeln!(lock, "{}", std::process::id())?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Writes a secret to a file that only its owner reads, whole or not at all.
+pub(super) fn write_secret(path: &Path, secret: &str) -> Result<()> {
+    let new = path.with_added_extension("new");
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        writeln!(file, "{secret}")?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}

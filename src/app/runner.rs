@@ -1,0 +1,64 @@
+//! The process runner's role, alone and inside `up`.
+
+use super::{
+    ambient::SystemRng,
+    args::{OfferArgs, RunnerArgs},
+    bootstrap, surroundings,
+};
+use crate::{
+    client::Client,
+    runner::process::{self, Config},
+    wire::RunnerName,
+};
+use anyhow::{Context, Result};
+use secrecy::SecretString;
+use std::{path::Path, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+/// `slipway runner`.
+pub(super) async fn run(args: RunnerArgs) -> Result<()> {
+    let stop = surroundings::stop()?;
+    let dir = args.data_dir.clone().unwrap_or_else(surroundings::data_dir);
+    let token = match surroundings::variable("SLIPWAY_TOKEN") {
+        Some(token) => token.into(),
+        None => token(args.token_file.as_deref().unwrap_or(&dir.join(bootstrap::RUNNER_TOKEN)))?,
+    };
+    let offer = Offer { name: args.name, queues: args.queues, offer: args.offer };
+    carry(&args.url, token, &dir, offer, stop).await
+}
+
+fn token(file: &Path) -> Result<SecretString> {
+    bootstrap::read_token(file)?.with_context(|| {
+        format!("there is no runner token at {}: name one with --token-file (make one with: slipway token create NAME --role runner)", file.display())
+    })
+}
+
+/// What a runner offers, and as whom.
+pub(super) struct Offer {
+    pub(super) name: Option<RunnerName>,
+    pub(super) queues: Vec<String>,
+    pub(super) offer: OfferArgs,
+}
+
+/// Runs tasks for the server at `url` until `stop`; what belongs to them is kept in `DIR/runner`.
+pub(super) async fn carry(url: &str, token: SecretString, dir: &Path, offer: Offer, stop: CancellationToken) -> Result<()> {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let client = Client::new(url, Some(token), &format!("slipway-runner/{version}"))?;
+    let rng = Arc::new(SystemRng);
+    let dir = dir.join("runner");
+    let identity = process::identity(&dir, &surroundings::hostname(), &*rng)?;
+    let cores = || std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
+    let config = Config {
+        name: offer.name.unwrap_or(identity.name),
+        instance: identity.instance,
+        queues: offer.queues,
+        slots: offer.offer.slots.unwrap_or_else(cores),
+        gpus: offer.offer.gpus.unwrap_or_else(process::gpu_count),
+        dir,
+        // By this name the very same program is found also after its file was replaced.
+        agent: vec!["/proc/self/exe".into(), "agent".into(), "run".into()],
+        url: url.to_owned(),
+        version,
+    };
+    Ok(process::run(config, client, rng, stop).await?)
+}

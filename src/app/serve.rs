@@ -1,0 +1,88 @@
+//! The server's role.
+
+use super::{
+    ambient::{SystemClock, SystemRng},
+    args::{ServerArgs, StoreArgs},
+    bootstrap,
+    data_dir::DataDir,
+    surroundings,
+};
+use crate::{
+    blob::Logs,
+    domain::Times,
+    server::{App, Settings},
+    store::{Ambient, Store},
+};
+use anyhow::{Context, Result, bail};
+use std::{net::SocketAddr, sync::Arc};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+/// `slipway server`.
+pub(super) async fn run(args: ServerArgs) -> Result<()> {
+    let stop = surroundings::stop()?;
+    let server = Serving::start(&args.store, stop).await?;
+    eprintln!("slipway {} serves {}", env!("CARGO_PKG_VERSION"), server.url);
+    eprintln!("  data         {}", server.dir.path().display());
+    eprintln!("  admin token  {}", server.dir.file(bootstrap::ADMIN_TOKEN).display());
+    server.ended().await
+}
+
+/// A running server.
+pub(super) struct Serving {
+    /// How clients on this machine reach it.
+    pub(super) url: String,
+    pub(super) dir: DataDir,
+    task: JoinHandle<std::io::Result<()>>,
+    writer: JoinHandle<()>,
+}
+
+impl Serving {
+    /// Takes the data directory, opens everything and listens; answers when the server can be called.
+    pub(super) async fn start(args: &StoreArgs, stop: CancellationToken) -> Result<Self> {
+        let times = times(args.times.as_deref())?;
+        let dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(surroundings::data_dir))?;
+        let listener = TcpListener::bind(&args.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}: is another server running? choose another address with --listen", args.listen))?;
+        let local = listener.local_addr()?;
+        if !local.ip().is_loopback() {
+            tracing::warn!(address = %local, "tokens travel in clear over plain http: put TLS in front of this address");
+        }
+        let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
+        let ambient = Ambient { clock: clock.clone(), rng: rng.clone(), times: times.clone() };
+        let (store, writer) = Store::open(&dir.file("slipway.db"), ambient).await.context("cannot open the database")?;
+        bootstrap::first_things(&store, &dir, &*rng).await?;
+        let logs = Logs::new(dir.path());
+        let app = App::new(store, logs, Settings { times, clock, rng, stop }).await?;
+        let task = tokio::spawn(crate::server::serve(listener, app));
+        Ok(Self { url: url(local), dir, task, writer })
+    }
+
+    /// Waits for the server to end, and for what it had still to write.
+    pub(super) async fn ended(self) -> Result<()> {
+        self.task.await?.context("the server failed")?;
+        self.writer.await?;
+        Ok(())
+    }
+}
+
+/// How clients on this machine reach a listener: a wildcard address is no destination.
+fn url(mut local: SocketAddr) -> String {
+    if local.ip().is_unspecified() {
+        local.set_ip(if local.is_ipv4() { std::net::Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+    }
+    format!("http://{local}")
+}
+
+/// The protocol's times: as they are, divided by a number, or with some of them replaced.
+fn times(text: Option<&str>) -> Result<Times> {
+    let Some(text) = text else { return Ok(Times::default()) };
+    if let Ok(divisor) = text.parse() {
+        return Ok(Times::default().divided_by(divisor));
+    }
+    match serde_json::from_str(text) {
+        Ok(times) => Ok(times),
+        Err(error) => bail!("--times: {error}"),
+    }
+}

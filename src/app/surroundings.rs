@@ -1,0 +1,77 @@
+//! What the programs know of the machine they run on: the one home of the environment.
+
+use super::ambient::{SystemClock, SystemRng};
+use crate::cli::{Surroundings, Terminal};
+use std::{io::IsTerminal, path::PathBuf, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+/// A variable of the environment, where it is set to something that is text.
+#[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Where data is kept unless told otherwise: `$XDG_DATA_HOME/slipway`, else `~/.local/share/slipway`, else
+/// `./slipway-data` for whoever has no home.
+pub(super) fn data_dir() -> PathBuf {
+    let base = variable("XDG_DATA_HOME").map(PathBuf::from).or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    base.map_or_else(|| PathBuf::from("slipway-data"), |base| base.join("slipway"))
+}
+
+/// This machine's name.
+pub(super) fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_default()
+}
+
+/// Cancelled by the first Ctrl-C; a second one ends the process at once, should anything hang.
+pub(super) fn interrupt() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            cancel.cancel();
+        }
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    });
+    token
+}
+
+/// Cancelled by SIGTERM or Ctrl-C.
+pub(super) fn stop() -> std::io::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let token = interrupt();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        terminate.recv().await;
+        cancel.cancel();
+    });
+    Ok(token)
+}
+
+/// What a user's command gets.
+pub(super) fn gather(root: fn() -> clap::Command) -> Surroundings {
+    Surroundings {
+        out: Box::new(std::io::stdout()),
+        err: Box::new(std::io::stderr()),
+        stdin: Box::new(tokio::io::stdin()),
+        terminal: terminal(),
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+        data_dir: data_dir(),
+        interrupt: interrupt(),
+        root,
+    }
+}
+
+fn terminal() -> Terminal {
+    Terminal {
+        stdin: std::io::stdin().is_terminal(),
+        stdout: std::io::stdout().is_terminal(),
+        stderr: std::io::stderr().is_terminal(),
+        width: variable("COLUMNS").and_then(|text| text.parse().ok()),
+        ..Terminal::of_environment(variable)
+    }
+}

@@ -1,0 +1,80 @@
+//! `slipway up`: server and runner in one process, with nothing to set up.
+
+use super::{
+    args::{self, Cli, Command, UpArgs},
+    bootstrap,
+    runner::{self, Offer},
+    serve::Serving,
+    surroundings,
+};
+use crate::cli::{self, Exit};
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
+
+/// The sample task: a few lines over a second, so that there is something to watch.
+const DEMO: &str = "echo \"Hello from task $SLIPWAY_TASK_ID.\"\nfor step in 1 2 3; do sleep 0.3; echo \"step $step of 3\"; done\necho 'Done.'\n";
+
+/// Runs until a signal, or with `--once` until the sample task has ended.
+pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
+    let stop = surroundings::stop()?;
+    // The runner ends first: it still tells the server what it knows.
+    let server_stop = CancellationToken::new();
+    let server = Serving::start(&args.store, server_stop.clone()).await?;
+    let token_file = server.dir.file(bootstrap::ADMIN_TOKEN);
+    eprintln!("slipway {} is up at {}", env!("CARGO_PKG_VERSION"), server.url);
+    eprintln!("  data         {}", server.dir.path().display());
+    eprintln!("  admin token  {}", token_file.display());
+    if !args.demo {
+        eprintln!("  try          slipway submit -- echo hello");
+    }
+    let token = bootstrap::read_token(&server.dir.file(bootstrap::RUNNER_TOKEN))?.context("the runner token has gone")?;
+    let offer = Offer { name: None, queues: vec!["*".to_owned()], offer: args.offer };
+    let runner = runner::carry(&server.url, token, server.dir.path(), offer, stop.child_token());
+    let work = async {
+        if !args.demo {
+            stop.cancelled().await;
+            return Ok(None);
+        }
+        let exit = demo(&server.url, &token_file.display().to_string(), stop.clone()).await?;
+        if !args.once {
+            eprintln!("Still up at {}; Ctrl-C ends it.", server.url);
+            stop.cancelled().await;
+        }
+        Ok::<_, anyhow::Error>(Some(exit))
+    };
+    tokio::pin!(runner);
+    let ended = tokio::select! {
+        ended = &mut runner => match ended {
+            Ok(()) => Ok(None),
+            Err(error) => Err(error.context("the runner failed")),
+        },
+        ended = work => {
+            stop.cancel();
+            let left = runner.await;
+            ended.and_then(|exit| left.map(|()| exit))
+        }
+    };
+    let active = active(&server).await;
+    server_stop.cancel();
+    server.ended().await?;
+    if active > 0 {
+        eprintln!("{active} running task{} on; `slipway up` finds them again.", if active == 1 { " goes" } else { "s go" });
+    }
+    let exit = ended?.filter(|_| args.once);
+    Ok(ExitCode::from(exit.map_or(0, Exit::code)))
+}
+
+/// How many attempts still run: their agents outlive this process.
+async fn active(server: &Serving) -> u64 {
+    server.active().await.unwrap_or(0)
+}
+
+/// Submits the sample task as a user would, and follows it.
+async fn demo(url: &str, token_file: &str, interrupt: CancellationToken) -> Result<Exit> {
+    let words = ["slipway", "submit", "--url", url, "--token-file", token_file, "--follow", "--name", "demo", "--", "sh", "-c", DEMO];
+    let Command::User(command) = Cli::try_parse_from(words)?.command else { bail!("submit is a user's command") };
+    let around = cli::Surroundings { interrupt, ..surroundings::gather(args::root) };
+    Ok(cli::run(*command, around).await)
+}
