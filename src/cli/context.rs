@@ -2,6 +2,7 @@
 
 use super::{
     console::{ColorChoice, Console, Sink, Terminal},
+    credential::Credential,
     exit::{Exit, Failure, loopback},
 };
 use crate::{
@@ -9,10 +10,7 @@ use crate::{
     domain::{Clock, Rng},
     wire::Timestamp,
 };
-use clap::{
-    ValueEnum,
-    builder::{StringValueParser, TypedValueParser},
-};
+use clap::ValueEnum;
 use secrecy::SecretString;
 use serde::Serialize;
 use std::{
@@ -47,12 +45,9 @@ pub struct Common {
     /// The server's address
     #[arg(long, value_name = "URL", env = "SLIPWAY_URL", hide_env_values = true, default_value = DEFAULT_URL, global = true)]
     pub url: String,
-    /// Read the token from a file; the variable `SLIPWAY_TOKEN` holds it directly
-    #[arg(long, value_name = "FILE", env = "SLIPWAY_TOKEN_FILE", hide_env_values = true, global = true)]
-    pub token_file: Option<PathBuf>,
-    /// The token itself; for the environment, since everyone on a machine can read command lines.
-    #[arg(long, env = "SLIPWAY_TOKEN", hide = true, hide_env_values = true, value_parser = StringValueParser::new().map(SecretString::from), global = true)]
-    pub token: Option<SecretString>,
+    /// The token.
+    #[command(flatten)]
+    pub credential: Credential,
     /// Where a server on this machine keeps its data, and the token to use when none is named
     #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true, global = true)]
     pub data_dir: Option<PathBuf>,
@@ -143,10 +138,10 @@ impl Context {
     }
 
     fn token(&self) -> Result<Option<SecretString>, Failure> {
-        if let Some(file) = &self.common.token_file {
+        if let Some(file) = &self.common.credential.file {
             return read_token(file).map(Some).map_err(|e| unreadable("the token", file, &e));
         }
-        if let Some(token) = &self.common.token {
+        if let Some(token) = &self.common.credential.token {
             return Ok(Some(token.clone()));
         }
         if !loopback(&self.common.url) {
@@ -246,13 +241,14 @@ mod tests {
             let context = Bench::default().context(Common { data_dir: Some(dir.path().into()), ..common });
             context.token().unwrap().map(|token| token.expose_secret().to_owned())
         };
+        let with = |credential, common| Common { credential, ..common };
         let near = || Common { url: DEFAULT_URL.into(), ..Common::default() };
         let far = || Common { url: "https://slipway.example.org".into(), ..Common::default() };
         assert_eq!(token(near()).as_deref(), Some("slw_admin"));
         assert_eq!(token(far()), None);
-        assert_eq!(token(Common { token: Some("slw_env".to_owned().into()), ..near() }).as_deref(), Some("slw_env"));
-        assert_eq!(token(Common { token_file: Some(dir.path().join("mine")), ..far() }).as_deref(), Some("slw_file"));
-        let context = Bench::default().context(Common { token_file: Some("/nowhere/t".into()), ..near() });
+        assert_eq!(token(with(Credential { token: Some("slw_env".to_owned().into()), file: None }, near())).as_deref(), Some("slw_env"));
+        assert_eq!(token(with(Credential { file: Some(dir.path().join("mine")), token: None }, far())).as_deref(), Some("slw_file"));
+        let context = Bench::default().context(with(Credential { file: Some("/nowhere/t".into()), token: None }, near()));
         let failure = context.client().unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert!(failure.message.unwrap().starts_with("cannot read the token /nowhere/t: No such file"));

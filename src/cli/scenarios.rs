@@ -13,7 +13,10 @@ use std::io;
 impl Bench {
     /// Types a command against a server; returns its exit code.
     async fn types(&self, server: &Server, words: &[&str]) -> u8 {
-        let words = [words.split_at(1).0, &["--url", &server.url, "--token", "slw_test"], words.split_at(1).1].concat();
+        let mut token = tempfile::NamedTempFile::new().unwrap();
+        io::Write::write_all(&mut token, b"slw_test\n").unwrap();
+        let (command, rest) = words.split_at(1);
+        let words = [command, &["--url", &server.url, "--token-file", token.path().to_str().unwrap()], rest].concat();
         super::run(parsed(&words), self.surroundings()).await.code()
     }
 

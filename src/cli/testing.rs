@@ -79,6 +79,7 @@ pub(super) struct Bench {
 
 impl Bench {
     /// With a person at a terminal.
+    #[cfg(feature = "server")]
     pub(super) fn person() -> Self {
         let terminal = Terminal { stdin: true, stdout: true, stderr: true, width: Some(100), unicode: true, ..Terminal::default() };
         Self { terminal, ..Self::default() }
