@@ -59,7 +59,15 @@ pub(super) struct LogArgs {
     #[arg(long, value_name = "FILTER", env = "SLIPWAY_LOG", hide_env_values = true)]
     pub(super) log: Option<String>,
     /// How: text or json, on standard error
-    #[arg(long, value_name = "FORMAT", env = "SLIPWAY_LOG_FORMAT", hide_env_values = true, value_enum, default_value = "text", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "SLIPWAY_LOG_FORMAT",
+        hide_env_values = true,
+        value_enum,
+        default_value = "text",
+        hide_possible_values = true
+    )]
     pub(super) log_format: LogFormat,
 }
 
@@ -75,7 +83,7 @@ pub(super) struct StoreArgs {
     /// The address to listen on
     #[arg(long, value_name = "ADDR", env = "SLIPWAY_LISTEN", hide_env_values = true, default_value = "127.0.0.1:7227")]
     pub(super) listen: String,
-    /// Where to keep database, logs and tokens [default: $XDG_DATA_HOME/slipway]
+    /// Where to keep database, logs and tokens [default: `$XDG_DATA_HOME/slipway`]
     #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true)]
     pub(super) data_dir: Option<PathBuf>,
     /// The times of the protocol, for tests: a divisor of them all, or a JSON object with some of them.
@@ -136,7 +144,7 @@ pub(super) struct RunnerArgs {
     /// The runner's name [default: the host's name and five characters, kept in the data directory]
     #[arg(long)]
     pub(super) name: Option<RunnerName>,
-    /// Where to keep what belongs to running tasks [default: $XDG_DATA_HOME/slipway]
+    /// Where to keep what belongs to running tasks [default: `$XDG_DATA_HOME/slipway`]
     #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true)]
     pub(super) data_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -172,7 +180,8 @@ mod tests {
         all += &command.clone().term_width(110).render_help().to_string();
         for role in ["up", "server", "runner"] {
             let mut role = command.find_subcommand(role).expect(role).clone().term_width(110);
-            all += &format!("\n===\n{}", role.render_help());
+            all += "\n===\n";
+            all += &role.render_help().to_string();
         }
         let trimmed: String = all.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
         insta::assert_snapshot!(trimmed);

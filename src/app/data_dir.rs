@@ -21,7 +21,11 @@ impl DataDir {
     /// # Errors
     /// Another server has it, or it cannot be used.
     pub(super) fn take(path: &Path) -> Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| format!("cannot make the data directory {}", path.display()))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .with_context(|| format!("cannot make the data directory {}", path.display()))?;
         let path = fs::canonicalize(path).with_context(|| format!("cannot use the data directory {}", path.display()))?;
         let file = path.join("lock");
         let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&file)?;

@@ -23,13 +23,16 @@ pub(super) async fn run(args: RunnerArgs) -> Result<()> {
         Some(token) => token.into(),
         None => token(args.token_file.as_deref().unwrap_or(&dir.join(bootstrap::RUNNER_TOKEN)))?,
     };
-    let offer = Offer { name: args.name, queues: args.queues, offer: args.offer };
+    let offer = Offer { name: args.name, queues: args.queues, size: args.offer };
     carry(&args.url, token, &dir, offer, stop).await
 }
 
 fn token(file: &Path) -> Result<SecretString> {
     bootstrap::read_token(file)?.with_context(|| {
-        format!("there is no runner token at {}: name one with --token-file (make one with: slipway token create NAME --role runner)", file.display())
+        format!(
+            "there is no runner token at {}: name one with --token-file (make one with: slipway token create NAME --role runner)",
+            file.display()
+        )
     })
 }
 
@@ -37,7 +40,7 @@ fn token(file: &Path) -> Result<SecretString> {
 pub(super) struct Offer {
     pub(super) name: Option<RunnerName>,
     pub(super) queues: Vec<String>,
-    pub(super) offer: OfferArgs,
+    pub(super) size: OfferArgs,
 }
 
 /// Runs tasks for the server at `url` until `stop`; what belongs to them is kept in `DIR/runner`.
@@ -52,8 +55,8 @@ pub(super) async fn carry(url: &str, token: SecretString, dir: &Path, offer: Off
         name: offer.name.unwrap_or(identity.name),
         instance: identity.instance,
         queues: offer.queues,
-        slots: offer.offer.slots.unwrap_or_else(cores),
-        gpus: offer.offer.gpus.unwrap_or_else(process::gpu_count),
+        slots: offer.size.slots.unwrap_or_else(cores),
+        gpus: offer.size.gpus.unwrap_or_else(process::gpu_count),
         dir,
         // By this name the very same program is found also after its file was replaced.
         agent: vec!["/proc/self/exe".into(), "agent".into(), "run".into()],

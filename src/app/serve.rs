@@ -33,6 +33,7 @@ pub(super) struct Serving {
     /// How clients on this machine reach it.
     pub(super) url: String,
     pub(super) dir: DataDir,
+    store: Store,
     task: JoinHandle<std::io::Result<()>>,
     writer: JoinHandle<()>,
 }
@@ -42,9 +43,9 @@ impl Serving {
     pub(super) async fn start(args: &StoreArgs, stop: CancellationToken) -> Result<Self> {
         let times = times(args.times.as_deref())?;
         let dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(surroundings::data_dir))?;
-        let listener = TcpListener::bind(&args.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}: is another server running? choose another address with --listen", args.listen))?;
+        let listener = TcpListener::bind(&args.listen).await.with_context(|| {
+            format!("cannot listen on {}: is another server running? choose another address with --listen", args.listen)
+        })?;
         let local = listener.local_addr()?;
         if !local.ip().is_loopback() {
             tracing::warn!(address = %local, "tokens travel in clear over plain http: put TLS in front of this address");
@@ -54,15 +55,23 @@ impl Serving {
         let (store, writer) = Store::open(&dir.file("slipway.db"), ambient).await.context("cannot open the database")?;
         bootstrap::first_things(&store, &dir, &*rng).await?;
         let logs = Logs::new(dir.path());
-        let app = App::new(store, logs, Settings { times, clock, rng, stop }).await?;
+        let app = App::new(store.clone(), logs, Settings { times, clock, rng, stop }).await?;
         let task = tokio::spawn(crate::server::serve(listener, app));
-        Ok(Self { url: url(local), dir, task, writer })
+        Ok(Self { url: url(local), dir, store, task, writer })
+    }
+
+    /// How many attempts run.
+    pub(super) async fn active(&self) -> Result<u64> {
+        Ok(self.store.queues().await?.iter().map(|queue| queue.active).sum())
     }
 
     /// Waits for the server to end, and for what it had still to write.
     pub(super) async fn ended(self) -> Result<()> {
-        self.task.await?.context("the server failed")?;
-        self.writer.await?;
+        let Self { dir, store, task, writer, .. } = self;
+        task.await?.context("the server failed")?;
+        drop(store);
+        writer.await?;
+        drop(dir);
         Ok(())
     }
 }

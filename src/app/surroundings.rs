@@ -14,7 +14,8 @@ pub(super) fn variable(name: &str) -> Option<String> {
 /// Where data is kept unless told otherwise: `$XDG_DATA_HOME/slipway`, else `~/.local/share/slipway`, else
 /// `./slipway-data` for whoever has no home.
 pub(super) fn data_dir() -> PathBuf {
-    let base = variable("XDG_DATA_HOME").map(PathBuf::from).or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    let base =
+        variable("XDG_DATA_HOME").map(PathBuf::from).or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/share")));
     base.map_or_else(|| PathBuf::from("slipway-data"), |base| base.join("slipway"))
 }
 

@@ -6,9 +6,11 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 /// Starts logging; called once, before anything logs. A filter that cannot be read is said, and the default taken.
 pub(super) fn start(args: &LogArgs, default: &str) {
-    let filter = args.log.as_deref().map(EnvFilter::try_new).and_then(|parsed| {
-        parsed.inspect_err(|error| eprintln!("warning: --log: {error}; logging at {default}")).ok()
-    });
+    let filter = args
+        .log
+        .as_deref()
+        .map(EnvFilter::try_new)
+        .and_then(|parsed| parsed.inspect_err(|error| eprintln!("warning: --log: {error}; logging at {default}")).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new(default));
     let stderr = std::io::stderr;
     match args.log_format {

@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
 /// The sample task: a few lines over a second, so that there is something to watch.
-const DEMO: &str = "echo \"Hello from task $SLIPWAY_TASK_ID.\"\nfor step in 1 2 3; do sleep 0.3; echo \"step $step of 3\"; done\necho 'Done.'\n";
+const DEMO: &str =
+    "echo \"Hello from task $SLIPWAY_TASK_ID.\"\nfor step in 1 2 3; do sleep 0.3; echo \"step $step of 3\"; done\necho 'Done.'\n";
 
 /// Runs until a signal, or with `--once` until the sample task has ended.
 pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
@@ -30,16 +31,17 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
         eprintln!("  try          slipway submit -- echo hello");
     }
     let token = bootstrap::read_token(&server.dir.file(bootstrap::RUNNER_TOKEN))?.context("the runner token has gone")?;
-    let offer = Offer { name: None, queues: vec!["*".to_owned()], offer: args.offer };
-    let runner = runner::carry(&server.url, token, server.dir.path(), offer, stop.child_token());
+    let offer = Offer { name: None, queues: vec!["*".to_owned()], size: args.offer };
+    let (url, dir) = (server.url.clone(), server.dir.path().to_owned());
+    let runner = runner::carry(&url, token, &dir, offer, stop.child_token());
     let work = async {
         if !args.demo {
             stop.cancelled().await;
             return Ok(None);
         }
-        let exit = demo(&server.url, &token_file.display().to_string(), stop.clone()).await?;
+        let exit = demo(&url, &token_file.display().to_string(), stop.clone()).await?;
         if !args.once {
-            eprintln!("Still up at {}; Ctrl-C ends it.", server.url);
+            eprintln!("Still up at {url}; Ctrl-C ends it.");
             stop.cancelled().await;
         }
         Ok::<_, anyhow::Error>(Some(exit))
@@ -56,7 +58,7 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
             ended.and_then(|exit| left.map(|()| exit))
         }
     };
-    let active = active(&server).await;
+    let active = server.active().await.unwrap_or(0);
     server_stop.cancel();
     server.ended().await?;
     if active > 0 {
@@ -64,11 +66,6 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
     }
     let exit = ended?.filter(|_| args.once);
     Ok(ExitCode::from(exit.map_or(0, Exit::code)))
-}
-
-/// How many attempts still run: their agents outlive this process.
-async fn active(server: &Serving) -> u64 {
-    server.active().await.unwrap_or(0)
 }
 
 /// Submits the sample task as a user would, and follows it.
