@@ -1,12 +1,29 @@
 # The one list of commands.
-.PHONY: test fmt-check lint
+.PHONY: test demo fmt-check lint snapshots release agent
 
 # Everything that CI runs, from a clean clone on a machine with Rust 1.95, make and a C compiler.
 test: fmt-check lint
 	cargo test --locked
+
+# A server and a runner on this machine, one sample task, its phases, its log and its result.
+demo:
+	cargo run --locked --quiet -- up --demo --once --listen 127.0.0.1:0 --data-dir target/demo
 
 fmt-check:
 	cargo fmt --check
 
 lint:
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --no-default-features --features agent --bin slipway-agent -- -D warnings
+
+# Accept the output that the tests found changed; then read the diff.
+snapshots:
+	INSTA_UPDATE=always cargo test --locked
+
+# The programs as they are shipped.
+release:
+	cargo build --locked --release --bin slipway
+
+# The small static agent for pods.
+agent:
+	cargo build --locked --profile agent --no-default-features --features agent --bin slipway-agent

@@ -30,7 +30,12 @@ pub fn inner(dir: &Path, init: i32) -> ExitCode {
 
 /// The agent speaks to its standard error, which whoever started it leads into `agent.log`.
 fn prepare() {
-    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_max_level(tracing::Level::INFO).try_init();
+    let _ = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_max_level(tracing::Level::INFO)
+        .try_init();
     #[cfg(debug_assertions)]
     if let Some(point) = variable("SLIPWAY_CRASH_POINT").and_then(|v| v.into_string().ok()) {
         crate::domain::crash::arm(&point);

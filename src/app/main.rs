@@ -3,7 +3,9 @@
 use super::{
     agent, args,
     args::{Cli, Command, RunnerCommand},
-    runner, serve, surroundings, telemetry, up,
+    runner, serve,
+    surroundings::{self, say},
+    telemetry, up,
 };
 use crate::cli;
 use clap::Parser;
@@ -21,7 +23,7 @@ pub fn main() -> ExitCode {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(command)),
         Err(error) => {
-            eprintln!("error: cannot start: {error}");
+            say(format_args!("error: cannot start: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -41,7 +43,7 @@ fn agent_role(words: &[OsString]) -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: slipway agent run DIR (started by runners)");
+    say("usage: slipway agent run DIR (started by runners)");
     ExitCode::from(2)
 }
 
@@ -69,7 +71,7 @@ async fn run(command: Command) -> ExitCode {
         }
     };
     ended.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        say(format_args!("error: {error:#}"));
         ExitCode::FAILURE
     })
 }

@@ -5,7 +5,7 @@ use super::{
     args::{ServerArgs, StoreArgs},
     bootstrap,
     data_dir::DataDir,
-    surroundings,
+    surroundings::{self, say},
 };
 use crate::{
     blob::Logs,
@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 pub(super) async fn run(args: ServerArgs) -> Result<()> {
     let stop = surroundings::stop()?;
     let server = Serving::start(&args.store, stop).await?;
-    eprintln!("slipway {} serves {}", env!("CARGO_PKG_VERSION"), server.url);
-    eprintln!("  data         {}", server.dir.path().display());
-    eprintln!("  admin token  {}", server.dir.file(bootstrap::ADMIN_TOKEN).display());
+    say(format_args!("slipway {} serves {}", env!("CARGO_PKG_VERSION"), server.url));
+    say(format_args!("  data         {}", server.dir.path().display()));
+    say(format_args!("  admin token  {}", server.dir.file(bootstrap::ADMIN_TOKEN).display()));
     server.ended().await
 }
 

@@ -19,6 +19,12 @@ pub(super) fn data_dir() -> PathBuf {
     base.map_or_else(|| PathBuf::from("slipway-data"), |base| base.join("slipway"))
 }
 
+/// Says something to whoever watches. Nobody may be listening any more, and that is no reason to end.
+pub(super) fn say(line: impl std::fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// This machine's name.
 pub(super) fn hostname() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_default()

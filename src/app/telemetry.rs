@@ -1,6 +1,9 @@
 //! Where log lines go: to standard error, as text or JSON.
 
-use super::args::{LogArgs, LogFormat};
+use super::{
+    args::{LogArgs, LogFormat},
+    surroundings::say,
+};
 use std::io::IsTerminal;
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -10,11 +13,17 @@ pub(super) fn start(args: &LogArgs, default: &str) {
         .log
         .as_deref()
         .map(EnvFilter::try_new)
-        .and_then(|parsed| parsed.inspect_err(|error| eprintln!("warning: --log: {error}; logging at {default}")).ok());
+        .and_then(|parsed| parsed.inspect_err(|error| say(format_args!("warning: --log: {error}; logging at {default}"))).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new(default));
     let stderr = std::io::stderr;
     match args.log_format {
-        LogFormat::Text => fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal()).with_target(false).init(),
-        LogFormat::Json => fmt().json().flatten_event(true).with_env_filter(filter).with_writer(stderr).init(),
+        LogFormat::Text => fmt()
+            .log_internal_errors(false)
+            .with_env_filter(filter)
+            .with_writer(stderr)
+            .with_ansi(stderr().is_terminal())
+            .with_target(false)
+            .init(),
+        LogFormat::Json => fmt().log_internal_errors(false).json().flatten_event(true).with_env_filter(filter).with_writer(stderr).init(),
     }
 }

@@ -5,7 +5,7 @@ use super::{
     bootstrap,
     runner::{self, Offer},
     serve::Serving,
-    surroundings,
+    surroundings::{self, say},
 };
 use crate::cli::{self, Exit};
 use anyhow::{Context, Result, bail};
@@ -24,11 +24,11 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
     let server_stop = CancellationToken::new();
     let server = Serving::start(&args.store, server_stop.clone()).await?;
     let token_file = server.dir.file(bootstrap::ADMIN_TOKEN);
-    eprintln!("slipway {} is up at {}", env!("CARGO_PKG_VERSION"), server.url);
-    eprintln!("  data         {}", server.dir.path().display());
-    eprintln!("  admin token  {}", token_file.display());
+    say(format_args!("slipway {} is up at {}", env!("CARGO_PKG_VERSION"), server.url));
+    say(format_args!("  data         {}", server.dir.path().display()));
+    say(format_args!("  admin token  {}", token_file.display()));
     if !args.demo {
-        eprintln!("  try          slipway submit -- echo hello");
+        say("  try          slipway submit -- echo hello");
     }
     let token = bootstrap::read_token(&server.dir.file(bootstrap::RUNNER_TOKEN))?.context("the runner token has gone")?;
     let offer = Offer { name: None, queues: vec!["*".to_owned()], size: args.offer };
@@ -41,7 +41,7 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
         }
         let exit = demo(&url, &token_file.display().to_string(), stop.clone()).await?;
         if !args.once {
-            eprintln!("Still up at {url}; Ctrl-C ends it.");
+            say("Still up at {url}; Ctrl-C ends it.");
             stop.cancelled().await;
         }
         Ok::<_, anyhow::Error>(Some(exit))
@@ -62,7 +62,7 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
     server_stop.cancel();
     server.ended().await?;
     if active > 0 {
-        eprintln!("{active} running task{} on; `slipway up` finds them again.", if active == 1 { " goes" } else { "s go" });
+        say(format_args!("{active} running task{} on; `slipway up` finds them again.", if active == 1 { " goes" } else { "s go" }));
     }
     let exit = ended?.filter(|_| args.once);
     Ok(ExitCode::from(exit.map_or(0, Exit::code)))

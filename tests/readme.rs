@@ -1,0 +1,146 @@
+//! Every `console` block of the README is run, in its order, against the real programs. Where a block shows output, that
+//! is what comes out, but for ids, times, ports, names and places.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+
+/// One command and the output that the README shows for it.
+struct Step {
+    command: String,
+    shown: Vec<String>,
+}
+
+fn steps(readme: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut inside = false;
+    for line in readme.lines() {
+        match line.strip_prefix("```") {
+            Some(kind) => inside = !inside && kind == "console",
+            None if !inside => {}
+            None => match (line.strip_prefix("$ "), steps.last_mut()) {
+                (Some(command), _) => steps.push(Step { command: command.to_owned(), shown: Vec::new() }),
+                (None, Some(step)) => step.shown.push(line.to_owned()),
+                (None, None) => panic!("the README shows output before a command: {line}"),
+            },
+        }
+    }
+    steps
+}
+
+/// Ends `slipway up` when the test does, however that is.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+struct Bench {
+    dir: tempfile::TempDir,
+    port: u16,
+    up: Option<Up>,
+}
+
+impl Bench {
+    /// A shell as a reader of the README has one, with the programs just built in its path.
+    fn shell(&self, line: &str) -> Command {
+        let program = Path::new(env!("CARGO_BIN_EXE_slipway"));
+        let bin = program.parent().expect("a program lies in a directory").display().to_string();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-euc", &line.replace(":7227", &format!(":{}", self.port))])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("PATH", format!("{bin}:{path}"))
+            .env("SLIPWAY_URL", format!("http://127.0.0.1:{}", self.port))
+            .env("SLIPWAY_LISTEN", format!("127.0.0.1:{}", self.port))
+            .env("SLIPWAY_DATA_DIR", self.dir.path().join("up"))
+            .env("LANG", "C.UTF-8")
+            .env_remove("SLIPWAY_TOKEN")
+            .stdin(Stdio::null());
+        shell
+    }
+
+    fn up(&mut self) {
+        let mut child = self.shell("exec slipway up").stderr(Stdio::piped()).spawn().expect("start slipway up");
+        let stderr = child.stderr.take().expect("its standard error is piped");
+        self.up = Some(Up(child));
+        // Nobody reads on after that: a program whose conversation is not heard must go on all the same.
+        let said = BufReader::new(stderr).lines().map_while(Result::ok).find(|line| line.contains("is up at"));
+        assert!(said.is_some(), "slipway up ended before it was up");
+    }
+
+    /// `make demo` with the recipe of the Makefile, less the building, which the test runner has done.
+    fn demo(&self) -> Output {
+        let makefile = include_str!("../Makefile");
+        let recipe = makefile.lines().skip_while(|line| *line != "demo:").nth(1).expect("the Makefile has a target demo");
+        let arguments = recipe.split_once(" -- ").expect("the recipe runs slipway").1;
+        let arguments = arguments.replace("target/demo", &self.dir.path().join("target/demo").display().to_string());
+        self.shell(&format!("exec slipway {arguments}")).output().expect("run the demo")
+    }
+}
+
+/// What differs from run to run, made equal.
+fn plain(line: &str) -> String {
+    let word = |word: &str| {
+        if word.starts_with("http://") {
+            "URL".to_owned()
+        } else if word.starts_with('/') {
+            Path::new(word).file_name().map_or_else(|| word.to_owned(), |name| format!("…/{}", name.to_string_lossy()))
+        } else if word.strip_suffix('s').is_some_and(|n| n.parse::<f64>().is_ok()) {
+            "TIME".to_owned()
+        } else {
+            word.to_owned()
+        }
+    };
+    let words: Vec<String> = line.split_whitespace().map(word).collect();
+    let line = words.join(" ");
+    line.split_once("claimed by").map_or(line.clone(), |(before, _)| format!("{before}claimed by RUNNER"))
+}
+
+#[test]
+fn every_block_of_the_readme_does_what_it_shows() {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+    let mut bench = Bench { dir: tempfile::tempdir().expect("a directory"), port, up: None };
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("read the README");
+    let steps = steps(&readme);
+    assert!(steps.len() >= 8, "the README has lost its commands");
+    let mut variables = String::new();
+    for step in steps {
+        let output = match step.command.as_str() {
+            "make demo" => bench.demo(),
+            "slipway up" => {
+                bench.up();
+                continue;
+            }
+            command => bench.shell(&format!("{variables}{command}")).output().expect("run a shell"),
+        };
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "$ {}\n{out}{err}", step.command);
+        if let Some((name, _)) = step.command.split_once("=$(") {
+            // An assignment lives on in the reader's shell; here each command has a shell of its own.
+            let value = bench.shell(&format!("{}; echo \"${name}\"", step.command)).output().expect("run a shell");
+            variables = format!("{name}={}; ", String::from_utf8_lossy(&value.stdout).trim());
+        }
+        if !step.shown.is_empty() {
+            let (mut come, mut shown): (Vec<_>, Vec<_>) = if step.command == "make demo" {
+                // Log and progress come by two streams; the reader's terminal shows both.
+                (err.lines().chain(out.lines()).map(plain).collect(), step.shown.iter().map(|line| plain(line)).collect())
+            } else {
+                (out.lines().map(plain).collect(), step.shown.iter().map(|line| plain(line)).collect())
+            };
+            if step.command == "make demo" {
+                come.sort();
+                shown.sort();
+            }
+            assert_eq!(come, shown, "$ {}", step.command);
+        }
+    }
+}
