@@ -41,7 +41,7 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
         }
         let exit = demo(&url, &token_file.display().to_string(), stop.clone()).await?;
         if !args.once {
-            say("Still up at {url}; Ctrl-C ends it.");
+            say(format_args!("Still up at {url}; Ctrl-C ends it."));
             stop.cancelled().await;
         }
         Ok::<_, anyhow::Error>(Some(exit))
