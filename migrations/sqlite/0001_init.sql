@@ -42,6 +42,8 @@ create table task (
 ) strict;
 create index task_by_user on task (user, id);
 create index task_by_queue on task (queue, id);
+-- Also finds what has not ended: those rows have no state.
+create index task_by_state on task (state, id);
 
 -- The hot tables: a task that has not ended stands in exactly one of ready, waiting and lease.
 create table ready (
@@ -52,7 +54,8 @@ create table ready (
     gpus    integer not null,
     primary key (queue, band, task)
 ) strict, without rowid;
-create index ready_without_gpus on ready (queue, band, task) where gpus = 0;
+-- A claim takes the first rows of each size that fits, so those that do not fit are never read.
+create index ready_by_size on ready (queue, gpus, band, task);
 
 create table waiting (
     task    integer primary key,

@@ -38,6 +38,8 @@ impl Transition for Cancel {
         if !held.life.state().is_terminal() && !held.life.cancel_requested {
             if let Some(lease) = held.lease.as_mut().filter(|l| l.result.is_none()) {
                 lease.cancel = Some(CancelRequest { by: self.by.clone(), at: work.tx.now, up: work.tx.up.now() });
+                // The runner acts on a request by its age, which a restart must not turn back.
+                work.tx.deadline_written();
             }
             work.event(held, "task.cancelRequested", Some(&self.by), Value::Null);
             // No state before the end refuses a cancel.

@@ -3,7 +3,7 @@
 use super::{
     error::Result,
     events::NewEvent,
-    flush::exec,
+    flush::{DELETE_READY, exec},
     lease::{LeaseRecord, lease_columns, parse},
     writer::{Statement, Tx},
 };
@@ -14,16 +14,17 @@ use sqlx::Row;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
-/// A queue to draw from, or every queue.
+/// A queue to draw from, or every other one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueShare {
-    /// The queue; none is every queue.
+    /// The queue; none is every queue that the claim does not name.
     pub queue: Option<QueueName>,
     /// At most so many from it.
     pub max: u32,
 }
 
-/// Takes ready tasks for a runner, in the order of service. A repeat of `claim` whose attempts still live gets those.
+/// Takes ready tasks for a runner, in the order of service. A repeat of `claim`, while any attempt of it lives, gets
+/// those of them that can still be started and takes nothing.
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// Who claims.
@@ -53,8 +54,32 @@ pub struct ClaimedAttempt {
     pub gpus: u32,
 }
 
-/// A ready task, in the order of service.
+impl std::fmt::Debug for ClaimedAttempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the token, so that no log line ever shows one.
+        f.debug_struct("ClaimedAttempt").field("task", &self.task).field("attempt", &self.attempt).finish_non_exhaustive()
+    }
+}
+
+/// The first ready tasks of each queue and each number of GPUs, `$3` of each kind at most, in the order of service. The
+/// cost is that of the kinds and of what is taken, never of the depth: each kind is a range of one index.
+pub(super) const CANDIDATES: &str = "with recursive kind (queue, gpus) as (
+         select j.value, (select min(r.gpus) from ready r where r.queue = j.value) from json_each($1) j
+         union all
+         select k.queue, (select min(r.gpus) from ready r where r.queue = k.queue and r.gpus > k.gpus) from kind k where k.gpus < $2
+     )
+     select r.queue, r.band, r.task, r.attempt, r.gpus
+     from kind k cross join ready r on r.queue = k.queue and (r.band, r.task) in
+         (select x.band, x.task from ready x where x.queue = k.queue and x.gpus = k.gpus order by x.band, x.task limit $3)
+     where k.gpus <= $2 order by r.band, r.task";
+
+/// The live attempts of claims that came before.
+pub(super) const REPEATED: &str =
+    lease_columns!("select", "from json_each($1) j join lease l on l.runner = j.value ->> 0 and l.claim = j.value ->> 1 order by l.task");
+
+/// A ready task.
 struct Ready {
+    queue: QueueName,
     band: i64,
     task: i64,
     attempt: u32,
@@ -62,26 +87,27 @@ struct Ready {
     taken: bool,
 }
 
+type Answers = HashMap<(RunnerName, Uuid), Vec<ClaimedAttempt>>;
+
 impl Statement for Claim {
     type Output = Vec<ClaimedAttempt>;
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<Self::Output>> {
-        let mut live = repeated(batch, tx).await?;
+        let mut given = repeated(batch, tx).await?;
         let open = open_queues(tx).await?;
-        let mut ready = BTreeMap::new();
-        for (queue, (demand, gpus)) in demand(batch, &live, &open) {
-            ready.insert(queue.clone(), candidates(&queue, demand, gpus, tx).await?);
-        }
+        let mut ready = candidates(batch, &given, &open, tx).await?;
         let mut answers = Vec::with_capacity(batch.len());
         let mut leases = Vec::new();
-        let mut gone = Vec::new();
         let expires = tx.up.after(tx.times.claim_lease_ms);
+        let mut from = 0;
         for claim in batch {
-            if let Some(again) = live.remove(&(claim.runner.clone(), claim.claim)) {
-                answers.push(again);
+            // A repeat may have arrived in the same batch as the first.
+            if let Some(again) = given.get(&(claim.runner.clone(), claim.claim)) {
+                answers.push(again.clone());
                 continue;
             }
-            let picked = claim.pick(&open, &mut ready, tx.rng);
+            from += ready[from..].iter().take_while(|row| row.taken).count();
+            let picked = claim.pick(&open, &mut ready[from..], tx.rng);
             for c in &picked {
                 let ClaimedAttempt { task, attempt, start_token, queue, gpus } = c;
                 leases.push(json!([task, attempt, queue, claim.runner, claim.claim, gpus, tx.now.0, expires, start_token]));
@@ -93,20 +119,16 @@ impl Statement for Claim {
                     data: json!({ "runner": claim.runner }),
                 });
             }
+            let mut again = picked.clone();
+            again.sort_unstable_by_key(|c| c.task);
+            given.insert((claim.runner.clone(), claim.claim), again);
             answers.push(picked);
-        }
-        for (queue, rows) in &ready {
-            gone.extend(rows.iter().filter(|r| r.taken).map(|r| json!([queue, r.band, r.task])));
         }
         if !leases.is_empty() {
             tx.deadline_written();
         }
-        exec(
-            tx,
-            "delete from ready where (queue, band, task) in (select j.value ->> 0, j.value ->> 1, j.value ->> 2 from json_each($1) j)",
-            Value::Array(gone),
-        )
-        .await?;
+        let gone = ready.iter().filter(|r| r.taken).map(|r| json!([r.queue, r.band, r.task])).collect();
+        exec(tx, DELETE_READY, Value::Array(gone)).await?;
         exec(
             tx,
             "insert into lease (task, attempt, queue, runner, claim, gpus, claimed_at, expires_up, start_token)
@@ -121,32 +143,33 @@ impl Statement for Claim {
 
 impl Claim {
     /// The most it takes from each of its queues that are open.
-    fn shares(&self, open: &[QueueName]) -> BTreeMap<QueueName, u32> {
-        let mut shares = BTreeMap::new();
-        for share in &self.queues {
-            match &share.queue {
-                Some(queue) if open.contains(queue) => *shares.entry(queue.clone()).or_default() += share.max,
-                Some(_) => {}
-                None => shares.extend(open.iter().map(|queue| (queue.clone(), share.max))),
+    fn shares(&self, open: &HashSet<QueueName>) -> BTreeMap<QueueName, u32> {
+        let mut shares: BTreeMap<QueueName, u32> = BTreeMap::new();
+        for (queue, max) in self.queues.iter().filter_map(|s| s.queue.as_ref().map(|queue| (queue, s.max))) {
+            let share = shares.entry(queue.clone()).or_default();
+            *share = share.saturating_add(max);
+        }
+        if let Some(all) = self.queues.iter().filter(|s| s.queue.is_none()).map(|s| s.max).reduce(u32::saturating_add) {
+            for queue in open {
+                shares.entry(queue.clone()).or_insert(all);
             }
         }
+        shares.retain(|queue, _| open.contains(queue));
         shares
     }
 
-    /// Takes what it may, by priority and age over all its queues. A task that needs more GPUs than are left is
+    /// Takes what it may of `ready`, which is in the order of service. A task that needs more GPUs than are left is
     /// passed over.
-    fn pick(&self, open: &[QueueName], ready: &mut BTreeMap<QueueName, Vec<Ready>>, rng: &dyn Rng) -> Vec<ClaimedAttempt> {
+    fn pick(&self, open: &HashSet<QueueName>, ready: &mut [Ready], rng: &dyn Rng) -> Vec<ClaimedAttempt> {
         let mut shares = self.shares(open);
         let mut gpus = self.gpus;
-        let mut rows: Vec<(&QueueName, &mut Ready)> =
-            ready.iter_mut().flat_map(|(queue, rows)| rows.iter_mut().map(move |row| (queue, row))).filter(|(_, row)| !row.taken).collect();
-        rows.sort_by_key(|(_, row)| (row.band, row.task));
+        let max = usize::try_from(self.max).unwrap_or(usize::MAX);
         let mut picked = Vec::new();
-        for (queue, row) in rows {
-            if picked.len() >= usize::try_from(self.max).unwrap_or(usize::MAX) {
+        for row in ready.iter_mut().filter(|row| !row.taken) {
+            if picked.len() >= max {
                 break;
             }
-            let Some(share) = shares.get_mut(queue).filter(|left| **left > 0) else { continue };
+            let Some(share) = shares.get_mut(&row.queue).filter(|left| **left > 0) else { continue };
             let Some(left) = gpus.checked_sub(row.gpus) else { continue };
             *share -= 1;
             gpus = left;
@@ -155,7 +178,7 @@ impl Claim {
                 task: TaskId(row.task),
                 attempt: AttemptNumber(row.attempt).next(),
                 start_token: mint_secret(SecretKind::Start, rng).expose_secret().to_owned(),
-                queue: queue.clone(),
+                queue: row.queue.clone(),
                 gpus: row.gpus,
             });
         }
@@ -163,61 +186,53 @@ impl Claim {
     }
 }
 
-/// The live attempts of claims that came before, by runner and claim.
-async fn repeated(batch: &[Claim], tx: &mut Tx<'_>) -> Result<HashMap<(RunnerName, Uuid), Vec<ClaimedAttempt>>> {
-    let sql = lease_columns!(
-        "select",
-        "from json_each($1) j join lease l on l.runner = j.value ->> 0 and l.claim = j.value ->> 1 order by l.task"
-    );
+/// What claims that came before may still start, by runner and claim.
+async fn repeated(batch: &[Claim], tx: &mut Tx<'_>) -> Result<Answers> {
     let asked: HashSet<(&RunnerName, Uuid)> = batch.iter().map(|c| (&c.runner, c.claim)).collect();
-    let rows = sqlx::query(sql).bind(json!(asked).to_string()).fetch_all(&mut *tx.conn).await?;
-    let mut live: HashMap<_, Vec<_>> = HashMap::new();
+    let rows = sqlx::query(REPEATED).bind(json!(asked).to_string()).fetch_all(&mut *tx.conn).await?;
+    let mut live = Answers::new();
     for row in &rows {
         let lease = LeaseRecord::read(row)?;
-        let Some(start_token) = lease.start_token else { continue };
-        live.entry((lease.runner, lease.claim)).or_default().push(ClaimedAttempt {
+        let startable = live.entry((lease.runner, lease.claim)).or_default();
+        startable.extend(lease.start_token.map(|start_token| ClaimedAttempt {
             task: lease.attempt.task,
             attempt: lease.attempt.attempt,
             start_token,
             queue: lease.queue,
             gpus: lease.gpus,
-        });
+        }));
     }
     Ok(live)
 }
 
 /// The queues that are not paused.
-async fn open_queues(tx: &mut Tx<'_>) -> Result<Vec<QueueName>> {
+async fn open_queues(tx: &mut Tx<'_>) -> Result<HashSet<QueueName>> {
     let rows = sqlx::query("select name from queue where paused_at is null").fetch_all(&mut *tx.conn).await?;
     rows.iter().map(|row| parse("queue", 0, row.try_get("name")?)).collect()
 }
 
-/// How many rows each queue must offer for the batch, and the most GPUs that any of its claims can use.
-fn demand(batch: &[Claim], live: &HashMap<(RunnerName, Uuid), Vec<ClaimedAttempt>>, open: &[QueueName]) -> BTreeMap<QueueName, (u32, u32)> {
-    let mut demand: BTreeMap<QueueName, (u32, u32)> = BTreeMap::new();
-    for claim in batch.iter().filter(|c| !live.contains_key(&(c.runner.clone(), c.claim))) {
+/// The tasks that the new claims of a batch can take, in the order of service. However their rooms for GPUs differ, none
+/// of them is missed: what one takes of a kind is a beginning of what the ones before it left.
+async fn candidates(batch: &[Claim], given: &Answers, open: &HashSet<QueueName>, tx: &mut Tx<'_>) -> Result<Vec<Ready>> {
+    let mut demand: BTreeMap<QueueName, u32> = BTreeMap::new();
+    let mut gpus = 0;
+    for claim in batch.iter().filter(|c| !given.contains_key(&(c.runner.clone(), c.claim))) {
         for (queue, share) in claim.shares(open) {
-            let entry = demand.entry(queue).or_default();
-            *entry = (entry.0.saturating_add(share.min(claim.max)), entry.1.max(claim.gpus));
+            let most = demand.entry(queue).or_default();
+            *most = most.saturating_add(share.min(claim.max));
         }
+        gpus = gpus.max(claim.gpus);
     }
-    demand
-}
-
-/// The first ready tasks of a queue that need `gpus` at most. Its cost does not grow with the queue's depth: both
-/// statements walk an index in the order of service.
-async fn candidates(queue: &QueueName, limit: u32, gpus: u32, tx: &mut Tx<'_>) -> Result<Vec<Ready>> {
-    let sql = if gpus == 0 {
-        "select band, task, attempt, gpus from ready where queue = $1 and gpus = 0 order by band, task limit $2"
-    } else {
-        "select band, task, attempt, gpus from ready where queue = $1 and gpus <= $3 order by band, task limit $2"
-    };
-    let rows = sqlx::query(sql).bind(queue.as_str()).bind(limit).bind(gpus).fetch_all(&mut *tx.conn).await?;
+    let Some(most) = demand.values().copied().max().filter(|most| *most > 0) else { return Ok(Vec::new()) };
+    let queues: Vec<&QueueName> = demand.keys().collect();
+    let rows = sqlx::query(CANDIDATES).bind(json!(queues).to_string()).bind(gpus).bind(most).fetch_all(&mut *tx.conn).await?;
     rows.iter()
         .map(|row| {
+            let task = row.try_get("task")?;
             Ok(Ready {
+                queue: parse("ready", task, row.try_get("queue")?)?,
                 band: row.try_get("band")?,
-                task: row.try_get("task")?,
+                task,
                 attempt: row.try_get("attempt")?,
                 gpus: row.try_get("gpus")?,
                 taken: false,

@@ -1,6 +1,6 @@
 //! How the store fails.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 /// A fault of the database or of what it holds. What a caller did wrong is never one of these: operations say that
 /// in their own answers.
@@ -9,6 +9,12 @@ pub enum StoreError {
     /// The database refused or failed a statement.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    /// No transaction could begin; nothing was stored.
+    #[error("database: {0}")]
+    Unavailable(Arc<sqlx::Error>),
+    /// The commit failed, or its answer was lost: the operation may be stored or not.
+    #[error("database, committing: {0}")]
+    Unsure(Arc<sqlx::Error>),
     /// A migration failed.
     #[error("migrating the database: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -37,6 +43,17 @@ pub enum StoreError {
     /// The writer has stopped.
     #[error("the store is closed")]
     Closed,
+}
+
+impl StoreError {
+    /// The same fault for one more caller of a transaction that failed.
+    pub(super) fn share(&self) -> Self {
+        match self {
+            Self::Unavailable(error) => Self::Unavailable(error.clone()),
+            Self::Unsure(error) => Self::Unsure(error.clone()),
+            _ => Self::Closed,
+        }
+    }
 }
 
 /// The answer of every store operation.

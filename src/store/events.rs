@@ -3,7 +3,7 @@
 use super::{Store, error::Result, flush::exec, lease::parse_json, writer::Tx};
 use crate::domain::{AttemptNumber, EventId, TaskId, UnixMs};
 use serde_json::{Value, json};
-use sqlx::{QueryBuilder, Row, SqlitePool};
+use sqlx::{Row, SqlitePool};
 
 /// An event that a batch appends at its end.
 pub(super) struct NewEvent {
@@ -40,6 +40,12 @@ pub struct EventFilter {
     pub task: Option<TaskId>,
 }
 
+/// A page of the log.
+pub(super) const EVENTS_AFTER: &str = "select id, at, task, attempt, kind, actor, data from event where id > $1 order by id limit $2";
+/// The same of one task.
+pub(super) const EVENTS_OF_TASK_AFTER: &str =
+    "select id, at, task, attempt, kind, actor, data from event where id > $1 and task = $3 order by id limit $2";
+
 /// Appends what the batch gathered; answers the newest id.
 pub(super) async fn append(tx: &mut Tx<'_>) -> Result<Option<i64>> {
     if tx.events.is_empty() {
@@ -68,13 +74,11 @@ pub(super) async fn newest(readers: &SqlitePool) -> Result<i64> {
 impl Store {
     /// The events after a cursor, oldest first, `limit` at most.
     pub async fn events_after(&self, after: EventId, filter: &EventFilter, limit: u32) -> Result<Vec<EventRecord>> {
-        let mut sql = QueryBuilder::new("select id, at, task, attempt, kind, actor, data from event where id > ");
-        sql.push_bind(after.0);
-        if let Some(task) = filter.task {
-            sql.push(" and task = ").push_bind(task.0);
-        }
-        sql.push(" order by id limit ").push_bind(limit);
-        let rows = sql.build().fetch_all(&self.readers).await?;
+        let query = match filter.task {
+            None => sqlx::query(EVENTS_AFTER).bind(after.0).bind(limit),
+            Some(task) => sqlx::query(EVENTS_OF_TASK_AFTER).bind(after.0).bind(limit).bind(task.0),
+        };
+        let rows = query.fetch_all(&self.readers).await?;
         rows.iter()
             .map(|row| {
                 let id: i64 = row.try_get("id")?;

@@ -10,6 +10,27 @@ use crate::domain::{Priority, Status, TaskId, TaskState};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
+/// Takes rows out of `ready`, each by its whole key.
+pub(super) const DELETE_READY: &str =
+    "delete from ready where (queue, band, task) in (select j.value ->> 0, j.value ->> 1, j.value ->> 2 from json_each($1) j)";
+
+/// Writes what changed of live attempts.
+pub(super) const UPDATE_LEASE: &str = "update lease set phase = j.value ->> 'phase', expires_up = j.value ->> 'expires_up', start_token = j.value ->> 'start_token',
+                    uid = j.value ->> 'uid', nonce = j.value ->> 'nonce', token_hash = unhex(j.value ->> 'token_hash'), started_at = j.value ->> 'started_at',
+                    cancel_by = j.value ->> 'cancel_by', cancel_at = j.value ->> 'cancel_at', cancel_up = j.value ->> 'cancel_up',
+                    result = j.value ->> 'result', log_bytes = j.value ->> 'log_bytes', log_crc = j.value ->> 'log_crc', settle_up = j.value ->> 'settle_up'
+                  from json_each($1) j where lease.task = j.value ->> 'task'";
+
+/// Writes how tasks ended.
+pub(super) const END_TASK: &str = "update task set state = j.value ->> 'state', class = j.value ->> 'class', reason = j.value ->> 'reason', message = j.value ->> 'message',
+                    exit_code = j.value ->> 'exit_code', signal = j.value ->> 'signal', log_complete = j.value ->> 'log_complete',
+                    attempt = j.value ->> 'attempt', started_at = j.value ->> 'started_at', finished_at = j.value ->> 'finished_at'
+                  from json_each($1) j where task.id = j.value ->> 'task'";
+
+/// Writes name, labels and band of tasks.
+pub(super) const DESCRIBE_TASK: &str = "update task set name = j.value ->> 'name', labels = j.value ->> 'labels', band = j.value ->> 'band'
+                  from json_each($1) j where task.id = j.value ->> 'task'";
+
 impl Work<'_, '_> {
     /// Writes every change of the batch.
     pub(super) async fn flush(self, held: HashMap<TaskId, Held>) -> Result<()> {
@@ -24,7 +45,7 @@ impl Work<'_, '_> {
         let moved = |h: &Held| (state(h), h.priority) != h.before;
         exec(
             tx,
-            "delete from ready where (queue, band, task) in (select j.value ->> 0, j.value ->> 1, j.value ->> 2 from json_each($1) j)",
+            DELETE_READY,
             pick(&|h| (h.before.0 == TaskState::Queued && moved(h)).then(|| json!([h.queue, h.before.1.band(), h.task]))),
         )
         .await?;
@@ -61,16 +82,8 @@ impl Work<'_, '_> {
             }),
         )
         .await?;
-        exec(tx, "update lease set phase = j.value ->> 'phase', expires_up = j.value ->> 'expires_up', start_token = j.value ->> 'start_token',
-                    uid = j.value ->> 'uid', nonce = j.value ->> 'nonce', token_hash = unhex(j.value ->> 'token_hash'), started_at = j.value ->> 'started_at',
-                    cancel_by = j.value ->> 'cancel_by', cancel_at = j.value ->> 'cancel_at', cancel_up = j.value ->> 'cancel_up',
-                    result = j.value ->> 'result', log_bytes = j.value ->> 'log_bytes', log_crc = j.value ->> 'log_crc', settle_up = j.value ->> 'settle_up'
-                  from json_each($1) j where lease.task = j.value ->> 'task'",
-            pick(&|h| h.lease.as_ref().filter(|_| h.touched).map(lease_row))).await?;
-        exec(tx, "update task set state = j.value ->> 'state', class = j.value ->> 'class', reason = j.value ->> 'reason', message = j.value ->> 'message',
-                    exit_code = j.value ->> 'exit_code', signal = j.value ->> 'signal', log_complete = j.value ->> 'log_complete',
-                    attempt = j.value ->> 'attempt', started_at = j.value ->> 'started_at', finished_at = j.value ->> 'finished_at'
-                  from json_each($1) j where task.id = j.value ->> 'task'",
+        exec(tx, UPDATE_LEASE, pick(&|h| h.lease.as_ref().filter(|_| h.touched).map(lease_row))).await?;
+        exec(tx, END_TASK,
             pick(&|h| match &h.life.status {
                 Status::Ended(end) if !h.before.0.is_terminal() => {
                     let result = h.last.as_ref().map(|(outcome, _)| &outcome.result);
@@ -83,8 +96,7 @@ impl Work<'_, '_> {
             })).await?;
         exec(
             tx,
-            "update task set name = j.value ->> 'name', labels = j.value ->> 'labels', band = j.value ->> 'band'
-                  from json_each($1) j where task.id = j.value ->> 'task'",
+            DESCRIBE_TASK,
             pick(&|h| {
                 h.described.then(
                     || json!({ "task": h.task, "name": h.name, "labels": json!(h.labels).to_string(), "band": Priority::band(h.priority) }),

@@ -91,6 +91,11 @@ macro_rules! lease_columns {
 }
 pub(super) use lease_columns;
 
+/// The lease of a task.
+pub(super) const LEASE: &str = lease_columns!("select", "from lease l where l.task = $1");
+/// The leases of a runner.
+pub(super) const LEASES_OF: &str = lease_columns!("select", "from lease l where l.runner = $1 order by l.task");
+
 /// Reads a row's text into a type, naming table and row where it does not fit.
 pub(super) fn parse<T: std::str::FromStr>(table: &'static str, id: i64, text: &str) -> Result<T> {
     text.parse().map_err(|_| StoreError::Corrupt { table, id, what: format!("{text:?} cannot be read") })
@@ -143,15 +148,13 @@ impl LeaseRecord {
 impl Store {
     /// The live attempt of a task, whatever its number.
     pub async fn lease(&self, task: TaskId) -> Result<Option<LeaseRecord>> {
-        let sql = lease_columns!("select", "from lease l where l.task = $1");
-        let row = sqlx::query(sql).bind(task.0).fetch_optional(&self.readers).await?;
+        let row = sqlx::query(LEASE).bind(task.0).fetch_optional(&self.readers).await?;
         row.as_ref().map(LeaseRecord::read).transpose()
     }
 
     /// Every live attempt that a runner holds, by task.
     pub async fn leases_of(&self, runner: &RunnerName) -> Result<Vec<LeaseRecord>> {
-        let sql = lease_columns!("select", "from lease l where l.runner = $1 order by l.task");
-        let rows = sqlx::query(sql).bind(runner.as_str()).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(LEASES_OF).bind(runner.as_str()).fetch_all(&self.readers).await?;
         rows.iter().map(LeaseRecord::read).collect()
     }
 }

@@ -21,6 +21,7 @@ mod claim;
 mod due;
 mod error;
 mod events;
+mod faults;
 mod finish;
 mod flush;
 mod lease;
@@ -50,6 +51,7 @@ pub use claim::{Claim, ClaimedAttempt, QueueShare};
 pub use due::{Due, Expire, SettleOverdue, Wake};
 pub use error::{Result, StoreError};
 pub use events::{EventFilter, EventRecord};
+pub use faults::{Fault, Faults};
 pub use finish::{Finish, Finished, Settle};
 pub use lease::{LeaseRecord, Refusal};
 pub use logs::{LogMark, MarkLogs};
@@ -79,6 +81,8 @@ pub struct Ambient {
     pub rng: Arc<dyn Rng>,
     /// Leases, pauses and other times of the protocol.
     pub times: Times,
+    /// Faults of the database that a test asks for; none outside tests.
+    pub faults: Option<Faults>,
 }
 
 /// A handle on the database; clones share it.

@@ -69,23 +69,25 @@ impl Statement for Submit {
         let mut plan: Vec<std::result::Result<usize, Submitted>> = Vec::with_capacity(batch.len());
         let mut first: HashMap<IdemKey, usize> = HashMap::new();
         for (at, submit) in batch.iter().enumerate() {
+            let key = submit.key();
+            // The key before the queue: a repeat answers as the first did, even if its queue is gone by now.
+            if let Some((key, digest)) = &key {
+                if let Some((stored, ids)) = seen.get(key) {
+                    plan.push(Err(if stored == digest { Submitted::Repeated(ids.clone()) } else { Submitted::Mismatch }));
+                    continue;
+                }
+                if let Some(&holder) = first.get(key) {
+                    let same = batch[holder].key().is_some_and(|(_, d)| d == *digest);
+                    plan.push(if same { Ok(holder) } else { Err(Submitted::Mismatch) });
+                    continue;
+                }
+            }
             if let Some(queue) = submit.tasks.iter().map(|t| &t.spec.queue).find(|queue| absent.contains(queue)) {
                 plan.push(Err(Submitted::NoQueue(queue.clone())));
                 continue;
             }
-            let Some((key, digest)) = submit.key() else {
-                plan.push(Ok(at));
-                continue;
-            };
-            if let Some((stored, ids)) = seen.get(&key) {
-                plan.push(Err(if *stored == digest { Submitted::Repeated(ids.clone()) } else { Submitted::Mismatch }));
-            } else if let Some(&holder) = first.get(&key) {
-                let same = batch[holder].key().is_some_and(|(_, d)| d == digest);
-                plan.push(if same { Ok(holder) } else { Err(Submitted::Mismatch) });
-            } else {
-                first.insert(key, at);
-                plan.push(Ok(at));
-            }
+            first.extend(key.map(|(key, _)| (key, at)));
+            plan.push(Ok(at));
         }
         let stored: Vec<usize> = plan.iter().enumerate().filter(|(at, p)| p.as_ref() == Ok(at)).map(|(at, _)| at).collect();
         let mut ids = insert(batch, &stored, tx).await?.into_iter();

@@ -31,10 +31,10 @@ pub struct TaskFilter {
 }
 
 /// Everything known of tasks, up to the `where`.
-const TASKS: &str = lease_columns!(
+pub(super) const TASKS: &str = lease_columns!(
     "select t.id, t.queue as task_queue, t.user, t.name, t.labels, t.band, t.spec, t.rerun_of, t.created_at, t.state, t.class as end_class,
             t.reason as end_reason, t.message, t.exit_code, t.signal, t.log_complete, t.attempt as last_attempt, t.finished_at,
-            coalesce(t.started_at, (select max(a.started_at) from attempt a where a.task = t.id)) as task_started_at,
+            coalesce(t.started_at, (select a.started_at from attempt a where a.task = t.id and a.attempt = coalesce(w.attempt, r.attempt))) as task_started_at,
             w.attempt as waiting_attempt, r.attempt as ready_attempt,",
     "from task t
      left join lease l on l.task = t.id
@@ -99,15 +99,8 @@ impl Store {
         if let Some(before) = before {
             sql.push(" and t.id < ").push_bind(before.0);
         }
-        if !filter.states.is_empty() {
-            // States before the end are places in the hot tables, which are small: they lead to the tasks.
-            let parts = filter.states.iter().map(|state| match state {
-                TaskState::Active => "t.id in (select task from lease)".to_owned(),
-                TaskState::Waiting => "t.id in (select task from waiting)".to_owned(),
-                TaskState::Queued => "r.task is not null".to_owned(),
-                ended => format!("t.state = '{ended}'"),
-            });
-            sql.push(" and (").push(parts.collect::<Vec<_>>().join(" or ")).push(")");
+        if let Some(states) = of_states(&filter.states) {
+            sql.push(" and ").push(states);
         }
         sql.push(" order by t.id desc limit ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
         Ok(sql.build().fetch_all(&self.readers).await?)
@@ -117,13 +110,43 @@ impl Store {
     pub async fn attempts(&self, task: TaskId) -> Result<Vec<AttemptRecord>> {
         let sql = "select attempt, runner, claimed_at, started_at, ended_at, state, class as end_class, reason as end_reason, message, exit_code, signal,
                           log_complete, token_hash from attempt where task = $1 order by attempt";
+        // The live attempt first: what ends between the two reads then still stands once in the answer.
+        let lease = self.lease(task).await?;
         let rows = sqlx::query(sql).bind(task.0).fetch_all(&self.readers).await?;
         let mut attempts: Vec<AttemptRecord> = rows.iter().map(|row| read_attempt(row, task)).collect::<Result<_>>()?;
-        if let Some(lease) = self.lease(task).await? {
+        if let Some(lease) = lease {
             attempts.retain(|a| a.attempt < lease.attempt.attempt);
             attempts.push(live(&lease));
         }
         Ok(attempts)
+    }
+}
+
+/// The condition for a list of states; none for any. One state is found by an index, and so are all that come before
+/// the end; a list that mixes both is read from the newest task on until the page is full.
+pub(super) fn of_states(states: &[TaskState]) -> Option<String> {
+    let is = |state: &TaskState| match state {
+        TaskState::Active => "l.task is not null".to_owned(),
+        TaskState::Waiting => "w.task is not null".to_owned(),
+        TaskState::Queued => "r.task is not null".to_owned(),
+        ended => format!("t.state = '{ended}'"),
+    };
+    let any = || states.iter().map(is).collect::<Vec<_>>().join(" or ");
+    let all_of = |among: &[TaskState]| !states.is_empty() && states.iter().all(|s| among.contains(s));
+    match states {
+        [] => None,
+        // Few tasks are active or waiting: they lead to their rows.
+        _ if all_of(&[TaskState::Active, TaskState::Waiting]) => {
+            let tables = [(TaskState::Active, "lease"), (TaskState::Waiting, "waiting")].into_iter().filter(|(s, _)| states.contains(s));
+            let ids: Vec<_> = tables.map(|(_, table)| format!("select task from {table}")).collect();
+            Some(format!("t.id in ({})", ids.join(" union all ")))
+        }
+        // The plus keeps the planner from sorting all that is queued where the first of them fill the page.
+        _ if all_of(&[TaskState::Active, TaskState::Waiting, TaskState::Queued]) => {
+            Some(format!("t.state is null and ({})", any().replace("r.task", "+r.task")))
+        }
+        [one] => Some(is(one)),
+        _ => Some(format!("({})", any().replace("t.state", "+t.state"))),
     }
 }
 

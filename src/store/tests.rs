@@ -1,6 +1,10 @@
 //! The conformance suite of the seam: every operation, as its callers use it, on a real database.
 
 mod attempts;
+mod batches;
+mod depth;
 mod harness;
+mod model;
+mod plans;
 mod queues;
 mod submits;

@@ -5,16 +5,39 @@ use super::{
     error::Result,
     events::NewEvent,
     lease::{LeaseRecord, lease_columns, parse, parse_json},
-    record::{StoredSpec, band_priority, terminal},
+    record::{band_priority, terminal},
     writer::Tx,
 };
 use crate::domain::{
-    AttemptNumber, Event, Illegal, Labels, Lifecycle, Live, Outcome, Priority, QueueName, Spent, Status, TaskId, TaskState, UnixMs,
-    backoff_ms,
+    AttemptNumber, Event, Illegal, Labels, Lifecycle, Live, Outcome, Priority, QueueName, Resources, Retries, Spent, Status, TaskId,
+    TaskState, UnixMs, backoff_ms,
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::{Row, sqlite::SqliteRow};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+
+/// Everything that the rules need of the tasks in a list of ids.
+pub(super) const LOAD: &str = lease_columns!(
+    "select t.id as task_id, t.queue as task_queue, t.name, t.labels, t.band, t.spec, t.state, t.reason as end_reason, t.class as end_class,
+            t.attempt as last_attempt, r.attempt as ready_attempt, w.attempt as waiting_attempt, w.due_up,
+            (select a.started_at from attempt a where a.task = t.id and a.attempt = coalesce(w.attempt, r.attempt, t.attempt)) as newest_started_at,
+            (select count(*) from attempt a where a.task = t.id and a.class = 'user') as spent_user,
+            (select count(*) from attempt a where a.task = t.id and a.class in ('infra', 'lost')) as spent_infra,",
+    "from json_each($1) j
+     join task t on t.id = j.value
+     left join lease l on l.task = t.id
+     left join waiting w on w.task = t.id
+     left join ready r on r.queue = t.queue and r.band = t.band and r.task = t.id"
+);
+
+/// The part of a task's description that the rules need; the rest, which may be long, is read over.
+#[derive(Deserialize)]
+struct Limits {
+    #[serde(default)]
+    resources: Resources,
+    retries: Retries,
+}
 
 /// One task while a batch works on it.
 pub(super) struct Held {
@@ -32,6 +55,7 @@ pub(super) struct Held {
     pub(super) before: (TaskState, Priority),
     /// Uptime in ms at which a waiting task is due.
     pub(super) due_up: i64,
+    /// When its newest attempt started, once that attempt is over.
     pub(super) started_at: Option<UnixMs>,
     /// The outcome of the attempt that ended the task, and whether its log is complete.
     pub(super) last: Option<(Outcome, Option<bool>)>,
@@ -58,19 +82,8 @@ pub(super) struct Work<'a, 'tx> {
 impl<'a, 'tx> Work<'a, 'tx> {
     /// Loads every task named; one that does not exist is absent from the answer.
     pub(super) async fn load(tasks: &[TaskId], tx: &mut Tx<'_>) -> Result<HashMap<TaskId, Held>> {
-        let sql = lease_columns!(
-            "select t.id as task_id, t.queue as task_queue, t.name, t.labels, t.band, t.spec, t.state, t.reason as end_reason, t.class as end_class,
-                    t.attempt as last_attempt, t.started_at as task_started_at, r.attempt as ready_attempt, w.attempt as waiting_attempt, w.due_up,
-                    (select count(*) from attempt a where a.task = t.id and a.class = 'user') as spent_user,
-                    (select count(*) from attempt a where a.task = t.id and a.class in ('infra', 'lost')) as spent_infra,",
-            "from json_each($1) j
-             join task t on t.id = j.value
-             left join lease l on l.task = t.id
-             left join waiting w on w.task = t.id
-             left join ready r on r.queue = t.queue and r.band = t.band and r.task = t.id"
-        );
-        let ids: Vec<i64> = tasks.iter().map(|t| t.0).collect();
-        let rows = sqlx::query(sql).bind(json!(ids).to_string()).fetch_all(&mut *tx.conn).await?;
+        let ids: BTreeSet<i64> = tasks.iter().map(|t| t.0).collect();
+        let rows = sqlx::query(LOAD).bind(json!(ids).to_string()).fetch_all(&mut *tx.conn).await?;
         rows.iter().map(|row| Held::read(row).map(|held| (held.task, held))).collect()
     }
 
@@ -88,7 +101,7 @@ impl<'a, 'tx> Work<'a, 'tx> {
 impl Held {
     fn read(row: &SqliteRow) -> Result<Self> {
         let id: i64 = row.try_get("task_id")?;
-        let spec: StoredSpec = parse_json("task", id, row.try_get("spec")?)?;
+        let spec: Limits = parse_json("task", id, row.try_get("spec")?)?;
         let number = |name: &str| row.try_get::<Option<u32>, _>(name);
         let lease = row.try_get::<Option<i64>, _>("task")?.map(|_| LeaseRecord::read(row)).transpose()?;
         let (status, attempt) = if let Some(end) = terminal(row, id)? {
@@ -119,7 +132,7 @@ impl Held {
             gpus: spec.resources.gpus,
             before: (life.state(), priority),
             due_up: row.try_get::<Option<i64>, _>("due_up")?.unwrap_or(0),
-            started_at: row.try_get::<Option<i64>, _>("task_started_at")?.map(UnixMs),
+            started_at: row.try_get::<Option<i64>, _>("newest_started_at")?.map(UnixMs),
             life,
             lease,
             last: None,
@@ -145,26 +158,30 @@ impl Held {
         }
         if let Some(outcome) = ended {
             self.attempt_ended(outcome, log_complete, work);
+        } else {
+            // An attempt that ended earlier in this batch does not tell how the task ends.
+            self.last = None;
         }
-        match (&self.life.status, self.before.0) {
-            (Status::Ended(end), _) => {
+        match &self.life.status {
+            Status::Ended(end) => {
                 let end = *end;
-                self.lease = None;
                 let data = end_data(&self.queue, end.state(), self.last.as_ref());
                 work.event(self, "task.ended", None, data);
             }
-            (Status::Queued, _) => {
-                self.lease = None;
+            Status::Queued => {
+                if let Some(returned) = self.lease.take() {
+                    self.started_at = returned.started_at;
+                }
                 work.tx.made_ready();
             }
-            _ => {}
+            Status::Waiting | Status::Active(_) => {}
         }
         Ok(())
     }
 
     fn attempt_ended(&mut self, outcome: Outcome, log_complete: Option<bool>, work: &mut Work<'_, '_>) {
         let Some(lease) = self.lease.take() else { return };
-        self.started_at = lease.started_at.or(self.started_at);
+        self.started_at = lease.started_at;
         self.last = Some((outcome.clone(), log_complete));
         if self.life.status == Status::Waiting {
             let nth = match outcome.end.class() {

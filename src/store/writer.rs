@@ -1,7 +1,8 @@
 //! The one writer: takes all that waits, one transaction, one commit, then all the answers.
 //!
 //! No timer gathers a batch: the sync of the running commit is the window in which the next batch gathers.
-//! A batch that fails as a whole is run again one operation at a time, so that only the one at fault fails.
+//! Where a statement of a batch fails, the batch is run again in halves, so that only the operation at fault fails.
+//! Where the transaction itself fails, nobody is at fault: all of its operations fail together and none is tried again.
 
 use super::{
     Ambient, Store,
@@ -13,6 +14,7 @@ use super::{
     due::{Expire, SettleOverdue, Wake},
     error::{Result, StoreError},
     events::{self, NewEvent},
+    faults::{Fault, injected},
     finish::{Finish, Finished, Settle},
     lease::Refusal,
     logs::MarkLogs,
@@ -185,7 +187,7 @@ macro_rules! operations {
                 $(self.$l.answer();)+
             }
 
-            /// The same operations, each in a batch of its own; results of a failed try are forgotten.
+            /// The same operations in the order in which a batch runs them; results of a failed try are forgotten.
             fn split(self) -> Vec<Job> {
                 let mut jobs = Vec::new();
                 $(jobs.extend(self.$s.ops.into_iter().zip(self.$s.replies).map(|(op, reply)| Job::$S(op, reply)));)+
@@ -194,12 +196,20 @@ macro_rules! operations {
                 jobs
             }
 
-            /// Tells the only waiter of a batch of one.
-            fn fail(self, error: StoreError) {
-                let mut error = Some(error);
-                $(for reply in self.$s.replies { if let Some(error) = error.take() { let _ = reply.send(Err(error)); } })+
-                $(for reply in self.$t.replies { if let Some(error) = error.take() { let _ = reply.send(Err(error)); } })+
-                $(for reply in self.$l.replies { if let Some(error) = error.take() { let _ = reply.send(Err(error)); } })+
+            /// Tells every waiter.
+            fn fail(self, mut error: impl FnMut() -> StoreError) {
+                $(for reply in self.$s.replies { let _ = reply.send(Err(error())); })+
+                $(for reply in self.$t.replies { let _ = reply.send(Err(error())); })+
+                $(for reply in self.$l.replies { let _ = reply.send(Err(error())); })+
+            }
+
+            /// The kinds of operation in it, as [`super::Faults`] sees them.
+            fn kinds(&self) -> Vec<&'static str> {
+                let mut kinds = Vec::new();
+                $(if !self.$s.ops.is_empty() { kinds.push(stringify!($S)); })+
+                $(if !self.$t.ops.is_empty() { kinds.push(stringify!($T)); })+
+                $(if !self.$l.ops.is_empty() { kinds.push(stringify!($L)); })+
+                kinds
             }
         }
     };
@@ -241,13 +251,21 @@ impl Store {
     /// Runs an operation and answers after its commit.
     ///
     /// # Errors
-    /// A fault of the database; then nothing of the operation was stored. A caller that stops waiting does not stop
-    /// the operation.
+    /// A fault of the database; then nothing of the operation was stored, but for `Unsure`, where nobody can tell. A
+    /// caller that stops waiting does not stop the operation.
     pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Output> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(operation.into_job(reply)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
+}
+
+/// Why a batch was not committed.
+enum Failed {
+    /// A statement failed, so some operation of it is at fault.
+    Some(StoreError),
+    /// The transaction failed.
+    Every(StoreError),
 }
 
 /// The owner of the writing connection.
@@ -267,18 +285,20 @@ impl Writer {
     pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(MAX_BATCH);
         while waiting.recv_many(&mut jobs, MAX_BATCH).await > 0 {
-            let alone = jobs.len() == 1;
-            let mut batch = Batch::of(jobs.drain(..));
-            match self.commit(&mut batch).await {
-                Ok(()) => batch.answer(),
-                Err(error) if alone => batch.fail(error),
-                Err(error) => {
-                    tracing::warn!(%error, "a batch failed; running its operations one by one");
-                    for job in batch.split() {
-                        let mut single = Batch::of([job]);
-                        match self.commit(&mut single).await {
-                            Ok(()) => single.answer(),
-                            Err(error) => single.fail(error),
+            let mut todo = vec![Batch::of(jobs.drain(..))];
+            while let Some(mut batch) = todo.pop() {
+                match self.commit(&mut batch).await {
+                    Ok(()) => batch.answer(),
+                    Err(Failed::Every(error)) => batch.fail(|| error.share()),
+                    Err(Failed::Some(error)) => {
+                        let mut jobs = batch.split();
+                        let later = jobs.split_off(jobs.len() / 2);
+                        if jobs.is_empty() {
+                            let mut error = Some(error);
+                            Batch::of(later).fail(|| error.take().unwrap_or(StoreError::Closed));
+                        } else {
+                            tracing::warn!(%error, "a batch failed; running its halves");
+                            todo.extend([Batch::of(later), Batch::of(jobs)]);
                         }
                     }
                 }
@@ -286,22 +306,39 @@ impl Writer {
         }
     }
 
-    async fn commit(&mut self, batch: &mut Batch) -> Result<()> {
-        sqlx::query("begin immediate").execute(&mut self.conn).await?;
-        match self.fill(batch).await {
+    async fn commit(&mut self, batch: &mut Batch) -> std::result::Result<(), Failed> {
+        let fault = self.ambient.faults.as_ref().map_or(Fault::None, |faults| faults(&batch.kinds()));
+        fault.delay().await;
+        if let Err(error) = sqlx::query("begin immediate").execute(&mut self.conn).await {
+            // A transaction that could not be rolled back would refuse every one after it.
+            self.rollback().await;
+            return Err(Failed::Every(StoreError::Unavailable(error.into())));
+        }
+        let filled = match fault {
+            Fault::Before => Err(injected().into()),
+            _ => self.fill(batch).await,
+        };
+        match filled {
+            Ok(_) if fault == Fault::After => {
+                self.rollback().await;
+                Err(Failed::Some(injected().into()))
+            }
             Ok(committed) => {
                 crate::crash_point!("store.commit");
                 if let Err(error) = sqlx::query("commit").execute(&mut self.conn).await {
                     self.rollback().await;
-                    return Err(error.into());
+                    return Err(Failed::Every(StoreError::Unsure(error.into())));
                 }
                 crate::crash_point!("store.committed");
                 self.changes.announce(&committed);
+                if fault == Fault::Answer {
+                    return Err(Failed::Every(StoreError::Unsure(injected().into())));
+                }
                 Ok(())
             }
             Err(error) => {
                 self.rollback().await;
-                Err(error)
+                Err(Failed::Some(error))
             }
         }
     }

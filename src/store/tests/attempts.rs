@@ -120,7 +120,7 @@ async fn a_stored_result_waits_for_its_log_and_then_counts() {
 
     let id = rig.submit(spec()).await;
     let (attempt, token, _) = rig.running().await;
-    rig.finish(attempt, token, 3, None).await.unwrap().state;
+    rig.finish(attempt, token, 3, None).await.unwrap();
     rig.pass(rig.times.log_settle_ms);
     assert_eq!(rig.store.due().await.unwrap().unsettled, [attempt]);
     assert!(rig.store.run(SettleOverdue(attempt)).await.unwrap());

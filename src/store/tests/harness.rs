@@ -6,7 +6,8 @@ use crate::{
         TaskState, Times, UnixMs, Work, fingerprint,
     },
     store::{
-        Ambient, ApplyQueue, Beat, Claim, ClaimedAttempt, Finish, Finished, NewTask, QueueShare, Refusal, Start, Store, Submit, Submitted,
+        Ambient, ApplyQueue, Beat, Claim, ClaimedAttempt, Faults, Finish, Finished, NewTask, QueueShare, Refusal, Start, Store, Submit,
+        Submitted,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -56,12 +57,12 @@ impl Rig {
     }
 
     pub(super) async fn open(dir: TempDir) -> Self {
-        let times = Times { retry_backoff_ms: 1000, ..Times::default() };
-        let ambient = Ambient {
-            clock: Arc::new(Fixed(AtomicI64::new(1_800_000_000_000))),
-            rng: Arc::new(Counting(AtomicU64::new(1))),
-            times: times.clone(),
-        };
+        Self::with_faults(dir, None).await
+    }
+
+    pub(super) async fn with_faults(dir: TempDir, faults: Option<Faults>) -> Self {
+        let ambient = Ambient { faults, ..ambient() };
+        let times = ambient.times.clone();
         let (store, _writer) = Store::open(&dir.path().join("slipway.db"), ambient).await.expect("open the store");
         Self { store, dir, times }
     }
@@ -123,6 +124,15 @@ impl Rig {
 
     pub(super) async fn state(&self, task: TaskId) -> TaskState {
         self.store.task(task).await.unwrap().expect("the task exists").state
+    }
+}
+
+pub(super) fn ambient() -> Ambient {
+    Ambient {
+        clock: Arc::new(Fixed(AtomicI64::new(1_800_000_000_000))),
+        rng: Arc::new(Counting(AtomicU64::new(1))),
+        times: Times { retry_backoff_ms: 1000, ..Times::default() },
+        faults: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Queues, tokens, runners, logs, and the database file itself.
 
-use super::harness::{Rig, fresh_uuid, spec};
+use super::harness::{Rig, ambient, fresh_uuid, spec};
 use crate::{
     domain::{AttemptNumber, AttemptRef, Role, TaskId},
     store::{
@@ -93,12 +93,7 @@ async fn a_database_of_a_newer_version_is_refused_and_left_untouched() {
     .unwrap();
     sqlx::Connection::close(conn).await.unwrap();
     let before = std::fs::read(&path).unwrap();
-    let ambient = crate::store::Ambient {
-        clock: std::sync::Arc::new(crate::app::ambient::SystemClock),
-        rng: std::sync::Arc::new(crate::app::ambient::SystemRng),
-        times: crate::domain::Times::default(),
-    };
-    let refused = crate::store::Store::open(&path, ambient).await.err().expect("must be refused");
+    let refused = crate::store::Store::open(&path, ambient()).await.err().expect("must be refused");
     assert!(matches!(refused, StoreError::NewerSchema { found: 9999, .. }), "{refused}");
     assert_eq!(std::fs::read(&path).unwrap(), before, "the file was touched");
     drop(dir);

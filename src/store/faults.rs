@@ -1,0 +1,35 @@
+//! Faults that tests put into the writer, where a database has its own.
+
+use std::{sync::Arc, time::Duration};
+
+/// What befalls the next transaction, told the kinds of operation in it, such as `Cancel`. It is asked again for each
+/// try of a batch that failed.
+pub type Faults = Arc<dyn Fn(&[&'static str]) -> Fault + Send + Sync>;
+
+/// A fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// None.
+    None,
+    /// The first statement fails.
+    Before,
+    /// A statement fails after all others have acted; they are undone.
+    After,
+    /// The transaction is committed and its answer is lost.
+    Answer,
+    /// The transaction begins late.
+    Delay(Duration),
+}
+
+impl Fault {
+    pub(super) async fn delay(self) {
+        if let Fault::Delay(by) = self {
+            tokio::time::sleep(by).await;
+        }
+    }
+}
+
+/// What an injected fault says.
+pub(super) fn injected() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::other("injected by a test"))
+}

@@ -1,0 +1,143 @@
+//! What a step of the model test does, and how the real store is told.
+
+use crate::{
+    domain::{AttemptRef, AttemptResult, FailureClass, Phase, Priority, QueueName, Reason, Resources, Retries, TaskId, TaskSpec},
+    store::{
+        Abandon, Beat, Cancel, Claim, ClaimedAttempt, Expire, Finish, Idempotency, NewTask, Patch, PauseQueue, QueueShare, Refusal, Renew,
+        Report, Reporting, Settle, SettleOverdue, Start, Store, Submit, Submitted, Wake, tests::harness::spec,
+    },
+};
+use secrecy::SecretString;
+use uuid::Uuid;
+
+/// A task to submit.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) queue: QueueName,
+    pub(super) priority: Priority,
+    pub(super) gpus: u32,
+    pub(super) retries: Retries,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Said {
+    Returned,
+    Lost,
+    Finish(AttemptResult),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    Pause(QueueName, bool),
+    Renew(&'static str),
+    Submit(Vec<Wanted>, Option<(u64, u8)>),
+    Start { at: AttemptRef, token: String, uid: &'static str, nonce: Uuid },
+    Beat(AttemptRef, [u8; 32], Phase),
+    Finish(AttemptRef, [u8; 32], AttemptResult, Option<bool>),
+    Settle(AttemptRef, bool),
+    SettleOverdue(AttemptRef),
+    Report { at: AttemptRef, claim: Uuid, uid: Option<&'static str>, said: Said },
+    Cancel(TaskId, bool),
+    Abandon(AttemptRef),
+    Expire(AttemptRef),
+    Wake(TaskId),
+    Patch(TaskId, Priority),
+    Claim(Claim),
+}
+
+/// What the store says. The secrets and ids in it are the store's choice, the rest is the rules'.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Submitted(Submitted),
+    Claimed(Vec<(TaskId, u32, QueueName, u32)>, Vec<ClaimedAttempt>),
+    Started(Result<SecretString, Refusal>),
+    Plain(String),
+}
+
+impl Op {
+    /// Its place in the order in which the writer runs a batch.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Op::Pause(..) => 0,
+            Op::Renew(_) => 1,
+            Op::Submit(..) => 2,
+            Op::Start { .. } => 3,
+            Op::Beat(..) => 4,
+            Op::Finish(..) => 5,
+            Op::Settle(..) => 6,
+            Op::SettleOverdue(_) => 7,
+            Op::Report { .. } => 8,
+            Op::Cancel(..) => 9,
+            Op::Abandon(_) => 10,
+            Op::Expire(_) => 11,
+            Op::Wake(_) => 12,
+            Op::Patch(..) => 13,
+            Op::Claim(_) => 14,
+        }
+    }
+
+    pub(super) async fn run(&self, store: &Store) -> Answer {
+        fn plain(answer: impl std::fmt::Debug) -> Answer {
+            Answer::Plain(format!("{answer:?}"))
+        }
+        let by = || "ada".to_owned();
+        match self.clone() {
+            Op::Pause(name, on) => plain(store.run(PauseQueue { name, by: by(), pause: on.then_some(None) }).await.unwrap()),
+            Op::Renew(runner) => {
+                store.run(Renew(runner.parse().unwrap())).await.unwrap();
+                plain(())
+            }
+            Op::Submit(wanted, key) => {
+                let task = |w: Wanted| TaskSpec {
+                    queue: w.queue,
+                    priority: w.priority,
+                    resources: Resources { gpus: w.gpus },
+                    retries: w.retries,
+                    ..spec()
+                };
+                let tasks = wanted.into_iter().map(|w| NewTask { spec: task(w), rerun_of: None }).collect();
+                let idempotency = key.map(|(key, digest)| Idempotency { route: "submit", key: key.to_string(), digest: [digest; 32] });
+                Answer::Submitted(store.run(Submit { user: by(), tasks, idempotency }).await.unwrap())
+            }
+            Op::Start { at, token, uid, nonce } => {
+                let start = Start { task: at.task, attempt: at.attempt, token: token.into(), uid: uid.into(), nonce };
+                Answer::Started(store.run(start).await.unwrap())
+            }
+            Op::Beat(at, token_hash, phase) => {
+                plain(store.run(Beat { task: at.task, attempt: at.attempt, token_hash, phase }).await.unwrap())
+            }
+            Op::Finish(at, token_hash, result, settled) => {
+                plain(store.run(Finish { task: at.task, attempt: at.attempt, token_hash, result, log: (3, 7), settled }).await.unwrap())
+            }
+            Op::Settle(at, log_complete) => plain(store.run(Settle { task: at.task, attempt: at.attempt, log_complete }).await.unwrap()),
+            Op::SettleOverdue(at) => plain(store.run(SettleOverdue(at)).await.unwrap()),
+            Op::Report { at, claim, uid, said } => {
+                let reporting = match said {
+                    Said::Returned => Reporting::Returned,
+                    Said::Lost => Reporting::Ended(FailureClass::Lost, Reason::AttemptLost, "gone".into()),
+                    Said::Finish(result) => Reporting::Finish(result),
+                };
+                let report = Report { task: at.task, attempt: at.attempt, claim, uid: uid.map(Into::into), reporting };
+                plain(store.run(report).await.unwrap())
+            }
+            Op::Cancel(task, silent) => plain(store.run(Cancel { task, by: by(), silent }).await.unwrap()),
+            Op::Abandon(at) => {
+                plain(store.run(Abandon { task: at.task, attempt: at.attempt, by: by(), reason: "x".into() }).await.unwrap())
+            }
+            Op::Expire(at) => plain(store.run(Expire(at)).await.unwrap()),
+            Op::Wake(task) => plain(store.run(Wake(task)).await.unwrap()),
+            Op::Patch(task, priority) => {
+                plain(store.run(Patch { task, by: by(), name: None, labels: None, priority: Some(priority) }).await.unwrap())
+            }
+            Op::Claim(claim) => {
+                let got = store.run(claim).await.unwrap();
+                Answer::Claimed(got.iter().map(|c| (c.task, c.attempt.0, c.queue.clone(), c.gpus)).collect(), got)
+            }
+        }
+    }
+}
+
+/// The most that claims in these tests draw from a queue.
+pub(super) fn share(queue: Option<QueueName>, max: u32) -> QueueShare {
+    QueueShare { queue, max }
+}

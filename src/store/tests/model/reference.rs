@@ -1,0 +1,293 @@
+//! The same store as plain data: `domain` says what may happen to a task, the rest is maps.
+
+use super::ops::{Answer, Op, Said, Wanted};
+use crate::{
+    domain::{
+        AttemptNumber, AttemptRef, Event, FailureClass, Lifecycle, Priority, QueueName, Reason, Status, TaskId, TaskState, Times,
+        fingerprint,
+    },
+    store::{Cancelled, Claim, Finished, Known, Patched, Refusal, ReportOutcome, Submitted},
+};
+use secrecy::ExposeSecret;
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+pub(super) struct Lease {
+    pub(super) runner: String,
+    pub(super) claim: Uuid,
+    pub(super) start_token: Option<String>,
+    pub(super) token: Option<[u8; 32]>,
+    pub(super) uid: Option<&'static str>,
+    pub(super) nonce: Uuid,
+    pub(super) expires: Option<i64>,
+    pub(super) settle: Option<i64>,
+}
+
+pub(super) struct Task {
+    pub(super) life: Lifecycle,
+    pub(super) queue: QueueName,
+    pub(super) priority: Priority,
+    pub(super) gpus: u32,
+    pub(super) lease: Option<Lease>,
+    /// Whether its newest attempt started, once that is over.
+    newest_started: bool,
+    /// When it may be woken: a range, as the pause is random, until the test has read what the store chose.
+    pub(super) due: (i64, i64),
+}
+
+pub(super) struct Model {
+    pub(super) tasks: BTreeMap<TaskId, Task>,
+    keys: BTreeMap<u64, (u8, Vec<TaskId>)>,
+    paused: BTreeSet<QueueName>,
+    queues: Vec<QueueName>,
+    pub(super) up: i64,
+    times: Times,
+}
+
+impl Task {
+    fn state(&self) -> TaskState {
+        self.life.state()
+    }
+
+    fn has_result(&self) -> bool {
+        matches!(&self.life.status, Status::Active(live) if live.result.is_some())
+    }
+
+    fn live(&mut self, at: AttemptRef) -> Option<&mut Lease> {
+        self.lease.as_mut().filter(|_| self.life.attempt == at.attempt)
+    }
+
+    fn refusal(&self, attempt: AttemptNumber) -> Result<(), Refusal> {
+        let newest = attempt == self.life.attempt;
+        match self.state() {
+            _ if attempt == AttemptNumber::NONE || attempt > self.life.attempt => Err(Refusal::NotFound),
+            TaskState::Active if newest => Ok(()),
+            TaskState::Cancelled if newest && !self.newest_started => Err(Refusal::Cancelled),
+            _ => Err(Refusal::Superseded),
+        }
+    }
+
+    fn take(&mut self, event: Event, up: i64, times: &Times) -> bool {
+        let Ok((life, ended)) = self.life.clone().next(event) else { return false };
+        self.life = life;
+        if !matches!(self.life.status, Status::Active(_)) {
+            self.newest_started = self.lease.take().map_or(self.newest_started, |lease| lease.uid.is_some());
+        }
+        if let (Status::Waiting, Some(outcome)) = (&self.life.status, ended) {
+            let spent = self.life.spent;
+            let nth = if outcome.end.class() == Some(FailureClass::User) { spent.user } else { spent.infra };
+            let full = i64::try_from(times.retry_backoff_ms << (nth - 1)).unwrap();
+            self.due = (up + full / 2, up + full);
+        }
+        true
+    }
+}
+
+impl Model {
+    pub(super) fn new(queues: Vec<QueueName>, times: Times) -> Self {
+        Self { tasks: BTreeMap::new(), keys: BTreeMap::new(), paused: BTreeSet::new(), queues, up: 0, times }
+    }
+
+    fn after(&self, ms: u64) -> i64 {
+        self.up + i64::try_from(ms).unwrap()
+    }
+
+    fn attempt(&mut self, at: AttemptRef) -> Result<&mut Task, Refusal> {
+        let task = self.tasks.get_mut(&at.task).ok_or(Refusal::NotFound)?;
+        task.refusal(at.attempt).map(|()| task)
+    }
+
+    /// Does what `op` does. Answers what the store should have said, given the secrets and ids that it chose.
+    pub(super) fn expect(&mut self, op: &Op, answer: &Answer) -> String {
+        let (up, times) = (self.up, self.times.clone());
+        match op {
+            Op::Pause(queue, on) => {
+                let _ = if *on { self.paused.insert(queue.clone()) } else { self.paused.remove(queue) };
+                "Ok(())".into()
+            }
+            Op::Renew(runner) => {
+                let expires = self.after(times.claim_lease_ms);
+                let leases = self.tasks.values_mut().filter_map(|t| t.lease.as_mut());
+                leases.filter(|l| l.runner == *runner && l.expires.is_some()).for_each(|l| l.expires = Some(expires));
+                "()".into()
+            }
+            Op::Submit(wanted, key) => format!("{:?}", self.submit(wanted, *key, answer)),
+            Op::Start { at, token, uid, nonce } => format!("{:?}", self.start(*at, token, uid, *nonce, answer)),
+            Op::Beat(at, token, phase) => {
+                let heard = self.attempt(*at).and_then(|task| {
+                    let lease = task.live(*at).filter(|l| l.token == Some(*token)).ok_or(Refusal::WrongToken)?;
+                    lease.start_token = None;
+                    let before = if let Status::Active(live) = &task.life.status { live.phase } else { None };
+                    let _ = Some(*phase) > before && task.take(Event::Reach(*phase), up, &times);
+                    Ok(task.life.cancel_requested)
+                });
+                format!("{heard:?}")
+            }
+            Op::Finish(at, token, result, settled) => {
+                let finished = self.attempt(*at).and_then(|task| {
+                    task.live(*at).filter(|l| l.token == Some(*token)).ok_or(Refusal::WrongToken)?;
+                    task.finish(result.clone(), up, &times);
+                    let _ = settled.is_some() && task.take(Event::Settle, up, &times);
+                    Ok(Finished { settled: task.lease.is_none(), state: task.state() })
+                });
+                format!("{finished:?}")
+            }
+            Op::Settle(at, _) => self.on(*at, |task| task.has_result() && task.take(Event::Settle, up, &times)),
+            Op::SettleOverdue(at) => self.on(*at, |task| {
+                let over = task.lease.as_ref().and_then(|l| l.settle).is_some_and(|by| by <= up);
+                over && task.take(Event::Settle, up, &times)
+            }),
+            Op::Expire(at) => self.on(*at, |task| {
+                let over = task.lease.as_ref().and_then(|l| l.expires).is_some_and(|by| by <= up);
+                over && task.take(Event::Return, up, &times)
+            }),
+            Op::Report { at, claim, uid, said } => format!("{:?}", self.report(*at, *claim, *uid, said)),
+            Op::Cancel(id, silent) => {
+                let cancelled = self.tasks.get_mut(id).map(|task| {
+                    let news = !task.life.cancel_requested || (*silent && !task.has_result());
+                    let _ = news && task.take(Event::Cancel { silent: *silent }, up, &times);
+                    Cancelled { state: task.state() }
+                });
+                format!("{cancelled:?}")
+            }
+            Op::Abandon(at) => {
+                let state = self.attempt(*at).map(|task| {
+                    let started = task.lease.as_ref().is_some_and(|l| l.uid.is_some());
+                    assert!(task.take(if started { Event::Abandon(String::new()) } else { Event::Return }, up, &times));
+                    task.state()
+                });
+                format!("{state:?}")
+            }
+            Op::Wake(id) => {
+                let due = |task: &&mut Task| task.state() == TaskState::Waiting && task.due.1 <= up;
+                self.tasks.get_mut(id).filter(due).is_some_and(|task| task.take(Event::Due, up, &times)).to_string()
+            }
+            Op::Patch(id, priority) => {
+                let patched = match self.tasks.get_mut(id) {
+                    None => Patched::NotFound,
+                    Some(task) if matches!(task.state(), TaskState::Waiting | TaskState::Queued) => {
+                        task.priority = *priority;
+                        Patched::Changed
+                    }
+                    Some(task) => Patched::Refused(task.state()),
+                };
+                format!("{patched:?}")
+            }
+            Op::Claim(claim) => self.claim(claim, answer),
+        }
+    }
+
+    fn on(&mut self, at: AttemptRef, act: impl FnOnce(&mut Task) -> bool) -> String {
+        let live = self.tasks.get_mut(&at.task).filter(|t| t.lease.is_some() && t.life.attempt == at.attempt);
+        live.is_some_and(act).to_string()
+    }
+
+    fn submit(&mut self, wanted: &[Wanted], key: Option<(u64, u8)>, answer: &Answer) -> Submitted {
+        if let Some((digest, ids)) = key.and_then(|(key, _)| self.keys.get(&key)) {
+            let same = key.is_some_and(|(_, d)| d == *digest);
+            return if same { Submitted::Repeated(ids.clone()) } else { Submitted::Mismatch };
+        }
+        if let Some(absent) = wanted.iter().map(|w| &w.queue).find(|queue| !self.queues.contains(queue)) {
+            return Submitted::NoQueue(absent.clone());
+        }
+        let Answer::Submitted(Submitted::New(ids)) = answer else { panic!("should be stored: {answer:?}") };
+        assert_eq!(ids.len(), wanted.len());
+        for (id, w) in ids.iter().zip(wanted) {
+            assert!(self.tasks.last_key_value().is_none_or(|(last, _)| last < id), "ids only grow");
+            let Wanted { queue, priority, gpus, retries } = w.clone();
+            let life = Lifecycle::new(retries);
+            self.tasks.insert(*id, Task { life, queue, priority, gpus, lease: None, newest_started: false, due: (0, 0) });
+        }
+        self.keys.extend(key.map(|(key, digest)| (key, (digest, ids.clone()))));
+        Submitted::New(ids.clone())
+    }
+
+    fn start(&mut self, at: AttemptRef, token: &str, uid: &'static str, nonce: Uuid, answer: &Answer) -> Result<(), Refusal> {
+        let (up, times) = (self.up, self.times.clone());
+        let task = self.attempt(at)?;
+        let lease = task.live(at).ok_or(Refusal::Superseded)?;
+        let expected = lease.start_token.as_ref().ok_or(Refusal::Superseded)?;
+        if expected != token {
+            return Err(Refusal::WrongToken);
+        }
+        let first = lease.uid.is_none();
+        if !first && (lease.uid, lease.nonce) != (Some(uid), nonce) {
+            return Err(Refusal::Superseded);
+        }
+        let Answer::Started(Ok(minted)) = answer else { panic!("should start: {answer:?}") };
+        (lease.uid, lease.nonce, lease.expires) = (Some(uid), nonce, None);
+        lease.token = Some(fingerprint(minted.expose_secret()));
+        assert!(!first || task.take(Event::Start, up, &times));
+        Ok(())
+    }
+
+    fn report(&mut self, at: AttemptRef, claim: Uuid, uid: Option<&str>, said: &Said) -> ReportOutcome {
+        let (up, times) = (self.up, self.times.clone());
+        let Some(task) = self.tasks.get_mut(&at.task) else { return ReportOutcome { applied: false, known: Known::Unknown } };
+        let ours = |l: &mut Lease| l.claim == claim && (l.uid.is_none() || l.uid == uid);
+        let applied = task.live(at).is_some_and(ours)
+            && match said {
+                Said::Returned => task.take(Event::Return, up, &times),
+                Said::Lost => task.take(Event::Lost(FailureClass::Lost, Reason::AttemptLost, "gone".into()), up, &times),
+                Said::Finish(result) => {
+                    task.finish(result.clone(), up, &times);
+                    task.has_result() && task.take(Event::Settle, up, &times)
+                }
+            };
+        let known = match &task.lease {
+            _ if at.attempt == AttemptNumber::NONE || at.attempt > task.life.attempt => Known::Unknown,
+            Some(lease) if lease.claim == claim && at.attempt == task.life.attempt => Known::Live,
+            None if at.attempt == task.life.attempt => Known::Ended,
+            _ => Known::Superseded,
+        };
+        ReportOutcome { applied, known }
+    }
+
+    fn claim(&mut self, claim: &Claim, answer: &Answer) -> String {
+        let Answer::Claimed(_, got) = answer else { panic!("not an answer to a claim: {answer:?}") };
+        let row = |id: &TaskId, t: &Task| (*id, t.life.attempt.0, t.queue.clone(), t.gpus);
+        let same = |l: &Lease| l.runner == claim.runner.as_str() && l.claim == claim.claim;
+        let live: Vec<_> = self.tasks.iter().filter(|(_, t)| t.lease.as_ref().is_some_and(same)).collect();
+        if !live.is_empty() {
+            let startable = live.into_iter().filter(|(_, t)| t.lease.as_ref().is_some_and(|l| l.start_token.is_some()));
+            return format!("{:?}", startable.map(|(id, t)| row(id, t)).collect::<Vec<_>>());
+        }
+        let expires = self.after(self.times.claim_lease_ms);
+        let mut order: Vec<TaskId> = self.tasks.iter().filter(|(_, t)| t.state() == TaskState::Queued).map(|(id, _)| *id).collect();
+        order.sort_by_key(|id| (self.tasks[id].priority.band(), *id));
+        let (mut picked, mut gpus, mut drawn) = (Vec::new(), claim.gpus, BTreeMap::<QueueName, u32>::new());
+        for id in order {
+            let Some(task) = self.tasks.get_mut(&id).filter(|t| !self.paused.contains(&t.queue)) else { continue };
+            let named = claim.queues.iter().find(|s| s.queue.as_ref() == Some(&task.queue));
+            let max = named.or(claim.queues.iter().find(|s| s.queue.is_none())).map_or(0, |s| s.max);
+            let from = drawn.entry(task.queue.clone()).or_default();
+            if picked.len() < claim.max as usize && *from < max && task.gpus <= gpus {
+                *from += 1;
+                gpus -= task.gpus;
+                assert!(task.take(Event::Claim, self.up, &self.times));
+                task.lease = Some(Lease {
+                    runner: claim.runner.to_string(),
+                    claim: claim.claim,
+                    start_token: got.iter().find(|c| c.task == id).map(|c| c.start_token.clone()),
+                    token: None,
+                    uid: None,
+                    nonce: Uuid::nil(),
+                    expires: Some(expires),
+                    settle: None,
+                });
+                picked.push(row(&id, task));
+            }
+        }
+        format!("{picked:?}")
+    }
+}
+
+impl Task {
+    fn finish(&mut self, result: crate::domain::AttemptResult, up: i64, times: &Times) {
+        let first = !self.has_result();
+        if self.take(Event::Finish(result), up, times) && first {
+            let lease = self.lease.as_mut().expect("a finish does not end the attempt");
+            (lease.start_token, lease.settle) = (None, Some(up + i64::try_from(times.log_settle_ms).unwrap()));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The plans of the hot statements: each finds its rows by a key. A statement that walks a table gives no error and only
+//! grows slow with depth, so its plan is part of what is tested.
+
+use super::harness::Rig;
+use crate::{
+    domain::TaskState,
+    store::{claim, events, flush, lease, tasks, work},
+};
+use sqlx::Row;
+
+async fn plan(rig: &Rig, sql: &str) -> Vec<String> {
+    let explain = sqlx::AssertSqlSafe(format!("explain query plan {sql}"));
+    let rows = sqlx::query(explain).fetch_all(&rig.store.readers).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
+    rows.iter().map(|row| row.get("detail")).collect()
+}
+
+/// Walks only what the statement was given, or what it made itself.
+fn keyed(step: &str) -> bool {
+    let own = ["SCAN j ", "SCAN k", "SCAN json_each"].iter().any(|own| step.starts_with(own));
+    // `(queue=?)` alone is every row of a queue.
+    let whole_queue = step.contains("PRIMARY KEY (queue=?)");
+    !whole_queue && (own || !step.starts_with("SCAN"))
+}
+
+#[tokio::test]
+async fn no_hot_statement_walks_a_table() {
+    let rig = Rig::new().await;
+    let statements = [
+        work::LOAD,
+        claim::CANDIDATES,
+        claim::REPEATED,
+        flush::DELETE_READY,
+        flush::UPDATE_LEASE,
+        flush::END_TASK,
+        flush::DESCRIBE_TASK,
+        lease::LEASE,
+        lease::LEASES_OF,
+        events::EVENTS_AFTER,
+        events::EVENTS_OF_TASK_AFTER,
+    ];
+    for sql in statements {
+        let plan = plan(&rig, sql).await;
+        assert!(plan.iter().all(|step| keyed(step)), "{sql}\n{plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_by_state_reads_what_is_in_that_state() {
+    use TaskState::{Active, Cancelled, Failed, Queued, Succeeded, Waiting};
+    let rig = Rig::new().await;
+    let lists: [&[TaskState]; 7] =
+        [&[Active], &[Waiting], &[Active, Waiting], &[Queued], &[Queued, Active, Waiting], &[Failed], &[Cancelled]];
+    for states in lists {
+        let sql = format!("{} where true and {} order by t.id desc limit 20", tasks::TASKS, tasks::of_states(states).unwrap());
+        let plan = plan(&rig, &sql).await;
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN t")), "{states:?}\n{plan:#?}");
+        let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
+        assert!(!sorts, "the page is read in order: {states:?}\n{plan:#?}");
+    }
+    let mixed = format!("{} where true and {} order by t.id desc limit 20", tasks::TASKS, tasks::of_states(&[Queued, Succeeded]).unwrap());
+    let plan = plan(&rig, &mixed).await;
+    assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:#?}");
+}
