@@ -145,7 +145,7 @@ impl Server {
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap()
+        self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Changes something and wakes whoever waits.
@@ -298,7 +298,11 @@ async fn finish(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers
         bears(&headers, &token(at, "attempt"))?;
         let first = a.finish.get_or_insert(r).clone();
         a.ended = a.log.len() as u64 == first.log_bytes;
-        assert!(!a.ended || crc32c::crc32c(&a.log) == first.log_crc, "the log's sum is wrong");
+        assert!(
+            !a.ended || crc32c::crc32c(&a.log) == first.log_crc,
+            "the log is {:?}, its sum is not {first:?}",
+            String::from_utf8_lossy(&a.log)
+        );
         Ok(FinishResponse { settled: a.ended, state: TaskState::Active, next_offset: a.log.len() as u64 })
     })?;
     Ok(Json(answer).into_response())
