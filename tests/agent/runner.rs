@@ -12,7 +12,7 @@ use slipway::{
     runner::process::{Config, RunnerError, identity, run},
     wire::{AttemptNumber, AttemptRef, FailureClass, Reason, ReportKind, StoppedBy, TaskId},
 };
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -66,9 +66,18 @@ impl Runner {
 
     /// Waits until every attempt's directory is gone.
     async fn idle(&self) {
-        while std::fs::read_dir(self.dir.path().join("attempts")).unwrap().next().is_some() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        let attempts = self.dir.path().join("attempts");
+        let gone = async {
+            while std::fs::read_dir(&attempts).unwrap().next().is_some() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let gone = tokio::time::timeout(Duration::from_secs(30), gone).await;
+        gone.unwrap_or_else(|_| {
+            let left: Vec<_> = std::fs::read_dir(&attempts).unwrap().flatten().map(|e| e.path()).collect();
+            let logs: Vec<_> = left.iter().map(|dir| std::fs::read_to_string(dir.join("agent.log"))).collect();
+            panic!("never idle: {left:?} {logs:?}");
+        });
     }
 
     async fn stop(self) {
