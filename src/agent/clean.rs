@@ -55,7 +55,7 @@ mod tests {
         fs::create_dir_all(&locked).unwrap();
         fs::write(locked.join("file"), "x").unwrap();
         std::os::unix::fs::symlink("/etc", dir.path().join("scratch/a/link")).unwrap();
-        fs::set_permissions(&locked, Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&locked, Permissions::from_mode(0o000)).unwrap();
         fs::set_permissions(dir.path().join("scratch/a"), Permissions::from_mode(0o500)).unwrap();
         clean(dir.path());
         assert!(!dir.path().join("scratch").exists());

@@ -50,12 +50,14 @@ pub(super) async fn finish(link: &Arc<Link>, log: &Log, result: AttemptResult) -
         if link.clock.monotonic().saturating_sub(started) > patience {
             return Err(Exit::Fault("the server could not be told the result; it stands in result.json".into()));
         }
+        let all_sent = log.backlog() == 0;
         match link.client.finish(link.attempt, &request).await {
             Ok(answer) if answer.settled => return Ok(()),
             Ok(answer) => {
                 backoff.succeeded();
                 crash_point!("agent.stored");
-                if answer.next_offset < log_bytes && log.backlog() == 0 {
+                // A piece that was under way may have come after this answer was made; then it says nothing new.
+                if all_sent && answer.next_offset < log_bytes {
                     log.rewind(answer.next_offset);
                 }
                 log.flushed(call).await;

@@ -1,7 +1,7 @@
 //! One attempt each: commands that behave and commands that do not.
 
 use crate::{
-    Agent, children, command, kill, marked, run,
+    Agent, children, command, kill, run,
     server::{Recipe, Server},
     sh,
 };
@@ -10,7 +10,6 @@ use slipway::wire::{
     AttemptRef, FinishRequest, Phase, StoppedBy, Times, Work,
     handoff::{Testament, files},
 };
-use std::time::Duration;
 
 /// The result that the server has, once the agent is gone with exit code 0.
 async fn result(server: &Server, of: AttemptRef, agent: &mut Agent) -> FinishRequest {
@@ -247,9 +246,7 @@ async fn a_killed_init_takes_the_worker_and_the_command_with_it() {
     // Blocks until worker and init have let go of it.
     tokio::task::spawn_blocking(move || lock.lock()).await.unwrap().unwrap();
     // The shell dies with the worker; what it started does not have to, and is found by its marker.
-    for pid in marked(&agent.marker) {
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
-    }
+    crate::kill_marked(&agent.marker);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The agent and the process runner as real processes, against a small scripted server.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
+
 mod commands;
 mod runner;
 mod server;
@@ -75,7 +77,7 @@ impl Agent {
 
     /// Waits for its end and returns its exit code; then nothing of the attempt may live.
     async fn ended(&mut self) -> Option<i32> {
-        let status = tokio::time::timeout(Duration::from_secs(60), self.process.wait()).await;
+        let status = tokio::time::timeout(Duration::from_mins(1), self.process.wait()).await;
         let status = status.unwrap_or_else(|_| panic!("the agent hangs: {}", self.log())).unwrap();
         assert_eq!(marked(&self.marker), Vec::<i32>::new(), "processes are left: {}", self.log());
         for name in [files::SCRATCH, files::HOME, files::TMP, files::SPOOL] {
@@ -98,6 +100,15 @@ impl Agent {
     }
 }
 
+impl Drop for Agent {
+    /// A test that fails leaves nothing behind either: without its worker, init ends everything and itself.
+    fn drop(&mut self) {
+        if self.process.id().is_some() {
+            kill_marked(&self.marker);
+        }
+    }
+}
+
 /// A claimed attempt of `recipe`, run by an agent.
 fn run(server: &Server, recipe: Recipe) -> (AttemptRef, Agent) {
     let of = server.claimed(recipe);
@@ -113,6 +124,15 @@ fn marked(marker: &str) -> Vec<i32> {
     let wanted = format!("{MARKER}={marker}");
     let carries = |path: &Path| std::fs::read(path.join("environ")).is_ok_and(|env| env.split(|b| *b == 0).any(|v| v == wanted.as_bytes()));
     proc_entries().filter(|(_, path)| carries(path)).map(|(pid, _)| pid).collect()
+}
+
+/// Kills whatever carries the marker, and what descends from it.
+fn kill_marked(marker: &str) {
+    for pid in marked(marker) {
+        for pid in children(pid).into_iter().chain([pid]) {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+    }
 }
 
 fn children(of: i32) -> Vec<i32> {

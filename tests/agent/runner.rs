@@ -12,23 +12,23 @@ use slipway::{
     runner::process::{Config, RunnerError, identity, run},
     wire::{AttemptNumber, AttemptRef, FailureClass, Reason, ReportKind, StoppedBy, TaskId},
 };
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// A runner with two slots and two GPUs in a directory of its own. Aborting its task is what `kill -9` does to it.
 struct Runner {
-    dir: tempfile::TempDir,
+    dir: Home,
     task: JoinHandle<Result<(), RunnerError>>,
     stop: CancellationToken,
 }
 
 impl Runner {
     fn start(server: &Server) -> Self {
-        Self::within(server, tempfile::tempdir().unwrap(), &[AGENT, "run"])
+        Self::within(server, Home::new(), &[AGENT, "run"])
     }
 
-    fn within(server: &Server, dir: tempfile::TempDir, agent: &[&str]) -> Self {
+    fn within(server: &Server, dir: Home, agent: &[&str]) -> Self {
         let identity = identity(dir.path(), "test.host", &SystemRng).unwrap();
         let config = Config {
             name: identity.name,
@@ -66,14 +66,47 @@ impl Runner {
 
     /// Waits until every attempt's directory is gone.
     async fn idle(&self) {
-        while std::fs::read_dir(self.dir.path().join("attempts")).unwrap().next().is_some() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        let attempts = self.dir.path().join("attempts");
+        let gone = async {
+            while std::fs::read_dir(&attempts).unwrap().next().is_some() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let gone = tokio::time::timeout(Duration::from_secs(30), gone).await;
+        gone.unwrap_or_else(|_| {
+            let left: Vec<_> = std::fs::read_dir(&attempts).unwrap().flatten().map(|e| e.path()).collect();
+            let logs: Vec<_> = left.iter().map(|dir| std::fs::read_to_string(dir.join("agent.log"))).collect();
+            panic!("never idle: {left:?} {logs:?}");
+        });
     }
 
     async fn stop(self) {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
+    }
+}
+
+/// A data directory that takes its attempts' processes with it, so that a test that fails leaves nothing behind.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        for entry in std::fs::read_dir(self.path().join("attempts")).into_iter().flatten().flatten() {
+            let meta = std::fs::read(entry.path().join("meta.json")).unwrap_or_default();
+            let meta: serde_json::Value = serde_json::from_slice(&meta).unwrap_or_default();
+            let uid = meta["uid"].as_str().unwrap_or("none");
+            crate::kill_marked(&format!("{}-{}-{uid}", meta["task"], meta["attempt"]));
+        }
     }
 }
 
@@ -201,7 +234,7 @@ async fn an_agent_that_cannot_start_is_tried_and_then_reported() {
     let server = Server::start().await;
     for agent in [["/bin/false", "run"], ["/no/such/agent", "run"]] {
         let task = first(server.submit(sh("true")));
-        let runner = Runner::within(&server, tempfile::tempdir().unwrap(), &agent);
+        let runner = Runner::within(&server, Home::new(), &agent);
         ended(&server, task).await;
         let report = server.attempt(task).reports.remove(0);
         assert!(matches!(report, ReportKind::Ended { class: FailureClass::Infra, reason: Reason::AgentNotStarted, .. }), "{report:?}");
@@ -248,7 +281,7 @@ async fn stopping_the_runner_stops_no_task() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_unknown_to_the_server_is_left_alone_and_takes_no_slot() {
     let server = Server::start().await;
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Home::new();
     let strange = dir.path().join("attempts/99-1");
     std::fs::create_dir_all(&strange).unwrap();
     let meta = r#"{"task":99,"attempt":1,"claim":"00000000-0000-0000-0000-000000000000","uid":"u","bootId":"b","gpus":[0,1],"launches":1}"#;
@@ -281,4 +314,27 @@ async fn a_server_that_forgot_the_runner_is_told_again() {
     ended(&server, first(task)).await;
     runner.idle().await;
     runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_may_die_anywhere() {
+    let server = Server::start().await;
+    // Before a result the attempt is lost, after it the result counts; either way nothing runs twice and nothing is left.
+    let points = ["started", "beaten", "spawned", "result", "stored", "finished"];
+    for (at, point) in points.into_iter().enumerate() {
+        let task = first(server.submit(sh("(setsid sleep 1000 &); echo once")));
+        let armed = format!("SLIPWAY_CRASH_POINT=agent.{point}");
+        let runner = Runner::within(&server, Home::new(), &["/usr/bin/env", &armed, AGENT, "run"]);
+        ended(&server, task).await;
+        runner.idle().await;
+        let attempt = server.attempt(task);
+        assert_eq!(attempt.starts, 1, "at {point}");
+        match (&attempt.finish, attempt.reports.as_slice()) {
+            (_, [ReportKind::Finish { result }]) => assert!(at >= 3 && result.exit_code == Some(0), "at {point}"),
+            (None, [ReportKind::Ended { reason: Reason::AttemptLost, .. }]) => assert!(at < 3, "at {point}"),
+            (Some(finish), []) => assert!(at >= 4 && finish.exit_code == Some(0), "at {point}"),
+            other => panic!("at {point}: {other:?}"),
+        }
+        runner.stop().await;
+    }
 }

@@ -24,70 +24,77 @@ use uuid::Uuid;
 
 /// What one task is made of.
 #[derive(Clone)]
-pub struct Recipe {
-    pub work: Work,
-    pub env: BTreeMap<String, String>,
-    pub timeout_seconds: Option<u64>,
-    pub grace_seconds: u64,
-    pub log_limit_bytes: u64,
-    pub gpus: u32,
+pub(crate) struct Recipe {
+    pub(crate) work: Work,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) timeout_seconds: Option<u64>,
+    pub(crate) grace_seconds: u64,
+    pub(crate) log_limit_bytes: u64,
+    pub(crate) gpus: u32,
 }
 
 /// One attempt as the server sees it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that a test sets or asks for")]
 #[derive(Clone, Default)]
-pub struct Attempt {
-    pub claim: Uuid,
-    pub started: Option<(String, Uuid)>,
-    pub starts: u32,
-    pub phases: Vec<Phase>,
-    pub cancel: bool,
-    pub overdue: bool,
-    pub superseded: bool,
-    pub log: Vec<u8>,
-    pub gaps: Vec<(u64, u64)>,
-    pub finish: Option<FinishRequest>,
-    pub ended: bool,
-    pub reports: Vec<ReportKind>,
+pub(crate) struct Attempt {
+    pub(crate) claim: Uuid,
+    pub(crate) started: Option<(String, Uuid)>,
+    pub(crate) starts: u32,
+    pub(crate) phases: Vec<Phase>,
+    pub(crate) cancel: bool,
+    pub(crate) overdue: bool,
+    pub(crate) superseded: bool,
+    pub(crate) log: Vec<u8>,
+    pub(crate) gaps: Vec<(u64, u64)>,
+    pub(crate) finish: Option<FinishRequest>,
+    pub(crate) ended: bool,
+    pub(crate) reports: Vec<ReportKind>,
 }
 
 #[derive(Default)]
-pub struct World {
-    pub attempts: BTreeMap<AttemptRef, Attempt>,
-    pub recipes: BTreeMap<TaskId, Recipe>,
-    pub queue: VecDeque<TaskId>,
-    pub claims: BTreeMap<Uuid, Vec<AttemptRef>>,
+pub(crate) struct World {
+    pub(crate) attempts: BTreeMap<AttemptRef, Attempt>,
+    pub(crate) recipes: BTreeMap<TaskId, Recipe>,
+    pub(crate) queue: VecDeque<TaskId>,
+    pub(crate) claims: BTreeMap<Uuid, Vec<AttemptRef>>,
     /// So many of the next calls get a proxy's page.
-    pub pages: u32,
+    pub(crate) pages: u32,
     /// So many of the next log pieces are stored and then the answer is lost.
-    pub lost_answers: u32,
+    pub(crate) lost_answers: u32,
     /// While set, log pieces are answered with 503.
-    pub log_closed: bool,
+    pub(crate) log_closed: bool,
     /// The names taken by other instances.
-    pub taken: bool,
-    pub registered: bool,
-    pub largest_claim: u32,
+    pub(crate) taken: bool,
+    pub(crate) registered: bool,
+    pub(crate) largest_claim: u32,
+}
+
+impl World {
+    fn new_task(&self) -> TaskId {
+        TaskId(i64::try_from(self.recipes.len()).unwrap() + 1)
+    }
 }
 
 #[derive(Clone)]
-pub struct Server {
-    pub url: String,
-    pub times: Times,
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) times: Times,
     world: Arc<Mutex<World>>,
     changed: watch::Sender<u64>,
 }
 
-type Answer = Result<Response, Problem2>;
+type Answer = Result<Response, Refusal>;
 
-pub struct Problem2(Problem);
-impl From<ProblemCode> for Problem2 {
+pub(crate) struct Refusal(Box<Problem>);
+impl From<ProblemCode> for Refusal {
     fn from(code: ProblemCode) -> Self {
-        Self(Problem::new(code))
+        Self(Box::new(Problem::new(code)))
     }
 }
-impl IntoResponse for Problem2 {
+impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap();
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], serde_json::to_vec(&self.0).unwrap()).into_response()
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], serde_json::to_vec(&*self.0).unwrap()).into_response()
     }
 }
 
@@ -99,14 +106,14 @@ fn token(of: AttemptRef, kind: &str) -> String {
     format!("{kind}-{of}")
 }
 
-fn bears(headers: &HeaderMap, token: &str) -> Result<(), Problem2> {
+fn bears(headers: &HeaderMap, token: &str) -> Result<(), Refusal> {
     let sent = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     if sent == Some(&format!("Bearer {token}")) { Ok(()) } else { Err(ProblemCode::Unauthenticated.into()) }
 }
 
 impl Server {
     /// Times a hundredth of the usual ones.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with_times(Times {
             call_timeout_ms: 2_000,
             drain_output_ms: 300,
@@ -116,7 +123,7 @@ impl Server {
         .await
     }
 
-    pub async fn with_times(times: Times) -> Self {
+    pub(crate) async fn with_times(times: Times) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = Self { url, times, world: Arc::default(), changed: watch::Sender::new(0) };
@@ -137,21 +144,21 @@ impl Server {
         server
     }
 
-    pub fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap()
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Changes something and wakes whoever waits.
-    pub fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         let result = change(&mut self.world());
         self.changed.send_modify(|n| *n += 1);
         result
     }
 
     /// Makes attempt 1 of a new task, as claimed.
-    pub fn claimed(&self, recipe: Recipe) -> AttemptRef {
+    pub(crate) fn claimed(&self, recipe: Recipe) -> AttemptRef {
         self.change(|w| {
-            let at = of(w.recipes.len() as i64 + 1, 1);
+            let at = AttemptRef { task: w.new_task(), attempt: AttemptNumber(1) };
             w.recipes.insert(at.task, recipe);
             w.attempts.insert(at, Attempt::default());
             at
@@ -159,21 +166,21 @@ impl Server {
     }
 
     /// Puts a new task in the queue.
-    pub fn submit(&self, recipe: Recipe) -> TaskId {
+    pub(crate) fn submit(&self, recipe: Recipe) -> TaskId {
         self.change(|w| {
-            let task = TaskId(w.recipes.len() as i64 + 1);
+            let task = w.new_task();
             w.recipes.insert(task, recipe);
             w.queue.push_back(task);
             task
         })
     }
 
-    pub fn attempt(&self, at: AttemptRef) -> Attempt {
+    pub(crate) fn attempt(&self, at: AttemptRef) -> Attempt {
         self.world().attempts[&at].clone()
     }
 
     /// Waits until `true`; a generous limit turns a hang into a failure.
-    pub async fn until(&self, what: &str, mut happened: impl FnMut(&World) -> bool) {
+    pub(crate) async fn until(&self, what: &str, mut happened: impl FnMut(&World) -> bool) {
         let mut changes = self.changed.subscribe();
         let wait = async {
             loop {
@@ -183,10 +190,10 @@ impl Server {
                 changes.changed().await.unwrap();
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("never happened: {what}"));
+        tokio::time::timeout(Duration::from_mins(1), wait).await.unwrap_or_else(|_| panic!("never happened: {what}"));
     }
 
-    fn live<T>(&self, at: AttemptRef, act: impl FnOnce(&mut Attempt) -> Result<T, Problem2>) -> Result<T, Problem2> {
+    fn live<T>(&self, at: AttemptRef, act: impl FnOnce(&mut Attempt) -> Result<T, Refusal>) -> Result<T, Refusal> {
         self.change(|w| match w.attempts.get_mut(&at) {
             Some(attempt) if attempt.superseded || attempt.ended => Err(ProblemCode::Superseded.into()),
             Some(attempt) => act(attempt),
@@ -270,7 +277,7 @@ async fn log(
         bears(&headers, &token(at, "attempt"))?;
         let end = a.log.len() as u64;
         if q.offset > end {
-            return Err(Problem2(Problem { next_offset: Some(end), ..Problem::new(ProblemCode::LogOffset) }));
+            return Err(Refusal(Box::new(Problem { next_offset: Some(end), ..Problem::new(ProblemCode::LogOffset) })));
         }
         a.log.truncate(usize::try_from(q.offset.max(end.min(q.offset + body.len() as u64))).unwrap());
         let known = a.log.len() as u64 - q.offset;
@@ -291,7 +298,11 @@ async fn finish(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers
         bears(&headers, &token(at, "attempt"))?;
         let first = a.finish.get_or_insert(r).clone();
         a.ended = a.log.len() as u64 == first.log_bytes;
-        assert!(!a.ended || crc32c::crc32c(&a.log) == first.log_crc, "the log's sum is wrong");
+        assert!(
+            !a.ended || crc32c::crc32c(&a.log) == first.log_crc,
+            "the log is {:?}, its sum is not {first:?}",
+            String::from_utf8_lossy(&a.log)
+        );
         Ok(FinishResponse { settled: a.ended, state: TaskState::Active, next_offset: a.log.len() as u64 })
     })?;
     Ok(Json(answer).into_response())
@@ -320,7 +331,8 @@ async fn claim(State(s): State<Server>, Json(r): Json<ClaimRequest>) -> Answer {
                 while !known && taken.len() < r.max as usize && w.queue.front().is_some_and(|t| w.recipes[t].gpus <= gpus) {
                     let task = w.queue.pop_front().unwrap();
                     gpus -= w.recipes[&task].gpus;
-                    let at = AttemptRef { task, attempt: AttemptNumber(1 + w.attempts.keys().filter(|k| k.task == task).count() as u32) };
+                    let newest = w.attempts.keys().filter(|k| k.task == task).map(|k| k.attempt).max();
+                    let at = AttemptRef { task, attempt: newest.unwrap_or(AttemptNumber::NONE).next() };
                     w.attempts.insert(at, Attempt { claim: r.claim_id, ..Attempt::default() });
                     taken.push(at);
                 }
@@ -334,7 +346,7 @@ async fn claim(State(s): State<Server>, Json(r): Json<ClaimRequest>) -> Answer {
         }
     };
     let taken: Vec<AttemptRef> =
-        tokio::time::timeout(Duration::from_secs(r.wait_seconds), claimed).await.unwrap_or(Ok(vec![])).map_err(|e: Problem2| e)?;
+        tokio::time::timeout(Duration::from_secs(r.wait_seconds), claimed).await.unwrap_or(Ok(vec![])).map_err(|e: Refusal| e)?;
     let items = taken
         .into_iter()
         .map(|at| ClaimedTask {

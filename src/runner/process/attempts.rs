@@ -112,24 +112,34 @@ impl Attempts {
         locked(&self.path(of))
     }
 
-    /// Looks at every attempt. Processes are looked for only where an agent is dead.
+    /// Looks at every attempt.
+    ///
+    /// The order matters, because agents go on meanwhile: result, then processes, then lock. A free lock then means that
+    /// whoever wrote the result, or had started the attempt before this look, is dead; and without a process an agent
+    /// on its way to the lock cannot be either. Processes are looked for only where an agent is dead, which is dear.
     pub(super) fn observe(&self) -> Vec<Observed> {
         let metas = self.list();
-        let locks: Vec<_> = metas.iter().map(|meta| self.locked(meta.of())).collect();
         let signs: Vec<_> = metas.iter().map(|meta| self.sign(meta)).collect();
-        let carried = if locks.iter().all(|locked| *locked) { vec![true; metas.len()] } else { procs::carried(&signs) };
-        let look = |((meta, locked), processes): ((Meta, bool), bool)| Observed {
+        let all_locked = || metas.iter().all(|meta| self.locked(meta.of()));
+        let results: Vec<_> = metas.iter().map(|meta| self.result(meta)).collect();
+        let early = (!all_locked()).then(|| procs::carried(&signs));
+        let locks: Vec<_> = metas.iter().map(|meta| self.locked(meta.of())).collect();
+        let carried = early.unwrap_or_else(|| {
+            let alive = locks.iter().all(|locked| *locked);
+            if alive { vec![true; metas.len()] } else { procs::carried(&signs) }
+        });
+        let look = |(((meta, result), locked), processes): (((Meta, _), bool), bool)| Observed {
             of: meta.of(),
             claim: meta.claim,
             same_boot: meta.boot_id == self.boot_id,
             locked,
             processes,
-            result: self.result(&meta),
+            result,
             launches: meta.launches,
             verdict: None,
             uid: meta.uid,
         };
-        metas.into_iter().zip(locks).zip(carried).map(look).collect()
+        metas.into_iter().zip(results).zip(locks).zip(carried).map(look).collect()
     }
 
     fn sign(&self, meta: &Meta) -> Sign {

@@ -41,6 +41,8 @@ pub(super) struct Desk {
     pub(super) strange: BTreeSet<AttemptRef>,
     /// The strange ones that were spoken of.
     pub(super) warned: BTreeSet<AttemptRef>,
+    /// Attempts whose agents the last comparison found dead.
+    dead: BTreeSet<AttemptRef>,
     /// Agents of this life of the runner, whose ends come through `exits`; the others' locks are looked at.
     pub(super) children: BTreeSet<AttemptRef>,
     pub(super) exits: mpsc::UnboundedSender<AttemptRef>,
@@ -62,6 +64,7 @@ impl Desk {
             known: BTreeSet::new(),
             strange: BTreeSet::new(),
             warned: BTreeSet::new(),
+            dead: BTreeSet::new(),
             children: BTreeSet::new(),
             exits,
             ended,
@@ -139,9 +142,10 @@ impl Desk {
         }
     }
 
-    /// Whether an agent that an earlier runner started is gone.
+    /// Whether an agent that an earlier runner started has gone since the last comparison.
     fn adopted_ended(&self) -> bool {
-        self.known.iter().filter(|of| !self.children.contains(of)).any(|of| self.attempts.path(*of).exists() && !self.attempts.locked(*of))
+        let listed = self.attempts.list().into_iter().map(|meta| meta.of());
+        listed.filter(|of| !self.children.contains(of) && !self.dead.contains(of)).any(|of| !self.attempts.locked(of))
     }
 
     /// What to do about a failed call: the pause before the next try, or the end.
@@ -242,6 +246,7 @@ impl Desk {
             self.known = held.iter().map(|hold| AttemptRef { task: hold.task, attempt: hold.attempt }).collect();
             let attempts = self.attempts.clone();
             let observed = tokio::task::spawn_blocking(move || attempts.observe()).await.unwrap_or_default();
+            self.dead = observed.iter().filter(|seen| !seen.locked).map(|seen| seen.of).collect();
             let observed = self.ask_about(observed).await?;
             let actions = plan(&observed, &held, &self.overdue);
             if !self.act(actions, &observed).await? {

@@ -114,6 +114,9 @@ mod tests {
     use super::*;
     use crate::wire::{AttemptNumber, Phase, QueueName, Resources, TaskId};
 
+    /// What it is, what is seen, what is held, what to do.
+    type Row<'a> = (&'a str, Option<Observed>, Option<&'a Hold>, Option<Action>);
+
     const OF: AttemptRef = AttemptRef { task: TaskId(7), attempt: AttemptNumber(2) };
 
     /// A dead attempt of ours, begun in this life of the machine.
@@ -170,7 +173,7 @@ mod tests {
         let (us, us_held, theirs, new) = (Some("us"), held(Some("us")), held(Some("them")), held(None));
         let finish = || report(us, ReportKind::Finish { result: with_result(seen()).result.unwrap() });
         let token = || "token".to_owned();
-        let table: Vec<(&str, Option<Observed>, Option<&Hold>, Option<Action>)> = vec![
+        let table: Vec<Row<'_>> = vec![
             ("held, not here, not started", None, Some(&new), Some(Action::Begin(new.clone()))),
             ("held, started elsewhere", None, Some(&us_held), None),
             ("adopted", Some(alive()), Some(&us_held), None),
