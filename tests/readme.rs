@@ -25,7 +25,7 @@ fn steps(readme: &str) -> Vec<Step> {
             None => match (line.strip_prefix("$ "), steps.last_mut()) {
                 (Some(command), _) => steps.push(Step { command: command.to_owned(), shown: Vec::new() }),
                 (None, Some(step)) => step.shown.push(line.to_owned()),
-                (None, None) => panic!("the README shows output before a command: {line}"),
+                (None, None) => assert!(line.is_empty(), "the README shows output before a command: {line}"),
             },
         }
     }
@@ -53,12 +53,10 @@ impl Bench {
     fn shell(&self, line: &str) -> Command {
         let program = Path::new(env!("CARGO_BIN_EXE_slipway"));
         let bin = program.parent().expect("a program lies in a directory").display().to_string();
-        let path = std::env::var("PATH").unwrap_or_default();
         let mut shell = Command::new("sh");
         shell
-            .args(["-euc", &line.replace(":7227", &format!(":{}", self.port))])
+            .args(["-euc", &format!("PATH='{bin}':$PATH; export PATH; {}", line.replace(":7227", &format!(":{}", self.port)))])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .env("PATH", format!("{bin}:{path}"))
             .env("SLIPWAY_URL", format!("http://127.0.0.1:{}", self.port))
             .env("SLIPWAY_LISTEN", format!("127.0.0.1:{}", self.port))
             .env("SLIPWAY_DATA_DIR", self.dir.path().join("up"))

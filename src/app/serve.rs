@@ -51,7 +51,7 @@ impl Serving {
             tracing::warn!(address = %local, "tokens travel in clear over plain http: put TLS in front of this address");
         }
         let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
-        let ambient = Ambient { clock: clock.clone(), rng: rng.clone(), times: times.clone() };
+        let ambient = Ambient { clock: clock.clone(), rng: rng.clone(), times: times.clone(), faults: None };
         let (store, writer) = Store::open(&dir.file("slipway.db"), ambient).await.context("cannot open the database")?;
         bootstrap::first_things(&store, &dir, &*rng).await?;
         let logs = Logs::new(dir.path());

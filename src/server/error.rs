@@ -30,11 +30,17 @@ impl From<ProblemCode> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        if matches!(error, StoreError::Closed) {
-            return ProblemCode::Unavailable.into();
-        }
         tracing::error!(%error, "the store failed");
-        ProblemCode::Internal.into()
+        match error {
+            StoreError::Closed | StoreError::Unavailable(_) => {
+                Problem::new(ProblemCode::Unavailable).detail("The database does not take writes now; nothing was stored.").into()
+            }
+            StoreError::Unsure(_) => Problem::new(ProblemCode::Internal)
+                .detail("It is not known whether the request took effect.")
+                .hint("Repeat it with the same Idempotency-Key.")
+                .into(),
+            _ => ProblemCode::Internal.into(),
+        }
     }
 }
 

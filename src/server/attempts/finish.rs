@@ -31,6 +31,11 @@ pub(crate) async fn finish(
     if request.message.as_ref().is_some_and(|m| m.len() > 1024) {
         return Err(Problem::new(ProblemCode::ValidationFailed).detail("A message has at most 1,024 bytes.").into());
     }
+    if request.log_bytes > crate::blob::MAX_OFFSET {
+        return Err(Problem::new(ProblemCode::ValidationFailed)
+            .detail(format!("A log has at most {} bytes.", crate::blob::MAX_OFFSET))
+            .into());
+    }
     let attempt = path.attempt();
     let token_hash = fingerprint(token.expose_secret());
     let lease = match app.live(attempt, &token_hash).await {
