@@ -59,19 +59,20 @@ fn read_assignment(path: &Path) -> Result<Assignment, Exit> {
 
 async fn attempt(dir: &Path, assignment: &Assignment, ambient: &Ambient, tree: Tree) -> Result<(), Exit> {
     let mut signals = signals::listen()?;
-    let connected = tokio::select! {
-        biased;
-        () = signals.drain.cancelled() => return Err(Exit::setup("told to stop before the start")),
-        connected = link::connect(assignment, ambient) => connected?,
+    let open = async {
+        let (link, started) = link::connect(assignment, ambient).await?;
+        crash_point!("agent.started");
+        let prepared = command::prepare(dir, assignment, &started, ambient)?;
+        link::first_beat(&link).await?;
+        crash_point!("agent.beaten");
+        Ok((Arc::new(link), started, prepared))
     };
-    let (link, started) = connected;
-    crash_point!("agent.started");
+    let (link, started, prepared) = tokio::select! {
+        biased;
+        () = signals.drain.cancelled() => return Err(Exit::setup("told to stop before the command began")),
+        opened = open => opened?,
+    };
     let log = Arc::new(Log::new(started.log_limit_bytes, dir.join(files::SPOOL)));
-    let link = Arc::new(link);
-    // Made before the first heartbeat: until it is answered, another agent of this attempt may still try better.
-    let prepared = command::prepare(dir, assignment, &started, ambient)?;
-    link::first_beat(&link).await?;
-    crash_point!("agent.beaten");
     // The start token is spent; no need for the command to find it.
     let _ = fs::remove_file(dir.join(files::ASSIGNMENT));
 

@@ -90,9 +90,10 @@ impl Agent {
         i32::try_from(self.process.id().unwrap()).unwrap()
     }
 
-    /// The agent's inner process.
+    /// The agent's inner process; orphans of the command are init's children too.
     fn worker(&self) -> i32 {
-        children(self.init())[0]
+        let is_agent = |pid: &i32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"slipway-agent\0work"));
+        children(self.init()).into_iter().find(is_agent).unwrap()
     }
 
     fn log(&self) -> String {

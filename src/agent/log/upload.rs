@@ -3,7 +3,7 @@
 use super::{Log, stream::Frame};
 use crate::{
     agent::link::Link,
-    client::{Backoff, Error},
+    client::Error,
     wire::{LogAck, LogQuery, ProblemCode, limits::MAX_LOG_FRAME},
 };
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 pub(in crate::agent) async fn upload(link: Arc<Link>, log: Arc<Log>) {
     let mut backoff = link.backoff("log");
     let flush = Duration::from_millis(link.times.log_flush_ms);
+    let mut rewound = None;
     let mut due = soon(Duration::ZERO);
     loop {
         if !ready(&link, &log, due).await {
@@ -38,11 +39,16 @@ pub(in crate::agent) async fn upload(link: Arc<Link>, log: Arc<Log>) {
         match answer {
             Ok(ack) => {
                 backoff.succeeded();
+                rewound = None;
                 log.stream().acknowledge(ack.next_offset, ack.durable_offset);
             }
             Err(error) => match error.problem().map(|p| (p.code, p.next_offset)) {
                 Some((ProblemCode::LogOffset, Some(next))) => {
-                    rewound(&log, next, &error, &mut backoff).await;
+                    log.stream().rewind(next);
+                    // Obeyed at once, the first time. An offset that obeying does not move is trouble like any.
+                    if rewound.replace(next) == Some(next) {
+                        sleep(backoff.failed(&error)).await;
+                    }
                 }
                 _ if link.ends(&error) => return,
                 _ if error.is_final() => {
@@ -85,10 +91,4 @@ async fn ready(link: &Link, log: &Log, due: Instant) -> bool {
 async fn put(link: &Link, offset: u64, bytes: Bytes, gap: Option<u64>) -> Result<LogAck, Error> {
     let query = LogQuery { member: 0, offset, crc32c: crc32c::crc32c(&bytes), gap };
     link.client.put_log(link.attempt, &query, bytes).await
-}
-
-/// The server names another offset. One that it does not move from, however often it is obeyed, is trouble like any.
-async fn rewound(log: &Log, next: u64, error: &Error, backoff: &mut Backoff) {
-    log.stream().rewind(next);
-    sleep(backoff.failed(error)).await;
 }

@@ -108,7 +108,6 @@ impl Desk {
                 }
                 answer = answered(&mut claiming) => {
                     claiming = None;
-                    crash_point!("runner.claimed");
                     if let Err(error) = self.take(answer).await {
                         sleep(self.failed(error, &mut backoff).await?).await;
                         compare = compare.or(Some(Instant::now()));
@@ -154,7 +153,8 @@ impl Desk {
             Some(ProblemCode::RunnerNotFound) => {
                 tracing::info!("the server does not know this runner any more; registering again");
                 self.register().await?;
-                Ok(Duration::ZERO)
+                // Were it to forget us at once again, this must not become a storm.
+                Ok(Duration::from_millis(self.times.call_retry_max_ms / 60))
             }
             Some(ProblemCode::RunnerNameTaken) => Err(RunnerError::NameTaken(self.config.name.as_str().to_owned())),
             _ if error.is_final() => Err(RunnerError::Refused(error)),
@@ -232,8 +232,12 @@ impl Desk {
 
     /// Begins what a claim brought.
     async fn take(&mut self, answer: Result<ClaimResponse, Error>) -> Result<(), Error> {
-        let mut reports = Vec::new();
-        for item in answer?.items {
+        let (items, mut reports) = (answer?.items, Vec::new());
+        if items.is_empty() {
+            return Ok(());
+        }
+        crash_point!("runner.claimed");
+        for item in items {
             self.begin(item.into(), &mut reports);
         }
         self.report(reports).await.map(drop)
@@ -244,6 +248,7 @@ impl Desk {
         for _ in 0..ROUNDS {
             let held = self.client.holds(&self.config.name, self.config.instance).await?.items;
             self.known = held.iter().map(|hold| AttemptRef { task: hold.task, attempt: hold.attempt }).collect();
+            crash_point!("runner.held");
             let attempts = self.attempts.clone();
             let observed = tokio::task::spawn_blocking(move || attempts.observe()).await.unwrap_or_default();
             self.dead = observed.iter().filter(|seen| !seen.locked).map(|seen| seen.of).collect();

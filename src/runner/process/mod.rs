@@ -26,7 +26,14 @@ use crate::{
     domain::Rng,
     wire::RunnerName,
 };
-use std::{ffi::OsString, io, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -84,13 +91,25 @@ impl RunnerError {
     }
 }
 
+/// Takes the data directory. A runner that was killed while it started an agent leaves its lock to the half-made
+/// process for a moment, so one refusal means nothing yet.
+async fn take(dir: &Path) -> Result<File, RunnerError> {
+    for _ in 0..20 {
+        match identity::hold(dir) {
+            Err(RunnerError::Busy(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
+            other => return other,
+        }
+    }
+    identity::hold(dir)
+}
+
 /// Claims and carries attempts until `stop`. Agents run on after it and are found again by the next runner of the
 /// same data directory.
 ///
 /// # Errors
 /// [`RunnerError`] where it cannot begin or go on. A server out of reach is no error: it is tried for ever.
 pub async fn run(config: Config, client: Client, rng: Arc<dyn Rng>, stop: CancellationToken) -> Result<(), RunnerError> {
-    let lock = identity::hold(&config.dir)?;
+    let lock = take(&config.dir).await?;
     let attempts = attempts::Attempts::open(&config)?;
     let mut desk = desk::Desk::new(config, client, rng, attempts);
     let end = tokio::select! {
