@@ -45,7 +45,8 @@ async fn deadlines(app: &App) {
     }
 }
 
-async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
+/// Serves what has fallen due.
+pub(super) async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
     let (expired, unsettled, woken) = tokio::join!(
         join_all(due.expired.iter().map(|attempt| app.store.run(Expire(*attempt)))),
         join_all(due.unsettled.iter().map(|attempt| app.store.run(SettleOverdue(*attempt)))),
