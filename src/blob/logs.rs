@@ -80,6 +80,12 @@ impl Logs {
         self.0.get(key).map(|log| log.state().progress())
     }
 
+    /// The logs that are open now.
+    #[must_use]
+    pub fn open_keys(&self) -> Vec<LogKey> {
+        lock(&self.0.open).keys().copied().collect()
+    }
+
     /// Takes the bytes at `offset`. Of bytes that were received before, only what is new is taken, so that resending is
     /// harmless; the old part is not compared.
     ///
