@@ -7,11 +7,7 @@ use crate::{
 };
 use axum::{
     body::{Body, Bytes},
-    extract::{
-        FromRequest, FromRequestParts, Request,
-        path::ErrorKind,
-        rejection::PathRejection,
-    },
+    extract::{FromRequest, FromRequestParts, Request, path::ErrorKind, rejection::PathRejection},
     http::{HeaderMap, header, request::Parts},
 };
 use futures::StreamExt;

@@ -44,9 +44,12 @@ pub(super) async fn watch(State(app): State<App>, Query(query): Query<EventParam
     let newest = app.store.changes().events();
     // One that cannot be read must not pass for none: what came since would be skipped without a word.
     let last = match headers.get("last-event-id") {
-        Some(id) => Some(id.to_str().ok().and_then(|id| id.parse().ok()).ok_or_else(|| {
-            Problem::new(ProblemCode::InvalidParameter).detail("Last-Event-ID is no id of an event.")
-        })?),
+        Some(id) => Some(
+            id.to_str()
+                .ok()
+                .and_then(|id| id.parse().ok())
+                .ok_or_else(|| Problem::new(ProblemCode::InvalidParameter).detail("Last-Event-ID is no id of an event."))?,
+        ),
         None => None,
     };
     let cursor = EventId(last.or(query.after).unwrap_or(*newest.borrow()));

@@ -57,7 +57,9 @@ pub(super) async fn create(
 
 fn check(new: &NewToken) -> ApiResult<()> {
     let mut errors = Vec::new();
-    if !(1..=100).contains(&new.user.chars().count()) || new.user.contains(|c: char| c.is_control() || c == ',') || new.user.starts_with('@')
+    if !(1..=100).contains(&new.user.chars().count())
+        || new.user.contains(|c: char| c.is_control() || c == ',')
+        || new.user.starts_with('@')
     {
         errors.push(FieldError {
             pointer: "/user".into(),

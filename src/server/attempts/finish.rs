@@ -38,9 +38,10 @@ pub(crate) async fn finish(
         Err(error) => return repeated(&app, attempt, &token_hash).await?.ok_or(error),
     };
     app.open_log(&lease, 0).await?;
-    let settled = app.whole_log(log_of(attempt), request.log_bytes, request.log_crc).await?;
+    // The first finish counts, with what it says of the log.
+    let log = lease.log.filter(|_| lease.result.is_some()).unwrap_or((request.log_bytes, request.log_crc));
+    let settled = app.whole_log(log_of(attempt), log.0, log.1).await?;
     let next_offset = app.logs.progress(log_of(attempt)).map_or(0, |p| p.next);
-    let log = (request.log_bytes, request.log_crc);
     let result =
         AttemptResult { exit_code: request.exit_code, signal: request.signal, stopped_by: request.stopped_by, message: request.message };
     let finish = Finish { task: path.task, attempt: path.n, token_hash, result, log, settled };

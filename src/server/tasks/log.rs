@@ -70,7 +70,9 @@ pub(crate) async fn get(
     };
     if accepts("text/event-stream") {
         span.chunk = SSE_CHUNK;
-        if let Some((attempt, offset)) = headers.get("last-event-id").and_then(resume) {
+        if let Some(id) = headers.get("last-event-id") {
+            let wrong = || Problem::new(ProblemCode::InvalidParameter).detail("Last-Event-ID is no place in a log (attempt:next).");
+            let (attempt, offset) = resume(id).ok_or_else(wrong)?;
             span.attempt = Some(attempt);
             span.offset = offset;
         }
@@ -110,8 +112,11 @@ impl App {
     /// length than they, so the whole is sent, as RFC 9110 allows.
     /// Fails with the total where the range lies beyond it.
     async fn within(&self, attempt: AttemptRef, (first, last): Bounds) -> ApiResult<Result<Option<(u64, u64, u64)>, u64>> {
-        let extent = self.extent(log_of(attempt)).await?;
-        let total = self.logs.progress(log_of(attempt)).map_or(extent.len, |p| p.next);
+        let extent = match self.logs.extent(log_of(attempt)) {
+            Some(open) => open,
+            None => self.extent(log_of(attempt)).await?,
+        };
+        let total = extent.len;
         if !extent.gaps.is_empty() {
             return Ok(Ok(None));
         }

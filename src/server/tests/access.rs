@@ -105,9 +105,9 @@ async fn a_task_is_acted_on_by_its_owner_and_by_operators() {
 #[tokio::test]
 async fn a_token_that_was_revoked_or_has_expired_is_refused_at_once() {
     let rig = Rig::new().await;
-    let make = |body: Value| rig.post(Who::Admin, "/api/v1/tokens", &body);
-    let made = make(json!({"user": "kim", "role": "viewer"})).await.expect(201);
-    let short = make(json!({"user": "kim", "role": "viewer", "expiresInSeconds": 60})).await.expect(201);
+    let create = |body: Value| rig.post(Who::Admin, "/api/v1/tokens", &body);
+    let made = create(json!({"user": "kim", "role": "viewer"})).await.expect(201);
+    let short = create(json!({"user": "kim", "role": "viewer", "expiresInSeconds": 60})).await.expect(201);
     let whoami = |made: &Value| rig.call("GET", "/api/v1/whoami").bearer(made["secret"].as_str().unwrap());
     assert_eq!(whoami(&made).await.expect(200), json!({"user": "kim", "role": "viewer"}));
     whoami(&short).await.expect(200);
@@ -128,7 +128,8 @@ async fn what_is_no_token_is_refused_in_one_way() {
     let rig = Rig::new().await;
     let good = rig.token(Who::Admin).to_owned();
     let (short, unknown) = (good[..good.len() - 1].to_owned(), format!("slw_{}", "A".repeat(49)));
-    for value in ["", "Bearer", "Bearer ", &good, &format!("Basic {good}"), &format!("Bearer {short}"), &format!("Bearer {unknown}"), "Bearer ä"]
+    for value in
+        ["", "Bearer", "Bearer ", &good, &format!("Basic {good}"), &format!("Bearer {short}"), &format!("Bearer {unknown}"), "Bearer ä"]
     {
         let reply = rig.call("GET", "/api/v1/whoami").header("authorization", value).await;
         reply.problem(401, "UNAUTHENTICATED");
@@ -178,7 +179,7 @@ async fn an_attempts_token_is_worth_its_own_attempt_alone() {
     rig.tick().await;
     let mut second = rig.running().await;
     assert_eq!((second.task, second.attempt), (task, 2));
-    let problem = first.beat(&rig, json!({"phase": "running"})).await.problem(409, "SUPERSEDED");
+    let problem = first.beat(&rig, &json!({"phase": "running"})).await.problem(409, "SUPERSEDED");
     assert_eq!(problem["state"], "active");
     second.token.clone_from(&first.token);
     refused_everywhere(&rig, &second, 401, "UNAUTHENTICATED").await;
@@ -189,7 +190,7 @@ async fn an_attempts_token_is_worth_its_own_attempt_alone() {
 }
 
 async fn refused_everywhere(rig: &Rig, own: &Own, status: u16, code: &str) {
-    own.beat(rig, json!({"phase": "running"})).await.problem(status, code);
+    own.beat(rig, &json!({"phase": "running"})).await.problem(status, code);
     own.put(rig, 0, b"forged").await.problem(status, code);
     own.finish(rig, 0).await.problem(status, code);
 }

@@ -79,7 +79,7 @@ async fn a_link_has_one_cursor_however_it_was_written() {
         rig.task().await;
     }
     let first = rig.get(Who::Sam, "/api/v1/tasks?limit=1").await.expect(200);
-    let cursor: String = first["nextCursor"].as_str().unwrap().chars().map(|c| format!("%{:02X}", c as u32)).collect();
+    let cursor = first["nextCursor"].as_str().unwrap().bytes().fold(String::new(), |text, b| text + &format!("%{b:02X}"));
     let reply = rig.get(Who::Sam, format!("/api/v1/tasks?cursor={cursor}&limit=1")).await;
     let page: Value = reply.expect(200);
     let next = page["nextCursor"].as_str().unwrap();

@@ -41,8 +41,8 @@ impl Own {
         started
     }
 
-    pub(super) fn beat(&self, rig: &Rig, body: Value) -> Call {
-        rig.call("POST", self.path("heartbeat")).bearer(&self.token).json(&body)
+    pub(super) fn beat(&self, rig: &Rig, body: &Value) -> Call {
+        rig.call("POST", self.path("heartbeat")).bearer(&self.token).json(body)
     }
 
     pub(super) fn put(&self, rig: &Rig, offset: u64, bytes: &[u8]) -> Call {

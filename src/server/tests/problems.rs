@@ -86,7 +86,7 @@ async fn a_task_with_a_fault_names_the_place_and_the_likely_word() {
         (json!({"command": ["true"], "script": "true"}), "/script", "not both"),
         (json!({}), "/command", "needs a command"),
         (json!({"command": []}), "/command", "needs a program"),
-        (json!([]), "", "a map"),
+        (json!([]), "", "an object"),
     ] {
         let problem = submit(&rig, &body).await;
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}: {problem}");
@@ -100,10 +100,12 @@ async fn a_task_with_a_fault_names_the_place_and_the_likely_word() {
 #[tokio::test]
 async fn a_queue_that_is_not_there_is_guessed() {
     let rig = Rig::new().await;
-    let problem = rig.post(Who::Sam, "/api/v1/tasks", &json!({"command": ["true"], "queue": "defualt"})).await.problem(404, "QUEUE_NOT_FOUND");
+    let problem =
+        rig.post(Who::Sam, "/api/v1/tasks", &json!({"command": ["true"], "queue": "defualt"})).await.problem(404, "QUEUE_NOT_FOUND");
     assert_eq!(problem["detail"], "No queue \"defualt\". Did you mean \"default\"?");
     assert_eq!(problem["errors"][0]["pointer"], "/queue");
-    let far = rig.post(Who::Sam, "/api/v1/tasks", &json!({"command": ["true"], "queue": "no such\nname"})).await.problem(404, "QUEUE_NOT_FOUND");
+    let far =
+        rig.post(Who::Sam, "/api/v1/tasks", &json!({"command": ["true"], "queue": "no such\nname"})).await.problem(404, "QUEUE_NOT_FOUND");
     assert_eq!(far["detail"], "No queue \"no such\\nname\".");
     rig.get(Who::Sam, "/api/v1/queues/nope").await.problem(404, "QUEUE_NOT_FOUND");
     nothing_is_stored(&rig).await;
@@ -145,7 +147,10 @@ async fn a_parameter_that_is_wrong() {
         assert!(detail.contains(says), "{path}: {detail}");
         assert_eq!(problem["instance"], path.split('?').next().unwrap());
     }
-    rig.post(Who::Sam, "/api/v1/tasks", &json!({"command": ["true"]})).header("idempotency-key", "").await.problem(400, "INVALID_PARAMETER");
+    rig.post(Who::Sam, "/api/v1/tasks", &json!({"command": ["true"]}))
+        .header("idempotency-key", "")
+        .await
+        .problem(400, "INVALID_PARAMETER");
     nothing_is_stored(&rig).await;
 }
 
@@ -192,8 +197,12 @@ async fn problems_as_they_are_read() {
         rig.post(Who::Sam, "/api/v1/tasks", &json!({"command": ["true"], "queue": "defualt"})),
         rig.get(Who::Admin, "/api/v1/tasks?limt=5"),
         rig.get(Who::Admin, "/api/v1/tasks/abc"),
-        rig.post(Who::Runner, "/api/v1/runner/claims", &json!({"runner": "r1", "instance": INSTANCE, "claimId": INSTANCE, "max": 0,
-            "queues": [{"name": "*"}, {"name": "a b"}]})),
+        rig.post(
+            Who::Runner,
+            "/api/v1/runner/claims",
+            &json!({"runner": "r1", "instance": INSTANCE, "claimId": INSTANCE, "max": 0,
+            "queues": [{"name": "*"}, {"name": "a b"}]}),
+        ),
         rig.post(Who::Runner, "/api/v1/runner/claims", &ask(INSTANCE, 1)),
     ] {
         let reply = named(call).await;

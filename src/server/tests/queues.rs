@@ -37,8 +37,14 @@ async fn a_queue_is_applied_by_revision() {
     rig.get(Who::Viewer, GPU).header("if-none-match", "\"1\"").await.expect(200);
     // It exists, whatever its revision.
     put(&rig, &json!({"description": "any"})).header("if-match", "*").await.expect(200);
-    rig.call("PUT", "/api/v1/queues/none").bearer(rig.token(Who::Admin)).json(&json!({})).header("if-match", "*").await.problem(412, "PRECONDITION_FAILED");
-    let names: Vec<_> = rig.get(Who::Viewer, "/api/v1/queues").await.expect(200)["items"].as_array().unwrap().iter().map(|q| q["name"].clone()).collect();
+    rig.call("PUT", "/api/v1/queues/none")
+        .bearer(rig.token(Who::Admin))
+        .json(&json!({}))
+        .header("if-match", "*")
+        .await
+        .problem(412, "PRECONDITION_FAILED");
+    let names: Vec<_> =
+        rig.get(Who::Viewer, "/api/v1/queues").await.expect(200)["items"].as_array().unwrap().iter().map(|q| q["name"].clone()).collect();
     assert_eq!(names, ["default", "gpu"]);
 }
 
@@ -79,7 +85,8 @@ async fn a_queue_with_live_tasks_stays() {
 #[tokio::test]
 async fn a_queue_fills_in_what_its_tasks_leave_out() {
     let rig = Rig::new().await;
-    let defaults = json!({"timeoutSeconds": 60, "graceSeconds": 7, "retries": {"user": 2, "infra": 1}, "env": {"A": "queue", "B": "queue"}});
+    let defaults =
+        json!({"timeoutSeconds": 60, "graceSeconds": 7, "retries": {"user": 2, "infra": 1}, "env": {"A": "queue", "B": "queue"}});
     put(&rig, &json!({"defaults": defaults, "limits": {"logBytes": 5000}})).await.expect(201);
     let task = rig.submit(Who::Sam, json!({"command": ["true"], "queue": "gpu", "timeoutSeconds": 5, "env": {"B": "task"}})).await;
     let task = rig.get(Who::Sam, format!("/api/v1/tasks/{task}")).await.expect(200);

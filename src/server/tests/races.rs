@@ -112,7 +112,7 @@ async fn a_stopped_server_ends_its_waiting_calls_and_syncs_its_logs() {
     let mut own = rig.running().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = tokio::spawn(serve(listener, rig.app.clone()));
-    let beat = own.beat(&rig, json!({"phase": "running", "waitMs": 15_000})).into_future();
+    let beat = own.beat(&rig, &json!({"phase": "running", "waitMs": 15_000})).into_future();
     let beat = tokio::spawn(beat);
     own.log(&rig, "unsynced").await;
     rig.app.stop().cancel();

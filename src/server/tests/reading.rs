@@ -74,7 +74,11 @@ async fn ranges_are_those_of_http() {
         ("lines=1-2", 200, "0123456789", None),
     ] {
         let reply = log(&rig, task, "").header("range", range).await;
-        assert_eq!((reply.status.as_u16(), reply.text().as_str(), reply.header("content-range")), (status, expected, content_range), "{range}");
+        assert_eq!(
+            (reply.status.as_u16(), reply.text().as_str(), reply.header("content-range")),
+            (status, expected, content_range),
+            "{range}"
+        );
     }
     for range in ["bytes=10-", "bytes=-0"] {
         let reply = log(&rig, task, "").header("range", range).await;
@@ -156,14 +160,19 @@ async fn a_stream_tells_offsets_and_resumes_without_loss() {
     assert_eq!((end.event.as_str(), end.data), ("end", json!({"state": "succeeded"})));
     assert_eq!(stream.next().await, None);
 
-    for (last, expected) in [("1:4", vec!["1:8", "2:5", ""]), ("1:8", vec!["2:5", ""]), ("2:5", vec![""]), ("0:0", vec!["1:8", "2:5", ""])] {
+    for (last, expected) in [("1:4", vec!["1:8", "2:5", ""]), ("1:8", vec!["2:5", ""]), ("2:5", vec![""]), ("0:0", vec!["1:8", "2:5", ""])]
+    {
         let mut stream = sse(log(&rig, task, "?follow=true").header("last-event-id", last)).await;
         for id in expected {
             assert_eq!(stream.next().await.unwrap().id, id, "after {last}");
         }
         assert_eq!(stream.next().await, None);
     }
-    log(&rig, task, "?follow=true").header("accept", "text/event-stream").header("last-event-id", "x").await.problem(400, "INVALID_PARAMETER");
+    log(&rig, task, "?follow=true")
+        .header("accept", "text/event-stream")
+        .header("last-event-id", "x")
+        .await
+        .problem(400, "INVALID_PARAMETER");
 }
 
 #[tokio::test]
@@ -178,8 +187,10 @@ async fn a_gap_is_one_notice_in_a_stream() {
     let ids = [stream.next().await.unwrap().id, stream.next().await.unwrap().id, stream.next().await.unwrap().id];
     assert_eq!(ids, ["1:1", "1:100", "1:101"]);
     // A range of it would lie about lengths: the whole is sent.
-    rig.app.sync_logs().await;
-    assert_eq!(log(&rig, task, "").header("range", "bytes=0-1").await.status, 200);
+    for _ in 0..2 {
+        assert_eq!(log(&rig, task, "").header("range", "bytes=0-1").await.status, 200);
+        rig.app.sync_logs().await;
+    }
 }
 
 #[tokio::test]

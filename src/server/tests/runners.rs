@@ -41,7 +41,10 @@ async fn a_name_belongs_to_one_instance_while_it_is_heard() {
     beat(&rig, INSTANCE, "").await.problem(409, "RUNNER_NAME_TAKEN");
 
     let shown = rig.get(Who::Viewer, "/api/v1/runners").await.expect(200)["items"][0].clone();
-    assert_eq!((&shown["name"], &shown["slots"], &shown["active"], &shown["seenAt"]), (&json!("r1"), &json!(4), &json!(0), &json!("2027-01-15T08:01:50Z")));
+    assert_eq!(
+        (&shown["name"], &shown["slots"], &shown["active"], &shown["seenAt"]),
+        (&json!("r1"), &json!(4), &json!(0), &json!("2027-01-15T08:01:50Z"))
+    );
 }
 
 #[tokio::test]
@@ -61,7 +64,9 @@ async fn after_a_restart_the_holder_has_its_time_to_come_back() {
 async fn a_runner_that_says_nonsense_of_itself_is_refused() {
     let rig = Rig::new().await;
     let good = json!({"kind": "process", "instance": INSTANCE, "version": "1", "slots": 1, "queues": ["*", "gpu"]});
-    for (field, wrong) in [("kind", json!("")), ("version", json!("x".repeat(101))), ("queues", json!(["a b"])), ("queues", json!(vec!["q"; 1001]))] {
+    for (field, wrong) in
+        [("kind", json!("")), ("version", json!("x".repeat(101))), ("queues", json!(["a b"])), ("queues", json!(vec!["q"; 1001]))]
+    {
         let mut body = good.clone();
         body[field] = wrong;
         let reply = rig.call("PUT", "/api/v1/runners/r1").bearer(rig.token(Who::Runner)).json(&body).await;
@@ -86,7 +91,7 @@ async fn a_heartbeat_renews_claims_and_brings_cancels() {
     assert_eq!(beat(&rig, INSTANCE, "stale").await.expect(200)["known"], false);
 
     own.start(&rig).await;
-    own.beat(&rig, json!({"phase": "running"})).await.expect(200);
+    own.beat(&rig, &json!({"phase": "running"})).await.expect(200);
     rig.post(Who::Sam, format!("/api/v1/tasks/{task}/cancel"), &json!({})).await.expect(202);
     let order = |overdue: bool| json!([{"task": task, "attempt": 1, "overdue": overdue}]);
     assert_eq!(beat(&rig, INSTANCE, &known).await.expect(200)["cancels"], order(false));
@@ -124,7 +129,10 @@ async fn holds_tell_a_restarted_runner_everything() {
     let item = |own: &super::own::Own| items.as_array().unwrap().iter().find(|i| i["task"] == own.task).unwrap().clone();
     assert_eq!(item(&waiting)["startToken"], waiting.start_token.as_str());
     assert_eq!((&item(&waiting)["phase"], item(&waiting).get("uid")), (&json!("claimed"), None));
-    assert_eq!((item(&running).get("startToken"), &item(&running)["uid"], &item(&running)["phase"]), (None, &json!("pod-1"), &json!("running")));
+    assert_eq!(
+        (item(&running).get("startToken"), &item(&running)["uid"], &item(&running)["phase"]),
+        (None, &json!("pod-1"), &json!("running"))
+    );
     assert_eq!((&item(&ending)["finished"], &item(&ending)["phase"]), (&json!(true), &json!("finishing")));
     rig.get(Who::Runner, "/api/v1/runner/holds?runner=r1").await.problem(400, "INVALID_PARAMETER");
 }
@@ -179,7 +187,10 @@ async fn a_report_counts_for_the_claim_and_the_carrier_alone() {
     own.log(&rig, "last words").await;
     assert_eq!(told(own.reported(&rig, Some("pod-1"), lost).await), (true, "ended".into()));
     let shown = rig.get(Who::Sam, format!("/api/v1/tasks/{task}")).await.expect(200);
-    assert_eq!((&shown["ended"]["class"], &shown["ended"]["message"], &shown["ended"]["logComplete"]), (&json!("lost"), &json!("gone"), &json!(false)));
+    assert_eq!(
+        (&shown["ended"]["class"], &shown["ended"]["message"], &shown["ended"]["logComplete"]),
+        (&json!("lost"), &json!("gone"), &json!(false))
+    );
     assert_eq!(rig.get(Who::Sam, format!("/api/v1/tasks/{task}/log")).await.text(), "last words");
 }
 

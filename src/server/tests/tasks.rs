@@ -18,7 +18,10 @@ async fn a_submitted_task_says_where_it_is_and_what_it_became() {
     for (field, value) in body.as_object().unwrap() {
         assert_eq!(&task[field], value, "{field}");
     }
-    assert_eq!((&task["state"], &task["user"], &task["queue"], &task["attempt"]), (&json!("queued"), &json!("sam"), &json!("default"), &json!(0)));
+    assert_eq!(
+        (&task["state"], &task["user"], &task["queue"], &task["attempt"]),
+        (&json!("queued"), &json!("sam"), &json!("default"), &json!(0))
+    );
     assert_eq!(rig.get(Who::Viewer, reply.header("location").unwrap()).await.expect(200), task);
     assert_eq!(task["createdAt"], "2027-01-15T08:00:00Z");
     rig.get(Who::Viewer, "/api/v1/tasks/4711").await.problem(404, "TASK_NOT_FOUND");
@@ -105,7 +108,10 @@ async fn a_task_that_has_not_started_can_be_changed() {
         call.header("content-type", "application/merge-patch+json")
     };
     let changed = patch(json!({"labels": {"drop": null, "new": "3", "never": null}, "priority": "critical"})).await.expect(200);
-    assert_eq!((&changed["labels"], &changed["priority"], &changed["name"]), (&json!({"keep": "1", "new": "3"}), &json!("critical"), &json!("a")));
+    assert_eq!(
+        (&changed["labels"], &changed["priority"], &changed["name"]),
+        (&json!({"keep": "1", "new": "3"}), &json!("critical"), &json!("a"))
+    );
     assert_eq!(patch(json!({"name": null})).await.expect(200).get("name"), None);
     assert_eq!(patch(json!({})).await.expect(200)["labels"], changed["labels"]);
     for (fault, pointer) in [(json!({"name": ""}), "/name"), (json!({"labels": {"x": "a b"}}), "/labels/x")] {
@@ -167,7 +173,7 @@ async fn cancelling_a_silent_attempt_ends_the_task_at_once() {
     let shown = rig.get(Who::Sam, format!("/api/v1/tasks/{task}")).await.expect(200);
     assert_eq!((&shown["heartbeatLost"], &shown["state"]), (&json!(true), &json!("active")));
     assert_eq!(rig.post(Who::Sam, format!("/api/v1/tasks/{task}/cancel"), &json!({})).await.expect(200)["state"], "cancelled");
-    own.beat(&rig, json!({"phase": "running"})).await.problem(409, "SUPERSEDED");
+    own.beat(&rig, &json!({"phase": "running"})).await.problem(409, "SUPERSEDED");
 }
 
 #[tokio::test]
@@ -176,7 +182,10 @@ async fn a_rerun_is_a_new_task_of_who_asked() {
     let task = rig.submit(Who::Sam, json!({"command": ["true"], "name": "x", "env": {"A": "1"}})).await;
     let reply = rig.post(Who::Operator, format!("/api/v1/tasks/{task}/rerun"), &json!({})).await;
     let again = reply.expect(201);
-    assert_eq!((&again["rerunOf"], &again["name"], &again["env"], &again["user"]), (&json!(task), &json!("x"), &json!({"A": "1"}), &json!("olga")));
+    assert_eq!(
+        (&again["rerunOf"], &again["name"], &again["env"], &again["user"]),
+        (&json!(task), &json!("x"), &json!({"A": "1"}), &json!("olga"))
+    );
     assert_eq!(reply.header("location"), Some(format!("/api/v1/tasks/{}", again["id"]).as_str()));
     assert_eq!(rig.state(task).await, "queued");
     rig.post(Who::Sam, "/api/v1/tasks/4711/rerun", &json!({})).await.problem(404, "TASK_NOT_FOUND");
@@ -197,7 +206,10 @@ async fn attempts_are_listed_with_how_they_ended() {
     let items = rig.get(Who::Viewer, format!("/api/v1/tasks/{task}/attempts")).await.expect(200)["items"].clone();
     assert_eq!(items.as_array().unwrap().len(), 2);
     let ended = &items[0]["ended"];
-    assert_eq!((&items[0]["state"], &ended["exitCode"], &ended["logComplete"], &items[0]["logBytes"]), (&json!("failed"), &json!(3), &json!(true), &json!(4)));
+    assert_eq!(
+        (&items[0]["state"], &ended["exitCode"], &ended["logComplete"], &items[0]["logBytes"]),
+        (&json!("failed"), &json!(3), &json!(true), &json!(4))
+    );
     assert_eq!((&items[1]["phase"], &items[1]["runner"], &items[1]["logBytes"]), (&json!("running"), &json!("r1"), &json!(9)));
     rig.get(Who::Viewer, "/api/v1/tasks/4711/attempts").await.problem(404, "TASK_NOT_FOUND");
 }
@@ -207,12 +219,13 @@ async fn an_operator_gives_an_attempt_up_and_says_why() {
     let rig = Rig::new().await;
     let task = rig.submit(Who::Sam, json!({"command": ["true"], "retries": {"infra": 0}})).await;
     let own = rig.running().await;
-    let abandon = |n: u32, reason: &str| rig.post(Who::Operator, format!("/api/v1/tasks/{task}/attempts/{n}/abandon"), &json!({"reason": reason}));
+    let abandon =
+        |n: u32, reason: &str| rig.post(Who::Operator, format!("/api/v1/tasks/{task}/attempts/{n}/abandon"), &json!({"reason": reason}));
     abandon(1, " ").await.problem(422, "VALIDATION_FAILED");
     abandon(2, "why").await.problem(404, "ATTEMPT_NOT_FOUND");
     let given_up = abandon(1, "the node burnt down").await.expect(200);
     assert_eq!((&given_up["state"], &given_up["ended"]["class"]), (&json!("failed"), &json!("lost")));
     assert_eq!(given_up["ended"]["message"], "given up by olga: the node burnt down");
     abandon(1, "again").await.problem(409, "SUPERSEDED");
-    own.beat(&rig, json!({"phase": "running"})).await.problem(409, "SUPERSEDED");
+    own.beat(&rig, &json!({"phase": "running"})).await.problem(409, "SUPERSEDED");
 }
