@@ -212,7 +212,7 @@ impl Rig {
     pub(super) async fn running(&self) -> Own {
         let mut own = self.claimed().await;
         own.start(self).await;
-        own.beat(self, json!({"phase": "running"})).await.expect(200);
+        own.beat(self, &json!({"phase": "running"})).await.expect(200);
         own
     }
 }
