@@ -6,7 +6,7 @@ use super::{
     lock,
     log::Log,
     state::State,
-    types::{AppendError, Head, LogKey, Progress, Resume},
+    types::{AppendError, Extent, Head, LogKey, Progress, Resume},
 };
 use crate::domain::TaskId;
 use bytes::Bytes;
@@ -78,6 +78,18 @@ impl Logs {
     #[must_use]
     pub fn progress(&self, key: LogKey) -> Option<Progress> {
         self.0.get(key).map(|log| log.state().progress())
+    }
+
+    /// Length and gaps of an open log as they are now, synced or not; none if it is not open.
+    #[must_use]
+    pub fn extent(&self, key: LogKey) -> Option<Extent> {
+        self.0.get(key).map(|log| log.state().extent())
+    }
+
+    /// The logs that are open now.
+    #[must_use]
+    pub fn open_keys(&self) -> Vec<LogKey> {
+        lock(&self.0.open).keys().copied().collect()
     }
 
     /// Takes the bytes at `offset`. Of bytes that were received before, only what is new is taken, so that resending is

@@ -62,6 +62,10 @@ impl State {
         Progress { next: self.next, durable: self.durable }
     }
 
+    pub(super) fn extent(&self) -> Extent {
+        Extent { len: self.next, gaps: self.gaps.clone() }
+    }
+
     /// How many bytes at the end of a frame are new: 0 for a frame that was wholly received before.
     pub(super) fn fresh(&self, offset: u64, len: usize) -> Result<usize, AppendError> {
         let end = self.reach(offset, len as u64)?;

@@ -1,13 +1,13 @@
 //! Reading requests: bounded, strict, and with errors that name the place.
 
-use super::error::{ApiError, ApiResult};
+use super::error::{ApiError, ApiResult, invalid};
 use crate::{
     domain::did_you_mean,
     wire::{FieldError, Problem, ProblemCode, limits},
 };
 use axum::{
     body::{Body, Bytes},
-    extract::{FromRequest, FromRequestParts, Request},
+    extract::{FromRequest, FromRequestParts, Request, path::ErrorKind, rejection::PathRejection},
     http::{HeaderMap, header, request::Parts},
 };
 use futures::StreamExt;
@@ -64,7 +64,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<Self> {
         axum::extract::Query::try_from_uri(&parts.uri)
             .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|error| Problem::new(ProblemCode::InvalidParameter).detail(deepest(&error)).into())
+            .map_err(|error| Problem::new(ProblemCode::InvalidParameter).detail(sentence(&deepest(&error))).into())
     }
 }
 
@@ -77,7 +77,20 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
         axum::extract::Path::from_request_parts(parts, state)
             .await
             .map(|axum::extract::Path(value)| Self(value))
-            .map_err(|error| Problem::new(ProblemCode::InvalidParameter).detail(deepest(&error)).into())
+            .map_err(|error| Problem::new(ProblemCode::InvalidParameter).detail(in_path(&error)).into())
+    }
+}
+
+/// What is wrong with a part of the path, without the name of a type of ours.
+fn in_path(error: &PathRejection) -> String {
+    match error {
+        PathRejection::FailedToDeserializePathParams(inner) => match inner.kind() {
+            ErrorKind::ParseError { value, .. } | ErrorKind::ParseErrorAtIndex { value, .. } | ErrorKind::ParseErrorAtKey { value, .. } => {
+                format!("{value:?} in the path is no number that can stand there.")
+            }
+            _ => sentence(&deepest(error)),
+        },
+        _ => sentence(&deepest(error)),
     }
 }
 
@@ -123,24 +136,40 @@ async fn read(body: Body, limit: usize) -> ApiResult<Bytes> {
 
 /// JSON with errors by place, line and column.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
+    // serde would take a list for an object, its items in the order of our fields.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(invalid(vec![FieldError { pointer: String::new(), message: "the body must be an object, not a list".into() }]));
+    }
     let mut de = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut de).map_err(|error| {
         let pointer = pointer(error.path());
         let inner = error.into_inner();
         if !inner.is_data() {
-            return Problem::new(ProblemCode::InvalidBody).detail(format!("The body is no JSON: {inner}."));
+            return ApiError::from(Problem::new(ProblemCode::InvalidBody).detail(format!("The body is no JSON: {inner}.")));
         }
-        let text = inner.to_string();
-        let hint = suggestion(&text);
-        let mut problem = Problem::new(ProblemCode::ValidationFailed).detail(match &hint {
-            Some(known) => format!("{text}. Did you mean {known:?}?"),
-            None => format!("{text}."),
-        });
-        problem.errors = vec![FieldError { pointer, message: text }];
-        problem
+        invalid(vec![FieldError { pointer, message: plain(&inner.to_string()) }])
     })?;
     de.end().map_err(|error| Problem::new(ProblemCode::InvalidBody).detail(format!("The body goes on after the JSON: {error}.")))?;
     Ok(value)
+}
+
+/// serde's words for people: the likely word in place of a list of all, and no position, which the pointer tells.
+fn plain(text: &str) -> String {
+    let text = text.rsplit_once(" at line ").map_or(text, |(before, _)| before);
+    match (suggestion(text), text.split_once(", expected")) {
+        (Some(known), Some((before, _))) => format!("{before}. Did you mean {known:?}?"),
+        _ => text.to_owned(),
+    }
+}
+
+/// The same as a sentence.
+fn sentence(text: &str) -> String {
+    let text = match text.split_once(": ") {
+        // The name of a parameter stands before what is wrong with it, which for an unknown one names it again.
+        Some((_, rest)) if rest.starts_with("unknown ") => plain(rest),
+        _ => plain(text),
+    };
+    if text.ends_with('?') { text } else { format!("{text}.") }
 }
 
 /// serde's path as an RFC 6901 pointer.

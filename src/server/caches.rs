@@ -11,17 +11,24 @@ use std::{
 };
 
 /// The tokens in force or not, by hash.
-pub(super) struct Tokens(RwLock<HashMap<[u8; 32], TokenRecord>>);
+pub(super) struct Tokens {
+    known: RwLock<HashMap<[u8; 32], TokenRecord>>,
+    refreshing: Refreshing,
+}
+
+/// Held from the reading to the writing of a cache: of two refreshes, the one that read earlier must not write later.
+type Refreshing = tokio::sync::Mutex<()>;
 
 impl Tokens {
     pub(super) async fn load(store: &Store) -> Result<Self> {
-        Ok(Self(RwLock::new(Self::read(store).await?)))
+        Ok(Self { known: RwLock::new(Self::read(store).await?), refreshing: Refreshing::default() })
     }
 
     /// Reads all of them again; called after each change, before it is answered.
     pub(super) async fn refresh(&self, store: &Store) -> Result<()> {
+        let _refreshing = self.refreshing.lock().await;
         let read = Self::read(store).await?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = read;
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = read;
         Ok(())
     }
 
@@ -32,35 +39,40 @@ impl Tokens {
     /// The token of this hash where it is in force. Looking a hash up tells nothing about others: an attacker cannot
     /// choose the hash of a guess.
     pub(super) fn in_force(&self, hash: &[u8; 32], now: UnixMs) -> Option<TokenRecord> {
-        let tokens = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let tokens = self.known.read().unwrap_or_else(PoisonError::into_inner);
         tokens.get(hash).filter(|t| t.revoked_at.is_none() && t.expires_at.is_none_or(|at| at > now)).cloned()
     }
 }
 
 /// The documents of the queues, by name.
-pub(super) struct Queues(RwLock<BTreeMap<QueueName, Arc<NewQueue>>>);
+#[derive(Default)]
+pub(super) struct Queues {
+    known: RwLock<BTreeMap<QueueName, Arc<NewQueue>>>,
+    refreshing: Refreshing,
+}
 
 impl Queues {
     pub(super) async fn load(store: &Store) -> Result<Self> {
-        let queues = Self(RwLock::default());
+        let queues = Self::default();
         queues.refresh(store).await?;
         Ok(queues)
     }
 
     /// Reads all of them again; called after each change, before it is answered.
     pub(super) async fn refresh(&self, store: &Store) -> Result<()> {
+        let _refreshing = self.refreshing.lock().await;
         let read = store.queues().await?.into_iter().map(|record| (record.name.clone(), Arc::new(doc(&record)))).collect();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = read;
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = read;
         Ok(())
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Arc<NewQueue>> {
         let name: QueueName = name.parse().ok()?;
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
     }
 
     pub(super) fn names(&self) -> Vec<QueueName> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
     /// The most log bytes of an attempt in a queue.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// How often uptime is written down while a deadline lies ahead.
 const KEEP_EVERY: Duration = Duration::from_secs(5);
-/// How often old idempotency keys and pulses are forgotten.
+/// How often old idempotency keys, pulses and logs of dead attempts are forgotten.
 const TIDY_EVERY: Duration = Duration::from_mins(10);
 
 /// Runs until the server stops, and syncs the logs once more at the end.
@@ -45,7 +45,8 @@ async fn deadlines(app: &App) {
     }
 }
 
-async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
+/// Serves what has fallen due.
+pub(super) async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
     let (expired, unsettled, woken) = tokio::join!(
         join_all(due.expired.iter().map(|attempt| app.store.run(Expire(*attempt)))),
         join_all(due.unsettled.iter().map(|attempt| app.store.run(SettleOverdue(*attempt)))),
@@ -65,12 +66,20 @@ async fn log_syncs(app: &App) {
 }
 
 async fn tidying(app: &App) {
-    let lost = i64::try_from(app.settings.times.heartbeat_lost_ms).unwrap_or(i64::MAX);
     while pause(app, u64::try_from(TIDY_EVERY.as_millis()).unwrap_or(u64::MAX)).await {
-        app.pulses.forget_before(app.store.uptime().now().saturating_sub(lost.saturating_mul(2)));
-        if let Err(error) = app.store.run(ForgetKeys).await {
-            tracing::error!(%error, "old idempotency keys could not be forgotten");
-        }
+        tidy(app).await;
+    }
+}
+
+/// Forgets what is over.
+pub(super) async fn tidy(app: &App) {
+    let lost = i64::try_from(app.settings.times.heartbeat_lost_ms).unwrap_or(i64::MAX);
+    app.pulses.forget_before(app.store.uptime().now().saturating_sub(lost.saturating_mul(2)));
+    if let Err(error) = app.store.run(ForgetKeys).await {
+        tracing::error!(%error, "old idempotency keys could not be forgotten");
+    }
+    if let Err(error) = app.close_dead_logs().await {
+        tracing::error!(%error, "the logs of dead attempts could not be closed");
     }
 }
 

@@ -2,12 +2,13 @@
 
 use crate::{
     store::{Refusal, StoreError},
-    wire::{Problem, ProblemCode, TaskId},
+    wire::{FieldError, Problem, ProblemCode, TaskId},
 };
 use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use tracing::Instrument;
 
 /// A failed request.
 #[derive(Debug)]
@@ -64,6 +65,32 @@ impl IntoResponse for ApiError {
 /// The problem of a response, on its way to `envelope.rs`.
 #[derive(Clone)]
 pub(super) struct Failed(pub(super) Box<Problem>);
+
+/// A request that breaks rules: the first one as a sentence, all of them by place.
+pub(super) fn invalid(errors: Vec<FieldError>) -> ApiError {
+    let mut problem = Problem::new(ProblemCode::ValidationFailed);
+    problem.detail = errors.first().map(|FieldError { pointer, message }| {
+        let said = if pointer.is_empty() { message.clone() } else { format!("{pointer}: {message}") };
+        if said.ends_with('?') { said } else { format!("{said}.") }
+    });
+    problem.errors = errors;
+    problem.into()
+}
+
+/// The same where there may be none.
+pub(super) fn valid(errors: Vec<FieldError>) -> ApiResult<()> {
+    if errors.is_empty() { Ok(()) } else { Err(invalid(errors)) }
+}
+
+/// Runs work to its end even where its caller hangs up, which drops the caller's future at any point: for what must
+/// follow a commit.
+pub(super) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = ApiResult<T>> + Send + 'static) -> ApiResult<T> {
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(ProblemCode::Unavailable.into()),
+    }
+}
 
 /// No such task.
 pub(super) fn no_task(id: TaskId) -> ApiError {

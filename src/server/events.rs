@@ -4,7 +4,7 @@ use super::{body::Query, convert, error::ApiResult, state::App};
 use crate::{
     domain::{EventId, TaskId},
     store::{EventFilter, EventRecord, TaskWatch},
-    wire,
+    wire::{self, Problem, ProblemCode},
 };
 use axum::{
     extract::State,
@@ -42,7 +42,16 @@ pub(super) struct EventParams {
     responses((status = 200, body = wire::Event, content_type = "text/event-stream")))]
 pub(super) async fn watch(State(app): State<App>, Query(query): Query<EventParams>, headers: HeaderMap) -> ApiResult<Response> {
     let newest = app.store.changes().events();
-    let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+    // One that cannot be read must not pass for none: what came since would be skipped without a word.
+    let last = match headers.get("last-event-id") {
+        Some(id) => Some(
+            id.to_str()
+                .ok()
+                .and_then(|id| id.parse().ok())
+                .ok_or_else(|| Problem::new(ProblemCode::InvalidParameter).detail("Last-Event-ID is no id of an event."))?,
+        ),
+        None => None,
+    };
     let cursor = EventId(last.or(query.after).unwrap_or(*newest.borrow()));
     let wake = match query.task {
         Some(task) => Wake::Task(app.store.changes().task(task)),

@@ -4,7 +4,7 @@ use super::{error::ApiResult, state::App};
 use crate::{
     blob::{Extent, Gap, LogKey, Progress, Resume, SyncError, Synced},
     domain::AttemptRef,
-    store::{LeaseRecord, LogMark, MarkLogs, Settle},
+    store::{LeaseRecord, LogMark, MarkLogs, Settle, StoreError},
 };
 use futures::future::join_all;
 
@@ -42,7 +42,25 @@ impl App {
             Some(mark) => Resume { durable: mark.durable, crc: mark.crc.unwrap_or(0), gaps: gaps(&mark), limit },
             None => Resume::fresh(limit),
         };
-        Ok(self.logs.open(key, resume).await?)
+        let progress = self.logs.open(key, resume).await?;
+        // Whoever ends an attempt closes its log after the commit. Looking once more after opening means that one of
+        // the two sees the other, so no log of a dead attempt stays open.
+        if self.store.lease(lease.attempt.task).await?.is_none_or(|now| now.attempt != lease.attempt) {
+            self.close_log(lease.attempt).await;
+            return Err(self.not_live(lease.attempt).await?);
+        }
+        Ok(progress)
+    }
+
+    /// Closes the logs of attempts that are over: of those whose end was committed and whose caller hung up before the
+    /// log was closed.
+    pub(super) async fn close_dead_logs(&self) -> Result<(), StoreError> {
+        for key in self.logs.open_keys() {
+            if self.store.lease(key.attempt.task).await?.is_none_or(|now| now.attempt != key.attempt) {
+                self.close_log(key.attempt).await;
+            }
+        }
+        Ok(())
     }
 
     /// Length and gaps of a log as recorded, for reading it when it is not open.

@@ -54,6 +54,8 @@ pub(super) struct Metrics {
     requests: Family<ByRequest, Histogram, fn() -> Histogram>,
 }
 
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
 /// From a read in memory to a long poll.
 fn request_histogram() -> Histogram {
     Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0])
@@ -92,6 +94,8 @@ impl Metrics {
     }
 
     pub(super) fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
+        // A method may be any word of a caller's; unknown ones are one.
+        let method = if METHODS.contains(&method) { method } else { "other" };
         let labels = ByRequest { method: method.to_owned(), route: route.to_owned(), status };
         self.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
@@ -100,6 +104,8 @@ impl Metrics {
     pub(super) async fn scrape(&self, app: &App) -> ApiResult<String> {
         let queues = app.store.queues().await?;
         let runners = app.store.runners().await?;
+        // Held over all of it, so that a scrape beside this one never meets emptied gauges.
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         for family in [&self.pending, &self.waiting, &self.running, &self.paused] {
             family.clear();
         }
@@ -118,7 +124,6 @@ impl Metrics {
             }
         }
         let mut text = String::new();
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &registry);
         Ok(text)

@@ -10,6 +10,7 @@ mod body;
 mod caches;
 mod clockwork;
 mod convert;
+mod document;
 mod envelope;
 mod error;
 mod events;

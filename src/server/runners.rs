@@ -2,13 +2,13 @@
 
 use super::{
     body::{Json, Path},
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, valid},
     state::App,
 };
 use crate::{
     domain::UnixMs,
     store::{Register, Renew},
-    wire::{Problem, ProblemCode, RegisterRequest, RegisterResponse, RunnerList, RunnerName},
+    wire::{FieldError, Problem, ProblemCode, QueueName, RegisterRequest, RegisterResponse, RunnerList, RunnerName},
 };
 use axum::extract::State;
 use std::{
@@ -88,6 +88,24 @@ fn taken(name: &RunnerName) -> ApiError {
         .into()
 }
 
+fn check(request: &RegisterRequest) -> ApiResult<()> {
+    let mut errors = Vec::new();
+    let mut rule = |ok: bool, pointer: String, message: &str| {
+        if !ok {
+            errors.push(FieldError { pointer, message: message.to_owned() });
+        }
+    };
+    for (field, text) in [("kind", &request.kind), ("version", &request.version)] {
+        let fine = (1..=100).contains(&text.len()) && !text.contains(char::is_control);
+        rule(fine, format!("/{field}"), "1 to 100 bytes, none of them a control character");
+    }
+    rule(request.queues.len() <= 1000, "/queues".into(), "at most 1,000 queues");
+    for (i, queue) in request.queues.iter().enumerate() {
+        rule(queue == "*" || queue.parse::<QueueName>().is_ok(), format!("/queues/{i}"), "a queue's name, or * for all");
+    }
+    valid(errors)
+}
+
 /// Introduces a runner.
 #[utoipa::path(put, path = "/api/v1/runners/{name}", operation_id = "registerRunner", tag = "runner", params(("name" = String, Path)),
     request_body = RegisterRequest, responses((status = 200, body = RegisterResponse), (status = 409, body = Problem)))]
@@ -96,6 +114,7 @@ pub(super) async fn register(
     Path(name): Path<RunnerName>,
     Json { value: request, .. }: Json<RegisterRequest>,
 ) -> ApiResult<axum::Json<RegisterResponse>> {
+    check(&request)?;
     if app.holder(&name).await?.is_some_and(|holder| holder != request.instance) {
         return Err(taken(&name));
     }

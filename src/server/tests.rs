@@ -1,1 +1,21 @@
 //! The routes as callers see them, through the router without a socket.
+
+mod access;
+mod agents;
+mod claims;
+mod document;
+mod events;
+mod finishing;
+mod listing;
+mod logs;
+mod meta;
+mod own;
+mod problems;
+mod queues;
+mod races;
+mod reading;
+mod rig;
+mod runners;
+mod tasks;
+mod tokens;
+mod wires;

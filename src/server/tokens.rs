@@ -4,7 +4,7 @@ use super::{
     auth::Principal,
     body::{Json, Path},
     convert,
-    error::ApiResult,
+    error::{ApiResult, to_the_end, valid},
     state::App,
 };
 use crate::{
@@ -45,35 +45,43 @@ pub(super) async fn create(
         by: principal.user,
         expires_at: life.map(|ms| UnixMs(app.now().0.saturating_add(ms))),
     };
-    app.store.run(create).await?;
-    app.tokens.refresh(&app.store).await?;
+    let made = app.clone();
+    to_the_end(async move {
+        made.store.run(create).await?;
+        Ok(made.tokens.refresh(&made.store).await?)
+    })
+    .await?;
     let record = app.tokens.in_force(&hash, UnixMs(0)).ok_or(ProblemCode::Internal)?;
     Ok((StatusCode::CREATED, axum::Json(CreatedToken { secret: text.to_owned(), token: convert::token(&record) })))
 }
 
 fn check(new: &NewToken) -> ApiResult<()> {
     let mut errors = Vec::new();
-    if !(1..=100).contains(&new.user.chars().count()) || new.user.chars().any(char::is_control) || new.user.starts_with('@') {
+    if !(1..=100).contains(&new.user.chars().count())
+        || new.user.contains(|c: char| c.is_control() || c == ',')
+        || new.user.starts_with('@')
+    {
         errors.push(FieldError {
             pointer: "/user".into(),
-            message: "1 to 100 characters, none of them a control character, no @ at the front".into(),
+            message: "1 to 100 characters, none of them a comma or a control character, no @ at the front".into(),
         });
     }
     if new.expires_in_seconds.is_some_and(|s| !(1..=MAX_LIFE_SECONDS).contains(&s)) {
         errors.push(FieldError { pointer: "/expiresInSeconds".into(), message: "between a second and ten years".into() });
     }
-    let Some(first) = errors.first() else { return Ok(()) };
-    let mut problem = Problem::new(ProblemCode::ValidationFailed).detail(format!("{}: {}.", first.pointer, first.message));
-    problem.errors = errors;
-    Err(problem.into())
+    valid(errors)
 }
 
 /// Takes a token out of force, at once. A repeat is no error.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", operation_id = "revokeToken", tag = "tokens", params(("id" = i64, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(super) async fn revoke(State(app): State<App>, Path(id): Path<i64>) -> ApiResult<StatusCode> {
-    let found = app.store.run(RevokeToken(id)).await?;
-    app.tokens.refresh(&app.store).await?;
+    let found = to_the_end(async move {
+        let found = app.store.run(RevokeToken(id)).await?;
+        app.tokens.refresh(&app.store).await?;
+        Ok(found)
+    })
+    .await?;
     if found {
         return Ok(StatusCode::NO_CONTENT);
     }

@@ -55,7 +55,7 @@ pub use faults::{Fault, Faults};
 pub use finish::{Finish, Finished, Settle};
 pub use lease::{LeaseRecord, Refusal};
 pub use logs::{LogMark, MarkLogs};
-pub use patch::{Patch, Patched};
+pub use patch::{Patch, Patched, merge_labels};
 pub use queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRecord, QueueRefusal};
 pub use record::{AttemptRecord, TaskRecord};
 pub use report::{Report, ReportOutcome, Reporting};

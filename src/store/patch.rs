@@ -6,6 +6,7 @@ use super::{
 };
 use crate::domain::{Labels, Priority, TaskId, TaskState};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// Changes name, labels and priority of a task that is waiting or queued. What is `None` stays.
 pub struct Patch {
@@ -15,10 +16,20 @@ pub struct Patch {
     pub by: String,
     /// The new name; `Some(None)` removes it.
     pub name: Option<Option<String>>,
-    /// The new labels, all of them.
-    pub labels: Option<Labels>,
+    /// Labels to set; `None` removes one. They are merged in the writer, so that changes at once lose nothing.
+    pub labels: BTreeMap<String, Option<String>>,
     /// The new priority.
     pub priority: Option<Priority>,
+}
+
+/// Sets and removes labels as a JSON Merge Patch says.
+pub fn merge_labels(labels: &mut Labels, changes: &BTreeMap<String, Option<String>>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => drop(labels.insert(key.clone(), value.clone())),
+            None => drop(labels.remove(key)),
+        }
+    }
 }
 
 /// What became of a change.
@@ -48,9 +59,7 @@ impl Transition for Patch {
         if let Some(name) = &self.name {
             held.name.clone_from(name);
         }
-        if let Some(labels) = &self.labels {
-            held.labels.clone_from(labels);
-        }
+        merge_labels(&mut held.labels, &self.labels);
         held.priority = self.priority.unwrap_or(held.priority);
         held.described = true;
         let data = json!({ "name": held.name, "labels": held.labels, "priority": held.priority });

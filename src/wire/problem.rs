@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = ($word:literal, $status:literal, $title:literal)),+ $(,)?) => {
+    ($($(#[$doc:meta])* $variant:ident = ($word:tt, $status:literal, $title:literal)),+ $(,)?) => {
         /// What went wrong, stable over versions. A client that meets a code it does not know goes by the status.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]

@@ -20,6 +20,7 @@ pub struct NewTask {
     pub queue: Option<String>,
     /// Labels for filters; keys and values follow Kubernetes' rules.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, String>))]
     pub labels: Labels,
     /// Default `normal`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +74,7 @@ pub struct Task {
     pub runner: Option<RunnerName>,
     /// Its labels.
     #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, String>))]
     pub labels: Labels,
     /// Its priority.
     pub priority: Priority,

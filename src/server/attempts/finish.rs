@@ -2,7 +2,7 @@
 
 use super::AttemptPath;
 use crate::{
-    domain::{AttemptRef, AttemptResult, fingerprint},
+    domain::{AttemptRef, AttemptResult, End, FailureClass, Outcome, fingerprint},
     server::{
         auth::Bearer,
         body::{Json, Path},
@@ -43,9 +43,10 @@ pub(crate) async fn finish(
         Err(error) => return repeated(&app, attempt, &token_hash).await?.ok_or(error),
     };
     app.open_log(&lease, 0).await?;
-    let settled = app.whole_log(log_of(attempt), request.log_bytes, request.log_crc).await?;
+    // The first finish counts, with what it says of the log.
+    let log = lease.log.filter(|_| lease.result.is_some()).unwrap_or((request.log_bytes, request.log_crc));
+    let settled = app.whole_log(log_of(attempt), log.0, log.1).await?;
     let next_offset = app.logs.progress(log_of(attempt)).map_or(0, |p| p.next);
-    let log = (request.log_bytes, request.log_crc);
     let result =
         AttemptResult { exit_code: request.exit_code, signal: request.signal, stopped_by: request.stopped_by, message: request.message };
     let finish = Finish { task: path.task, attempt: path.n, token_hash, result, log, settled };
@@ -61,16 +62,29 @@ pub(crate) async fn finish(
     Ok(axum::Json(FinishResponse { settled: finished.settled, state: finished.state, next_offset }))
 }
 
+/// Whether an attempt ended by what its agent reported. An end that others brought about has neither exit code nor
+/// signal; nor has that of a command which never started.
+fn reported(outcome: &Outcome, log_known: bool) -> bool {
+    let seen = outcome.result.exit_code.or(outcome.result.signal).is_some();
+    seen || match outcome.end {
+        End::Succeeded => true,
+        End::Cancelled => log_known,
+        End::Failed(class, _) => !matches!(class, FailureClass::Lost | FailureClass::Infra),
+    }
+}
+
 /// The answer to an agent whose finish was stored and whose answer was lost: its attempt ended with a result of its own.
 async fn repeated(app: &App, attempt: AttemptRef, token_hash: &[u8; 32]) -> ApiResult<Option<axum::Json<FinishResponse>>> {
     let attempts = app.store.attempts(attempt.task).await?;
     let own = attempts.into_iter().find(|a| {
         let token = a.token_hash.as_deref().is_some_and(|own| own.ct_eq(token_hash).into());
-        a.attempt == attempt.attempt && token && a.ended.as_ref().is_some_and(|(o, _)| o.result.exit_code.or(o.result.signal).is_some())
+        a.attempt == attempt.attempt && token && a.ended.as_ref().is_some_and(|(outcome, log)| reported(outcome, log.is_some()))
     });
     if own.is_none() {
         return Ok(None);
     }
+    // The first call may have been dropped between its commit and this.
+    app.close_log(attempt).await;
     let Some(task) = app.store.task(attempt.task).await? else { return Ok(None) };
     let next_offset = app.extent(log_of(attempt)).await?.len;
     Ok(Some(axum::Json(FinishResponse { settled: true, state: task.state, next_offset })))

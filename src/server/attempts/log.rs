@@ -18,7 +18,7 @@ use secrecy::ExposeSecret;
 /// Appends to the log. Bytes that are there already are acknowledged without change, so a resend is safe. The agent
 /// keeps everything from `durableOffset` on.
 #[utoipa::path(put, path = "/api/v1/attempts/{task}/{n}/log", operation_id = "putLog", tag = "attempt", params(AttemptPath, LogQuery),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = String, content_type = "application/octet-stream"),
     responses((status = 200, body = LogAck), (status = 401, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
     (status = 416, body = Problem)))]
 pub(crate) async fn put(
@@ -31,13 +31,16 @@ pub(crate) async fn put(
     if query.member != 0 {
         return Err(Problem::new(ProblemCode::InvalidParameter).detail("The attempt has one pod: member is 0.").into());
     }
+    if query.gap.is_some() && !bytes.is_empty() {
+        return Err(Problem::new(ProblemCode::InvalidParameter).detail("A gap has no body: those bytes are lost.").into());
+    }
     let lease = app.live(path.attempt(), &fingerprint(token.expose_secret())).await?;
     let key = LogKey { attempt: lease.attempt, member: query.member };
     app.open_log(&lease, query.member).await?;
     let before = app.logs.progress(key).map_or(0, |p| p.next);
     let Progress { next, durable } = match query.gap {
-        Some(len) => app.logs.gap(key, query.offset, len).await.inspect(|_| {
-            app.metrics.gap_bytes.inc_by(len);
+        Some(len) => app.logs.gap(key, query.offset, len).await.inspect(|p| {
+            app.metrics.gap_bytes.inc_by(p.next.saturating_sub(before));
         }),
         None => app.logs.append(key, query.offset, bytes, query.crc32c).await.inspect(|p| {
             app.metrics.log_bytes.inc_by(p.next.saturating_sub(before));

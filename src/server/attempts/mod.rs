@@ -51,7 +51,7 @@ impl App {
     }
 
     /// Why an attempt is not live, with the state of its task.
-    async fn not_live(&self, attempt: AttemptRef) -> ApiResult<ApiError> {
+    pub(super) async fn not_live(&self, attempt: AttemptRef) -> ApiResult<ApiError> {
         let Some(task) = self.store.task(attempt.task).await? else { return Ok(refused(Refusal::NotFound)) };
         if attempt.attempt > task.attempt || attempt.attempt == AttemptNumber::NONE {
             return Ok(refused(Refusal::NotFound));

@@ -1,13 +1,13 @@
 //! `PUT /queues/{name}`: create or replace a queue.
 
-use super::{etag, refused, wanted};
+use super::{etag, refused};
 use crate::{
     domain::{Labels, Priority, Resources, TaskSpec, Work},
     server::{
         auth::Principal,
         body::{Json, Path},
         convert,
-        error::ApiResult,
+        error::{ApiResult, to_the_end, valid},
         state::App,
     },
     store::{ApplyQueue, QueueRefusal},
@@ -34,9 +34,14 @@ pub(crate) async fn apply(
     check(&name, &queue)?;
     queue.name = None;
     let doc = serde_json::to_string(&queue).map_err(|_| ProblemCode::Internal)?;
-    let apply = ApplyQueue { name: name.clone(), doc, by: principal.user, if_revision: wanted(&headers)? };
-    let created = app.store.run(apply).await?.map_err(|refusal| refused(&name, refusal))?;
-    app.queues.refresh(&app.store).await?;
+    let apply = ApplyQueue { name: name.clone(), doc, by: principal.user, if_revision: app.wanted(&name, &headers).await? };
+    let applied = app.clone();
+    let outcome = to_the_end(async move {
+        let outcome = applied.store.run(apply).await?;
+        applied.queues.refresh(&applied.store).await?;
+        Ok(outcome)
+    });
+    let created = outcome.await?.map_err(|refusal| refused(&name, refusal))?;
     let record = app.store.queue(&name).await?.ok_or_else(|| refused(&name, QueueRefusal::NotFound))?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, [(header::ETAG, etag(record.revision))], axum::Json(convert::queue(&record))).into_response())
@@ -67,8 +72,5 @@ fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<()> {
         retries: queue.defaults.retries.unwrap_or_default(),
     };
     errors.extend(sample.violations().into_iter().map(|v| FieldError { pointer: format!("/defaults{}", v.pointer), message: v.message }));
-    let Some(first) = errors.first() else { return Ok(()) };
-    let mut problem = Problem::new(ProblemCode::ValidationFailed).detail(format!("{}: {}.", first.pointer, first.message));
-    problem.errors = errors;
-    Err(problem.into())
+    valid(errors)
 }

@@ -1,8 +1,13 @@
 //! `DELETE /queues/{name}`.
 
-use super::{refused, wanted};
+use super::refused;
 use crate::{
-    server::{auth::Principal, body::Path, error::ApiResult, state::App},
+    server::{
+        auth::Principal,
+        body::Path,
+        error::{ApiResult, to_the_end},
+        state::App,
+    },
     store::DeleteQueue,
     wire::{Problem, QueueName},
 };
@@ -20,8 +25,12 @@ pub(crate) async fn delete(
     Path(name): Path<QueueName>,
     headers: HeaderMap,
 ) -> ApiResult<StatusCode> {
-    let delete = DeleteQueue { name: name.clone(), by: principal.user, if_revision: wanted(&headers)? };
-    app.store.run(delete).await?.map_err(|refusal| refused(&name, refusal))?;
-    app.queues.refresh(&app.store).await?;
+    let delete = DeleteQueue { name: name.clone(), by: principal.user, if_revision: app.wanted(&name, &headers).await? };
+    let outcome = to_the_end(async move {
+        let outcome = app.store.run(delete).await?;
+        app.queues.refresh(&app.store).await?;
+        Ok(outcome)
+    });
+    outcome.await?.map_err(|refusal| refused(&name, refusal))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,7 +5,10 @@ pub(super) mod delete;
 pub(super) mod get;
 pub(super) mod pause;
 
-use super::error::ApiError;
+use super::{
+    error::{ApiError, ApiResult},
+    state::App,
+};
 use crate::{
     domain::QueueName,
     store::QueueRefusal,
@@ -18,8 +21,18 @@ fn etag(revision: i64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{revision}\"")).unwrap_or(HeaderValue::from_static("\"0\""))
 }
 
-/// The revision that `If-Match` or `If-None-Match: *` asks for; 0 asks that there is none yet.
-fn wanted(headers: &HeaderMap) -> Result<Option<i64>, ApiError> {
+impl App {
+    /// The revision that `If-Match` or `If-None-Match: *` asks for; 0 asks that there is none yet.
+    async fn wanted(&self, name: &QueueName, headers: &HeaderMap) -> ApiResult<Option<i64>> {
+        if headers.get(header::IF_MATCH).is_some_and(|v| v == "*") {
+            let known = self.store.queue(name).await?.ok_or_else(|| refused(name, QueueRefusal::Revision(0)))?;
+            return Ok(Some(known.revision));
+        }
+        wanted(headers)
+    }
+}
+
+fn wanted(headers: &HeaderMap) -> ApiResult<Option<i64>> {
     if headers.get(header::IF_NONE_MATCH).is_some_and(|v| v == "*") {
         return Ok(Some(0));
     }

@@ -2,9 +2,13 @@
 
 use crate::{
     domain::QueueName,
-    server::{body::Json, error::ApiResult, state::App},
+    server::{
+        body::Json,
+        error::{ApiResult, valid},
+        state::App,
+    },
     store::{Claim, QueueShare},
-    wire::{ClaimRequest, ClaimResponse, ClaimedTask, FieldError, Problem, ProblemCode, Resources, limits},
+    wire::{ClaimRequest, ClaimResponse, ClaimedTask, FieldError, Problem, Resources, limits},
 };
 use axum::extract::State;
 use std::time::Duration;
@@ -44,10 +48,13 @@ pub(crate) async fn claim(State(app): State<App>, Json { value: request, .. }: J
 }
 
 fn check(request: &ClaimRequest) -> ApiResult<Claim> {
-    let mut problem = Problem::new(ProblemCode::ValidationFailed);
-    let mut wrong = |pointer: String, message: String| problem.errors.push(FieldError { pointer, message });
+    let mut errors = Vec::new();
+    let mut wrong = |pointer: String, message: String| errors.push(FieldError { pointer, message });
     if !(1..=limits::MAX_CLAIM).contains(&request.max) {
         wrong("/max".into(), format!("between 1 and {}", limits::MAX_CLAIM));
+    }
+    if request.queues.is_empty() {
+        wrong("/queues".into(), "name a queue, or * for all".into());
     }
     let mut queues = Vec::new();
     for (i, ask) in request.queues.iter().enumerate() {
@@ -58,9 +65,6 @@ fn check(request: &ClaimRequest) -> ApiResult<Claim> {
             (_, Err(error)) => wrong(format!("/queues/{i}/name"), error.to_string()),
         }
     }
-    if problem.errors.is_empty() {
-        Ok(Claim { runner: request.runner.clone(), claim: request.claim_id, max: request.max, gpus: request.gpus, queues })
-    } else {
-        Err(problem.into())
-    }
+    valid(errors)?;
+    Ok(Claim { runner: request.runner.clone(), claim: request.claim_id, max: request.max, gpus: request.gpus, queues })
 }

@@ -11,18 +11,22 @@ use crate::{
     store::NewTask,
     wire::{BatchRequest, BatchResponse, Problem, ProblemCode, limits},
 };
-use axum::{extract::State, http::StatusCode};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 
 /// Submits up to 1,000 tasks; where one is wrong none is stored.
 #[utoipa::path(post, path = "/api/v1/tasks:batch", operation_id = "submitTasks", tag = "tasks",
-    params(("Idempotency-Key" = Option<String>, Header)), request_body = BatchRequest,
+    request_body = BatchRequest,
     responses((status = 201, body = BatchResponse), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn batch(
     State(app): State<App>,
     principal: Principal,
     key: IdempotencyKey,
     Json { value: request, digest }: Json<BatchRequest, { limits::MAX_BATCH_BODY }>,
-) -> ApiResult<(StatusCode, axum::Json<BatchResponse>)> {
+) -> ApiResult<Response> {
     if !(1..=limits::MAX_BATCH).contains(&request.tasks.len()) {
         let detail = format!("A batch has 1 to {} tasks; this one has {}.", limits::MAX_BATCH, request.tasks.len());
         return Err(Problem::new(ProblemCode::ValidationFailed).detail(detail).into());
@@ -33,6 +37,6 @@ pub(crate) async fn batch(
         .enumerate()
         .map(|(i, new)| intake::take(&app, new, &format!("/tasks/{i}")).map(|spec| NewTask { spec, rerun_of: None }))
         .collect::<Result<_, _>>()?;
-    let (ids, _) = submit::store(&app, principal, tasks, key, "tasks:batch", digest).await?;
-    Ok((StatusCode::CREATED, axum::Json(BatchResponse { ids })))
+    let (ids, repeated) = submit::store(&app, principal, tasks, key, "tasks:batch", digest).await?;
+    Ok(submit::marked((StatusCode::CREATED, axum::Json(BatchResponse { ids })).into_response(), repeated))
 }

@@ -2,7 +2,10 @@
 
 use crate::{
     domain::{QueueName, TaskSpec, Violation, Work, did_you_mean},
-    server::{error::ApiResult, state::App},
+    server::{
+        error::{ApiResult, invalid},
+        state::App,
+    },
     wire::{FieldError, NewQueue, NewTask, Problem, ProblemCode},
 };
 
@@ -14,12 +17,8 @@ pub(super) fn take(app: &App, new: NewTask, at: &str) -> ApiResult<TaskSpec> {
     let name = new.queue.clone().unwrap_or_else(|| QueueName::default().to_string());
     let queue = app.queues.get(&name).ok_or_else(|| no_queue(app, &name, at))?;
     let name = name.parse::<QueueName>().map_err(|_| no_queue(app, &name, at))?;
-    spec(new, name, &queue).map_err(|violations| {
-        let mut problem = Problem::new(ProblemCode::ValidationFailed);
-        problem.detail = violations.first().map(|v| format!("{at}{}: {}.", v.pointer, v.message));
-        problem.errors = violations.into_iter().map(|v| FieldError { pointer: format!("{at}{}", v.pointer), message: v.message }).collect();
-        problem.into()
-    })
+    let placed = |v: Violation| FieldError { pointer: format!("{at}{}", v.pointer), message: v.message };
+    spec(new, name, &queue).map_err(|violations| invalid(violations.into_iter().map(placed).collect()))
 }
 
 /// The rule, apart from everything else.

@@ -26,7 +26,7 @@ pub(crate) async fn list(State(app): State<App>, principal: Principal, uri: Uri,
     let filter = filter(&query, &principal.user)?;
     let (records, more) = app.store.tasks(&filter).await?;
     let next_cursor = records.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(last.id.0.to_be_bytes()));
-    let link = next_cursor.as_ref().and_then(|cursor| next_link(&uri, &query, cursor));
+    let link = next_cursor.as_ref().and_then(|cursor| next_link(&uri, cursor));
     let items = records.into_iter().map(|record| app.task(record)).collect();
     let mut response = axum::Json(TaskList { items, next_cursor }).into_response();
     if let Some(link) = link {
@@ -73,9 +73,8 @@ fn cursor(text: &str) -> Option<TaskId> {
 }
 
 /// RFC 8288: the same query with the next cursor.
-fn next_link(uri: &Uri, query: &TaskQuery, cursor: &str) -> Option<HeaderValue> {
-    let old = query.cursor.as_ref().map(|c| format!("cursor={c}"));
-    let kept = uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty() && Some(*pair) != old.as_deref());
+fn next_link(uri: &Uri, cursor: &str) -> Option<HeaderValue> {
+    let kept = uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
     let pairs: Vec<String> = kept.map(str::to_owned).chain([format!("cursor={cursor}")]).collect();
     HeaderValue::from_str(&format!("<{}?{}>; rel=\"next\"", uri.path(), pairs.join("&"))).ok()
 }

@@ -5,7 +5,7 @@ use crate::{
     domain::{AttemptNumber, AttemptRef, TaskId},
     server::{
         body::{Path, Query},
-        error::ApiResult,
+        error::{ApiError, ApiResult},
         logs::log_of,
         state::App,
     },
@@ -46,8 +46,8 @@ pub(crate) struct LogParams {
 /// The log as raw bytes, with `Range`; or, for `Accept: text/event-stream`, as events: `log` with a `LogChunk` and the id
 /// `attempt:next`, and `end` with the task's state. `Last-Event-ID` goes on after such an id.
 #[utoipa::path(get, path = "/api/v1/tasks/{id}/log", operation_id = "getLog", tag = "tasks", params(("id" = i64, Path), LogParams),
-    responses((status = 200, body = Vec<u8>, content_type = "text/plain"), (status = 206, body = Vec<u8>, content_type = "text/plain"),
-    (status = 200, body = LogChunk, content_type = "text/event-stream"), (status = 404, body = Problem), (status = 416, body = Problem)))]
+    responses((status = 200, content((String = "text/plain"), (LogChunk = "text/event-stream"))), (status = 206, body = String, content_type = "text/plain"),
+    (status = 404, body = Problem), (status = 416, body = Problem)))]
 pub(crate) async fn get(
     State(app): State<App>,
     Path(id): Path<TaskId>,
@@ -70,7 +70,9 @@ pub(crate) async fn get(
     };
     if accepts("text/event-stream") {
         span.chunk = SSE_CHUNK;
-        if let Some((attempt, offset)) = headers.get("last-event-id").and_then(resume) {
+        if let Some(id) = headers.get("last-event-id") {
+            let wrong = || Problem::new(ProblemCode::InvalidParameter).detail("Last-Event-ID is no place in a log (attempt:next).");
+            let (attempt, offset) = resume(id).ok_or_else(wrong)?;
             span.attempt = Some(attempt);
             span.offset = offset;
         }
@@ -83,7 +85,10 @@ pub(crate) async fn get(
     let range = headers.get(header::RANGE).filter(|_| !query.follow && query.offset.is_none() && query.limit.is_none());
     let attempt = AttemptRef { task: id, attempt: query.attempt.unwrap_or(task.attempt) };
     let ranged = match range.and_then(byte_range) {
-        Some(range) => app.within(attempt, range).await?,
+        Some(range) => match app.within(attempt, range).await? {
+            Ok(ranged) => ranged,
+            Err(total) => return Ok(unsatisfiable(total)),
+        },
         None => None,
     };
     if let Some((first, len, _)) = ranged {
@@ -103,25 +108,40 @@ pub(crate) async fn get(
 }
 
 impl App {
-    /// First byte, length and total of a range of a log. None where the log has gaps: their notices have another
+    /// First byte, length and total of a range of a log; `None` where the log has gaps: their notices have another
     /// length than they, so the whole is sent, as RFC 9110 allows.
-    async fn within(&self, attempt: AttemptRef, (first, last): (Option<u64>, Option<u64>)) -> ApiResult<Option<(u64, u64, u64)>> {
-        let extent = self.extent(log_of(attempt)).await?;
-        let total = self.logs.progress(log_of(attempt)).map_or(extent.len, |p| p.next);
+    /// Fails with the total where the range lies beyond it.
+    async fn within(&self, attempt: AttemptRef, (first, last): Bounds) -> ApiResult<Result<Option<(u64, u64, u64)>, u64>> {
+        let extent = match self.logs.extent(log_of(attempt)) {
+            Some(open) => open,
+            None => self.extent(log_of(attempt)).await?,
+        };
+        let total = extent.len;
         if !extent.gaps.is_empty() {
-            return Ok(None);
+            return Ok(Ok(None));
         }
         let (first, end) = match (first, last) {
             (Some(first), last) => (first, last.map_or(total, |last| last.saturating_add(1).min(total))),
             (None, suffix) => (total.saturating_sub(suffix.unwrap_or(0)), total),
         };
         if first >= end {
-            let mut problem = Problem::new(ProblemCode::LogOffset).detail(format!("The log has {total} bytes."));
-            problem.next_offset = Some(total);
-            return Err(problem.into());
+            return Ok(Err(total));
         }
-        Ok(Some((first, end - first, total)))
+        Ok(Ok(Some((first, end - first, total))))
     }
+}
+
+/// First and last byte of a range as asked for.
+type Bounds = (Option<u64>, Option<u64>);
+
+fn unsatisfiable(total: u64) -> Response {
+    let mut problem = Problem::new(ProblemCode::LogOffset).detail(format!("The log has {total} bytes."));
+    problem.next_offset = Some(total);
+    let mut response = ApiError::from(problem).into_response();
+    if let Ok(value) = HeaderValue::from_str(&format!("bytes */{total}")) {
+        response.headers_mut().insert(header::CONTENT_RANGE, value);
+    }
+    response
 }
 
 /// One range of RFC 9110: `bytes=a-b`, `bytes=a-` or `bytes=-n`. Anything else is ignored, as it allows.

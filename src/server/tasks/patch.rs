@@ -4,11 +4,11 @@ use crate::{
     server::{
         auth::Principal,
         body::{Json, Path},
-        error::{ApiResult, no_task},
+        error::{ApiResult, invalid, no_task},
         state::App,
     },
-    store::{Patch, Patched},
-    wire::{FieldError, Labels, Problem, ProblemCode, Task, TaskId, TaskPatch},
+    store::{Patch, Patched, merge_labels},
+    wire::{FieldError, Problem, ProblemCode, Task, TaskId, TaskPatch},
 };
 use axum::extract::State;
 
@@ -28,28 +28,16 @@ pub(crate) async fn patch(
     if let Some(name) = &patch.name {
         wanted.name.clone_from(name);
     }
-    merge(&mut wanted.labels, &patch);
+    merge_labels(&mut wanted.labels, &patch.labels);
     let violations = wanted.violations();
     if !violations.is_empty() {
-        let mut problem = Problem::new(ProblemCode::ValidationFailed);
-        problem.errors = violations.into_iter().map(|v| FieldError { pointer: v.pointer, message: v.message }).collect();
-        return Err(problem.into());
+        return Err(invalid(violations.into_iter().map(|v| FieldError { pointer: v.pointer, message: v.message }).collect()));
     }
-    let labels = (!patch.labels.is_empty()).then_some(wanted.labels);
-    match app.store.run(Patch { task: id, by: principal.user, name: patch.name, labels, priority: patch.priority }).await? {
+    match app.store.run(Patch { task: id, by: principal.user, name: patch.name, labels: patch.labels, priority: patch.priority }).await? {
         Patched::Changed => Ok(axum::Json(app.task(app.record(id).await?))),
         Patched::NotFound => Err(no_task(id)),
         Patched::Refused(state) => Err(Problem::new(ProblemCode::Conflict)
             .detail(format!("Task {id} is {state}; only a task that is waiting or queued can be changed."))
             .into()),
-    }
-}
-
-fn merge(labels: &mut Labels, patch: &TaskPatch) {
-    for (key, value) in &patch.labels {
-        match value {
-            Some(value) => drop(labels.insert(key.clone(), value.clone())),
-            None => drop(labels.remove(key)),
-        }
     }
 }

@@ -13,14 +13,13 @@ use crate::{
 };
 use axum::{
     extract::State,
-    http::{HeaderName, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
 /// Submits a task. A repeat with the same `Idempotency-Key` and body answers with the same task.
 #[utoipa::path(post, path = "/api/v1/tasks", operation_id = "submitTask", tag = "tasks",
-    params(("Idempotency-Key" = Option<String>, Header)),
-    request_body(content = wire::NewTask, example = json!({"command": ["python", "train.py"], "queue": "default"})),
+    request_body = wire::NewTask,
     responses((status = 201, body = Task), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn submit(
     State(app): State<App>,
@@ -60,10 +59,13 @@ pub(super) async fn created(app: &App, id: Option<TaskId>, repeated: bool) -> Ap
     let id = id.ok_or(ProblemCode::Internal)?;
     let task = app.task(app.record(id).await?);
     let location = [(header::LOCATION, format!("/api/v1/tasks/{id}"))];
-    let mut response = (StatusCode::CREATED, location, axum::Json(task)).into_response();
+    Ok(marked((StatusCode::CREATED, location, axum::Json(task)).into_response(), repeated))
+}
+
+/// Marks the answer to a repeated request.
+pub(super) fn marked(mut response: Response, repeated: bool) -> Response {
     if repeated {
-        let replayed = HeaderName::from_static("idempotent-replayed");
-        response.headers_mut().insert(replayed, axum::http::HeaderValue::from_static("true"));
+        response.headers_mut().insert(HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true"));
     }
-    Ok(response)
+    response
 }

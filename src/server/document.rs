@@ -1,0 +1,99 @@
+//! The API document: what the routes say of themselves, completed by what holds for all of them.
+
+use super::access::{self, Access};
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
+
+/// Bodies that people write by hand, by operation.
+fn examples() -> [(&'static str, Value); 7] {
+    [
+        ("submitTask", json!({"command": ["python", "train.py", "--lr", "3e-4"], "name": "train", "resources": {"gpus": 0}})),
+        ("submitTasks", json!({"tasks": [{"command": ["python", "train.py", "--seed", "1"]}, {"script": "#!/bin/sh\necho hello\n"}]})),
+        ("patchTask", json!({"priority": "high", "labels": {"team": "vision", "draft": null}})),
+        ("abandonAttempt", json!({"reason": "the node burnt down"})),
+        ("applyQueue", json!({"description": "short jobs", "defaults": {"timeoutSeconds": 3600}, "limits": {"logBytes": 67_108_864}})),
+        ("pauseQueue", json!({"reason": "moving racks until noon"})),
+        ("createToken", json!({"user": "kim", "role": "submitter", "expiresInSeconds": 2_592_000})),
+    ]
+}
+
+/// Request headers, by operation.
+const HEADERS: &[(&str, &str, &str)] = &[
+    ("submitTask", "Idempotency-Key", IDEMPOTENCY),
+    ("submitTasks", "Idempotency-Key", IDEMPOTENCY),
+    ("rerunTask", "Idempotency-Key", IDEMPOTENCY),
+    ("getQueue", "If-None-Match", "An ETag that the caller has; where it is the present one, the answer is 304."),
+    ("applyQueue", "If-Match", "The ETag that the queue must have; `*`: it must exist."),
+    ("applyQueue", "If-None-Match", "`*`: the queue must not exist yet."),
+    ("deleteQueue", "If-Match", "The ETag that the queue must have."),
+    ("watchEvents", "Last-Event-ID", "Goes on after this event."),
+    ("getLog", "Last-Event-ID", "Goes on after this place, `attempt:next`; with `Accept: text/event-stream`."),
+    ("getLog", "Range", "One range of bytes; without `follow`, `offset` and `limit`."),
+];
+const IDEMPOTENCY: &str = "1 to 255 visible ASCII characters, kept for a day. A repeat with the same key and body gets the first answer, \
+    marked `Idempotent-Replayed: true`; with another body it gets 422.";
+
+/// Operations that take a body and do not need it.
+const OPTIONAL_BODIES: &[&str] = &["pauseQueue"];
+
+/// Completes the document: who may call, how it fails, examples, headers.
+pub(super) fn complete(mut document: Value) -> Value {
+    let examples = examples();
+    for (path, item) in fields(&mut document["paths"]) {
+        for (method, operation) in fields(item) {
+            let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+            let access = access::of(&method.to_uppercase(), path);
+            if access == Some(Access::Open) {
+                operation["security"] = json!([]);
+            }
+            failures(&mut operation["responses"], access);
+            if let Some((_, example)) = examples.iter().find(|(of, _)| *of == id) {
+                operation["requestBody"]["content"]["application/json"]["example"] = example.clone();
+            }
+            if OPTIONAL_BODIES.contains(&id.as_str()) {
+                operation["requestBody"]["required"] = false.into();
+            }
+            for (_, name, description) in HEADERS.iter().filter(|(of, ..)| *of == id) {
+                header(operation, name, description);
+            }
+        }
+    }
+    document
+}
+
+/// Every answer has a description; every failure is a problem document.
+fn failures(responses: &mut Value, access: Option<Access>) {
+    let needed: &[&str] = match access {
+        Some(Access::Role(_)) => &["401", "403", "default"],
+        Some(Access::Attempt) => &["401", "default"],
+        _ => &["default"],
+    };
+    for status in needed {
+        if responses.get(status).is_none() {
+            responses[*status] = json!({});
+        }
+    }
+    for (status, response) in fields(responses) {
+        let known = status.parse().ok().and_then(|n| StatusCode::from_u16(n).ok());
+        let description = known.and_then(|s| s.canonical_reason()).unwrap_or("Any other failure");
+        if response["description"].as_str().is_none_or(str::is_empty) {
+            response["description"] = description.into();
+        }
+        if known.is_none_or(|s| s.is_client_error() || s.is_server_error()) {
+            response["content"] = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
+        }
+    }
+}
+
+fn header(operation: &mut Value, name: &str, description: &str) {
+    if operation["parameters"].is_null() {
+        operation["parameters"] = json!([]);
+    }
+    let Value::Array(parameters) = &mut operation["parameters"] else { return };
+    parameters.retain(|p| p["name"] != name);
+    parameters.push(json!({"name": name, "in": "header", "required": false, "description": description, "schema": {"type": "string"}}));
+}
+
+fn fields(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
+    value.as_object_mut().into_iter().flat_map(Map::iter_mut)
+}
