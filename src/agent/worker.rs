@@ -59,6 +59,7 @@ fn read_assignment(path: &Path) -> Result<Assignment, Exit> {
 
 async fn attempt(dir: &Path, assignment: &Assignment, ambient: &Ambient, tree: Tree) -> Result<(), Exit> {
     let mut signals = signals::listen()?;
+    crash_point!("agent.start");
     let connected = tokio::select! {
         biased;
         () = signals.drain.cancelled() => return Err(Exit::setup("told to stop before the start")),
@@ -80,6 +81,7 @@ async fn attempt(dir: &Path, assignment: &Assignment, ambient: &Ambient, tree: T
     let run = async {
         let _upload = AbortOnDropHandle::new(tokio::spawn(log::upload(link.clone(), log.clone())));
         let result = supervise(prepared, bounds, &link, &log, &mut signals, tree).await;
+        crash_point!("agent.ended");
         log.close();
         let testament = Testament { task: assignment.task, attempt: assignment.attempt, result: result.clone() };
         if let Err(error) = bequeath(dir, &testament) {

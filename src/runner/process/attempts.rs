@@ -6,9 +6,12 @@ use super::{
     plan::Observed,
     procs::{self, Sign},
 };
-use crate::wire::{
-    Assignment, AttemptNumber, AttemptRef, AttemptResult, TaskId,
-    handoff::{MARKER, Testament, files, marker},
+use crate::{
+    crash_point,
+    wire::{
+        Assignment, AttemptNumber, AttemptRef, AttemptResult, TaskId,
+        handoff::{MARKER, Testament, files, marker},
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -83,6 +86,7 @@ impl Attempts {
         DirBuilder::new().mode(0o700).create(&new)?;
         write_whole(&new.join(META), meta)?;
         write_whole(&new.join(files::ASSIGNMENT), assignment)?;
+        crash_point!("runner.making");
         fs::rename(&new, &path)?;
         File::open(&self.dir)?.sync_all()?;
         Ok(path)
