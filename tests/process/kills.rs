@@ -57,6 +57,7 @@ async fn up_killed_again_and_again_finds_everything_again() {
 async fn a_killed_agent_is_retried_once_nothing_of_it_lives() {
     let mut dice = Dice::roll("a_killed_agent_is_retried");
     let mut world = World::with_both();
+    world.agents_die = true;
     let mut tasks = Vec::new();
     for _ in 0..8 {
         tasks.push(world.submit(&world.recorder.task(LEFTOVERS)).await);
@@ -72,7 +73,8 @@ async fn a_killed_agent_is_retried_once_nothing_of_it_lives() {
         }
     }
     world.check(&tasks).await;
-    let attempts: usize = tasks.iter().map(|id| world.recorder.lines().iter().filter(|l| l.task == id.0 && l.word == "start").count()).sum();
+    let attempts: usize =
+        tasks.iter().map(|id| world.recorder.lines().iter().filter(|l| l.task == id.0 && l.word == "start").count()).sum();
     assert!(attempts > tasks.len(), "nothing was killed");
 }
 

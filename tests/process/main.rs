@@ -8,9 +8,15 @@ mod procs;
 mod recorder;
 mod world;
 
+mod cancels;
 mod crash_points;
+mod doubles;
+mod endings;
+mod follow;
+mod hostile;
 mod kills;
 mod server_faults;
+mod storm;
 
 use std::time::Duration;
 use tokio::time::{Instant, sleep};

@@ -104,7 +104,8 @@ pub(crate) fn below(dir: &Path) -> Vec<Seen> {
         let args = fs::read(path.join("cmdline")).unwrap_or_default();
         let cwd = fs::read_link(path.join("cwd")).unwrap_or_default();
         if holds(&args) || cwd.starts_with(dir) || holds(&fs::read(path.join("environ")).unwrap_or_default()) {
-            let args = args.strip_suffix(b"\0").unwrap_or(&args).split(|b| *b == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
+            let args =
+                args.strip_suffix(b"\0").unwrap_or(&args).split(|b| *b == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
             seen.push(Seen { pid, args });
         }
     }
