@@ -77,7 +77,8 @@ const POINTS: &[(&str, Also)] = &[
 const SHORT: &str = "for i in 1 2 3 4 5 6 7 8; do emit \"line $i\"; note alive; sleep 0.05; done";
 /// Leaves a process behind, which the runner must kill before it reports.
 const LONG: &str = "(setsid sh -c 'exec sleep 1000' >/dev/null 2>&1 &); emit first; while [ $n -lt 2 ]; do note alive; sleep 0.05; done";
-const BULKY: &str = "head -c 12000000 /dev/urandom | tee \"$COPIES/$id-$n\"";
+const BULKY: &str =
+    "note alive; while [ ! -e \"$COPIES/../go\" ]; do sleep 0.05; done; head -c 12000000 /dev/urandom | tee \"$COPIES/$id-$n\"";
 
 async fn crash_at(point: &str, also: Also) {
     let mut world = World::new();
@@ -91,7 +92,7 @@ async fn crash_at(point: &str, also: Also) {
         AgentKilled => LONG,
         MuchOutput => BULKY,
     };
-    let id = driven(&mut world, body, also == AgentKilled, &proof).await;
+    let id = driven(&mut world, body, also, &proof).await;
     assert!(proof.exists(), "{point} was not passed");
     world.check(&[id]).await;
     let attempt = world.task(id).await.attempt.0;
@@ -99,11 +100,9 @@ async fn crash_at(point: &str, also: Also) {
 }
 
 /// Runs one task to its end, starting again whatever dies meanwhile.
-async fn driven(world: &mut World, body: &str, kill_agent: bool, proof: &Path) -> TaskId {
-    let task = world.recorder.task(body);
-    let mut submitted = None;
-    let mut killed = !kill_agent;
-    let key = uuid::Uuid::from_u128(1);
+async fn driven(world: &mut World, body: &str, also: Also, proof: &Path) -> TaskId {
+    let (task, key) = (world.recorder.task(body), uuid::Uuid::from_u128(1));
+    let (mut submitted, mut helped) = (None, false);
     eventually(&format!("the end of the task ({})", proof.display()), async || {
         world.revive();
         if !world.data().join("admin-token").exists() {
@@ -114,16 +113,35 @@ async fn driven(world: &mut World, body: &str, kill_agent: bool, proof: &Path) -
             submitted = client.submit(&task, key).await.ok().map(|task| task.id);
             return None;
         };
-        if !killed && world.recorder.has(id, "alive") {
-            let found = agents(world);
-            found.iter().for_each(|(init, worker)| [*init, *worker].into_iter().for_each(|pid| send(pid, Signal::SIGKILL)));
-            killed = !found.is_empty();
+        if !helped && world.recorder.has(id, "alive") {
+            helped = help(world, also).await;
         }
         // Some die after the end of the task: of clearing up.
         let over = client.task(id).await.is_ok_and(|task| task.state.is_terminal());
         (over && proof.exists()).then_some(id)
     })
     .await
+}
+
+/// Makes happen what a point takes; `false` where it could not yet.
+async fn help(world: &mut World, also: Also) -> bool {
+    match also {
+        Nothing => true,
+        AgentKilled => {
+            let found = agents(world);
+            found.iter().flat_map(|(init, worker)| [init, worker]).for_each(|pid| send(*pid, Signal::SIGKILL));
+            !found.is_empty()
+        }
+        MuchOutput => {
+            // The server sleeps until the result is there, and has all of the log still to get.
+            world.part(Part::Server).signal(Signal::SIGSTOP);
+            fs::write(world.root.join("go"), "").expect("a file");
+            let result = world.attempts_dir().join("1-1/result.json");
+            eventually("the result", async || result.exists().then_some(())).await;
+            world.part(Part::Server).signal(Signal::SIGCONT);
+            true
+        }
+    }
 }
 
 /// Runs a share of the table; the shares run beside each other.
