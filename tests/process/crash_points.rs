@@ -55,6 +55,7 @@ const POINTS: &[(&str, Also)] = &[
     ("runner.making", Nothing),
     ("runner.dir", Nothing),
     ("runner.spawned", Nothing),
+    ("runner.removing", Nothing),
     ("runner.removed", Nothing),
     ("runner.killed", AgentKilled),
     ("runner.report", AgentKilled),

@@ -87,5 +87,5 @@ async fn uploaded(client: &slipway::client::Client) -> u64 {
     let scrape = async || client.call(reqwest::Method::GET, "metrics").response().await.ok()?.text().await.ok();
     let text = eventually("the metrics", scrape).await;
     let line = text.lines().find_map(|line| line.strip_prefix("slipway_agent_log_bytes_total "));
-    line.and_then(|number| number.trim().parse().ok()).unwrap_or_else(|| panic!("no counter in {text}"))
+    line.and_then(|number| number.trim().parse().ok()).expect("a counter")
 }

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep};
 
 /// Asks again until there is an answer. Longer than anything takes here, even on a busy machine.
 async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
-    within(Duration::from_secs(60), what, ask).await
+    within(Duration::from_mins(1), what, ask).await
 }
 
 /// The same with a limit of its own.

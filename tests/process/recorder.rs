@@ -67,7 +67,7 @@ impl Recorder {
             let (word, uid) = (words.next()?.to_owned(), words.next()?.to_owned());
             Some(Line { task, attempt, word, uid, at: words.next()?.parse().ok()? })
         };
-        text.lines().map(|text| line(text).unwrap_or_else(|| panic!("not a line of the record: {text:?}"))).collect()
+        text.lines().map(|text| line(text).expect(text)).collect()
     }
 
     /// Whether a task has written `word`.
@@ -89,7 +89,8 @@ impl Recorder {
             by_task.entry(line.task).or_default().push(line);
         }
         for task in tasks {
-            let lines = by_task.remove(&task.0).unwrap_or_else(|| panic!("task {task} never ran"));
+            let lines = by_task.remove(&task.0).unwrap_or_default();
+            assert!(!lines.is_empty(), "task {task} never ran");
             let story = || lines.iter().map(|l| format!("{} {} {} {}", l.attempt, l.word, l.uid, l.at)).collect::<Vec<_>>().join("\n");
             assert!(lines.is_sorted_by_key(|l| l.attempt), "attempts of task {task} overlap:\n{}", story());
             let count = |attempt, word| lines.iter().filter(|l| l.attempt == attempt && l.word == word).count();

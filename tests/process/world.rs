@@ -152,7 +152,7 @@ impl World {
 
     pub(crate) fn part(&mut self, part: Part) -> &mut Program {
         let found = self.programs.iter_mut().find(|(other, _)| *other == part);
-        &mut found.unwrap_or_else(|| panic!("there is no {part:?}")).1
+        &mut found.expect("a part that was started").1
     }
 
     /// `kill -9`, and at once another one in its place.
@@ -241,7 +241,14 @@ impl World {
                 let Some(copy) = self.recorder.copy(*id, attempt) else { continue };
                 let log = self.log(*id, attempt).await;
                 let same = if attempt == task.attempt.0 && whole { log == copy } else { copy.starts_with(&log) };
-                assert!(same, "the log of task {id} attempt {attempt} has {} bytes, written were {}", log.len(), copy.len());
+                let at = log.iter().zip(&copy).take_while(|(a, b)| a == b).count();
+                let of = task.attempt;
+                assert!(
+                    same,
+                    "the log of task {id} attempt {attempt} of {of} (whole: {whole}) has {} bytes, written were {}; they differ from byte {at} on",
+                    log.len(),
+                    copy.len()
+                );
             }
         }
         self.recorder.check(tasks);
@@ -252,7 +259,7 @@ impl World {
     pub(crate) async fn nothing_left(&mut self) {
         let own: Vec<_> = self.programs.iter().map(|(_, program)| program.pid()).collect();
         eventually("every attempt to be cleared away", async || {
-            let dirs = fs::read_dir(self.attempts_dir()).map(Iterator::count).unwrap_or(0);
+            let dirs = fs::read_dir(self.attempts_dir()).map_or(0, Iterator::count);
             let left = below(&self.root).into_iter().filter(|seen| !own.contains(&seen.pid)).count();
             (dirs == 0 && left == 0).then_some(())
         })
@@ -274,7 +281,9 @@ impl Drop for World {
                 let err = program.err();
                 let tail: Vec<_> = err.lines().rev().take(15).collect();
                 eprintln!("--- the last words of {part:?}:");
-                tail.iter().rev().for_each(|line| eprintln!("{line}"));
+                for line in tail.iter().rev() {
+                    eprintln!("{line}");
+                }
             }
             for entry in fs::read_dir(self.attempts_dir()).into_iter().flatten().flatten() {
                 eprintln!("--- {}:", entry.path().display());
@@ -288,7 +297,9 @@ impl Drop for World {
             if left.is_empty() {
                 return;
             }
-            left.iter().for_each(|seen| send(seen.pid, Signal::SIGKILL));
+            for seen in &left {
+                send(seen.pid, Signal::SIGKILL);
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
         eprintln!("still alive: {:?}", below(&self.root));
