@@ -56,7 +56,7 @@ async fn refuse_newer(path: &Path) -> Result<()> {
     let found = match newest_migration(path, true).await {
         // A death while the file was made left a journal to roll back, which takes the right to write. No version that
         // had migrated leaves one: from then on there is a write-ahead log.
-        Err(error) if error.as_database_error().and_then(|e| e.code()).as_deref() == Some(READONLY_ROLLBACK) => {
+        Err(error) if error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(READONLY_ROLLBACK) => {
             newest_migration(path, false).await?
         }
         other => other?,
