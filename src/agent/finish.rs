@@ -26,6 +26,7 @@ pub(super) fn bequeath(dir: &Path, testament: &Testament) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(&serde_json::to_vec(testament)?)?;
     file.sync_all()?;
+    crash_point!("agent.testament");
     fs::rename(&new, &path)?;
     fs::File::open(dir)?.sync_all()
 }

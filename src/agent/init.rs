@@ -1,7 +1,7 @@
 //! The agent's outer process: lock, signals, reaping, and the certainty that nothing is left.
 
 use super::{Exit, tree::Tree};
-use crate::wire::handoff::files;
+use crate::{crash_point, wire::handoff::files};
 use nix::{
     errno::Errno,
     sys::{
@@ -40,6 +40,7 @@ pub fn init(dir: &Path, worker: Command) -> ExitCode {
 
 fn attend(dir: &Path, mut worker: Command) -> Result<ExitCode, Exit> {
     let lock = hold_lock(dir)?;
+    crash_point!("agent.locked");
     set_child_subreaper(true).map_err(|e| Exit::Fault(format!("cannot become a subreaper: {e}")))?;
     // Blocked, so that they wait for `wait()` below and none is missed between spawn and loop.
     let signals: SigSet = PASSED.into_iter().chain([Signal::SIGCHLD]).collect();
@@ -53,8 +54,10 @@ fn attend(dir: &Path, mut worker: Command) -> Result<ExitCode, Exit> {
         .spawn()
         .map_err(|e| Exit::Fault(format!("cannot start the worker: {e}")))?;
     let worker = Pid::from_raw(i32::try_from(worker.id()).unwrap_or(i32::MAX));
+    crash_point!("agent.forked");
     let code = watch(worker, &signals);
     sweep();
+    crash_point!("agent.swept");
     drop(lock);
     Ok(code)
 }

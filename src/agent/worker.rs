@@ -59,6 +59,7 @@ fn read_assignment(path: &Path) -> Result<Assignment, Exit> {
 
 async fn attempt(dir: &Path, assignment: &Assignment, ambient: &Ambient, tree: Tree) -> Result<(), Exit> {
     let mut signals = signals::listen()?;
+    crash_point!("agent.start");
     let open = async {
         let (link, started) = link::connect(assignment, ambient).await?;
         crash_point!("agent.started");
@@ -81,6 +82,7 @@ async fn attempt(dir: &Path, assignment: &Assignment, ambient: &Ambient, tree: T
     let run = async {
         let _upload = AbortOnDropHandle::new(tokio::spawn(log::upload(link.clone(), log.clone())));
         let result = supervise(prepared, bounds, &link, &log, &mut signals, tree).await;
+        crash_point!("agent.ended");
         log.close();
         let testament = Testament { task: assignment.task, attempt: assignment.attempt, result: result.clone() };
         if let Err(error) = bequeath(dir, &testament) {

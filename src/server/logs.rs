@@ -75,6 +75,7 @@ impl App {
         if synced.is_empty() {
             return;
         }
+        crate::crash_point!("server.synced");
         match self.store.run(MarkLogs(synced.iter().map(mark).collect())).await {
             Ok(()) => synced.iter().for_each(|s| self.logs.announce(s.key, s.durable)),
             // They stay dirty for the next round; agents keep what is not announced.
@@ -94,7 +95,9 @@ impl App {
             Err(SyncError::NotOpen) => return Ok(None),
             Err(SyncError::Io(error)) => return Err(error.into()),
         };
+        crate::crash_point!("server.whole");
         self.store.run(MarkLogs(vec![mark(&synced)])).await?;
+        crate::crash_point!("server.marked");
         self.logs.announce(key, synced.durable);
         Ok((synced.durable >= bytes).then_some(synced.durable == bytes && synced.crc == Some(crc)))
     }
@@ -105,6 +108,7 @@ impl App {
         if let Some(log_complete) = self.whole_log(log_of(lease.attempt), bytes, crc).await? {
             let attempt = lease.attempt;
             self.store.run(Settle { task: attempt.task, attempt: attempt.attempt, log_complete }).await?;
+            crate::crash_point!("server.settled");
             self.close_log(attempt).await;
         }
         Ok(())

@@ -26,7 +26,8 @@ pub struct LogMark {
     pub gaps: Vec<(u64, u64)>,
 }
 
-/// Records how far logs are on disk.
+/// Records how far logs are on disk. A mark that comes late, from a sync that others overtook, changes nothing: what was
+/// recorded as durable stays so.
 pub struct MarkLogs(pub Vec<LogMark>);
 
 impl Statement for MarkLogs {
@@ -42,7 +43,8 @@ impl Statement for MarkLogs {
             tx,
             "insert into log (task, attempt, member, durable, crc, gaps)
              select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5 from json_each($1) j where true
-             on conflict (task, attempt, member) do update set durable = excluded.durable, crc = excluded.crc, gaps = excluded.gaps",
+             on conflict (task, attempt, member) do update set durable = excluded.durable, crc = excluded.crc, gaps = excluded.gaps
+             where excluded.durable >= log.durable",
             rows,
         )
         .await?;

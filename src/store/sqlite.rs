@@ -14,6 +14,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "init", include_str!("../../migra
 /// Readers beside the one writer. Reads never wait for writes in WAL mode.
 const READERS: u32 = 4;
 
+/// `SQLITE_READONLY_ROLLBACK`, as sqlx names it.
+const READONLY_ROLLBACK: &str = "776";
+
 /// One writer and some readers on the file at `path`, created and migrated where needed.
 ///
 /// # Errors
@@ -50,17 +53,31 @@ async fn refuse_newer(path: &Path) -> Result<()> {
     if !path.exists() {
         return Ok(());
     }
-    let mut conn = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path).read_only(true)).await?;
-    let migrated: i64 =
-        sqlx::query_scalar("select count(*) from sqlite_schema where name = '_sqlx_migrations'").fetch_one(&mut conn).await?;
-    if migrated == 0 {
-        return Ok(());
-    }
-    let found: Option<i64> = sqlx::query_scalar("select max(version) from _sqlx_migrations").fetch_one(&mut conn).await?;
-    conn.close().await?;
+    let found = match newest_migration(path, true).await {
+        // A death while the file was made left a journal to roll back, which takes the right to write. No version that
+        // had migrated leaves one: from then on there is a write-ahead log.
+        Err(error) if error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(READONLY_ROLLBACK) => {
+            newest_migration(path, false).await?
+        }
+        other => other?,
+    };
     let known = MIGRATIONS.last().map_or(0, |m| m.0);
     match found {
         Some(found) if found > known => Err(StoreError::NewerSchema { path: path.to_owned(), found, known }),
         _ => Ok(()),
     }
+}
+
+/// The newest migration that the file has had; none where it has had none.
+async fn newest_migration(path: &Path, read_only: bool) -> sqlx::Result<Option<i64>> {
+    let mut conn = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path).read_only(read_only)).await?;
+    let migrated: i64 =
+        sqlx::query_scalar("select count(*) from sqlite_schema where name = '_sqlx_migrations'").fetch_one(&mut conn).await?;
+    if migrated == 0 {
+        conn.close().await?;
+        return Ok(None);
+    }
+    let found = sqlx::query_scalar("select max(version) from _sqlx_migrations").fetch_one(&mut conn).await?;
+    conn.close().await?;
+    Ok(found)
 }

@@ -4,6 +4,7 @@ use super::{Log, stream::Frame};
 use crate::{
     agent::link::Link,
     client::Error,
+    crash_point,
     wire::{LogAck, LogQuery, ProblemCode, limits::MAX_LOG_FRAME},
 };
 use bytes::Bytes;
@@ -38,6 +39,7 @@ pub(in crate::agent) async fn upload(link: Arc<Link>, log: Arc<Log>) {
         };
         match answer {
             Ok(ack) => {
+                crash_point!("agent.put");
                 backoff.succeeded();
                 rewound = None;
                 log.stream().acknowledge(ack.next_offset, ack.durable_offset);

@@ -61,6 +61,7 @@ impl Desk {
                     tracing::warn!(attempt = %of, "killing what is left of it");
                     let attempts = self.attempts.clone();
                     changed |= tokio::task::spawn_blocking(move || attempts.kill(of)).await.unwrap_or(false);
+                    crash_point!("runner.killed");
                 }
                 Action::Report(item) => reports.push(item),
                 Action::Remove(of) => {
@@ -68,6 +69,7 @@ impl Desk {
                     if let Err(error) = self.attempts.remove(of) {
                         tracing::warn!(attempt = %of, %error, "its directory cannot be removed");
                     }
+                    crash_point!("runner.removed");
                 }
                 Action::Strange(of) => {
                     if self.warned.insert(of) {

@@ -6,9 +6,12 @@ use super::{
     plan::Observed,
     procs::{self, Sign},
 };
-use crate::wire::{
-    Assignment, AttemptNumber, AttemptRef, AttemptResult, TaskId,
-    handoff::{MARKER, Testament, files, marker},
+use crate::{
+    crash_point,
+    wire::{
+        Assignment, AttemptNumber, AttemptRef, AttemptResult, TaskId,
+        handoff::{MARKER, Testament, files, marker},
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -55,7 +58,7 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// Opens it and removes what an earlier runner had only half made.
+    /// Opens it and removes what an earlier runner had half made, or half removed.
     pub(super) fn open(config: &Config) -> Result<Self, RunnerError> {
         let dir = config.dir.join("attempts");
         make_dir(&dir)?;
@@ -63,7 +66,9 @@ impl Attempts {
         let dir = dir.canonicalize().map_err(RunnerError::io("resolve", &dir))?;
         for entry in fs::read_dir(&dir).map_err(RunnerError::io("list", &dir))?.flatten() {
             if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                let _ = fs::remove_dir_all(entry.path());
+                let _ = remove_tree(&entry.path());
+            } else if read_meta(&entry.path()).is_none() {
+                tracing::warn!(path = %entry.path().display(), "no attempt's directory; left alone");
             }
         }
         // Where the kernel does not say, every attempt counts as of this life: the safer guess, since a lock is proof.
@@ -78,11 +83,12 @@ impl Attempts {
     /// Makes an attempt's directory with everything in it, or nothing.
     pub(super) fn make(&self, meta: &Meta, assignment: &Assignment) -> io::Result<PathBuf> {
         let path = self.path(meta.of());
-        let new = self.dir.join(format!(".{}-{}", meta.task, meta.attempt));
-        let _ = fs::remove_dir_all(&new);
+        let new = self.hidden(meta.of());
+        let _ = remove_tree(&new);
         DirBuilder::new().mode(0o700).create(&new)?;
         write_whole(&new.join(META), meta)?;
         write_whole(&new.join(files::ASSIGNMENT), assignment)?;
+        crash_point!("runner.making");
         fs::rename(&new, &path)?;
         File::open(&self.dir)?.sync_all()?;
         Ok(path)
@@ -160,17 +166,34 @@ impl Attempts {
         ((testament.task, testament.attempt) == (meta.task, meta.attempt)).then_some(testament.result)
     }
 
-    /// Removes an attempt's directory, whatever its command did to permissions inside.
+    /// Removes an attempt's directory. It loses its name first: what a death leaves of it is no attempt any more, and
+    /// goes with the next [`Attempts::open`].
     pub(super) fn remove(&self, of: AttemptRef) -> io::Result<()> {
-        let path = self.path(of);
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                open_up(&path)?;
-                fs::remove_dir_all(&path)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            other => other,
+        let going = self.hidden(of);
+        let _ = remove_tree(&going);
+        match fs::rename(self.path(of), &going) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            other => other?,
         }
+        crash_point!("runner.removing");
+        remove_tree(&going)
+    }
+
+    /// Where a directory stands that is half made, or half removed.
+    fn hidden(&self, of: AttemptRef) -> PathBuf {
+        self.dir.join(format!(".{}-{}", of.task, of.attempt))
+    }
+}
+
+/// Removes a directory, whatever a command did to permissions inside; none is no error.
+fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            open_up(path)?;
+            fs::remove_dir_all(path)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
@@ -188,7 +211,7 @@ fn open_up(path: &Path) -> io::Result<()> {
 fn read_meta(dir: &Path) -> Option<Meta> {
     let path = dir.join(META);
     let read = || serde_json::from_slice(&fs::read(&path)?).map_err(io::Error::from);
-    read().inspect_err(|error| tracing::warn!(path = %path.display(), %error, "no attempt's directory; left alone")).ok()
+    read().inspect_err(|error| tracing::debug!(path = %path.display(), %error, "no attempt's directory")).ok()
 }
 
 fn locked(dir: &Path) -> bool {

@@ -56,6 +56,7 @@ pub(crate) async fn finish(
         Err(Refusal::Superseded) => return repeated(&app, attempt, &token_hash).await?.ok_or_else(|| refused(Refusal::Superseded)),
         Err(refusal) => return Err(refused(refusal)),
     };
+    crate::crash_point!("server.finished");
     if finished.settled {
         app.close_log(attempt).await;
     }

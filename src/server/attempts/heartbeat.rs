@@ -40,6 +40,7 @@ pub(crate) async fn heartbeat(
     if first || lease.phase < Some(request.phase) {
         let beat = Beat { task: path.task, attempt: path.n, token_hash, phase: request.phase };
         cancel = app.store.run(beat).await?.map_err(refused)?;
+        crate::crash_point!("server.beaten");
     }
     let wait = request.wait_ms.min(app.settings.times.heartbeat_hold_ms);
     if first || wait == 0 || (cancel && !request.cancel_known) {

@@ -47,6 +47,7 @@ pub(crate) async fn put(
         }),
     }
     .map_err(failed)?;
+    crate::crash_point!("server.appended");
     app.settle_if_whole(&lease).await?;
     Ok(axum::Json(LogAck { next_offset: next, durable_offset: durable }))
 }

@@ -30,6 +30,7 @@ pub(crate) async fn start(
     let attempt = path.attempt();
     let start = Start { task: path.task, attempt: path.n, token, uid: request.uid, nonce: request.nonce };
     let attempt_token = app.store.run(start).await?.map_err(refused)?;
+    crate::crash_point!("server.started");
     app.pulses.beat(attempt, app.store.uptime().now());
     let task = app.store.task(path.task).await?.ok_or_else(|| no_task(path.task))?;
     Ok(axum::Json(StartResponse {

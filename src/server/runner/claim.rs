@@ -28,6 +28,7 @@ pub(crate) async fn claim(State(app): State<App>, Json { value: request, .. }: J
         ready.mark_unchanged();
         let claimed = app.store.run(claim.clone()).await?;
         if !claimed.is_empty() {
+            crate::crash_point!("server.claimed");
             let item = |c: crate::store::ClaimedAttempt| ClaimedTask {
                 task: c.task,
                 attempt: c.attempt,

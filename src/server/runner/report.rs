@@ -20,6 +20,7 @@ pub(crate) async fn report(
     super::bounded(request.items.len())?;
     let attempts: Vec<_> = request.items.iter().map(|i| AttemptRef { task: i.task, attempt: i.attempt }).collect();
     let outcomes = try_join_all(request.items.into_iter().map(|item| app.store.run(operation(item)))).await?;
+    crate::crash_point!("server.reported");
     let over = attempts.iter().zip(&outcomes).filter(|(_, o)| o.applied && o.known != Known::Live).map(|(a, _)| *a);
     app.close_logs(over).await;
     let items = attempts.iter().zip(&outcomes).map(|(a, o)| Reported {

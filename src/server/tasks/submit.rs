@@ -43,7 +43,9 @@ pub(super) async fn store(
     digest: [u8; 32],
 ) -> ApiResult<(Vec<TaskId>, bool)> {
     let idempotency = key.map(|key| Idempotency { route, key, digest });
-    match app.store.run(Submit { user: principal.user, tasks, idempotency }).await? {
+    let submitted = app.store.run(Submit { user: principal.user, tasks, idempotency }).await?;
+    crate::crash_point!("server.submitted");
+    match submitted {
         Submitted::New(ids) => Ok((ids, false)),
         Submitted::Repeated(ids) => Ok((ids, true)),
         Submitted::Mismatch => Err(Problem::new(ProblemCode::IdempotencyMismatch)

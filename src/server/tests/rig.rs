@@ -130,7 +130,7 @@ impl Rig {
     }
 
     async fn open(dir: TempDir, clock: Arc<TestClock>, rng: Arc<TestRng>, times: Times) -> Self {
-        let ambient = Ambient { clock: clock.clone(), rng: rng.clone(), times: times.clone() };
+        let ambient = Ambient { clock: clock.clone(), rng: rng.clone(), times: times.clone(), faults: None };
         let (store, _writer) = Store::open(&dir.path().join("slipway.db"), ambient).await.expect("open the store");
         let logs = Logs::new(&dir.path().join("logs"));
         let settings = Settings { times, clock: clock.clone(), rng: rng.clone(), stop: CancellationToken::new() };

@@ -63,15 +63,33 @@ async fn a_runner_renews_what_it_has_not_started() {
 }
 
 #[tokio::test]
-async fn log_marks_are_kept() {
+async fn log_marks_are_kept_and_never_move_back() {
     let rig = Rig::new().await;
     let attempt = AttemptRef { task: TaskId(1), attempt: AttemptNumber(1) };
     let mark = |durable, crc| LogMark { attempt, member: 0, durable, crc, gaps: vec![(5, 3)] };
     rig.store.run(MarkLogs(vec![mark(10, Some(4_000_000_000))])).await.unwrap();
     rig.store.run(MarkLogs(vec![mark(20, None)])).await.unwrap();
+    // From a round of syncs that began before and had other logs to wait for.
+    rig.store.run(MarkLogs(vec![mark(15, None)])).await.unwrap();
+    rig.store.run(MarkLogs(vec![mark(20, None), mark(15, None)])).await.unwrap();
     let rig = rig.reopened().await;
     assert_eq!(rig.store.log_mark(attempt, 0).await.unwrap(), Some(mark(20, None)));
     assert_eq!(rig.store.log_mark(attempt, 1).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_database_whose_making_was_cut_off_is_made_anew() {
+    use sqlx::{Connection, Executor, SqliteConnection, sqlite::SqliteConnectOptions};
+    let (dir, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = dir.path().join("slipway.db");
+    let mut conn = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&file).create_if_missing(true)).await.unwrap();
+    // A transaction larger than the cache, so that half of it stands in the file and the way back in the journal.
+    conn.execute("pragma cache_size = 1; create table t (x); begin; insert into t values (randomblob(1000000))").await.unwrap();
+    for name in ["slipway.db", "slipway.db-journal"] {
+        std::fs::copy(dir.path().join(name), cut.path().join(name)).unwrap();
+    }
+    let rig = super::harness::Rig::open(cut).await;
+    assert!(rig.store.queues().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -126,9 +126,12 @@ impl Op {
             }
             Op::Expire(at) => plain(store.run(Expire(at)).await.unwrap()),
             Op::Wake(task) => plain(store.run(Wake(task)).await.unwrap()),
-            Op::Patch(task, priority) => {
-                plain(store.run(Patch { task, by: by(), name: None, labels: None, priority: Some(priority) }).await.unwrap())
-            }
+            Op::Patch(task, priority) => plain(
+                store
+                    .run(Patch { task, by: by(), name: None, labels: std::collections::BTreeMap::new(), priority: Some(priority) })
+                    .await
+                    .unwrap(),
+            ),
             Op::Claim(claim) => {
                 let got = store.run(claim).await.unwrap();
                 Answer::Claimed(got.iter().map(|c| (c.task, c.attempt.0, c.queue.clone(), c.gpus)).collect(), got)

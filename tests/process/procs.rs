@@ -1,0 +1,125 @@
+//! Processes of the tests: started, found in `/proc`, and ended whatever happens.
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{
+    fs::{self, File},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+/// The program under test.
+pub(crate) const SLIPWAY: &str = env!("CARGO_BIN_EXE_slipway");
+
+/// A program at work that is killed when the test lets go of it. What it says goes to files.
+pub(crate) struct Program {
+    child: Child,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+impl Program {
+    /// Starts the program with `args` and `env`; its output is kept in `dir` under `name`.
+    pub(crate) fn start(dir: &Path, name: &str, args: &[&str], env: &[(&str, String)]) -> Self {
+        let (out, err) = (dir.join(format!("{name}.out")), dir.join(format!("{name}.err")));
+        let create = |path| File::create(path).expect("a file for the output");
+        let mut command = Command::new(SLIPWAY);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(b"SLIPWAY_")) {
+            command.env_remove(name);
+        }
+        command.args(args).envs(env.iter().map(|(k, v)| (k, v))).current_dir(dir);
+        command.stdin(Stdio::null()).stdout(create(&out)).stderr(create(&err));
+        Self { child: command.spawn().expect("the program starts"), out, err }
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("a process id")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        // Not reaped before its status was asked for, so the number is still its own.
+        let _ = kill(Pid::from_raw(self.pid()), signal);
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.signal(Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child of ours")
+    }
+
+    pub(crate) fn out(&self) -> Vec<u8> {
+        fs::read(&self.out).unwrap_or_default()
+    }
+
+    pub(crate) fn err(&self) -> String {
+        fs::read_to_string(&self.err).unwrap_or_default()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if self.ended().is_none() {
+            self.kill();
+        }
+    }
+}
+
+/// A living process below a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) pid: i32,
+    /// Its command line, argument by argument.
+    pub(crate) args: Vec<String>,
+}
+
+impl Seen {
+    /// `run` for an agent's outer process, `work` for its inner one.
+    pub(crate) fn agent(&self) -> Option<&str> {
+        let at = self.args.iter().position(|arg| arg == "agent").filter(|at| *at <= 1)?;
+        self.args.get(at + 1).map(String::as_str)
+    }
+}
+
+/// Every living process that works in `dir`, or whose arguments or environment name it; this one excepted.
+pub(crate) fn below(dir: &Path) -> Vec<Seen> {
+    let needle = dir.as_os_str().as_bytes();
+    let holds = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    let this = i32::try_from(std::process::id()).unwrap_or_default();
+    let mut seen = Vec::new();
+    for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()).filter(|pid| *pid != this) else { continue };
+        let path = entry.path();
+        let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
+        if stat.rsplit(')').next().is_none_or(|rest| rest.trim_start().starts_with(['Z', 'X'])) {
+            continue;
+        }
+        let args = fs::read(path.join("cmdline")).unwrap_or_default();
+        let cwd = fs::read_link(path.join("cwd")).unwrap_or_default();
+        if holds(&args) || cwd.starts_with(dir) || holds(&fs::read(path.join("environ")).unwrap_or_default()) {
+            let args =
+                args.strip_suffix(b"\0").unwrap_or(&args).split(|b| *b == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
+            seen.push(Seen { pid, args });
+        }
+    }
+    seen
+}
+
+/// Sends a signal to a process that may have ended meanwhile.
+pub(crate) fn send(pid: i32, signal: Signal) {
+    let _ = kill(Pid::from_raw(pid), signal);
+}
+
+/// A number of `/proc/PID/status`, in KiB.
+pub(crate) fn status_kib(pid: i32, field: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}

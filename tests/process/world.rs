@@ -1,0 +1,321 @@
+//! One server with its runner, their data directory, and what a test can do to them.
+
+use crate::{
+    eventually,
+    procs::{Program, below, send},
+    recorder::Recorder,
+};
+use nix::sys::signal::Signal;
+use secrecy::ExposeSecret;
+use slipway::{
+    app::ambient::SystemRng,
+    client::{Client, LogRange},
+    domain::{Rng, SecretKind, mint_secret},
+    wire::{AttemptNumber, NewTask, Task, TaskId, TaskState, Times},
+};
+use std::{
+    fs,
+    net::TcpListener,
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// Times short enough for tests, and long enough for a machine that has other things to do.
+pub(crate) fn times() -> Times {
+    Times {
+        claim_lease_ms: 5_000,
+        runner_heartbeat_ms: 200,
+        runner_expiry_ms: 3_000,
+        heartbeat_hold_ms: 1_000,
+        heartbeat_lost_ms: 60_000,
+        log_settle_ms: 15_000,
+        log_sync_ms: 50,
+        log_flush_ms: 50,
+        finish_retry_ms: 120_000,
+        call_retry_max_ms: 500,
+        call_timeout_ms: 5_000,
+        drain_output_ms: 500,
+        cancel_overdue_ms: 15_000,
+        retry_backoff_ms: 50,
+        retry_backoff_max_ms: 500,
+        tick_ms: 50,
+        outage_ms: 1_000,
+    }
+}
+
+/// The parts of a [`World`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Server,
+    Runner,
+    Up,
+}
+
+/// A data directory, an address, and the programs that serve them. Dropping it ends everything it ever started.
+pub(crate) struct World {
+    dir: TempDir,
+    /// The directory as the kernel names it.
+    pub(crate) root: PathBuf,
+    pub(crate) url: String,
+    pub(crate) recorder: Recorder,
+    pub(crate) slots: u32,
+    pub(crate) times: Times,
+    /// Whether agents are killed: what such a one had not sent of its log is lost, and the log says so.
+    pub(crate) agents_die: bool,
+    /// `SLIPWAY_CRASH_POINT` of the programs started from now on.
+    pub(crate) crash: Option<String>,
+    listen: String,
+    programs: Vec<(Part, Program)>,
+    started: AtomicU32,
+}
+
+impl World {
+    /// A world in which nothing runs yet.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("slipway-process-").tempdir().expect("a directory");
+        let root = dir.path().canonicalize().expect("its name");
+        let listen = free_address();
+        // Made beforehand, so that a runner may begin before the server.
+        fs::create_dir(root.join("data")).expect("a directory");
+        fs::write(root.join("data/runner-token"), mint_secret(SecretKind::Api, &SystemRng).expose_secret()).expect("a token");
+        let (url, recorder) = (format!("http://{listen}"), Recorder::new(&root));
+        Self {
+            dir,
+            root,
+            url,
+            recorder,
+            slots: 4,
+            times: times(),
+            agents_die: false,
+            crash: None,
+            listen,
+            programs: Vec::new(),
+            started: AtomicU32::new(0),
+        }
+    }
+
+    /// A world with a server and a runner.
+    pub(crate) fn with_both() -> Self {
+        let mut world = Self::new();
+        world.start(Part::Server);
+        world.start(Part::Runner);
+        world
+    }
+
+    /// A world with `slipway up`.
+    pub(crate) fn up() -> Self {
+        let mut world = Self::new();
+        world.start(Part::Up);
+        world
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub(crate) fn attempts_dir(&self) -> PathBuf {
+        self.root.join("data/runner/attempts")
+    }
+
+    /// Starts a part; it may take a moment until it is of use.
+    pub(crate) fn start(&mut self, part: Part) {
+        let (data, slots) = (self.data().display().to_string(), self.slots.to_string());
+        let token = self.data().join("runner-token").display().to_string();
+        let args = match part {
+            Part::Server => vec!["server", "--listen", &self.listen, "--data-dir", &data],
+            Part::Up => vec!["up", "--listen", &self.listen, "--data-dir", &data, "--slots", &slots, "--gpus", "0", "--log", "info"],
+            Part::Runner => {
+                vec!["runner", "--url", &self.url, "--token-file", &token, "--data-dir", &data, "--slots", &slots, "--gpus", "0"]
+            }
+        };
+        let program = self.program(&args);
+        self.programs.retain(|(other, _)| *other != part);
+        self.programs.push((part, program));
+    }
+
+    /// Starts the program with other arguments, within this world.
+    pub(crate) fn program(&self, args: &[&str]) -> Program {
+        let nth = self.started.fetch_add(1, Ordering::Relaxed);
+        let times = serde_json::to_string(&self.times).expect("times are JSON");
+        let mut env = vec![("SLIPWAY_TIMES", times)];
+        env.extend(self.crash.clone().map(|point| ("SLIPWAY_CRASH_POINT", point)));
+        Program::start(&self.root, &format!("{nth}-{}", args[0]), args, &env)
+    }
+
+    /// Starts a user's command, as the admin of this world.
+    pub(crate) fn command(&self, args: &[&str]) -> Program {
+        let token = self.data().join("admin-token").display().to_string();
+        self.program(&[args, &["--url", &self.url, "--token-file", &token]].concat())
+    }
+
+    pub(crate) fn part(&mut self, part: Part) -> &mut Program {
+        let found = self.programs.iter_mut().find(|(other, _)| *other == part);
+        &mut found.expect("a part that was started").1
+    }
+
+    /// `kill -9`, and at once another one in its place.
+    pub(crate) fn strike(&mut self, part: Part) {
+        self.part(part).kill();
+        self.start(part);
+    }
+
+    /// Starts again what has ended.
+    pub(crate) fn revive(&mut self) {
+        let ended = |(part, program): &mut (Part, Program)| program.ended().map(|_| *part);
+        let dead: Vec<_> = self.programs.iter_mut().filter_map(ended).collect();
+        for part in dead {
+            self.start(part);
+        }
+    }
+
+    /// A client with the token of a file of the data directory; waits until a server has made it.
+    async fn client_of(&self, file: &str) -> Client {
+        let path = self.data().join(file);
+        let read = async || fs::read_to_string(&path).ok().filter(|text| text.trim().starts_with("slw_"));
+        let token = eventually("a token", read).await;
+        Client::new(&self.url, Some(token.trim().to_owned().into()), "test/0").expect("a client").with_timeout(Duration::from_secs(5))
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        self.client_of("admin-token").await
+    }
+
+    pub(crate) async fn runner_client(&self) -> Client {
+        self.client_of("runner-token").await
+    }
+
+    /// Waits until the server answers, and the runner too where one was started.
+    pub(crate) async fn ready(&self) {
+        let client = self.client().await;
+        let runner = self.programs.iter().any(|(part, _)| *part != Part::Server);
+        eventually("the server and its runner", async || {
+            let runners: slipway::wire::RunnerList = client.call(reqwest::Method::GET, "api/v1/runners").send().await.ok()?;
+            (!runner || !runners.items.is_empty()).then_some(())
+        })
+        .await;
+    }
+
+    /// Submits, however often it takes.
+    pub(crate) async fn submit(&self, task: &NewTask) -> TaskId {
+        let (client, key) = (self.client().await, SystemRng.uuid());
+        eventually("an answer to the submit", async || client.submit(task, key).await.ok()).await.id
+    }
+
+    pub(crate) async fn task(&self, id: TaskId) -> Task {
+        let client = self.client().await;
+        eventually("an answer about the task", async || client.task(id).await.ok()).await
+    }
+
+    /// Waits until a task has ended.
+    pub(crate) async fn ended(&self, id: TaskId) -> Task {
+        let client = self.client().await;
+        eventually(&format!("the end of task {id}"), async || client.task(id).await.ok().filter(|task| task.state.is_terminal())).await
+    }
+
+    /// Waits until a task has recorded `word`.
+    pub(crate) async fn recorded(&self, id: TaskId, word: &str) {
+        eventually(&format!("{word} of task {id}"), async || self.recorder.has(id, word).then_some(())).await;
+    }
+
+    /// The stored log of an attempt; 0 is the newest.
+    pub(crate) async fn log(&self, id: TaskId, attempt: u32) -> Vec<u8> {
+        let client = self.client().await;
+        let range = LogRange { attempt: (attempt > 0).then_some(AttemptNumber(attempt)), ..LogRange::default() };
+        let read = async || client.log(id, range).await.ok()?.bytes().await.ok();
+        eventually("the log", read).await.to_vec()
+    }
+
+    /// Waits for the end of `tasks` and checks everything that must hold then: each succeeded, with a whole log, byte
+    /// for byte; what is left of a killed attempt's log is a beginning of what it wrote; the record has no overlap; no
+    /// directory and no process is left.
+    pub(crate) async fn check(&mut self, tasks: &[TaskId]) {
+        for id in tasks {
+            let task = self.ended(*id).await;
+            let ended = task.ended.unwrap_or_default();
+            assert_eq!(task.state, TaskState::Succeeded, "task {id}: {ended:?}");
+            let whole = ended.log_complete == Some(true);
+            assert!(whole || self.agents_die, "the log of task {id} is not complete: {ended:?}");
+            for attempt in 1..=task.attempt.0 {
+                let Some(copy) = self.recorder.copy(*id, attempt) else { continue };
+                let log = self.log(*id, attempt).await;
+                let same = if attempt == task.attempt.0 && whole { log == copy } else { copy.starts_with(&log) };
+                let at = log.iter().zip(&copy).take_while(|(a, b)| a == b).count();
+                let of = task.attempt;
+                assert!(
+                    same,
+                    "the log of task {id} attempt {attempt} of {of} (whole: {whole}) has {} bytes, written were {}; they differ from byte {at} on",
+                    log.len(),
+                    copy.len()
+                );
+            }
+        }
+        self.recorder.check(tasks);
+        self.nothing_left().await;
+    }
+
+    /// Waits until no attempt's directory and no process of one is left.
+    pub(crate) async fn nothing_left(&mut self) {
+        let own: Vec<_> = self.programs.iter().map(|(_, program)| program.pid()).collect();
+        eventually("every attempt to be cleared away", async || {
+            let dirs = fs::read_dir(self.attempts_dir()).map_or(0, Iterator::count);
+            let left = below(&self.root).into_iter().filter(|seen| !own.contains(&seen.pid)).count();
+            (dirs == 0 && left == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Each of `tasks` ran in its first attempt, and no agent was started twice for it.
+    pub(crate) async fn first_attempts(&self, tasks: &[TaskId]) {
+        for id in tasks {
+            assert_eq!(self.task(*id).await.attempt, AttemptNumber(1), "task {id} was repeated");
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for (part, program) in &self.programs {
+                let err = program.err();
+                let tail: Vec<_> = err.lines().rev().take(15).collect();
+                eprintln!("--- the last words of {part:?}:");
+                for line in tail.iter().rev() {
+                    eprintln!("{line}");
+                }
+            }
+            for entry in fs::read_dir(self.attempts_dir()).into_iter().flatten().flatten() {
+                eprintln!("--- {}:", entry.path().display());
+                eprintln!("{}", fs::read_to_string(entry.path().join("agent.log")).unwrap_or_default());
+            }
+        }
+        self.programs.clear();
+        // Agents and tasks outlive their runner; everything of theirs names this world's directory.
+        for _ in 0..100 {
+            let left = below(&self.root);
+            if left.is_empty() {
+                return;
+            }
+            for seen in &left {
+                send(seen.pid, Signal::SIGKILL);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        eprintln!("still alive: {:?}", below(&self.root));
+    }
+}
+
+/// A free address for a server that comes back to it. It lies below the range from which the system gives ports to
+/// outgoing connections, so that nobody takes it while the server is away.
+fn free_address() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id() * 64;
+    loop {
+        let port = 12_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 18_000;
+        let address = format!("127.0.0.1:{port}");
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
+}
