@@ -240,6 +240,7 @@ impl Desk {
         for _ in 0..ROUNDS {
             let held = self.client.holds(&self.config.name, self.config.instance).await?.items;
             self.known = held.iter().map(|hold| AttemptRef { task: hold.task, attempt: hold.attempt }).collect();
+            crash_point!("runner.held");
             let attempts = self.attempts.clone();
             let observed = tokio::task::spawn_blocking(move || attempts.observe()).await.unwrap_or_default();
             let observed = self.ask_about(observed).await?;
