@@ -6,6 +6,7 @@ use std::{
     io::{Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// A data directory that this process alone serves, for as long as this value lives.
@@ -29,7 +30,7 @@ impl DataDir {
         let path = fs::canonicalize(path).with_context(|| format!("cannot use the data directory {}", path.display()))?;
         let file = path.join("lock");
         let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&file)?;
-        match lock.try_lock() {
+        match try_for_a_moment(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -54,6 +55,18 @@ impl DataDir {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Takes the lock. A `slipway up` that was killed while it started an agent leaves its files to the half-made process
+/// for a moment, so one refusal means nothing yet.
+fn try_for_a_moment(lock: &File) -> Result<(), TryLockError> {
+    for _ in 0..20 {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(25)),
+            other => return other,
+        }
+    }
+    lock.try_lock()
 }
 
 /// Writes a secret to a file that only its owner reads, whole or not at all.

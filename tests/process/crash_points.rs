@@ -52,6 +52,8 @@ const POINTS: &[(&str, Also)] = &[
     ("store.committed:7", Nothing),
     ("store.committed:9", Nothing),
     ("runner.claimed", Nothing),
+    ("runner.held", Nothing),
+    ("runner.held:2", Nothing),
     ("runner.making", Nothing),
     ("runner.dir", Nothing),
     ("runner.spawned", Nothing),
