@@ -82,5 +82,6 @@ async fn a_killed_agent_is_retried_once_nothing_of_it_lives() {
 pub(crate) fn agents(world: &World) -> Vec<(i32, i32)> {
     let seen = below(&world.attempts_dir());
     let inner = seen.iter().filter(|one| one.agent() == Some("work"));
-    inner.filter_map(|one| Some((one.args.last()?.parse().ok()?, one.pid))).collect()
+    // A command on its way from fork to exec still looks like its agent; it has another parent.
+    inner.filter_map(|one| Some((one.args.last()?.parse().ok()?, one.pid)).filter(|(init, _)| *init == one.parent)).collect()
 }

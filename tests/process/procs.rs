@@ -76,6 +76,7 @@ impl Drop for Program {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) pid: i32,
+    pub(crate) parent: i32,
     /// Its command line, argument by argument.
     pub(crate) args: Vec<String>,
 }
@@ -98,7 +99,9 @@ pub(crate) fn below(dir: &Path) -> Vec<Seen> {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()).filter(|pid| *pid != this) else { continue };
         let path = entry.path();
         let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
-        if stat.rsplit(')').next().is_none_or(|rest| rest.trim_start().starts_with(['Z', 'X'])) {
+        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
+        let (Some(state), Some(Ok(parent))) = (fields.next(), fields.next().map(str::parse)) else { continue };
+        if matches!(state, "Z" | "X") {
             continue;
         }
         let args = fs::read(path.join("cmdline")).unwrap_or_default();
@@ -106,7 +109,7 @@ pub(crate) fn below(dir: &Path) -> Vec<Seen> {
         if holds(&args) || cwd.starts_with(dir) || holds(&fs::read(path.join("environ")).unwrap_or_default()) {
             let args =
                 args.strip_suffix(b"\0").unwrap_or(&args).split(|b| *b == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
-            seen.push(Seen { pid, args });
+            seen.push(Seen { pid, parent, args });
         }
     }
     seen
