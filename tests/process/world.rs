@@ -66,6 +66,8 @@ pub(crate) struct World {
     pub(crate) agents_die: bool,
     /// `SLIPWAY_CRASH_POINT` of the programs started from now on.
     pub(crate) crash: Option<String>,
+    /// How many programs ended and were started again.
+    pub(crate) revived: usize,
     listen: String,
     programs: Vec<(Part, Program)>,
     started: AtomicU32,
@@ -89,6 +91,7 @@ impl World {
             slots: 4,
             times: times(),
             agents_die: false,
+            revived: 0,
             crash: None,
             listen,
             programs: Vec::new(),
@@ -165,6 +168,7 @@ impl World {
     pub(crate) fn revive(&mut self) {
         let ended = |(part, program): &mut (Part, Program)| program.ended().map(|_| *part);
         let dead: Vec<_> = self.programs.iter_mut().filter_map(ended).collect();
+        self.revived += dead.len();
         for part in dead {
             self.start(part);
         }
@@ -258,10 +262,15 @@ impl World {
     /// Waits until no attempt's directory and no process of one is left.
     pub(crate) async fn nothing_left(&mut self) {
         let own: Vec<_> = self.programs.iter().map(|(_, program)| program.pid()).collect();
+        let mut before = (0, 0);
         eventually("every attempt to be cleared away", async || {
-            let dirs = fs::read_dir(self.attempts_dir()).map_or(0, Iterator::count);
-            let left = below(&self.root).into_iter().filter(|seen| !own.contains(&seen.pid)).count();
-            (dirs == 0 && left == 0).then_some(())
+            let dirs: Vec<_> = fs::read_dir(self.attempts_dir()).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+            let left: Vec<_> = below(&self.root).into_iter().filter(|seen| !own.contains(&seen.pid)).collect();
+            if before != (dirs.len(), left.len()) {
+                before = (dirs.len(), left.len());
+                eprintln!("left: {dirs:?} {left:?}");
+            }
+            (dirs.is_empty() && left.is_empty()).then_some(())
         })
         .await;
     }

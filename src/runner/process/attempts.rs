@@ -15,7 +15,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, DirBuilder, File, Permissions, TryLockError},
+    fs::{self, DirBuilder, DirEntry, File, Permissions, TryLockError},
     io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -65,9 +65,7 @@ impl Attempts {
         // Without symbolic links, as /proc shows working directories.
         let dir = dir.canonicalize().map_err(RunnerError::io("resolve", &dir))?;
         for entry in fs::read_dir(&dir).map_err(RunnerError::io("list", &dir))?.flatten() {
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                let _ = remove_tree(&entry.path());
-            } else if read_meta(&entry.path()).is_none() {
+            if !hidden(&entry) && read_meta(&entry.path()).is_none() {
                 tracing::warn!(path = %entry.path().display(), "no attempt's directory; left alone");
             }
         }
@@ -105,7 +103,7 @@ impl Attempts {
     /// Every attempt there is a directory for.
     pub(super) fn list(&self) -> Vec<Meta> {
         let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        let named = entries.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+        let named = entries.filter(|entry| !hidden(entry));
         named.filter_map(|entry| read_meta(&entry.path())).collect()
     }
 
@@ -124,6 +122,7 @@ impl Attempts {
     /// whoever wrote the result, or had started the attempt before this look, is dead; and without a process an agent
     /// on its way to the lock cannot be either. Processes are looked for only where an agent is dead, which is dear.
     pub(super) fn observe(&self) -> Vec<Observed> {
+        self.sweep();
         let metas = self.list();
         let signs: Vec<_> = metas.iter().map(|meta| self.sign(meta)).collect();
         let all_locked = || metas.iter().all(|meta| self.locked(meta.of()));
@@ -179,10 +178,23 @@ impl Attempts {
         remove_tree(&going)
     }
 
+    /// Removes what is half made or half removed, which nobody is at while this runner looks.
+    fn sweep(&self) {
+        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten().filter(hidden) {
+            if let Err(error) = remove_tree(&entry.path()) {
+                tracing::warn!(path = %entry.path().display(), %error, "cannot remove what is left of an attempt; trying again later");
+            }
+        }
+    }
+
     /// Where a directory stands that is half made, or half removed.
     fn hidden(&self, of: AttemptRef) -> PathBuf {
         self.dir.join(format!(".{}-{}", of.task, of.attempt))
     }
+}
+
+fn hidden(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
 /// Removes a directory, whatever a command did to permissions inside; none is no error.
