@@ -5,7 +5,7 @@ use crate::{
     client::Error,
     crash_point,
     wire::{
-        AttemptResult, FinishRequest,
+        FinishRequest,
         handoff::{Testament, files},
         limits::MAX_LOG_FRAME,
     },
@@ -35,10 +35,7 @@ pub(super) fn bequeath(dir: &Path, testament: &Testament) -> io::Result<()> {
 ///
 /// A short rest of the log goes first, so that one call settles the attempt; a long one follows the first finish,
 /// which stores the result at once.
-pub(super) async fn finish(link: &Arc<Link>, log: &Log, result: AttemptResult) -> Result<(), Exit> {
-    let (log_bytes, log_crc) = log.sum();
-    let AttemptResult { exit_code, signal, stopped_by, message } = result;
-    let request = FinishRequest { exit_code, signal, stopped_by, message, log_bytes, log_crc };
+pub(super) async fn finish(link: &Arc<Link>, log: &Log, request: &FinishRequest) -> Result<(), Exit> {
     let started = link.clock.monotonic();
     let patience = Duration::from_millis(link.times.finish_retry_ms);
     let call = Duration::from_millis(link.times.call_timeout_ms);
@@ -52,13 +49,13 @@ pub(super) async fn finish(link: &Arc<Link>, log: &Log, result: AttemptResult) -
             return Err(Exit::Fault("the server could not be told the result; it stands in result.json".into()));
         }
         let all_sent = log.backlog() == 0;
-        match link.client.finish(link.attempt, &request).await {
+        match link.client.finish(link.attempt, request).await {
             Ok(answer) if answer.settled => return Ok(()),
             Ok(answer) => {
                 backoff.succeeded();
                 crash_point!("agent.stored");
                 // A piece that was under way may have come after this answer was made; then it says nothing new.
-                if all_sent && answer.next_offset < log_bytes {
+                if all_sent && answer.next_offset < request.log_bytes {
                     log.rewind(answer.next_offset);
                 }
                 log.flushed(call).await;

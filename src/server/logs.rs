@@ -102,6 +102,14 @@ impl App {
         Ok((synced.durable >= bytes).then_some(synced.durable == bytes && synced.crc == Some(crc)))
     }
 
+    /// Whether all of the log that a dead agent left is stored; `false` where the attempt is not live, and nothing
+    /// counts.
+    pub(super) async fn left_whole(&self, attempt: AttemptRef, bytes: u64, crc: u32) -> ApiResult<bool> {
+        let Some(lease) = self.store.lease(attempt.task).await?.filter(|lease| lease.attempt == attempt) else { return Ok(false) };
+        self.open_log(&lease, 0).await?;
+        Ok(self.whole_log(log_of(attempt), bytes, crc).await?.unwrap_or(false))
+    }
+
     /// Ends an attempt whose result waited for its log, if that is whole now.
     pub(super) async fn settle_if_whole(&self, lease: &LeaseRecord) -> ApiResult<()> {
         let Some((bytes, crc)) = lease.log.filter(|_| lease.result.is_some()) else { return Ok(()) };

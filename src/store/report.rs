@@ -31,7 +31,12 @@ pub enum Reporting {
     /// Proof that it is over without a result.
     Ended(FailureClass, Reason, String),
     /// The result it left behind.
-    Finish(AttemptResult),
+    Finish {
+        /// The result.
+        result: AttemptResult,
+        /// Whether all of the log that it speaks of is stored. Nobody waits for the rest: its agent is gone.
+        log_complete: bool,
+    },
 }
 
 /// What became of a report.
@@ -75,10 +80,9 @@ impl Report {
                 returned
             }
             Reporting::Ended(class, reason, message) => held.take(Event::Lost(*class, *reason, message.clone()), Some(false), work).is_ok(),
-            Reporting::Finish(result) => {
-                // The agent is gone, so is what it had not sent of the log: nobody waits for the rest.
+            Reporting::Finish { result, log_complete } => {
                 store_result(held, result.clone(), None, work);
-                settle(held, false, work)
+                settle(held, *log_complete, work)
             }
         }
     }

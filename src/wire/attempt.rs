@@ -1,6 +1,6 @@
 //! What an agent and the server say to each other about one attempt.
 
-use super::{AttemptNumber, Phase, QueueName, StoppedBy, TaskId, TaskState, Times, Work};
+use super::{AttemptNumber, AttemptResult, Phase, QueueName, StoppedBy, TaskId, TaskState, Times, Work};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -127,6 +127,15 @@ pub struct FinishRequest {
     pub log_bytes: u64,
     /// CRC-32C of the whole log.
     pub log_crc: u32,
+}
+
+impl FinishRequest {
+    /// The result alone.
+    #[must_use]
+    pub fn result(&self) -> AttemptResult {
+        let Self { exit_code, signal, stopped_by, message, .. } = self.clone();
+        AttemptResult { exit_code, signal, stopped_by, message }
+    }
 }
 
 /// What became of a finish.

@@ -1,7 +1,7 @@
 //! What a runner leaves for the agent it starts, and what the agent leaves behind: files in the attempt's directory
 //! on the process runner, mounts and the termination message in a pod.
 
-use super::{AttemptNumber, AttemptRef, AttemptResult, TaskId, Times};
+use super::{AttemptNumber, AttemptRef, FinishRequest, TaskId, Times};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -81,5 +81,5 @@ pub struct Testament {
     /// The attempt.
     pub attempt: AttemptNumber,
     /// The result.
-    pub result: AttemptResult,
+    pub result: FinishRequest,
 }

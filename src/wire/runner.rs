@@ -1,6 +1,6 @@
 //! What a runner and the server say to each other.
 
-use super::{AttemptNumber, AttemptResult, FailureClass, Phase, QueueName, Reason, Resources, RunnerName, TaskId, Times, Timestamp};
+use super::{AttemptNumber, FailureClass, FinishRequest, Phase, QueueName, Reason, Resources, RunnerName, TaskId, Times, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -309,10 +309,10 @@ pub enum ReportKind {
         /// One line for people.
         message: String,
     },
-    /// The result that the agent left behind.
+    /// The result that the agent left behind, with length and checksum of its whole log.
     Finish {
         /// The result.
-        result: AttemptResult,
+        result: FinishRequest,
     },
 }
 
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn a_report_reads_as_it_was_written() {
         let ended = ReportKind::Ended { class: FailureClass::Lost, reason: Reason::AttemptLost, message: "gone".into() };
-        for kind in [ReportKind::Returned, ended, ReportKind::Finish { result: AttemptResult::default() }] {
+        for kind in [ReportKind::Returned, ended, ReportKind::Finish { result: FinishRequest::default() }] {
             let item = ReportItem { task: TaskId(1), attempt: AttemptNumber(2), claim: Uuid::nil(), uid: None, kind };
             let text = serde_json::to_string(&item).unwrap();
             assert_eq!(serde_json::from_str::<ReportItem>(&text).unwrap(), item, "{text}");

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     crash_point,
     wire::{
-        Assignment, AttemptNumber, AttemptRef, AttemptResult, TaskId,
+        Assignment, AttemptNumber, AttemptRef, FinishRequest, TaskId,
         handoff::{MARKER, Testament, files, marker},
     },
 };
@@ -157,7 +157,7 @@ impl Attempts {
     }
 
     /// The result that its agent left behind.
-    fn result(&self, meta: &Meta) -> Option<AttemptResult> {
+    fn result(&self, meta: &Meta) -> Option<FinishRequest> {
         let path = self.path(meta.of()).join(files::RESULT);
         let testament: Testament = serde_json::from_slice(&fs::read(&path).ok()?)
             .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "cannot be understood"))

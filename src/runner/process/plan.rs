@@ -1,6 +1,6 @@
 //! What to do, from what is seen on this machine and what the server holds. Pure.
 
-use crate::wire::{AttemptRef, AttemptResult, FailureClass, Hold, Reason, ReportItem, ReportKind, Verdict};
+use crate::wire::{AttemptRef, FailureClass, FinishRequest, Hold, Reason, ReportItem, ReportKind, Verdict};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ pub(super) struct Observed {
     /// Whether any process carries its marker or works in its directory; not looked for where every lock is held.
     pub(super) processes: bool,
     /// What its agent left behind.
-    pub(super) result: Option<AttemptResult>,
+    pub(super) result: Option<FinishRequest>,
     /// How often an agent was started for it.
     pub(super) launches: u32,
     /// What the server says of it, where it was asked: about those it does not hold for us.
@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn with_result(seen: Observed) -> Observed {
-        Observed { result: Some(AttemptResult { exit_code: Some(0), ..AttemptResult::default() }), ..seen }
+        Observed { result: Some(FinishRequest { exit_code: Some(0), ..FinishRequest::default() }), ..seen }
     }
 
     fn found(verdict: Verdict, seen: Observed) -> Observed {

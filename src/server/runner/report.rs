@@ -3,7 +3,7 @@
 use crate::{
     domain::AttemptRef,
     server::{body::Json, convert::verdict, error::ApiResult, state::App},
-    store::{Known, Report, Reporting},
+    store::{Known, Report, ReportOutcome, Reporting},
     wire::{Problem, ReportItem, ReportKind, ReportRequest, ReportResponse, Reported},
 };
 use axum::extract::State;
@@ -19,7 +19,7 @@ pub(crate) async fn report(
 ) -> ApiResult<axum::Json<ReportResponse>> {
     super::bounded(request.items.len())?;
     let attempts: Vec<_> = request.items.iter().map(|i| AttemptRef { task: i.task, attempt: i.attempt }).collect();
-    let outcomes = try_join_all(request.items.into_iter().map(|item| app.store.run(operation(item)))).await?;
+    let outcomes = try_join_all(request.items.into_iter().map(|item| one(&app, item))).await?;
     crate::crash_point!("server.reported");
     let over = attempts.iter().zip(&outcomes).filter(|(_, o)| o.applied && o.known != Known::Live).map(|(a, _)| *a);
     app.close_logs(over).await;
@@ -32,11 +32,16 @@ pub(crate) async fn report(
     Ok(axum::Json(ReportResponse { items: items.collect() }))
 }
 
-fn operation(item: ReportItem) -> Report {
+async fn one(app: &App, item: ReportItem) -> ApiResult<ReportOutcome> {
+    let attempt = AttemptRef { task: item.task, attempt: item.attempt };
     let reporting = match item.kind {
         ReportKind::Returned => Reporting::Returned,
         ReportKind::Ended { class, reason, message } => Reporting::Ended(class, reason, message),
-        ReportKind::Finish { result } => Reporting::Finish(result),
+        ReportKind::Finish { result } => {
+            let log_complete = app.left_whole(attempt, result.log_bytes, result.log_crc).await?;
+            Reporting::Finish { result: result.result(), log_complete }
+        }
     };
-    Report { task: item.task, attempt: item.attempt, claim: item.claim, uid: item.uid, reporting }
+    let report = Report { task: item.task, attempt: item.attempt, claim: item.claim, uid: item.uid, reporting };
+    Ok(app.store.run(report).await?)
 }

@@ -197,11 +197,18 @@ async fn a_report_counts_for_the_claim_and_the_carrier_alone() {
 #[tokio::test]
 async fn a_runner_can_bring_the_result_that_an_agent_left() {
     let rig = Rig::new().await;
-    let task = rig.task().await;
-    let own = rig.running().await;
-    own.reported(&rig, Some("pod-1"), json!({"kind": "finish", "result": {"exitCode": 0}})).await.expect(200);
-    let shown = rig.get(Who::Sam, format!("/api/v1/tasks/{task}")).await.expect(200);
-    assert_eq!((&shown["state"], &shown["ended"]["logComplete"]), (&json!("succeeded"), &json!(false)));
-    let bad = json!({"items": [own.report(None, json!({"kind": "vanished"}))]});
-    rig.post(Who::Runner, "/api/v1/runner/attempts:report", &bad).await.problem(422, "VALIDATION_FAILED");
+    // The log that the dead agent speaks of, what the server has of it, and whether that is all.
+    for (had, whole) in [("last words", true), ("last wor", false), ("", false)] {
+        let task = rig.task().await;
+        let mut own = rig.running().await;
+        if !had.is_empty() {
+            own.log(&rig, had).await;
+        }
+        let result = json!({"exitCode": 0, "logBytes": 10, "logCrc": crc32c::crc32c(b"last words")});
+        own.reported(&rig, Some("pod-1"), json!({"kind": "finish", "result": result})).await.expect(200);
+        let shown = rig.get(Who::Sam, format!("/api/v1/tasks/{task}")).await.expect(200);
+        assert_eq!((&shown["state"], &shown["ended"]["logComplete"]), (&json!("succeeded"), &json!(whole)), "{had:?}");
+        let bad = json!({"items": [own.report(None, json!({"kind": "vanished"}))]});
+        rig.post(Who::Runner, "/api/v1/runner/attempts:report", &bad).await.problem(422, "VALIDATION_FAILED");
+    }
 }

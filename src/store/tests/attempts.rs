@@ -163,7 +163,13 @@ async fn a_runner_reports_the_result_that_an_agent_left_behind() {
     let rig = Rig::new().await;
     let id = rig.submit(spec()).await;
     let (a, _, claim) = rig.running().await;
-    let report = Report { task: id, attempt: a.attempt, claim, uid: Some("pod-1".into()), reporting: Reporting::Finish(exit(0)) };
+    let report = Report {
+        task: id,
+        attempt: a.attempt,
+        claim,
+        uid: Some("pod-1".into()),
+        reporting: Reporting::Finish { result: exit(0), log_complete: false },
+    };
     assert!(rig.store.run(report).await.unwrap().applied);
     let (_, complete) = rig.store.task(id).await.unwrap().unwrap().ended.unwrap();
     assert_eq!((rig.state(id).await, complete), (TaskState::Succeeded, Some(false)));

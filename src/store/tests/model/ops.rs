@@ -115,7 +115,7 @@ impl Op {
                 let reporting = match said {
                     Said::Returned => Reporting::Returned,
                     Said::Lost => Reporting::Ended(FailureClass::Lost, Reason::AttemptLost, "gone".into()),
-                    Said::Finish(result) => Reporting::Finish(result),
+                    Said::Finish(result) => Reporting::Finish { result, log_complete: false },
                 };
                 let report = Report { task: at.task, attempt: at.attempt, claim, uid: uid.map(Into::into), reporting };
                 plain(store.run(report).await.unwrap())
