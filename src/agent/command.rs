@@ -50,6 +50,7 @@ pub(super) fn prepare(dir: &Path, assignment: &Assignment, started: &StartRespon
             let (program, args) = words.split_first().ok_or_else(|| Exit::setup("the command is empty"))?;
             (PathBuf::from(program), args.to_vec())
         }
+        Work::Entrypoint => return Err(Exit::setup("this agent starts commands; the task has none but its image's")),
         Work::Script(text) => {
             let path = cwd.join(SCRIPT);
             write_script(&path, text).map_err(|e| fault("the script", e))?;

@@ -67,7 +67,12 @@ pub(super) async fn supervise(
     }
     drop(beat);
     tracing::info!(?status, ?stopped_by, "the command ended");
-    AttemptResult { exit_code: status.and_then(|s| s.code()), signal: status.and_then(|s| s.signal()), stopped_by, message: None }
+    AttemptResult {
+        exit_code: status.and_then(|s| s.code()),
+        signal: status.and_then(|s| s.signal()),
+        stopped_by,
+        ..AttemptResult::default()
+    }
 }
 
 fn stopped_already(link: &Link, signals: &Signals) -> Option<StoppedBy> {

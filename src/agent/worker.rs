@@ -12,7 +12,7 @@ use super::{
 use crate::{
     crash_point,
     wire::{
-        Assignment, AttemptResult, FinishRequest,
+        Assignment, FinishRequest,
         handoff::{Testament, files},
     },
 };
@@ -84,16 +84,14 @@ async fn attempt(dir: &Path, assignment: &Assignment, ambient: &Ambient, tree: T
         let result = supervise(prepared, bounds, &link, &log, &mut signals, tree).await;
         crash_point!("agent.ended");
         log.close();
-        let (log_bytes, log_crc) = log.sum();
-        let AttemptResult { exit_code, signal, stopped_by, message } = result;
-        let result = FinishRequest { exit_code, signal, stopped_by, message, log_bytes, log_crc };
-        let testament = Testament { task: assignment.task, attempt: assignment.attempt, result };
+        let result = FinishRequest::new(result, log.sum());
+        let testament = Testament { task: assignment.task, attempt: assignment.attempt, result: Some(result.clone()), fault: None };
         if let Err(error) = bequeath(dir, &testament) {
             // The server may still be told.
             tracing::error!(%error, "the result cannot be written to disk");
         }
         crash_point!("agent.result");
-        finish(&link, &log, &testament.result).await
+        finish(&link, &log, &result).await
     };
     let end = tokio::select! {
         biased;

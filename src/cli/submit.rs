@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(task.queue.as_deref(), Some("cpu"));
         assert_eq!((task.command, task.script), (Some(vec!["true".to_owned()]), None));
         assert_eq!(task.env.into_iter().map(|(k, v)| k + &v).collect::<String>(), "A1B3");
-        assert_eq!(task.retries, Some(Retries { user: 1, infra: 7 }));
+        assert_eq!(task.retries, Some(Retries { user: 1, infra: 7, ..Retries::default() }));
         assert_eq!(task.timeout_seconds, Some(5));
     }
 

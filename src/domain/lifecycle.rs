@@ -3,7 +3,8 @@
 //! ```text
 //! waiting ──Due──▶ queued ──Claim──▶ active(attempt n) ──Settle / Lost──▶ ended
 //!    ▲                ▲                    │    │
-//!    └── retry, pause ┴──── Return ────────┘    └─ retry
+//!    ├── retry, pause ┴──── Return ────────┤    └─ retry
+//!    └────────────────────── Hold ─────────┘
 //! ```
 //!
 //! Invariants, held by the property tests below: an ended task never changes; attempt numbers only grow, by one per
@@ -73,6 +74,9 @@ pub enum Event {
     Claim,
     /// The runner gives it back, or its lease ran out, before the start; no budget is charged.
     Return,
+    /// The runner gives it back before the start because it found no place; no budget is charged, and it pauses so that
+    /// others pass.
+    Hold,
     /// The agent passes the exclusive start.
     Start,
     /// The agent reports a phase.
@@ -132,6 +136,7 @@ impl Lifecycle {
                 Active(Live::default())
             }
             (Active(live), Event::Return) if !live.started => Queued,
+            (Active(live), Event::Hold) if !live.started => Waiting,
             (Active(live), Event::Start) if !live.started => {
                 Active(Live { started: true, phase: live.phase.max(Some(Phase::Starting)), ..live })
             }
@@ -201,11 +206,12 @@ mod tests {
     fn event() -> impl Strategy<Value = Event> {
         let phase = prop::sample::select(Phase::ALL);
         let result = (prop::option::of(-1..3_i32), prop::option::of(1..16_i32), prop::option::of(prop::sample::select(StoppedBy::ALL)))
-            .prop_map(|(exit_code, signal, stopped_by)| AttemptResult { exit_code, signal, stopped_by, message: None });
+            .prop_map(|(exit_code, signal, stopped_by)| AttemptResult { exit_code, signal, stopped_by, ..AttemptResult::default() });
         prop_oneof![
             2 => Just(Event::Due),
             4 => Just(Event::Claim),
             1 => Just(Event::Return),
+            1 => Just(Event::Hold),
             4 => Just(Event::Start),
             2 => phase.prop_map(Event::Reach),
             4 => result.prop_map(Event::Finish),
@@ -220,9 +226,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
         #[test]
         fn no_sequence_of_events_breaks_a_rule(
-            events in prop::collection::vec(event(), 0..60), user in 0..3_u32, infra in 0..4_u32,
+            events in prop::collection::vec(event(), 0..60), user in 0..3_u32, oom in 0..2_u32, infra in 0..4_u32,
         ) {
-            let mut task = Lifecycle::new(Retries { user, infra });
+            let mut task = Lifecycle::new(Retries { user, oom, infra });
             for event in events {
                 let before = task.clone();
                 match task.clone().next(event.clone()) {
@@ -245,8 +251,9 @@ mod tests {
                                 prop_assert_eq!(outcome.result.exit_code, Some(0));
                             }
                         }
-                        prop_assert!(after.spent.user <= user + 1 && after.spent.infra <= infra + 1);
-                        prop_assert!(ended.is_some() || !matches!((&before.status, &after.status), (Status::Active(_), Status::Ended(_) | Status::Waiting)));
+                        prop_assert!(after.spent.user <= user + 1 && after.spent.oom <= oom + 1 && after.spent.infra <= infra + 1);
+                        let over = matches!((&before.status, &after.status), (Status::Active(_), Status::Ended(_) | Status::Waiting));
+                        prop_assert!(ended.is_some() || !over || event == Event::Hold);
                         task = after;
                     }
                 }
@@ -273,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_lost_attempt_is_retried_within_its_budget() {
-        let mut task = Lifecycle::new(Retries { user: 0, infra: 1 });
+        let mut task = Lifecycle::new(Retries { infra: 1, ..Retries::default() });
         for expected in [TaskState::Waiting, TaskState::Failed] {
             for event in [Event::Due, Event::Claim, Event::Start] {
                 task = task.clone().next(event).map_or(task, |(next, _)| next);

@@ -5,11 +5,14 @@
 
 mod ambient;
 pub mod crash;
+pub mod evidence;
 mod ids;
 mod labels;
 mod lifecycle;
 mod names;
 mod outcome;
+pub mod pod;
+pub mod reasons;
 mod retry;
 mod role;
 mod secret;
@@ -19,11 +22,13 @@ mod suggest;
 mod task;
 
 pub use ambient::{Clock, Rng, UnixMs};
+pub use evidence::Evidence;
 pub use ids::{AttemptNumber, AttemptRef, EventId, TaskId};
 pub use labels::{LabelSelector, Labels, SelectorError, valid_label_key, valid_label_value};
 pub use lifecycle::{Event, Illegal, Lifecycle, Live, Status};
 pub use names::{NameError, QueueName, RunnerName};
 pub use outcome::{AttemptResult, End, Outcome, StoppedBy};
+pub use reasons::{Finding, Quote, ReasonClass};
 pub use retry::{Next, Spent, backoff_ms, next_after};
 pub use role::Role;
 pub use secret::{SecretKind, fingerprint, mint_secret, well_formed};

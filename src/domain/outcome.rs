@@ -32,6 +32,9 @@ pub struct AttemptResult {
     /// Set where the agent stopped it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<StoppedBy>,
+    /// Whether the kernel killed a process of the command for want of memory, as the cgroup counts it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub oom_killed: bool,
     /// One line for people, for instance why the command could not be started; at most 1,024 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -119,7 +122,7 @@ mod tests {
 
     #[test]
     fn success_needs_an_explicit_zero_and_cancel_needs_a_request() {
-        let result = |exit_code, signal, stopped_by| AttemptResult { exit_code, signal, stopped_by, message: None };
+        let result = |exit_code, signal, stopped_by| AttemptResult { exit_code, signal, stopped_by, ..AttemptResult::default() };
         let table = [
             (result(Some(0), None, None), false, End::Succeeded),
             (result(Some(0), None, None), true, End::Succeeded),

@@ -1,13 +1,20 @@
 //! Whether a failed attempt is followed by another, and after how long.
 
-use super::{outcome::End, settings::Times, state::FailureClass, task::Retries};
+use super::{
+    outcome::End,
+    settings::Times,
+    state::{FailureClass, Reason},
+    task::Retries,
+};
 
 /// How many attempts each budget has paid for so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
     /// Failures of class `user`.
     pub user: u32,
-    /// Failures of class `infra` and `lost`.
+    /// Failures of class `oom`.
+    pub oom: u32,
+    /// Failures of class `infra` and `lost`, and those of `setup` and `image` that may pass.
     pub infra: u32,
 }
 
@@ -17,7 +24,8 @@ impl Spent {
     pub fn and(mut self, class: FailureClass) -> Self {
         match class {
             FailureClass::User => self.user += 1,
-            FailureClass::Infra | FailureClass::Lost => self.infra += 1,
+            FailureClass::Oom => self.oom += 1,
+            FailureClass::Infra | FailureClass::Lost | FailureClass::Setup | FailureClass::Image => self.infra += 1,
             _ => {}
         }
         self
@@ -36,18 +44,26 @@ pub enum Next {
     },
 }
 
-/// The rule: `user` failures draw on `retries.user`, `infra` and `lost` together on `retries.infra`; every other
-/// class, and a cancel request, end the task. `spent` excludes the attempt that just ended.
+/// The rule: `user` failures draw on `retries.user`, `oom` on `retries.oom`, `infra` and `lost` together on
+/// `retries.infra`, and so do those of `setup` and `image` that may pass; every other failure, and a cancel request, end
+/// the task. `spent` excludes the attempt that just ended.
 #[must_use]
 pub fn next_after(end: End, spent: Spent, budget: Retries, cancel_requested: bool) -> Next {
     let Some(class) = end.class().filter(|_| !cancel_requested) else { return Next::End };
     let after = spent.and(class);
     let (nth, allowed) = match class {
         FailureClass::User => (after.user, budget.user),
+        FailureClass::Oom => (after.oom, budget.oom),
+        FailureClass::Setup | FailureClass::Image if end.reason().is_some_and(may_pass) => (after.infra, budget.infra),
         FailureClass::Infra | FailureClass::Lost => (after.infra, budget.infra),
         _ => return Next::End,
     };
     if nth <= allowed { Next::Retry { nth } } else { Next::End }
+}
+
+/// Whether code, environment or image may be had at another try.
+fn may_pass(reason: Reason) -> bool {
+    matches!(reason, Reason::RegistryUnreachable | Reason::DiskPressure)
 }
 
 /// The pause before the next attempt in ms: doubling from `retryBackoffMs` up to `retryBackoffMaxMs`, of which the
@@ -61,18 +77,17 @@ pub fn backoff_ms(nth: u32, times: &Times, jitter: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::state::Reason;
 
     #[test]
     fn each_class_draws_on_its_own_budget() {
-        let budget = Retries { user: 1, infra: 2 };
+        let budget = Retries { user: 1, oom: 1, infra: 2 };
         let user = End::Failed(FailureClass::User, Reason::ExitNonZero);
         let lost = End::Failed(FailureClass::Lost, Reason::AttemptLost);
         let timeout = End::Failed(FailureClass::Timeout, Reason::DeadlineExceeded);
         assert_eq!(next_after(user, Spent::default(), budget, false), Next::Retry { nth: 1 });
-        assert_eq!(next_after(user, Spent { user: 1, infra: 0 }, budget, false), Next::End);
-        assert_eq!(next_after(lost, Spent { user: 1, infra: 1 }, budget, false), Next::Retry { nth: 2 });
-        assert_eq!(next_after(lost, Spent { user: 0, infra: 2 }, budget, false), Next::End);
+        assert_eq!(next_after(user, Spent { user: 1, ..Spent::default() }, budget, false), Next::End);
+        assert_eq!(next_after(lost, Spent { user: 1, oom: 0, infra: 1 }, budget, false), Next::Retry { nth: 2 });
+        assert_eq!(next_after(lost, Spent { user: 0, oom: 0, infra: 2 }, budget, false), Next::End);
         assert_eq!(next_after(lost, Spent::default(), budget, true), Next::End, "nobody retries a cancelled task");
         assert_eq!(next_after(timeout, Spent::default(), budget, false), Next::End);
         assert_eq!(next_after(End::Succeeded, Spent::default(), budget, false), Next::End);

@@ -58,6 +58,21 @@ times! {
     retry_backoff_ms = 1_000,
     /// The longest pause before a retry of a task.
     retry_backoff_max_ms = 300_000,
+    /// After this much silence an attempt whose pod is gone is over (`docs/ARCHITECTURE.md`, proof of death).
+    gone_silence_ms = 60_000,
+    /// How long the reason of an ended attempt may be refined by what its cluster says.
+    refine_ms = 30_000,
+    /// The pause of a task whose attempt found no place, before the next try.
+    pending_hold_ms = 60_000,
+    /// The longest such pause.
+    pending_hold_max_ms = 1_800_000,
+    /// How long a failing image pull, or a container that cannot be made, is borne with.
+    image_grace_ms = 120_000,
+    /// How long a slot stays taken after the finish of an attempt whose pod lingers.
+    slot_release_ms = 5_000,
+    /// A glue's pause between two full comparisons, and the least age of a Secret without an owner that it removes is
+    /// ten times this.
+    sweep_ms = 60_000,
     /// The pause between two rounds of the server's clockwork.
     tick_ms = 250,
     /// A gap between two rounds beyond this is an outage of ours: it expires nobody.

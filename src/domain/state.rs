@@ -117,22 +117,115 @@ words!(
 );
 
 words!(
-    /// Why an attempt ended as it did. The code is stable: it names a documentation anchor and a metric label.
+    /// Why a task is where it is, or ended as it did. The code is stable: it names a documentation anchor and a metric
+    /// label. [`super::reasons`] says what each is made from.
     Reason {
+        /// Others go first.
+        BehindInQueue = "BehindInQueue",
+        /// An operator paused the queue.
+        QueuePaused = "QueuePaused",
+        /// A pause before the next attempt.
+        RetryBackoff = "RetryBackoff",
+        /// No runner serves the queue.
+        NoRunnerForQueue = "NoRunnerForQueue",
+        /// The queue's template cannot be rendered for any runner that serves it.
+        TemplateInvalid = "TemplateInvalid",
+        /// The namespace's quota is used up, or smaller than the request.
+        ResourceQuotaExceeded = "ResourceQuotaExceeded",
+        /// Outside the namespace's bounds for one container or pod.
+        LimitRangeViolation = "LimitRangeViolation",
+        /// The namespace enforces a stricter security profile.
+        PodSecurityViolation = "PodSecurityViolation",
+        /// An admission webhook or policy refused.
+        AdmissionWebhookDenied = "AdmissionWebhookDenied",
+        /// The API server does not take the object as it is.
+        ObjectInvalid = "ObjectInvalid",
+        /// Kueue has not reserved quota.
+        KueueQuotaPending = "KueueQuotaPending",
+        /// The service account does not exist.
+        ServiceAccountMissing = "ServiceAccountMissing",
+        /// The priority class does not exist.
+        PriorityClassMissing = "PriorityClassMissing",
+        /// The namespace does not exist.
+        NamespaceMissing = "NamespaceMissing",
+        /// The glue lacks a right.
+        RunnerForbidden = "RunnerForbidden",
+        /// GPUs of the kind asked for are in use.
+        InsufficientGpu = "InsufficientGPU",
+        /// Processors are in use.
+        InsufficientCpu = "InsufficientCPU",
+        /// Memory is in use.
+        InsufficientMemory = "InsufficientMemory",
+        /// Local storage is in use.
+        InsufficientStorage = "InsufficientStorage",
+        /// Another resource is in use.
+        InsufficientResource = "InsufficientResource",
+        /// No node carries the labels asked for.
+        NoNodeMatchesSelector = "NoNodeMatchesSelector",
+        /// Nodes that match bear a taint.
+        UntoleratedTaint = "UntoleratedTaint",
+        /// Affinity or spread cannot be met.
+        AffinityUnsatisfied = "AffinityUnsatisfied",
+        /// A volume claim is not bound.
+        VolumeUnbound = "VolumeUnbound",
+        /// A volume stands in another zone.
+        ZoneConflict = "ZoneConflict",
+        /// Nodes have reached their number of pods.
+        TooManyPods = "TooManyPods",
+        /// A node is being added.
+        ScalingUp = "ScalingUp",
+        /// The autoscaler adds no node.
+        ScaleUpRefused = "ScaleUpRefused",
+        /// Somebody with higher priority took the place.
+        Preempted = "Preempted",
+        /// No node takes the pod, and nothing says why yet.
+        Unschedulable = "Unschedulable",
+        /// The image is on its way.
+        ImagePulling = "ImagePulling",
+        /// There is no such image, or its name is none.
+        ImageNotFound = "ImageNotFound",
+        /// The registry refused the credentials.
+        ImagePullAuth = "ImagePullAuth",
+        /// The registry cannot be reached.
+        RegistryUnreachable = "RegistryUnreachable",
+        /// The node has no room on its disk.
+        DiskPressure = "DiskPressure",
+        /// A Secret, a config map or a key of one does not exist.
+        SecretOrConfigMissing = "SecretOrConfigMissing",
+        /// A volume cannot be attached or mounted.
+        VolumeMountTimeout = "VolumeMountTimeout",
+        /// The runtime class is unknown to cluster or node.
+        RuntimeClassMissing = "RuntimeClassMissing",
+        /// The node could not hand out the device.
+        GpuNotInjected = "GpuNotInjected",
+        /// The container runtime cannot make the container.
+        ContainerNotCreated = "ContainerNotCreated",
+        /// The pod is being made ready.
+        Starting = "Starting",
+        /// The agent is silent.
+        HeartbeatLost = "HeartbeatLost",
         /// The command ended with a code other than 0, or by a signal.
         ExitNonZero = "ExitNonZero",
+        /// The memory limit was hit.
+        OomKilled = "OOMKilled",
         /// It ran longer than its `timeoutSeconds`.
         DeadlineExceeded = "DeadlineExceeded",
         /// Somebody stopped it.
         Cancelled = "Cancelled",
-        /// The machine told it to go: drain, shutdown.
+        /// The machine told it to go: node pressure, drain, shutdown.
         Evicted = "Evicted",
-        /// The machine restarted under it.
+        /// The machine restarted under it, or went away.
         NodeLost = "NodeLost",
+        /// Somebody deleted the pod or the Job.
+        PodDeleted = "PodDeleted",
         /// It died without leaving a result, or an operator gave it up.
         AttemptLost = "AttemptLost",
         /// The agent could not be started.
         AgentNotStarted = "AgentNotStarted",
+        /// Code or environment could not be prepared.
+        SetupFailed = "SetupFailed",
+        /// The evidence fits nothing known; it is shown as it is.
+        Unknown = "Unknown",
     }
 );
 

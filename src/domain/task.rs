@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub enum Work {
     /// A program and its arguments, never passed through a shell.
     Command(Vec<String>),
+    /// Whatever the image's entrypoint is; for queues with `useImageEntrypoint`.
+    Entrypoint,
     /// The text of a script: run by the interpreter of its `#!` line, else by `/bin/sh`.
     Script(String),
 }
@@ -31,13 +33,15 @@ pub struct Resources {
 pub struct Retries {
     /// After failures of the command itself; 0 to 100, default 0.
     pub user: u32,
+    /// After the memory limit was hit; 0 to 100, default 0.
+    pub oom: u32,
     /// After failures of the machine or the cluster; 0 to 100, default 3.
     pub infra: u32,
 }
 
 impl Default for Retries {
     fn default() -> Self {
-        Self { user: 0, infra: 3 }
+        Self { user: 0, oom: 0, infra: 3 }
     }
 }
 
@@ -122,6 +126,7 @@ impl TaskSpec {
                     check(false, format!("/command/{i}"), unpassable(arg));
                 }
             }
+            Work::Entrypoint => {}
             Work::Script(text) => {
                 check(!text.trim().is_empty(), "/script".into(), "a script needs text".into());
             }
@@ -138,7 +143,7 @@ impl TaskSpec {
             check((1..=bounds::SECONDS).contains(&seconds), "/timeoutSeconds".into(), format!("between 1 and {} seconds", bounds::SECONDS));
         }
         check(self.grace_seconds <= 3600, "/graceSeconds".into(), "between 0 and 3600 seconds".into());
-        for (field, n) in [("user", self.retries.user), ("infra", self.retries.infra)] {
+        for (field, n) in [("user", self.retries.user), ("oom", self.retries.oom), ("infra", self.retries.infra)] {
             check(n <= bounds::RETRIES, format!("/retries/{field}"), format!("at most {} retries", bounds::RETRIES));
         }
         found
@@ -201,7 +206,7 @@ mod tests {
             resources: Resources { gpus: 5000 },
             timeout_seconds: Some(0),
             grace_seconds: 9999,
-            retries: Retries { user: 101, infra: 0 },
+            retries: Retries { user: 101, oom: 0, infra: 0 },
             ..minimal()
         };
         let pointers: Vec<_> = spec.violations().into_iter().map(|v| v.pointer).collect();

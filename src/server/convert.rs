@@ -13,6 +13,7 @@ impl App {
         let (command, script) = match record.spec.work {
             wire::Work::Command(argv) => (Some(argv), None),
             wire::Work::Script(text) => (None, Some(text)),
+            wire::Work::Entrypoint => (None, None),
         };
         let lease = record.lease.as_ref();
         wire::Task {
@@ -56,7 +57,15 @@ impl App {
             Err(error) => {
                 tracing::error!(runner = %record.name, %error, "a stored runner cannot be read");
                 let version = "unknown".to_owned();
-                wire::RegisterRequest { kind: version.clone(), instance: record.instance, version, slots: 0, gpus: 0, queues: Vec::new() }
+                wire::RegisterRequest {
+                    kind: version.clone(),
+                    instance: record.instance,
+                    version,
+                    slots: 0,
+                    gpus: 0,
+                    queues: Vec::new(),
+                    cluster: None,
+                }
             }
         };
         wire::Runner {
@@ -107,6 +116,11 @@ pub(super) fn queue(record: &QueueRecord) -> wire::Queue {
         description: doc.description,
         defaults: doc.defaults,
         limits: doc.limits,
+        pod_template: doc.pod_template,
+        use_image_entrypoint: doc.use_image_entrypoint,
+        pending_timeout_seconds: doc.pending_timeout_seconds,
+        fail_pending_after_seconds: doc.fail_pending_after_seconds,
+        keep_jobs_seconds: doc.keep_jobs_seconds,
         paused,
         revision: record.revision,
         counts: wire::QueueCounts { waiting: record.waiting, queued: record.queued, active: record.active },

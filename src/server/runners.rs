@@ -122,7 +122,7 @@ pub(super) async fn register(
     app.store.run(Register { name: name.clone(), instance: request.instance, doc }).await?;
     app.note(&name, request.instance);
     app.store.run(Renew(name)).await?;
-    Ok(axum::Json(RegisterResponse { times: app.settings.times.clone() }))
+    Ok(axum::Json(RegisterResponse { times: app.settings.times.clone(), instance: app.store.instance().to_owned() }))
 }
 
 /// All runners, by name.

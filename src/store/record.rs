@@ -111,8 +111,8 @@ pub(super) fn outcome(row: &SqliteRow, id: i64) -> Result<Option<(Outcome, Optio
     let result = AttemptResult {
         exit_code: row.try_get("exit_code")?,
         signal: row.try_get("signal")?,
-        stopped_by: None,
         message: row.try_get("message")?,
+        ..AttemptResult::default()
     };
     Ok(Some((Outcome { end, result }, row.try_get("log_complete")?)))
 }

@@ -9,8 +9,8 @@ use super::{
     writer::Tx,
 };
 use crate::domain::{
-    AttemptNumber, Event, Illegal, Labels, Lifecycle, Live, Outcome, Priority, QueueName, Resources, Retries, Spent, Status, TaskId,
-    TaskState, UnixMs, backoff_ms,
+    AttemptNumber, Event, FailureClass, Illegal, Labels, Lifecycle, Live, Outcome, Priority, QueueName, Resources, Retries, Spent, Status,
+    TaskId, TaskState, UnixMs, backoff_ms,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,7 +23,8 @@ pub(super) const LOAD: &str = lease_columns!(
             t.attempt as last_attempt, r.attempt as ready_attempt, w.attempt as waiting_attempt, w.due_up,
             (select a.started_at from attempt a where a.task = t.id and a.attempt = coalesce(w.attempt, r.attempt, t.attempt)) as newest_started_at,
             (select count(*) from attempt a where a.task = t.id and a.class = 'user') as spent_user,
-            (select count(*) from attempt a where a.task = t.id and a.class in ('infra', 'lost')) as spent_infra,",
+            (select count(*) from attempt a where a.task = t.id and a.class = 'oom') as spent_oom,
+            (select count(*) from attempt a where a.task = t.id and a.class in ('infra', 'lost', 'setup', 'image')) as spent_infra,",
     "from json_each($1) j
      join task t on t.id = j.value
      left join lease l on l.task = t.id
@@ -119,7 +120,7 @@ impl Held {
             })?;
             (Status::Queued, AttemptNumber(attempt))
         };
-        let spent = Spent { user: row.try_get("spent_user")?, infra: row.try_get("spent_infra")? };
+        let spent = Spent { user: row.try_get("spent_user")?, oom: row.try_get("spent_oom")?, infra: row.try_get("spent_infra")? };
         let cancel_requested = lease.as_ref().is_some_and(|l| l.cancel.is_some());
         let life = Lifecycle { attempt, status, spent, budget: spec.retries, cancel_requested };
         let priority = band_priority(row.try_get("band")?);
@@ -185,7 +186,8 @@ impl Held {
         self.last = Some((outcome.clone(), log_complete));
         if self.life.status == Status::Waiting {
             let nth = match outcome.end.class() {
-                Some(crate::domain::FailureClass::User) => self.life.spent.user,
+                Some(FailureClass::User) => self.life.spent.user,
+                Some(FailureClass::Oom) => self.life.spent.oom,
                 _ => self.life.spent.infra,
             };
             self.due_up = work.tx.up.after(backoff_ms(nth, work.tx.times, work.tx.rng.below(u64::MAX)));

@@ -90,6 +90,11 @@ pub struct LogQuery {
     /// CRC-32C of the body, as a number.
     #[serde(default)]
     pub crc32c: u32,
+    /// Set where the runner sends the log of an attempt that has no agent (its own credential then speaks for it): the
+    /// claim that the attempt belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", param(value_type = Option<String>, format = Uuid))]
+    pub claim: Option<Uuid>,
     /// How many bytes from `offset` on are lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<u64>,
@@ -120,6 +125,9 @@ pub struct FinishRequest {
     /// Set where the agent stopped it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<StoppedBy>,
+    /// Whether the kernel killed a process of the command for want of memory, as the cgroup counts it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub oom_killed: bool,
     /// One line for people, at most 1,024 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -133,8 +141,15 @@ impl FinishRequest {
     /// The result alone.
     #[must_use]
     pub fn result(&self) -> AttemptResult {
-        let Self { exit_code, signal, stopped_by, message, .. } = self.clone();
-        AttemptResult { exit_code, signal, stopped_by, message }
+        let Self { exit_code, signal, stopped_by, oom_killed, message, .. } = self.clone();
+        AttemptResult { exit_code, signal, stopped_by, oom_killed, message }
+    }
+
+    /// A result with the length in bytes and the CRC-32C of its whole log.
+    #[must_use]
+    pub fn new(result: AttemptResult, (log_bytes, log_crc): (u64, u32)) -> Self {
+        let AttemptResult { exit_code, signal, stopped_by, oom_killed, message } = result;
+        Self { exit_code, signal, stopped_by, oom_killed, message, log_bytes, log_crc }
     }
 }
 

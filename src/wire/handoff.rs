@@ -48,7 +48,9 @@ pub struct Assignment {
     /// The right to start it.
     #[serde(serialize_with = "exposed")]
     pub start_token: SecretString,
-    /// What carries the attempt: a pod's UID, or the UUID that the process runner gave it.
+    /// What carries the attempt: the UUID that the process runner gave it. Empty for a pod, whose UID nobody knows before
+    /// it is there; its agent finds it in its environment ([`crate::domain::pod::POD_UID`]).
+    #[serde(default)]
     pub uid: String,
     /// What the machine adds to the command's environment, over the task's: the GPUs it may see.
     #[serde(default)]
@@ -80,6 +82,20 @@ pub struct Testament {
     pub task: TaskId,
     /// The attempt.
     pub attempt: AttemptNumber,
-    /// The result.
-    pub result: FinishRequest,
+    /// The result; absent where there is none, because the agent ended before the command did or could begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<FinishRequest>,
+    /// Why there is no result: the agent's exit code (97, 98 or 99) and one line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+}
+
+/// Why an agent ended without a result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fault {
+    /// 97 superseded or cancelled, 98 set-up, 99 a fault of the agent or its machine.
+    pub exit_code: i32,
+    /// One line for people, at most 1,024 bytes.
+    pub message: String,
 }

@@ -4,31 +4,38 @@
 //! milliseconds (`…Ms`) between the parts. Requests refuse unknown fields; readers of responses must ignore them.
 
 mod attempt;
+mod claim;
 mod event;
 pub mod handoff;
 pub mod limits;
 mod problem;
 mod queue;
+mod report;
 mod runner;
 mod task;
 mod token;
+mod why;
 
 pub use attempt::{FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse};
-pub use event::{Event, EventKind, LogChunk};
-pub use handoff::{Assignment, Testament};
-pub use problem::{FieldError, Problem, ProblemCode};
-pub use queue::{NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList};
-pub use runner::{
-    CancelOrder, CheckItem, CheckRequest, CheckResponse, Checked, ClaimRequest, ClaimResponse, ClaimedTask, Hold, Holds, QueueAsk,
-    RegisterRequest, RegisterResponse, ReportItem, ReportKind, ReportRequest, ReportResponse, Reported, Runner, RunnerBeatRequest,
-    RunnerBeatResponse, RunnerList, Verdict, known_hash,
+pub use claim::{
+    CancelOrder, ClaimRequest, ClaimResponse, ClaimedTask, Hold, Holds, JobOrder, QueueAsk, RunnerBeatRequest, RunnerBeatResponse,
+    known_hash,
 };
+pub use event::{Event, EventKind, LogChunk};
+pub use handoff::{Assignment, Fault, Testament};
+pub use problem::{FieldError, Problem, ProblemCode};
+pub use queue::{KeepJobs, NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList};
+pub use report::{
+    CheckItem, CheckRequest, CheckResponse, Checked, Proof, ReportItem, ReportKind, ReportRequest, ReportResponse, Reported, Verdict,
+};
+pub use runner::{ClusterOffer, RegisterRequest, RegisterResponse, Runner, RunnerList};
 pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskList, TaskPatch, TaskQuery};
 pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
+pub use why::Why;
 
 pub use crate::domain::{
-    AttemptNumber, AttemptRef, AttemptResult, EventId, FailureClass, Labels, Phase, Priority, QueueName, Reason, Resources, Retries, Role,
-    RunnerName, StoppedBy, TaskId, TaskState, Times, UnixMs, Work,
+    AttemptNumber, AttemptRef, AttemptResult, EventId, Evidence, FailureClass, Finding, Labels, Phase, Priority, QueueName, Quote, Reason,
+    ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState, Times, UnixMs, Work,
 };
 pub use jiff::Timestamp;
 

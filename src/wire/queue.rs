@@ -18,6 +18,9 @@ pub struct QueueDefaults {
     /// Retry budgets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<Retries>,
+    /// The image of the task's container, where the template names none. Only for runners on Kubernetes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Environment variables under those of the task.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
@@ -33,7 +36,26 @@ pub struct QueueLimits {
     pub log_bytes: Option<u64>,
 }
 
+/// How long an ended Job stays, in seconds, counted from the end that the server recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct KeepJobs {
+    /// After a success; default 60.
+    pub success: u64,
+    /// After anything else; default 3,600.
+    pub failure: u64,
+}
+
+impl Default for KeepJobs {
+    fn default() -> Self {
+        Self { success: 60, failure: 3_600 }
+    }
+}
+
 /// A queue to create or replace; the body of `PUT /queues/{name}`.
+///
+/// What concerns pods is for runners on Kubernetes alone; a queue with a `podTemplate` is served by no process runner.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -50,6 +72,25 @@ pub struct NewQueue {
     /// What it bounds.
     #[serde(default)]
     pub limits: QueueLimits,
+    /// A part of a Kubernetes `PodTemplateSpec`: `{metadata: {labels, annotations}, spec: {…}}`, and `remove: [pointer]`
+    /// for what a weaker layer set. The task runs in the container `task`, or in the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<Object>))]
+    pub pod_template: Option<serde_json::Value>,
+    /// Leaves command and arguments to the image. Its agent only asks for the start; status and log come from the
+    /// cluster. Tasks of such a queue have neither `command` nor `script`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub use_image_entrypoint: bool,
+    /// An attempt whose pod found no place after so many seconds is given back and held for a while, so that others pass;
+    /// default 900.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_timeout_seconds: Option<u64>,
+    /// An attempt whose pod found no place after so many seconds fails; by default none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail_pending_after_seconds: Option<u64>,
+    /// How long ended Jobs stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_jobs_seconds: Option<KeepJobs>,
 }
 
 /// A queue.
@@ -66,6 +107,25 @@ pub struct Queue {
     pub defaults: QueueDefaults,
     /// What it bounds.
     pub limits: QueueLimits,
+    /// A part of a Kubernetes `PodTemplateSpec`: `{metadata: {labels, annotations}, spec: {…}}`, and `remove: [pointer]`
+    /// for what a weaker layer set. The task runs in the container `task`, or in the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<Object>))]
+    pub pod_template: Option<serde_json::Value>,
+    /// Leaves command and arguments to the image. Its agent only asks for the start; status and log come from the
+    /// cluster. Tasks of such a queue have neither `command` nor `script`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub use_image_entrypoint: bool,
+    /// An attempt whose pod found no place after so many seconds is given back and held for a while, so that others pass;
+    /// default 900.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_timeout_seconds: Option<u64>,
+    /// An attempt whose pod found no place after so many seconds fails; by default none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail_pending_after_seconds: Option<u64>,
+    /// How long ended Jobs stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_jobs_seconds: Option<KeepJobs>,
     /// Set while nothing is claimed from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,

@@ -65,7 +65,7 @@ async fn a_command_runs_in_its_own_clean_place() {
     assert!(!agent.dir.path().join(files::ASSIGNMENT).exists(), "the start token is left on disk");
 
     let testament: Testament = serde_json::from_slice(&std::fs::read(agent.dir.path().join(files::RESULT)).unwrap()).unwrap();
-    assert_eq!(testament.result.exit_code, Some(3));
+    assert_eq!(testament.result.unwrap().exit_code, Some(3));
     let phases = server.attempt(of).phases;
     assert_eq!(phases[0], Phase::Starting);
 }

@@ -52,7 +52,7 @@ impl Recorder {
         NewTask {
             script: Some(format!("{PRELUDE}{body}\n")),
             env: [("RECORD".to_owned(), text(&self.file)), ("COPIES".to_owned(), text(&self.copies))].into(),
-            retries: Some(Retries { user: 0, infra: 100 }),
+            retries: Some(Retries { infra: 100, ..Retries::default() }),
             grace_seconds: Some(5),
             ..NewTask::default()
         }

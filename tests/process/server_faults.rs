@@ -99,7 +99,8 @@ async fn claimed_elsewhere(world: &World) -> TaskId {
     let (name, instance) = stranger();
     let client = world.runner_client().await;
     let queues = vec!["elsewhere".to_owned()];
-    let register = RegisterRequest { kind: "process".into(), instance, version: "0".into(), slots: 1, gpus: 0, queues: queues.clone() };
+    let register =
+        RegisterRequest { kind: "process".into(), instance, version: "0".into(), slots: 1, gpus: 0, cluster: None, queues: queues.clone() };
     client.register(&name, &register).await.expect("registered");
     let admin = world.client().await;
     let put = admin.call(reqwest::Method::PUT, "api/v1/queues/elsewhere").json(&serde_json::json!({}));

@@ -42,6 +42,7 @@ pub(crate) fn times() -> Times {
         retry_backoff_max_ms: 500,
         tick_ms: 50,
         outage_ms: 1_000,
+        ..Times::default()
     }
 }
 

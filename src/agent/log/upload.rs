@@ -91,6 +91,6 @@ async fn ready(link: &Link, log: &Log, due: Instant) -> bool {
 }
 
 async fn put(link: &Link, offset: u64, bytes: Bytes, gap: Option<u64>) -> Result<LogAck, Error> {
-    let query = LogQuery { member: 0, offset, crc32c: crc32c::crc32c(&bytes), gap };
+    let query = LogQuery { offset, crc32c: crc32c::crc32c(&bytes), gap, ..LogQuery::default() };
     link.client.put_log(link.attempt, &query, bytes).await
 }

@@ -72,8 +72,18 @@ async fn apply(client: &Client, name: &QueueName, wanted: &NewQueue) -> Result<(
 
 /// Whether a queue is already as it is wanted.
 fn same(queue: &Queue, wanted: &NewQueue) -> bool {
-    let NewQueue { name: _, description, defaults, limits } = wanted;
-    queue.description == *description && queue.defaults == *defaults && queue.limits == *limits
+    let now = NewQueue {
+        name: wanted.name.clone(),
+        description: queue.description.clone(),
+        defaults: queue.defaults.clone(),
+        limits: queue.limits,
+        pod_template: queue.pod_template.clone(),
+        use_image_entrypoint: queue.use_image_entrypoint,
+        pending_timeout_seconds: queue.pending_timeout_seconds,
+        fail_pending_after_seconds: queue.fail_pending_after_seconds,
+        keep_jobs_seconds: queue.keep_jobs_seconds,
+    };
+    now == *wanted
 }
 
 /// Reads a file of one queue, a list, or `queues: {name: …}`, in the order of the file (by name for the last).

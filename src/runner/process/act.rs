@@ -10,7 +10,7 @@ use crate::{
     client::Error,
     crash_point,
     wire::{
-        Assignment, AttemptRef, ClaimedTask, FailureClass, Hold, Reason, ReportItem, ReportKind, ReportRequest, Resources,
+        Assignment, AttemptRef, ClaimedTask, FailureClass, Hold, Proof, Reason, ReportItem, ReportKind, ReportRequest, Resources,
         handoff::{MARKER, files},
     },
 };
@@ -96,7 +96,7 @@ impl Desk {
         let room = metas.len() < self.config.slots as usize;
         let Some(gpus) = gpus::choose(self.config.gpus, &used, resources.gpus).filter(|_| room) else {
             tracing::info!(attempt = %of, "no room for it; given back");
-            reports.push(ReportItem { task: of.task, attempt: of.attempt, claim, uid: None, kind: ReportKind::Returned });
+            reports.push(ReportItem::new(of.task, of.attempt, claim, ReportKind::Returned { reason: None }));
             return;
         };
         let (task, attempt) = (of.task, of.attempt);
@@ -127,8 +127,8 @@ impl Desk {
             Err(error) => {
                 tracing::error!(attempt = %of, %error, "its agent cannot be started");
                 let message = format!("the agent cannot be started: {error}");
-                let kind = ReportKind::Ended { class: FailureClass::Infra, reason: Reason::AgentNotStarted, message };
-                reports.push(ReportItem { task: of.task, attempt: of.attempt, claim: meta.claim, uid: None, kind });
+                let kind = ReportKind::Ended { class: FailureClass::Infra, reason: Reason::AgentNotStarted, message, proof: Proof::Seen };
+                reports.push(ReportItem::new(of.task, of.attempt, meta.claim, kind));
             }
         }
     }

@@ -162,7 +162,7 @@ impl Attempts {
         let testament: Testament = serde_json::from_slice(&fs::read(&path).ok()?)
             .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "cannot be understood"))
             .ok()?;
-        ((testament.task, testament.attempt) == (meta.task, meta.attempt)).then_some(testament.result)
+        ((testament.task, testament.attempt) == (meta.task, meta.attempt)).then_some(testament.result).flatten()
     }
 
     /// Removes an attempt's directory. It loses its name first: what a death leaves of it is no attempt any more, and

@@ -170,6 +170,7 @@ impl Desk {
             slots: self.config.slots,
             gpus: self.config.gpus,
             queues: self.config.queues.clone(),
+            cluster: None,
         };
         let mut backoff = Backoff::new("register", self.times.call_retry_max_ms, &*self.rng);
         loop {

@@ -1,6 +1,6 @@
 //! What to do, from what is seen on this machine and what the server holds. Pure.
 
-use crate::wire::{AttemptRef, FailureClass, FinishRequest, Hold, Reason, ReportItem, ReportKind, Verdict};
+use crate::wire::{AttemptRef, FailureClass, FinishRequest, Hold, Proof, Reason, ReportItem, ReportKind, Verdict};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -62,7 +62,7 @@ pub(super) fn plan(observed: &[Observed], held: &[Hold], overdue: &BTreeSet<Atte
 fn for_held(seen: &Observed, hold: &Hold, overdue: bool) -> Option<Action> {
     let report = |uid: Option<&String>, kind| {
         let uid = uid.cloned();
-        Some(Action::Report(ReportItem { task: hold.task, attempt: hold.attempt, claim: hold.claim, uid, kind }))
+        Some(Action::Report(ReportItem { uid, ..ReportItem::new(hold.task, hold.attempt, hold.claim, kind) }))
     };
     let us = Some(&seen.uid);
     let ours = hold.uid.as_ref().is_some_and(|uid| *uid == seen.uid);
@@ -94,7 +94,7 @@ fn for_held(seen: &Observed, hold: &Hold, overdue: bool) -> Option<Action> {
 }
 
 fn ended(class: FailureClass, reason: Reason, message: &str) -> ReportKind {
-    ReportKind::Ended { class, reason, message: message.to_owned() }
+    ReportKind::Ended { class, reason, message: message.to_owned(), proof: Proof::Seen }
 }
 
 fn for_rest(seen: &Observed) -> Option<Action> {
@@ -157,11 +157,12 @@ mod tests {
             queue: QueueName::default(),
             resources: Resources::default(),
             finished: false,
+            job: None,
         }
     }
 
     fn report(uid: Option<&str>, kind: ReportKind) -> Action {
-        Action::Report(ReportItem { task: OF.task, attempt: OF.attempt, claim: Uuid::nil(), uid: uid.map(str::to_owned), kind })
+        Action::Report(ReportItem { uid: uid.map(str::to_owned), ..ReportItem::new(OF.task, OF.attempt, Uuid::nil(), kind) })
     }
 
     fn gone(class: FailureClass, reason: Reason) -> impl Fn(&Action) -> bool {

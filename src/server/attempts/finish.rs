@@ -2,7 +2,7 @@
 
 use super::AttemptPath;
 use crate::{
-    domain::{AttemptRef, AttemptResult, End, FailureClass, Outcome, fingerprint},
+    domain::{AttemptRef, End, FailureClass, Outcome, fingerprint},
     server::{
         auth::Bearer,
         body::{Json, Path},
@@ -47,9 +47,7 @@ pub(crate) async fn finish(
     let log = lease.log.filter(|_| lease.result.is_some()).unwrap_or((request.log_bytes, request.log_crc));
     let settled = app.whole_log(log_of(attempt), log.0, log.1).await?;
     let next_offset = app.logs.progress(log_of(attempt)).map_or(0, |p| p.next);
-    let result =
-        AttemptResult { exit_code: request.exit_code, signal: request.signal, stopped_by: request.stopped_by, message: request.message };
-    let finish = Finish { task: path.task, attempt: path.n, token_hash, result, log, settled };
+    let finish = Finish { task: path.task, attempt: path.n, token_hash, result: request.result(), log, settled };
     let finished = match app.store.run(finish).await? {
         Ok(finished) => finished,
         // Settled by the log that arrived meanwhile.

@@ -36,6 +36,7 @@ pub(crate) async fn claim(State(app): State<App>, Json { value: request, .. }: J
                 start_token: c.start_token,
                 queue: c.queue,
                 resources: Resources { gpus: c.gpus },
+                job: None,
             };
             return Ok(axum::Json(ClaimResponse { items: claimed.into_iter().map(item).collect() }));
         }

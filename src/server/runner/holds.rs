@@ -34,6 +34,7 @@ pub(crate) async fn holds(State(app): State<App>, Query(query): Query<HoldsQuery
         uid: l.uid,
         queue: l.queue,
         resources: Resources { gpus: l.gpus },
+        job: None,
     });
     Ok(axum::Json(Holds { items: items.collect() }))
 }

@@ -35,8 +35,8 @@ pub(crate) async fn report(
 async fn one(app: &App, item: ReportItem) -> ApiResult<ReportOutcome> {
     let attempt = AttemptRef { task: item.task, attempt: item.attempt };
     let reporting = match item.kind {
-        ReportKind::Returned => Reporting::Returned,
-        ReportKind::Ended { class, reason, message } => Reporting::Ended(class, reason, message),
+        ReportKind::Returned { .. } | ReportKind::Evidence { .. } => Reporting::Returned,
+        ReportKind::Ended { class, reason, message, .. } => Reporting::Ended(class, reason, message),
         ReportKind::Finish { result } => {
             let log_complete = app.left_whole(attempt, result.log_bytes, result.log_crc).await?;
             Reporting::Finish { result: result.result(), log_complete }

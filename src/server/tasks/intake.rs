@@ -74,8 +74,9 @@ mod tests {
         let defaults = QueueDefaults {
             timeout_seconds: Some(60),
             grace_seconds: Some(5),
-            retries: Some(Retries { user: 2, infra: 1 }),
+            retries: Some(Retries { user: 2, oom: 0, infra: 1 }),
             env: [("A".to_owned(), "queue".to_owned()), ("B".to_owned(), "queue".to_owned())].into(),
+            ..QueueDefaults::default()
         };
         let queue = NewQueue { defaults, ..NewQueue::default() };
         let new = NewTask {
@@ -89,7 +90,7 @@ mod tests {
         assert_eq!((made.env["A"].as_str(), made.env["B"].as_str()), ("queue", "task"));
         let plain =
             spec(NewTask { script: Some("echo".into()), ..NewTask::default() }, QueueName::default(), &NewQueue::default()).unwrap();
-        assert_eq!((plain.timeout_seconds, plain.grace_seconds, plain.retries), (None, 30, Retries { user: 0, infra: 3 }));
+        assert_eq!((plain.timeout_seconds, plain.grace_seconds, plain.retries), (None, 30, Retries { user: 0, oom: 0, infra: 3 }));
     }
 
     #[test]

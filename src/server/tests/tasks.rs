@@ -11,7 +11,7 @@ fn plain() -> Value {
 async fn a_submitted_task_says_where_it_is_and_what_it_became() {
     let rig = Rig::new().await;
     let body = json!({"name": "train", "script": "#!/bin/sh\ntrue", "labels": {"team": "vision"}, "priority": "high", "env": {"A": "1"},
-        "resources": {"gpus": 2}, "timeoutSeconds": 60, "graceSeconds": 5, "retries": {"user": 1, "infra": 2}});
+        "resources": {"gpus": 2}, "timeoutSeconds": 60, "graceSeconds": 5, "retries": {"user": 1, "oom": 1, "infra": 2}});
     let reply = rig.post(Who::Sam, "/api/v1/tasks", &body).await;
     let task = reply.expect(201);
     assert_eq!(reply.header("location"), Some(format!("/api/v1/tasks/{}", task["id"]).as_str()));

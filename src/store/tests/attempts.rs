@@ -131,7 +131,7 @@ async fn a_stored_result_waits_for_its_log_and_then_counts() {
 #[tokio::test]
 async fn a_stale_writer_changes_nothing() {
     let rig = Rig::new().await;
-    let id = rig.submit(TaskSpec { retries: Retries { user: 0, infra: 1 }, ..spec() }).await;
+    let id = rig.submit(TaskSpec { retries: Retries { infra: 1, ..Retries::default() }, ..spec() }).await;
     let (old, token, claim) = rig.running().await;
     let lost = || Reporting::Ended(FailureClass::Lost, Reason::AttemptLost, "gone".into());
     let report = |uid: &str, claim, reporting| Report { task: old.task, attempt: old.attempt, claim, uid: Some(uid.into()), reporting };

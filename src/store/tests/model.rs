@@ -171,7 +171,7 @@ impl History {
             queue: if d.chance(5) { self.queues[2].clone() } else { d.of(&self.queues[..2]) },
             priority: d.of(Priority::ALL),
             gpus: d.of(&[0, 0, 1, 4, 8]),
-            retries: Retries { user: u32::from(d.chance(30)), infra: u32::from(d.chance(50)) * 2 },
+            retries: Retries { user: u32::from(d.chance(30)), oom: 0, infra: u32::from(d.chance(50)) * 2 },
         });
         let wanted = wanted.collect();
         Op::Submit(wanted, d.chance(30).then(|| (d.below(25), u8::from(d.chance(20)))))

@@ -7,7 +7,7 @@ pub(super) async fn register(State(s): State<Server>, Json(_): Json<RegisterRequ
         return Err(ProblemCode::RunnerNameTaken.into());
     }
     s.change(|w| w.registered = true);
-    Ok(Json(RegisterResponse { times: s.times.clone() }).into_response())
+    Ok(Json(RegisterResponse { times: s.times.clone(), instance: "tests".into() }).into_response())
 }
 
 pub(super) async fn claim(State(s): State<Server>, Json(r): Json<ClaimRequest>) -> Answer {
@@ -50,6 +50,7 @@ pub(super) async fn claim(State(s): State<Server>, Json(r): Json<ClaimRequest>) 
             start_token: token(at, "start"),
             queue: QueueName::default(),
             resources: Resources { gpus: s.world().recipes[&at.task].gpus },
+            job: None,
         })
         .collect();
     Ok(Json(ClaimResponse { items }).into_response())
@@ -85,6 +86,7 @@ pub(super) async fn holds(State(s): State<Server>) -> Answer {
             queue: QueueName::default(),
             resources: Resources { gpus: w.recipes[&at.task].gpus },
             finished: a.finish.is_some(),
+            job: None,
         })
         .collect();
     Ok(Json(Holds { items }).into_response())
@@ -119,7 +121,7 @@ pub(super) async fn report(State(s): State<Server>, Json(r): Json<ReportRequest>
                 let applied = !a.ended && !a.superseded && a.claim == item.claim;
                 if applied {
                     a.ended = true;
-                    if item.kind == ReportKind::Returned {
+                    if matches!(item.kind, ReportKind::Returned { .. }) {
                         w.queue.push_back(at.task);
                     }
                     w.attempts.get_mut(&at).unwrap().reports.push(item.kind);
