@@ -104,6 +104,8 @@ impl Outcome {
             (Some(StoppedBy::Drain), ..) => End::Failed(C::Infra, R::Evicted),
             (None, Some(0), None) => End::Succeeded,
             (None, None, None) => End::Failed(C::Lost, R::AttemptLost),
+            // A command that coped with the loss of a process, and one that was stopped, keep their own end.
+            (None, ..) if result.oom_killed => End::Failed(C::Oom, R::OomKilled),
             _ => End::Failed(C::User, R::ExitNonZero),
         };
         Self { end, result }
