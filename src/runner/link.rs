@@ -66,7 +66,13 @@ impl Link {
                     backoff.succeeded();
                     self.times = answer.times.clone();
                     self.client = self.client.with_timeout(Duration::from_millis(self.times.call_timeout_ms));
-                    tracing::info!(runner = self.name.as_str(), kind = request.kind, slots = request.slots, gpus = request.gpus, "registered");
+                    tracing::info!(
+                        runner = self.name.as_str(),
+                        kind = request.kind,
+                        slots = request.slots,
+                        gpus = request.gpus,
+                        "registered"
+                    );
                     return Ok(answer);
                 }
                 Err(error) => sleep(self.pause(error, &mut backoff)?).await,

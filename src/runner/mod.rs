@@ -1,5 +1,7 @@
 //! Runners claim attempts and carry them: observe, plan (pure), act.
 
+#[cfg(feature = "glue")]
+pub mod kubernetes;
 mod link;
 pub mod process;
 

@@ -22,11 +22,7 @@ pub use gpus::gpu_count;
 pub use identity::{Identity, identity};
 
 use super::Refusal;
-use crate::{
-    client::Client,
-    domain::Rng,
-    wire::RunnerName,
-};
+use crate::{client::Client, domain::Rng, wire::RunnerName};
 use std::{
     ffi::OsString,
     fs::File,
