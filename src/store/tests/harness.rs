@@ -141,7 +141,14 @@ pub(super) fn exit(code: i32) -> AttemptResult {
 }
 
 pub(super) fn claim(max: u32) -> Claim {
-    Claim { runner: "r1".parse().unwrap(), claim: fresh_uuid(), max, gpus: 8, queues: vec![QueueShare { queue: None, max }] }
+    Claim {
+        runner: "r1".parse().unwrap(),
+        claim: fresh_uuid(),
+        max,
+        gpus: 8,
+        queues: vec![QueueShare { queue: None, max }],
+        except: [].into(),
+    }
 }
 
 pub(super) fn fresh_uuid() -> Uuid {
