@@ -9,7 +9,10 @@ use sqlx::{
 use std::{path::Path, time::Duration};
 
 /// Every migration, in order. They only go forward; an applied one never changes.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "init", include_str!("../../migrations/sqlite/0001_init.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "init", include_str!("../../migrations/sqlite/0001_init.sql")),
+    (2, "evidence", include_str!("../../migrations/sqlite/0002_evidence.sql")),
+];
 
 /// Readers beside the one writer. Reads never wait for writes in WAL mode.
 const READERS: u32 = 4;
