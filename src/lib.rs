@@ -18,4 +18,6 @@ pub mod runner;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod store;
+#[cfg(feature = "template")]
+pub mod template;
 pub mod wire;
