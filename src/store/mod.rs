@@ -28,6 +28,7 @@ mod flush;
 mod lease;
 mod logs;
 mod patch;
+mod position;
 mod queues;
 mod record;
 mod report;

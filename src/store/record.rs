@@ -5,8 +5,8 @@ use super::{
     lease::{LeaseRecord, parse, parse_json},
 };
 use crate::domain::{
-    AttemptNumber, AttemptResult, End, Evidence, FailureClass, Outcome, Phase, Priority, Reason, Resources, Retries, Rng, RunnerName, TaskId,
-    TaskSpec, TaskState, UnixMs, Work,
+    AttemptNumber, AttemptResult, End, Evidence, FailureClass, Outcome, Phase, Priority, Reason, Resources, Retries, Rng, RunnerName,
+    TaskId, TaskSpec, TaskState, UnixMs, Work,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};

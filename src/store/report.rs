@@ -124,7 +124,9 @@ impl Report {
 /// Notes how far an attempt has come without its agent.
 fn reach(held: &mut Held, phase: Phase, hold_ms: u64, work: &mut Work<'_, '_>) -> bool {
     let until = work.tx.up.after(hold_ms);
-    let Some(lease) = held.lease.as_mut().filter(|l| l.uid.is_none() && l.phase < Some(phase) && phase < Phase::Starting) else { return false };
+    let Some(lease) = held.lease.as_mut().filter(|l| l.uid.is_none() && l.phase < Some(phase) && phase < Phase::Starting) else {
+        return false;
+    };
     if lease.phase.is_none() {
         lease.expires_up = lease.expires_up.max(Some(until));
         work.tx.deadline_written();
