@@ -76,10 +76,11 @@ impl Transition for Report {
 
     fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> ReportOutcome {
         let Some(held) = held else { return ReportOutcome { applied: false, known: Known::Unknown } };
-        let applies = self.applies(held);
+        let ours = self.applies(held);
         // Before the act, so that it goes with the attempt wherever that goes.
-        let news = applies && self.evidence.as_ref().is_some_and(|evidence| held.saw(evidence, work));
-        let applied = applies && (self.act(held, work) || news);
+        let news = ours && self.evidence.as_ref().is_some_and(|evidence| held.saw(evidence, work));
+        let only_seen = matches!(self.reporting, Reporting::Seen { .. });
+        let applied = ours && (self.act(held, work) || (news && only_seen));
         ReportOutcome { applied, known: Known::of(held.life.attempt, held.lease.as_ref(), self.attempt, self.claim) }
     }
 }

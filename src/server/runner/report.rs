@@ -52,7 +52,7 @@ async fn one(app: &App, item: ReportItem) -> ApiResult<ReportOutcome> {
     };
     let report = Report { task, attempt, claim, uid: uid.clone(), evidence: evidence.clone(), reporting };
     let mut outcome = app.store.run(report).await?;
-    if let Some(evidence) = evidence.filter(|_| !outcome.applied) {
+    if let Some(evidence) = evidence.filter(|_| !outcome.applied && outcome.known != Known::Live) {
         outcome.applied = app.refine(of, claim, uid, evidence).await?;
     }
     Ok(outcome)

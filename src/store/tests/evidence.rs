@@ -138,9 +138,9 @@ async fn only_proof_ends_what_has_started() {
     rig.store.run(Wake(id)).await.unwrap();
     let (at, _, claim) = rig.running().await;
     let gone = |proven| report(at, claim, Some("pod-1"), Some(saw("gone")), lost(proven));
-    let unproven = rig.store.run(gone(false)).await.unwrap();
-    assert!(unproven.applied, "what was seen is kept");
+    assert!(!rig.store.run(gone(false)).await.unwrap().applied);
     assert_eq!(rig.state(id).await, TaskState::Active);
+    assert_eq!(rig.store.evidence(at).await.unwrap(), Some(saw("gone")), "what was seen is kept all the same");
     assert!(rig.store.run(gone(true)).await.unwrap().applied);
     assert_eq!((rig.state(id).await, rig.store.evidence(at).await.unwrap()), (TaskState::Failed, Some(saw("gone"))));
 }
