@@ -42,18 +42,28 @@ pub(super) fn over(evidence: &Evidence) -> Option<Finding> {
         return None;
     }
     let (_, code, message) = ended(evidence, false);
-    let mut quotes: Vec<_> = disrupted.map(condition).into_iter().collect();
-    if let Some(pod) = pod {
+    Some(Finding::new(code, message, quotes(evidence)))
+}
+
+/// What the evidence holds of an end, quoted: disruption, the pod's status, what its containers ended with, what is gone.
+#[must_use]
+pub fn quotes(evidence: &Evidence) -> Vec<Quote> {
+    let mut quotes = Vec::new();
+    if let Some(pod) = &evidence.pod {
+        quotes.extend(disruption(pod).map(condition));
         quotes.push(Quote::new("Pod phase", pod.phase.clone()));
         quotes.extend(pod.reason.as_ref().map(|reason| Quote::new("Pod reason", told(reason, pod.message.as_deref()))));
         quotes.extend(pod.containers.iter().filter(|c| matches!(c.state, ContainerState::Terminated { .. })).map(quoted));
     }
-    let gone = evidence.gone.map(|gone| if gone == Gone::Job { "Job" } else { "Pod" });
-    quotes.extend(gone.map(|what| Quote::new(what, "404 Not Found")));
-    if leaving && gone.is_none() {
-        quotes.push(Quote::new("metadata.deletionTimestamp", "set"));
+    if let Some(job) = &evidence.job {
+        quotes.extend(job.conditions.iter().filter(|c| matches!(c.kind.as_str(), "Failed" | "FailureTarget")).map(condition));
     }
-    Some(Finding::new(code, message, quotes))
+    let deleting = [("Job", evidence.job.as_ref().is_some_and(|j| j.deleting)), ("Pod", evidence.pod.as_ref().is_some_and(|p| p.deleting))];
+    quotes.extend(
+        deleting.into_iter().filter(|(_, deleting)| *deleting).map(|(what, _)| Quote::new(format!("{what} deletionTimestamp"), "set")),
+    );
+    quotes.extend(evidence.gone.map(|gone| Quote::new(if gone == Gone::Job { "Job" } else { "Pod" }, "404 Not Found")));
+    quotes
 }
 
 /// The result of an attempt without an agent, whose image's own entry point is the command: what the container ended with.

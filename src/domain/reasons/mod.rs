@@ -19,7 +19,7 @@ mod tests;
 mod text;
 
 pub use catalogue::{Entry, entry, markdown};
-pub use ended::{agentless, ended, refine};
+pub use ended::{agentless, ended, quotes, refine};
 pub use patience::{Patience, failure, patience};
 pub use pending::{pending, verdict};
 
