@@ -20,4 +20,6 @@ pub mod server;
 pub mod store;
 #[cfg(feature = "template")]
 pub mod template;
+#[cfg(feature = "tools")]
+pub mod tools;
 pub mod wire;
