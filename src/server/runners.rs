@@ -76,12 +76,6 @@ impl App {
         self.seen.last.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), sign);
     }
 
-    /// Whether a runner was heard within the time that keeps its name.
-    pub(super) fn is_heard(&self, name: &RunnerName) -> bool {
-        let limit = i64::try_from(self.settings.times.runner_expiry_ms).unwrap_or(i64::MAX);
-        self.seen.get(name).is_some_and(|sign| self.store.uptime().now() - sign.up < limit)
-    }
-
     /// The instance that keeps a runner's name.
     async fn holder(&self, name: &RunnerName) -> ApiResult<Option<Uuid>> {
         let limit = i64::try_from(self.settings.times.runner_expiry_ms).unwrap_or(i64::MAX);
