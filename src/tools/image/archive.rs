@@ -3,7 +3,7 @@
 use super::ImageArgs;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::io;
+use std::io::{self, Write};
 use tar::{Builder, Header};
 
 /// This machine's processor, as image registries call it.
@@ -40,13 +40,13 @@ fn config(args: &ImageArgs, layer: &str) -> Value {
     })
 }
 
-/// The whole image in one file.
-pub(super) fn archive(args: &ImageArgs, layer: &[u8]) -> io::Result<Vec<u8>> {
+/// Writes the whole image.
+pub(super) fn archive(args: &ImageArgs, layer: &[u8], to: impl Write) -> io::Result<()> {
     let layer_digest = digest(layer);
     let config = serde_json::to_vec(&config(args, &layer_digest))?;
     let (config_name, layer_name) = (format!("{}.json", digest(&config)), format!("{layer_digest}/layer.tar"));
     let manifest = serde_json::to_vec(&json!([{ "Config": config_name, "RepoTags": [args.reference], "Layers": [layer_name] }]))?;
-    let mut tar = Builder::new(Vec::with_capacity(layer.len() + (64 << 10)));
+    let mut tar = Builder::new(to);
     for (name, bytes) in [(config_name.as_str(), config.as_slice()), (&layer_name, layer), ("manifest.json", &manifest)] {
         let mut header = Header::new_gnu();
         header.set_mtime(0);
@@ -56,5 +56,5 @@ pub(super) fn archive(args: &ImageArgs, layer: &[u8]) -> io::Result<Vec<u8>> {
         header.set_size(bytes.len() as u64);
         tar.append_data(&mut header, name, bytes)?;
     }
-    tar.into_inner()
+    tar.into_inner()?.flush()
 }

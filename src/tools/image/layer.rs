@@ -117,24 +117,24 @@ impl Layer {
         }
     }
 
-    /// The archive.
-    pub(super) fn pack(&self) -> io::Result<Vec<u8>> {
+    /// The archive. Each file's bytes are let go of once they are in it.
+    pub(super) fn pack(self) -> io::Result<Vec<u8>> {
         let mut tar = Builder::new(Vec::new());
-        for (path, entry) in &self.entries {
+        for (path, entry) in self.entries {
             let mut header = Header::new_gnu();
             header.set_mtime(0);
             header.set_size(0);
             header.set_uid(entry.owner.uid);
             header.set_gid(entry.owner.gid);
-            match &entry.content {
+            match entry.content {
                 Content::Directory(mode) => {
                     header.set_entry_type(EntryType::Directory);
-                    header.set_mode(*mode);
+                    header.set_mode(mode);
                     tar.append_data(&mut header, path, io::empty())?;
                 }
                 Content::File(mode, bytes) => {
                     header.set_entry_type(EntryType::Regular);
-                    header.set_mode(*mode);
+                    header.set_mode(mode);
                     header.set_size(bytes.len() as u64);
                     tar.append_data(&mut header, path, bytes.as_slice())?;
                 }

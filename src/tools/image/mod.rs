@@ -8,7 +8,7 @@ mod strip;
 
 use anyhow::Context;
 use layer::{Layer, Owner};
-use std::{fs, path::PathBuf, str::FromStr};
+use std::{fs::File, io::BufWriter, path::PathBuf, str::FromStr};
 
 /// The arguments of `image`.
 #[derive(Clone, Debug, clap::Args)]
@@ -80,8 +80,9 @@ pub fn run(args: &ImageArgs) -> anyhow::Result<()> {
     for volume in &args.volume {
         layer.volume(volume, args.user);
     }
-    let archive = archive::archive(args, &layer.pack()?)?;
-    fs::write(&args.out, archive).with_context(|| format!("cannot write {}", args.out.display()))
+    let layer = layer.pack()?;
+    let write = || archive::archive(args, &layer, BufWriter::new(File::create(&args.out)?));
+    write().with_context(|| format!("cannot write {}", args.out.display()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use clap::Parser;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
+    fs,
     io::Read,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
