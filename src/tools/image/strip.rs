@@ -13,11 +13,11 @@ use tokio::process::Command;
 /// The longest that one program may take.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// The bytes of a file; of a program (ELF) without its debug information. The file stays as it is; `scratch` is a path
-/// where strip may put what it makes, which nobody else uses.
-pub(super) fn stripped(source: &Path, scratch: &Path) -> anyhow::Result<Vec<u8>> {
+/// Opens a file; of a program (ELF) a copy without its debug information. The file stays as it is; `scratch` is a path
+/// that nobody else uses, where nothing is left.
+pub(super) fn stripped(source: &Path, scratch: &Path) -> anyhow::Result<File> {
     if !is_program(source)? {
-        return Ok(fs::read(source)?);
+        return Ok(File::open(source)?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let output = runtime.block_on(async {
@@ -31,9 +31,9 @@ pub(super) fn stripped(source: &Path, scratch: &Path) -> anyhow::Result<Vec<u8>>
     if !output.status.success() {
         bail!("strip: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
-    let bytes = fs::read(scratch)?;
+    let file = File::open(scratch)?;
     fs::remove_file(scratch)?;
-    Ok(bytes)
+    Ok(file)
 }
 
 fn is_program(source: &Path) -> io::Result<bool> {
