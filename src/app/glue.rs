@@ -47,25 +47,36 @@ pub(super) async fn run(args: GlueArgs) -> Result<()> {
     carry(config, found, token, stop).await
 }
 
-/// The glue inside `up`, for the server at `url`, which listens on `listen`.
-pub(super) async fn beside(args: &UpGlueArgs, listen: &str, url: &str, token: SecretString, stop: CancellationToken) -> Result<()> {
-    let found = find(&args.cluster).await?;
-    let agent_url = args.agent_url.clone().unwrap_or_else(|| format!("http://{listen}"));
-    let file = File {
-        url: Some(url.to_owned()),
-        agent_url: Some(agent_url),
-        namespaces: args.namespace.clone().into_iter().collect(),
-        agent_image: args.agent_image.clone(),
-        // Nobody knows its port: up has the server's health.
-        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-        ..File::default()
-    };
-    let config = Config::new(file, surrounding(&found, None)).map_err(|error| {
-        anyhow!(
-            "{error}\nHere: slipway up --kubernetes --listen ADDRESS:PORT, or --listen 0.0.0.0:PORT with --agent-url http://ADDRESS:PORT"
-        )
-    })?;
-    carry(config, found, token, stop).await
+/// A glue that is about to run inside `up`.
+pub(super) struct Beside {
+    found: Found,
+    config: Config,
+}
+
+impl Beside {
+    /// Finds the cluster for a server that will listen on `listen`. Before that server starts, so that nothing is begun that
+    /// cannot go on.
+    pub(super) async fn prepare(args: &UpGlueArgs, listen: &str) -> Result<Self> {
+        let found = find(&args.cluster).await?;
+        let agent_url = args.agent_url.clone().unwrap_or_else(|| format!("http://{listen}"));
+        let file = File {
+            agent_url: Some(agent_url),
+            namespaces: args.namespace.clone().into_iter().collect(),
+            agent_image: args.agent_image.clone(),
+            // Any port: what watches over `up` asks its server.
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            ..File::default()
+        };
+        let config = Config::new(file, surrounding(&found, Some(format!("http://{listen}")))).map_err(|error| {
+            anyhow!("{error}\nHere: slipway up --kubernetes --listen ADDRESS:PORT, or --listen 0.0.0.0:PORT with --agent-url http://ADDRESS:PORT")
+        })?;
+        Ok(Self { found, config })
+    }
+
+    /// Runs it for the server at `url`.
+    pub(super) async fn carry(self, url: &str, token: SecretString, stop: CancellationToken) -> Result<()> {
+        carry(Config { url: url.to_owned(), ..self.config }, self.found, token, stop).await
+    }
 }
 
 async fn carry(config: Config, found: Found, token: SecretString, stop: CancellationToken) -> Result<()> {

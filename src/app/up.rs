@@ -21,6 +21,7 @@ const DEMO: &str =
 /// Runs until a signal, or with `--once` until the sample task has ended.
 pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
     let stop = surroundings::stop()?;
+    let carrier = Carrier::choose(&args).await?;
     // The runner ends first: it still tells the server what it knows.
     let server_stop = CancellationToken::new();
     let server = Serving::start(&args.store, server_stop.clone()).await?;
@@ -33,7 +34,7 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
     }
     let token = bootstrap::read_token(&server.dir.file(bootstrap::RUNNER_TOKEN))?.context("the runner token has gone")?;
     let (url, dir) = (server.url.clone(), server.dir.path().to_owned());
-    let runner = carry(&args, &url, token, &dir, stop.child_token());
+    let runner = carrier.carry(&url, token, &dir, stop.child_token());
     let work = async {
         if !args.demo {
             stop.cancelled().await;
@@ -68,14 +69,32 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(exit.map_or(0, Exit::code)))
 }
 
-/// Runs tasks: in a cluster where that was asked for, else on this machine.
-async fn carry(args: &UpArgs, url: &str, token: SecretString, dir: &Path, stop: CancellationToken) -> Result<()> {
+/// What runs tasks.
+enum Carrier {
+    /// On this machine.
+    Process(Offer),
+    /// In a cluster.
     #[cfg(feature = "glue")]
-    if args.glue.kubernetes {
-        return super::glue::beside(&args.glue, &args.store.listen, url, token, stop).await;
+    Glue(Box<super::glue::Beside>),
+}
+
+impl Carrier {
+    async fn choose(args: &UpArgs) -> Result<Self> {
+        #[cfg(feature = "glue")]
+        if args.glue.kubernetes {
+            return Ok(Self::Glue(Box::new(super::glue::Beside::prepare(&args.glue, &args.store.listen).await?)));
+        }
+        Ok(Self::Process(Offer { name: None, queues: vec!["*".to_owned()], size: args.offer.clone() }))
     }
-    let offer = Offer { name: None, queues: vec!["*".to_owned()], size: args.offer.clone() };
-    runner::carry(url, token, dir, offer, stop).await
+
+    /// Runs tasks for the server at `url` until `stop`.
+    async fn carry(self, url: &str, token: SecretString, dir: &Path, stop: CancellationToken) -> Result<()> {
+        match self {
+            Self::Process(offer) => runner::carry(url, token, dir, offer, stop).await,
+            #[cfg(feature = "glue")]
+            Self::Glue(glue) => glue.carry(url, token, stop).await,
+        }
+    }
 }
 
 /// Submits the sample task as a user would, and follows it.
