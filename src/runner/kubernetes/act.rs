@@ -255,6 +255,7 @@ impl Hands {
     pub(super) fn adopt(&self, job: &SeenJob) {
         let (hands, facts, mark) = (self.clone(), job.facts.clone(), job.mark.clone());
         self.run(mark.of, async move {
+            crash_point!("glue.adopt");
             let (cluster, namespace, name) = (&hands.cluster, &facts.namespace, &facts.name);
             let owned = match cluster.secret(namespace, name).await {
                 Ok(Some(secret)) if secret.metadata.owner_references.is_none() && claim(&secret).is_some_and(|of| of == mark.claim) => {

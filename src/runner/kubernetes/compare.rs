@@ -47,11 +47,17 @@ impl Desk {
         if !self.cache.complete() {
             return Ok(None);
         }
+        if !self.stale
+            && let Some(observed) = self.idle()
+        {
+            return Ok(due(&observed, &self.held, &self.link.times));
+        }
         let owed: Vec<_> = self.owed.values().cloned().collect();
         self.report(owed).await?;
         let held = self.link.holds().await?;
         crash_point!("glue.held");
         self.held = held.into_iter().map(|hold| (hold.attempt_ref(), hold)).collect();
+        self.stale = false;
         self.followers.retain(|of, _| self.held.contains_key(of));
         let mut observed = self.observe().0;
         self.ask_about(&mut observed).await?;
@@ -60,9 +66,22 @@ impl Desk {
         self.compared = true;
         self.pulse.compared();
         let reports = self.act(actions, &observed);
-        let again = self.report(reports).await?;
+        self.stale |= self.report(reports).await?;
         let due = due(&observed, &self.held, &self.link.times);
-        Ok(if again { Some(Duration::ZERO) } else { due })
+        Ok(if self.stale { Some(Duration::ZERO) } else { due })
+    }
+
+    /// Everything as it is known now, where what the server was last known to hold calls for nothing to be done. Most changes
+    /// in the cluster are of this kind; before anything is done, the server is asked anew.
+    fn idle(&mut self) -> Option<Vec<Observed>> {
+        let observed = self.observe().0;
+        let unasked = |seen: &Observed| !self.held.contains_key(&seen.of) && seen.verdict.is_none();
+        if !self.owed.is_empty() || observed.iter().any(unasked) {
+            return None;
+        }
+        let rules = Rules { times: &self.link.times, cancels: &self.cancels, api: self.hands.cluster.meter.answers() };
+        let idle = plan(&observed, &self.held, rules).iter().all(|action| matches!(action, Action::Strange(_)));
+        idle.then_some(observed)
     }
 
     /// Asks the server about those that it does not hold for us.

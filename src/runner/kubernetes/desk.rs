@@ -64,6 +64,8 @@ pub(super) struct Desk {
     pub(super) counted: Instant,
     /// Whether a comparison has been made since the registration.
     pub(super) compared: bool,
+    /// Whether what the server holds is to be read anew at the next comparison, whatever the cluster shows.
+    pub(super) stale: bool,
 }
 
 /// What surrounds the loop.
@@ -98,6 +100,7 @@ impl Desk {
             asked: None,
             counted: Instant::now(),
             compared: false,
+            stale: true,
         }
     }
 
@@ -162,9 +165,11 @@ impl Desk {
                     if known && self.cancels.is_empty() {
                         continue;
                     }
+                    self.stale = true;
                     Duration::ZERO
                 }
                 _ = sweeps.tick() => {
+                    self.stale = true;
                     self.notes.ask_again();
                     self.search();
                     Duration::ZERO
@@ -208,7 +213,7 @@ impl Desk {
         };
         let answer = self.link.register(&request).await?;
         (self.hands.instance, self.hands.times) = (answer.instance, answer.times);
-        self.compared = false;
+        (self.compared, self.stale) = (false, true);
         Ok(())
     }
 
