@@ -1,5 +1,5 @@
 # The one list of commands.
-.PHONY: test demo fmt-check lint snapshots release agent
+.PHONY: test demo fmt-check lint snapshots release agent cluster-build cluster-up cluster-down cluster-env
 
 # Everything that CI runs, from a clean clone on a machine with Rust 1.95, make and a C compiler.
 test: fmt-check lint
@@ -27,3 +27,16 @@ release:
 # The small static agent for pods.
 agent:
 	cargo build --locked --profile agent --no-default-features --features agent --bin slipway-agent
+
+# The test cluster (docs/TESTING.md): build its programs, start it and leave it up, say how to reach it, remove it.
+cluster-build:
+	tests/cluster/testbed/build.sh
+
+cluster-up:
+	tests/cluster/testbed/up.sh keep
+
+cluster-env:
+	@tests/cluster/testbed/env.sh
+
+cluster-down:
+	tests/cluster/testbed/down.sh
