@@ -24,9 +24,10 @@ source_dir() {
   [ -f "$copy/go.sum" ] && { echo "$copy"; return; }
   mkdir -p "$copy"
   cp -r "$module/cmd" "$copy/"
-  { sed -nE '/^(module|go) /p' "$module/go.mod"
-    sed -nE "s/^(\trequire|\t|require )?(k8s.io\/[a-z-]+) v0?${pinned#v1}.*/\2/p; s/^\t?(k8s.io\/[a-z-]+) v0\.${pinned#v1.}.*/\1/p" "$module/go.mod" |
-      sort -u | sed -E "s/.*/require & v0.${K8S#v1.}/; s/^require k8s.io\/kubernetes .*/require k8s.io\/kubernetes $K8S/"
+  {
+    sed -nE '/^(module|go) /p' "$module/go.mod"
+    sed -nE "s#^\s*(k8s.io/[a-z-]+) (v0.${pinned#v1.}|$pinned)( .*)?\$#\1#p" "$module/go.mod" | sort -u |
+      sed -E "s#.*#require & v0.${K8S#v1.}#; s#^(require k8s.io/kubernetes) .*#\1 $K8S#"
   } >"$copy/go.mod"
   (cd "$copy" && go mod tidy >&2)
   echo "$copy"

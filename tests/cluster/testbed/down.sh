@@ -51,6 +51,10 @@ done
 for link in /var/log/containers/*; do
   case $(readlink "$link" 2>/dev/null) in "$STATE"/*) rm -f "$link" ;; esac
 done
+for address in "$STATE"/containerd-run/io.containerd.runtime.v2.task/*/*/address; do
+  [ -f "$address" ] && socket=$(cat "$address") && rm -f "${socket#unix://}"
+done
 rm -f /var/lib/cni/results/slipway-cluster-* /var/lib/cni/cache/results/slipway-cluster-*
 rmdir /var/log/containers 2>/dev/null || true
+rmdir /var/lib/cni/results /var/lib/cni /var/lib/kubelet/device-plugins /var/lib/kubelet 2>/dev/null || true
 rm -rf "$STATE"

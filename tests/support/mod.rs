@@ -1,0 +1,13 @@
+//! What the tests with real processes share.
+
+mod address;
+mod dice;
+mod front;
+mod program;
+mod wait;
+
+pub(crate) use address::free_address;
+pub(crate) use dice::Dice;
+pub(crate) use front::Front;
+pub(crate) use program::Program;
+pub(crate) use wait::{eventually, within};
