@@ -1,9 +1,12 @@
 # The one list of commands.
+.PHONY: test demo fmt-check lint snapshots release agent images images-debug
+
 .PHONY: test demo fmt-check lint snapshots release agent cluster-build cluster-up cluster-down cluster-env
 
 # Everything that CI runs, from a clean clone on a machine with Rust 1.95, make and a C compiler.
 test: fmt-check lint
 	cargo test --locked
+	cargo test --locked --no-default-features --features tools --lib tools
 
 # A server and a runner on this machine, one sample task, its phases, its log and its result.
 demo:
@@ -15,6 +18,7 @@ fmt-check:
 lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --no-default-features --features agent --bin slipway-agent -- -D warnings
+	cargo clippy --locked --no-default-features --features tools --lib --bins --tests -- -D warnings
 
 # Accept the output that the tests found changed; then read the diff.
 snapshots:
@@ -28,6 +32,7 @@ release:
 agent:
 	cargo build --locked --profile agent --no-default-features --features agent --bin slipway-agent
 
+<<<<<<< HEAD
 # The test cluster (docs/TESTING.md): build its programs, start it and leave it up, say how to reach it, remove it.
 cluster-build:
 	tests/cluster/testbed/build.sh
@@ -40,3 +45,28 @@ cluster-env:
 
 cluster-down:
 	tests/cluster/testbed/down.sh
+=======
+# Where cargo puts programs: everything is built for a named target, the host's.
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+BUILT = $(TARGET)/$(shell rustc --print host-tuple)
+TOOLS = cargo run --locked --quiet --no-default-features --features tools --bin slipway-tools --
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+
+# The images of server and agent, made of one static program each; `docker load -i` or `ctr images import` reads them.
+images: release agent
+	$(call pack,$(BUILT)/release/slipway,$(BUILT)/agent/slipway-agent,$(TARGET)/images,$(VERSION),)
+
+# The same with the programs of the debug build, for tests: quick to make, large.
+images-debug:
+	cargo build --locked --bin slipway --bin slipway-agent
+	$(call pack,$(BUILT)/debug/slipway,$(BUILT)/debug/slipway-agent,$(TARGET)/images/debug,debug,--strip)
+
+# pack SERVER AGENT DIRECTORY TAG FLAGS
+define pack
+	mkdir -p $(3)
+	$(TOOLS) image --out $(3)/slipway.tar --ref slipway:$(4) $(5) --user 65532 --entrypoint /slipway \
+		--volume /var/lib/slipway --env SLIPWAY_DATA_DIR=/var/lib/slipway $(1):/slipway
+	$(TOOLS) image --out $(3)/slipway-agent.tar --ref slipway-agent:$(4) $(5) --user 65532 --entrypoint /slipway-agent \
+		$(2):/slipway-agent
+endef
+>>>>>>> agt

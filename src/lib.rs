@@ -18,4 +18,6 @@ pub mod runner;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod store;
+#[cfg(feature = "tools")]
+pub mod tools;
 pub mod wire;

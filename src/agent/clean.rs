@@ -1,5 +1,6 @@
 //! Removing what the command left in the attempt's directory.
 
+use super::place::Place;
 use crate::wire::handoff::files;
 use std::{
     fs::{self, Permissions},
@@ -9,15 +10,18 @@ use std::{
 };
 
 /// Removes the command's directories and the spool. What cannot be removed is left for whoever owns the attempt's
-/// directory, and said. Call it when nothing of the attempt lives.
-pub(super) fn clean(dir: &Path) {
+/// directory, and said. Call it when nothing of the attempt lives. A pod's volume goes with the pod.
+pub(super) fn clean(place: &Place) {
+    if place.is_pod() {
+        return;
+    }
     for name in [files::SCRATCH, files::HOME, files::TMP] {
-        let path = dir.join(name);
+        let path = place.at(name);
         if let Err(error) = remove_tree(&path) {
             tracing::warn!(path = %path.display(), %error, "cannot be removed");
         }
     }
-    let _ = fs::remove_file(dir.join(files::SPOOL));
+    let _ = fs::remove_file(place.at(files::SPOOL));
 }
 
 /// Removes a directory whatever the permissions inside it are; none is no error.
@@ -57,7 +61,7 @@ mod tests {
         std::os::unix::fs::symlink("/etc", dir.path().join("scratch/a/link")).unwrap();
         fs::set_permissions(&locked, Permissions::from_mode(0o000)).unwrap();
         fs::set_permissions(dir.path().join("scratch/a"), Permissions::from_mode(0o500)).unwrap();
-        clean(dir.path());
+        clean(&Place::directory(dir.path()));
         assert!(!dir.path().join("scratch").exists());
         assert!(Path::new("/etc").exists());
     }

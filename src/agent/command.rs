@@ -1,6 +1,6 @@
 //! The user's command: its files, its environment, its start.
 
-use super::{Ambient, Exit, raw};
+use super::{Ambient, Exit, environment::Vars, place::Place, raw};
 use crate::wire::{
     Assignment, StartResponse, Work,
     handoff::{MARKER, files, marker},
@@ -21,7 +21,7 @@ const SCRIPT: &str = "slipway-script";
 pub(super) struct Prepared {
     program: PathBuf,
     args: Vec<String>,
-    env: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+    env: Vars,
     cwd: PathBuf,
 }
 
@@ -36,15 +36,15 @@ pub(super) struct NotStarted {
 
 /// Makes the directories and files and gathers arguments and environment.
 ///
-/// The environment is made anew: `PATH`, `USER` and `LANG` as the agent has them, `HOME` and `TMPDIR` in the attempt's
-/// directory, `PYTHONUNBUFFERED=1`; over these the task's; over these what the machine adds and `SLIPWAY_TASK_ID`,
-/// `SLIPWAY_QUEUE` and the marker `SLIPWAY_ATTEMPT`. Nothing in it gives access to the server.
-pub(super) fn prepare(dir: &Path, assignment: &Assignment, started: &StartResponse, ambient: &Ambient) -> Result<Prepared, Exit> {
-    let fault = |what: &str, error: io::Error| Exit::setup(format!("cannot make {what}: {error}"));
+/// The environment is what the place begins it with ([`Place::environment`]); over that the task's; over that what the
+/// machine adds and `SLIPWAY_TASK_ID`, `SLIPWAY_QUEUE` and the marker `SLIPWAY_ATTEMPT`. Nothing in it gives access to
+/// the server.
+pub(super) fn prepare(place: &Place, assignment: &Assignment, started: &StartResponse, ambient: &Ambient) -> Result<Prepared, Exit> {
+    let fault = |what: &Path, error: io::Error| Exit::setup(format!("cannot make {}: {error}", what.display()));
     for name in [files::SCRATCH, files::HOME, files::TMP] {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir.join(name)).map_err(|e| fault(name, e))?;
+        let dir = place.at(name);
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|e| fault(&dir, e))?;
     }
-    let cwd = dir.join(files::SCRATCH);
     let (program, args) = match &started.work {
         Work::Command(words) => {
             let (program, args) = words.split_first().ok_or_else(|| Exit::setup("the command is empty"))?;
@@ -52,23 +52,20 @@ pub(super) fn prepare(dir: &Path, assignment: &Assignment, started: &StartRespon
         }
         Work::Entrypoint => return Err(Exit::setup("this agent starts commands; the task has none but its image's")),
         Work::Script(text) => {
-            let path = cwd.join(SCRIPT);
-            write_script(&path, text).map_err(|e| fault("the script", e))?;
+            let path = place.at(files::SCRATCH).join(SCRIPT);
+            write_script(&path, text).map_err(|e| fault(&path, e))?;
             if text.starts_with("#!") { (path, vec![]) } else { (PathBuf::from("/bin/sh"), vec![path.display().to_string()]) }
         }
     };
-    let mut env = ambient.env.clone();
-    let mut set = |key: &str, value: std::ffi::OsString| env.push((key.into(), value));
-    set("HOME", dir.join(files::HOME).into());
-    set("TMPDIR", dir.join(files::TMP).into());
-    set("PYTHONUNBUFFERED", "1".into());
+    let mut env = place.environment(ambient.env.clone());
+    let mut set = |key: &str, value: String| env.insert(key.into(), value.into());
     for (key, value) in started.env.iter().chain(&assignment.env) {
-        set(key, value.into());
+        set(key, value.clone());
     }
-    set("SLIPWAY_TASK_ID", started.task.to_string().into());
-    set("SLIPWAY_QUEUE", started.queue.as_str().into());
-    set(MARKER, marker(assignment.attempt_ref(), &assignment.uid).into());
-    Ok(Prepared { program, args, env, cwd })
+    set("SLIPWAY_TASK_ID", started.task.to_string());
+    set("SLIPWAY_QUEUE", started.queue.to_string());
+    set(MARKER, marker(assignment.attempt_ref(), &assignment.uid));
+    Ok(Prepared { program, args, env, cwd: place.cwd() })
 }
 
 fn write_script(path: &Path, text: &str) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! The agent's outer process: lock, signals, reaping, and the certainty that nothing is left.
 
-use super::{Exit, tree::Tree};
+use super::{Exit, place::Place, tree::Tree};
 use crate::{crash_point, wire::handoff::files};
 use nix::{
     errno::Errno,
@@ -14,7 +14,6 @@ use nix::{
 use std::{
     fs::{File, OpenOptions, TryLockError},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
     process::{Command, ExitCode, Stdio},
     time::Duration,
 };
@@ -22,24 +21,23 @@ use std::{
 /// What is passed on to the worker. A signal that it has no use for would only kill it.
 const PASSED: [Signal; 6] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
 
-/// Runs an agent for the attempt in `dir` and returns its exit code once nothing of the attempt is left.
+/// Runs an agent for the attempt in `place` and returns its exit code once nothing of the attempt is left.
 ///
-/// `worker` starts the same program again so that it calls [`super::work`] with `dir`; the process id of this one is
-/// added as its last argument. Call it from the main thread of a process that has no other.
-pub fn init(dir: &Path, worker: Command) -> ExitCode {
+/// `worker` starts the same program again so that it calls [`super::work`] with the same place; the process id of this
+/// one is added as its last argument. Call it from the main thread of a process that has no other.
+#[must_use]
+pub fn init(place: &Place, worker: Command) -> ExitCode {
     // Away from the terminal and the process group of whoever started us; no harm where we lead a group already.
     let _ = setsid();
-    match attend(dir, worker) {
-        Ok(code) => code,
-        Err(exit) => {
-            tracing::error!("{exit}");
-            exit.code()
-        }
+    place.shield();
+    match attend(place, worker) {
+        Ok(code) => ExitCode::from(code),
+        Err(exit) => exit.end(place),
     }
 }
 
-fn attend(dir: &Path, mut worker: Command) -> Result<ExitCode, Exit> {
-    let lock = hold_lock(dir)?;
+fn attend(place: &Place, mut worker: Command) -> Result<u8, Exit> {
+    let lock = hold_lock(place)?;
     crash_point!("agent.locked");
     set_child_subreaper(true).map_err(|e| Exit::Fault(format!("cannot become a subreaper: {e}")))?;
     // Blocked, so that they wait for `wait()` below and none is missed between spawn and loop.
@@ -59,11 +57,11 @@ fn attend(dir: &Path, mut worker: Command) -> Result<ExitCode, Exit> {
     sweep();
     crash_point!("agent.swept");
     drop(lock);
-    Ok(code)
+    code
 }
 
-fn hold_lock(dir: &Path) -> Result<File, Exit> {
-    let path = dir.join(files::LOCK);
+fn hold_lock(place: &Place) -> Result<File, Exit> {
+    let path = place.at(files::LOCK);
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -86,19 +84,18 @@ fn hold_lock(dir: &Path) -> Result<File, Exit> {
     }
 }
 
-/// Passes signals on and reaps until the worker is gone; its exit code, or 99 where it was killed.
-fn watch(worker: Pid, signals: &SigSet) -> ExitCode {
+/// Passes signals on and reaps until the worker is gone; its exit code, which is one of the agent's.
+fn watch(worker: Pid, signals: &SigSet) -> Result<u8, Exit> {
     loop {
         // One SIGCHLD may stand for many ends, and the first may have come before we looked.
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, code)) if pid == worker => return worker_code(code),
                 Ok(WaitStatus::Signaled(pid, signal, _)) if pid == worker => {
-                    tracing::error!(%signal, "the agent's worker was killed; ending the command with it");
-                    return ExitCode::from(99);
+                    return Err(Exit::Fault(format!("the agent's worker was killed by {signal}; the command ends with it")));
                 }
                 Ok(WaitStatus::StillAlive) => break,
-                Err(Errno::ECHILD) => return ExitCode::from(99),
+                Err(Errno::ECHILD) => return Err(Exit::Fault("the agent's worker is gone".into())),
                 Ok(_) | Err(_) => {}
             }
         }
@@ -111,9 +108,9 @@ fn watch(worker: Pid, signals: &SigSet) -> ExitCode {
     }
 }
 
-/// The worker's code where it is one of the agent's; any other (a panic's) is a fault.
-fn worker_code(code: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(code).ok().filter(|code| matches!(code, 0 | 97 | 98)).unwrap_or(99))
+fn worker_code(code: i32) -> Result<u8, Exit> {
+    let known = u8::try_from(code).ok().filter(|code| matches!(code, 0 | 97..=99));
+    known.ok_or_else(|| Exit::Fault(format!("the agent's worker ended with exit code {code}, which says nothing")))
 }
 
 /// Kills and reaps until nothing descends from us any more.

@@ -40,7 +40,7 @@ impl Link {
     }
 }
 
-/// Passes the exclusive start and gets the first heartbeat answered: from then on the attempt is ours alone.
+/// Passes the exclusive start. The attempt is ours alone once the first heartbeat is answered too ([`first_beat`]).
 ///
 /// Tries for as long as the server does not refuse: a claim that runs out meanwhile is refused for good.
 pub(super) async fn connect(assignment: &Assignment, ambient: &Ambient) -> Result<(Link, StartResponse), Exit> {
@@ -57,6 +57,7 @@ pub(super) async fn connect(assignment: &Assignment, ambient: &Ambient) -> Resul
             Ok(started) => break started,
             Err(error) if error.ends_attempt() => return Err(Exit::Over(error.to_string())),
             Err(error) if error.is_final() => return Err(Exit::setup(format!("the server refuses the start: {error}"))),
+            Err(Error::Config(why)) => return Err(Exit::setup(why)),
             Err(error) => sleep(backoff.failed(&error)).await,
         }
     };

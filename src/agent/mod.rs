@@ -5,10 +5,23 @@
 //! reaps whatever the command leaves behind, and makes sure that nothing survives. [`work`] is its child and does
 //! everything else. Either one's death ends the other and the command.
 //!
-//! # The attempt's directory
-//! [`crate::wire::handoff::files`] names what stands in it. Who starts an agent makes the directory (mode 0700) and the
-//! assignment in it. The command runs in `scratch/`, with `HOME` and `TMPDIR` in `home/` and `tmp/` beside it; the
-//! three are removed at the end.
+//! # Places
+//! The same agent carries an attempt of the process runner and one in a pod; a [`Place`] holds what differs.
+//!
+//! | | a directory on a machine | a pod |
+//! | --- | --- | --- |
+//! | made by | the process runner, mode 0700 | the glue: mounts of [`crate::domain::pod`] |
+//! | assignment | in the directory, removed once it is used up | a mounted Secret; the UID comes from the environment |
+//! | environment | made anew | the container's, without `SLIPWAY_*` |
+//! | working directory | `scratch/` | the image's; `scratch/` where that is `/` |
+//! | result, second way | `result.json` | the termination message, which also says why there is no result |
+//! | log | to the server | to the server and to standard output |
+//!
+//! [`crate::wire::handoff::files`] names what stands in the attempt's directory. `HOME` and `TMPDIR` are `home/` and
+//! `tmp/` there, unless an image has its own; `scratch/`, `home/` and `tmp/` are removed at the end.
+//!
+//! [`install`] brings the agent into a pod. Where the image's own entrypoint is the command, [`gate`] passes the start
+//! for it and nothing else.
 //!
 //! # Guarantees
 //! - The command starts only after the exclusive start was granted and the first heartbeat was answered.
@@ -22,21 +35,31 @@
 
 mod clean;
 mod command;
+mod environment;
 mod finish;
+mod gate;
 mod init;
+mod install;
 mod link;
 mod log;
+mod oom;
+mod place;
 mod raw;
 mod signals;
 mod supervise;
+mod testament;
 mod tree;
 mod worker;
 
+pub use environment::Vars;
+pub use gate::gate;
 pub use init::init;
+pub use install::install;
+pub use place::{Place, Pod};
 pub use worker::work;
 
 use crate::domain::{Clock, Rng};
-use std::{ffi::OsString, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
 /// What an agent takes from the machine and the program it is part of.
 #[derive(Clone)]
@@ -45,8 +68,8 @@ pub struct Ambient {
     pub clock: Arc<dyn Clock>,
     /// Its randomness.
     pub rng: Arc<dyn Rng>,
-    /// What of the agent's environment the command gets: `PATH`, `USER` and `LANG`, where they are set.
-    pub env: Vec<(OsString, OsString)>,
+    /// The agent's own environment, of which the command gets what its place allows.
+    pub env: Vars,
     /// The client's name, `name/version`.
     pub program: String,
 }
@@ -70,11 +93,18 @@ impl Exit {
         Self::Setup(why.into())
     }
 
-    fn code(&self) -> ExitCode {
-        ExitCode::from(match self {
+    fn number(&self) -> u8 {
+        match self {
             Self::Over(_) => 97,
             Self::Setup(_) => 98,
             Self::Fault(_) => 99,
-        })
+        }
+    }
+
+    /// Says it where somebody will read it; the exit code.
+    fn end(&self, place: &Place) -> ExitCode {
+        tracing::error!("{self}");
+        place.confess(self);
+        ExitCode::from(self.number())
     }
 }

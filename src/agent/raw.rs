@@ -2,7 +2,11 @@
 
 use nix::{
     fcntl::{OFlag, open},
-    sys::{prctl::set_pdeathsig, signal::Signal, stat::Mode},
+    sys::{
+        prctl::{set_dumpable, set_pdeathsig},
+        signal::Signal,
+        stat::Mode,
+    },
     unistd::write,
 };
 use std::os::unix::process::CommandExt;
@@ -16,7 +20,9 @@ const NICE: i32 = 5;
 pub(super) fn subordinate(command: &mut std::process::Command) {
     let between = || {
         set_pdeathsig(Signal::SIGKILL)?;
-        // Best effort, both: the command runs without them too.
+        // Best effort, all: the command runs without them too. What is hidden may not write its own file; between here and
+        // exec this copy of the agent is as open as the command will be.
+        let _ = set_dumpable(true);
         if let Ok(file) = open(c"/proc/self/oom_score_adj", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty()) {
             let _ = write(&file, b"500");
         }
@@ -42,4 +48,11 @@ fn renice() {
 /// The worker dies with init: without it nobody would reap or sweep.
 pub(super) fn die_with_parent() -> nix::Result<()> {
     set_pdeathsig(Signal::SIGKILL)
+}
+
+/// Keeps other processes of the same user from this one's memory, environment and open files. It lasts until the next
+/// exec: the command is not hidden.
+pub(super) fn hide() {
+    // Only an unknown argument could fail.
+    let _ = set_dumpable(false);
 }

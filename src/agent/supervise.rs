@@ -1,9 +1,18 @@
 //! From the command's start to the certainty that nothing of it is left.
 
-use super::{command, command::Prepared, link::Link, log, log::Log, signals::Signals, tree::Tree};
+use super::{
+    command,
+    command::Prepared,
+    link::Link,
+    log,
+    log::Log,
+    oom::{self, Counter},
+    signals::Signals,
+    tree::Tree,
+};
 use crate::{
     crash_point,
-    wire::{AttemptResult, StoppedBy},
+    wire::{AttemptResult, StoppedBy, handoff::MAX_MESSAGE},
 };
 use nix::{
     sys::signal::{Signal, killpg},
@@ -17,13 +26,15 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-/// The task's own times.
+/// What bounds the command.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     /// How long the command may run; none is no limit.
     pub(super) timeout: Option<Duration>,
     /// The time between SIGTERM and SIGKILL.
     pub(super) grace: Duration,
+    /// Whether nobody else's processes are in the agent's cgroup.
+    pub(super) alone: bool,
 }
 
 /// Runs the command to its end. Afterwards none of its processes lives and the log holds what they wrote.
@@ -40,15 +51,18 @@ pub(super) async fn supervise(
     if let Some(stopped_by) = stopped_already(link, signals) {
         return AttemptResult { stopped_by: Some(stopped_by), message: Some("stopped before it began".into()), ..AttemptResult::default() };
     }
+    let kills = Counter::own();
+    let before = kills.read();
     let (mut child, output) = match command::spawn(prepared).and_then(|(child, output)| {
         let output = Receiver::from_owned_fd(output.into());
         output.map(|output| (child, output)).map_err(|e| command::NotStarted { exit_code: 126, message: format!("no pipe: {e}") })
     }) {
         Ok(both) => both,
-        Err(not) => {
+        Err(mut not) => {
             tracing::info!("{}", not.message);
             log.notice(&not.message);
-            return AttemptResult { exit_code: Some(not.exit_code), message: Some(cut(not.message)), ..AttemptResult::default() };
+            not.message.truncate(not.message.floor_char_boundary(MAX_MESSAGE));
+            return AttemptResult { exit_code: Some(not.exit_code), message: Some(not.message), ..AttemptResult::default() };
         }
     };
     crash_point!("agent.spawned");
@@ -67,12 +81,9 @@ pub(super) async fn supervise(
     }
     drop(beat);
     tracing::info!(?status, ?stopped_by, "the command ended");
-    AttemptResult {
-        exit_code: status.and_then(|s| s.code()),
-        signal: status.and_then(|s| s.signal()),
-        stopped_by,
-        ..AttemptResult::default()
-    }
+    let (exit_code, signal) = (status.and_then(|s| s.code()), status.and_then(|s| s.signal()));
+    let oom_killed = oom::explains(kills.read().saturating_sub(before), bounds.alone, exit_code, signal);
+    AttemptResult { exit_code, signal, stopped_by, oom_killed, message: None }
 }
 
 fn stopped_already(link: &Link, signals: &Signals) -> Option<StoppedBy> {
@@ -120,14 +131,4 @@ async fn wait(
     tracing::info!("the command did not end within its grace period");
     tree.kill_all().await;
     (child.wait().await.ok(), Some(stopped_by))
-}
-
-/// A message within what travels.
-fn cut(mut message: String) -> String {
-    let mut end = message.len().min(1024);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    message.truncate(end);
-    message
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::cli;
 use clap::Parser;
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode};
 
 /// Runs the program: parses the command line, runs the role or command, and returns the exit code.
 #[must_use]
@@ -17,7 +17,7 @@ pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     if words.first().is_some_and(|word| word == "agent") {
         // Before any thread exists: the agent's outer process forks.
-        return agent_role(&words[1..]);
+        return agent::main(&words[1..], &["agent"]);
     }
     let command = Cli::parse().command;
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -27,24 +27,6 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// `agent run DIR`, started by a runner, and `agent work DIR PID`, started by that.
-fn agent_role(words: &[OsString]) -> ExitCode {
-    let text: Vec<_> = words.iter().map(|word| word.to_str()).collect();
-    match (text.as_slice(), words) {
-        ([Some("run"), _], [_, dir]) => agent::outer(Path::new(dir), &["agent", "work"]),
-        ([Some("work"), _, Some(init)], [_, dir, _]) => match init.parse() {
-            Ok(init) => agent::inner(Path::new(dir), init),
-            Err(_) => usage(),
-        },
-        _ => usage(),
-    }
-}
-
-fn usage() -> ExitCode {
-    say("usage: slipway agent run DIR (started by runners)");
-    ExitCode::from(2)
 }
 
 async fn run(command: Command) -> ExitCode {

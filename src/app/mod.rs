@@ -19,6 +19,8 @@ mod serve;
 mod surroundings;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod telemetry;
+#[cfg(feature = "tools")]
+pub mod tools;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod up;
 

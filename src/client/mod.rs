@@ -4,6 +4,7 @@
 //! only the caller knows what waits for the answer. [`Error::is_final`] holds the closed list of permanent answers.
 
 mod attempt;
+mod names;
 mod queues;
 mod retry;
 mod runner;
@@ -58,6 +59,18 @@ pub enum Error {
 pub struct Cause {
     text: String,
     timed_out: bool,
+}
+
+/// No answer, or no way to ask for one.
+fn no_answer(url: &str, error: reqwest::Error) -> Error {
+    let mut inner: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(cause) = inner {
+        if let Some(unconfigured) = cause.downcast_ref::<names::Unconfigured>() {
+            return Error::Config(format!("cannot reach {url}: {unconfigured}"));
+        }
+        inner = cause.source();
+    }
+    Error::Transport { url: url.to_owned(), source: error.into() }
 }
 
 impl From<reqwest::Error> for Cause {
@@ -152,7 +165,8 @@ impl Client {
             .user_agent(program)
             .connect_timeout(Duration::from_secs(5))
             .tcp_nodelay(true)
-            .redirect(reqwest::redirect::Policy::none());
+            .redirect(reqwest::redirect::Policy::none())
+            .dns_resolver(names::Names::of_system());
         if base.scheme() == "http" {
             // Without certificates to load the client also works in an image that has none, and starts faster.
             builder = builder.tls_certs_only([]).no_proxy();
@@ -239,7 +253,7 @@ impl Call {
         let url = self.url.clone();
         let response = self.response().await?;
         let status = response.status();
-        let body = response.bytes().await.map_err(|e| Error::Transport { url: url.clone(), source: e.into() })?;
+        let body = response.bytes().await.map_err(|e| no_answer(&url, e))?;
         serde_json::from_slice(&body).map_err(|e| Error::Foreign { url, status: status.as_u16(), what: e.to_string() })
     }
 
@@ -251,13 +265,13 @@ impl Call {
     /// Sends it and hands over the successful answer as it comes, for streams and headers.
     pub async fn response(self) -> Result<Response, Error> {
         let url = self.url;
-        let response = self.request.send().await.map_err(|e| Error::Transport { url: url.clone(), source: e.into() })?;
+        let response = self.request.send().await.map_err(|e| no_answer(&url, e))?;
         let status = response.status();
         if status.is_success() || status == StatusCode::NOT_MODIFIED {
             return Ok(response);
         }
         let ours = response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/problem+json"));
-        let body = response.bytes().await.map_err(|e| Error::Transport { url: url.clone(), source: e.into() })?;
+        let body = response.bytes().await.map_err(|e| no_answer(&url, e))?;
         match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) if ours => Err(Error::Problem(Box::new(problem))),
             _ => Err(Error::Foreign { url, status: status.as_u16(), what: "no problem document".into() }),

@@ -93,7 +93,8 @@ impl End {
 }
 
 impl Outcome {
-    /// The verdict on a reported result. `cancelled` only where the agent stopped the command *and* somebody asked:
+    /// The verdict on a reported result. A kill for want of memory explains every end that is neither success nor ordered by
+    /// somebody: also an exit code of its own, where the killed process was a child. `cancelled` only where the agent stopped the command *and* somebody asked:
     /// a command that ended by itself first keeps its result.
     #[must_use]
     pub fn of(result: AttemptResult, cancel_requested: bool) -> Self {
@@ -103,6 +104,7 @@ impl Outcome {
             (Some(StoppedBy::Timeout), ..) => End::Failed(C::Timeout, R::DeadlineExceeded),
             (Some(StoppedBy::Drain), ..) => End::Failed(C::Infra, R::Evicted),
             (None, Some(0), None) => End::Succeeded,
+            (None, ..) if result.oom_killed => End::Failed(C::Oom, R::OomKilled),
             (None, None, None) => End::Failed(C::Lost, R::AttemptLost),
             _ => End::Failed(C::User, R::ExitNonZero),
         };
@@ -123,6 +125,7 @@ mod tests {
     #[test]
     fn success_needs_an_explicit_zero_and_cancel_needs_a_request() {
         let result = |exit_code, signal, stopped_by| AttemptResult { exit_code, signal, stopped_by, ..AttemptResult::default() };
+        let oom = |exit_code, signal, stopped_by| AttemptResult { oom_killed: true, ..result(exit_code, signal, stopped_by) };
         let table = [
             (result(Some(0), None, None), false, End::Succeeded),
             (result(Some(0), None, None), true, End::Succeeded),
@@ -134,6 +137,13 @@ mod tests {
             (result(None, Some(15), Some(StoppedBy::Cancel)), false, End::Failed(FailureClass::User, Reason::ExitNonZero)),
             (result(Some(0), None, Some(StoppedBy::Timeout)), false, End::Failed(FailureClass::Timeout, Reason::DeadlineExceeded)),
             (result(None, Some(15), Some(StoppedBy::Drain)), false, End::Failed(FailureClass::Infra, Reason::Evicted)),
+            (oom(Some(1), None, None), false, End::Failed(FailureClass::Oom, Reason::OomKilled)),
+            (oom(None, Some(9), None), true, End::Failed(FailureClass::Oom, Reason::OomKilled)),
+            (oom(None, None, None), false, End::Failed(FailureClass::Oom, Reason::OomKilled)),
+            (oom(Some(0), None, None), false, End::Succeeded),
+            (oom(None, Some(9), Some(StoppedBy::Cancel)), true, End::Cancelled),
+            (oom(None, Some(9), Some(StoppedBy::Timeout)), false, End::Failed(FailureClass::Timeout, Reason::DeadlineExceeded)),
+            (oom(None, Some(9), Some(StoppedBy::Drain)), false, End::Failed(FailureClass::Infra, Reason::Evicted)),
         ];
         for (given, cancel, expected) in table {
             assert_eq!(Outcome::of(given.clone(), cancel).end, expected, "{given:?}, cancel requested: {cancel}");

@@ -9,6 +9,11 @@ use std::collections::BTreeMap;
 /// The environment variable by which everything that belongs to an attempt is found in `/proc`; its value is [`marker`].
 pub const MARKER: &str = "SLIPWAY_ATTEMPT";
 
+/// The longest [`Testament`] in bytes: half of what Kubernetes keeps of a termination message.
+pub const MAX_TESTAMENT: usize = 2_048;
+/// The longest line for people in one, in bytes.
+pub const MAX_MESSAGE: usize = 1_024;
+
 /// The value of [`MARKER`]: unique for every attempt that any data directory ever carried.
 #[must_use]
 pub fn marker(of: AttemptRef, uid: &str) -> String {
@@ -74,11 +79,11 @@ fn exposed<S: Serializer>(secret: &SecretString, to: S) -> Result<S::Ok, S::Erro
 }
 
 /// What an agent leaves behind at its end: the second way of the result, for a runner to report where the agent could
-/// not. One JSON document of at most 2 KiB (Kubernetes keeps 4,096 bytes of a termination message).
+/// not. One JSON document of at most [`MAX_TESTAMENT`] bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Testament {
-    /// The task.
+    /// The task; 0, as the attempt, where the agent could not even read its assignment. Only a fault can say so.
     pub task: TaskId,
     /// The attempt.
     pub attempt: AttemptNumber,
@@ -90,6 +95,27 @@ pub struct Testament {
     pub fault: Option<Fault>,
 }
 
+impl Testament {
+    /// The document. It always fits: where it would be too long, which takes a message full of characters that JSON must
+    /// escape, the message is cut.
+    ///
+    /// # Errors
+    /// None that is known: everything in it has a form in JSON.
+    pub fn document(&self) -> serde_json::Result<Vec<u8>> {
+        let mut cut = self.clone();
+        let mut most = MAX_MESSAGE;
+        loop {
+            let messages = [cut.result.as_mut().and_then(|r| r.message.as_mut()), cut.fault.as_mut().map(|f| &mut f.message)];
+            messages.into_iter().flatten().for_each(|message| message.truncate(message.floor_char_boundary(most)));
+            let document = serde_json::to_vec(&cut)?;
+            if document.len() <= MAX_TESTAMENT || most == 0 {
+                return Ok(document);
+            }
+            most = most * 3 / 4;
+        }
+    }
+}
+
 /// Why an agent ended without a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -98,4 +124,27 @@ pub struct Fault {
     pub exit_code: i32,
     /// One line for people, at most 1,024 bytes.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_testament_fits_whatever_its_message_says() {
+        let of = AttemptRef { task: TaskId(i64::MAX), attempt: AttemptNumber(u32::MAX) };
+        for unit in ["x", "\u{1}", "\"", "ä", "🦀", "\\n\n"] {
+            let message = unit.repeat(5_000);
+            let result =
+                FinishRequest { message: Some(message.clone()), log_bytes: u64::MAX, log_crc: u32::MAX, ..FinishRequest::default() };
+            let fault = Fault { exit_code: 98, message: message.clone() };
+            for (result, fault) in [(Some(result), None), (None, Some(fault))] {
+                let document = Testament { task: of.task, attempt: of.attempt, result, fault }.document().unwrap();
+                assert!((700..=MAX_TESTAMENT).contains(&document.len()), "{unit:?}: {}", document.len());
+                let read: Testament = serde_json::from_slice(&document).unwrap();
+                let kept = read.result.and_then(|r| r.message).or(read.fault.map(|f| f.message)).unwrap();
+                assert!(message.starts_with(&kept) && kept.len() <= MAX_MESSAGE);
+            }
+        }
+    }
 }

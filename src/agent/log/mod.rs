@@ -5,6 +5,7 @@
 
 mod pump;
 mod stream;
+mod tee;
 mod upload;
 mod window;
 
@@ -12,6 +13,7 @@ mod window;
 mod tests;
 
 pub(super) use pump::pump;
+pub(super) use tee::Tee;
 pub(super) use upload::upload;
 
 use std::{
@@ -26,6 +28,7 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub(super) struct Log {
     stream: Mutex<Stream>,
+    tee: Option<Tee>,
     /// Rung when there is more to send, or when the log is closed.
     more: Notify,
     /// Rung when the server has taken something.
@@ -33,9 +36,10 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// An empty log under the server's limit in bytes; what memory cannot hold goes to `spool`.
-    pub(super) fn new(limit: u64, spool: PathBuf) -> Self {
-        Self { stream: Mutex::new(Stream::new(Sizes::under(limit), spool)), more: Notify::new(), taken: Notify::new() }
+    /// An empty log under the server's limit in bytes; what memory cannot hold goes to `spool`, and everything goes to
+    /// `tee` too.
+    pub(super) fn new(limit: u64, spool: PathBuf, tee: Option<Tee>) -> Self {
+        Self { stream: Mutex::new(Stream::new(Sizes::under(limit), spool)), tee, more: Notify::new(), taken: Notify::new() }
     }
 
     /// A panic elsewhere leaves the stream whole: every change of it is complete before the lock goes.
@@ -43,9 +47,21 @@ impl Log {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes output of the command.
+    pub(super) fn push(&self, bytes: &[u8]) {
+        self.stream().push(bytes);
+        self.more.notify_one();
+        if let Some(tee) = &self.tee {
+            tee.push(bytes);
+        }
+    }
+
     /// Writes a line of the agent's own.
     pub(super) fn notice(&self, text: &str) {
         self.stream().notice(text);
+        if let Some(tee) = &self.tee {
+            tee.notice(text);
+        }
         self.more.notify_one();
     }
 

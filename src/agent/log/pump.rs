@@ -13,10 +13,7 @@ pub(in crate::agent) async fn pump(mut output: Receiver, log: Arc<Log>) {
     loop {
         match output.read(&mut piece).await {
             Ok(0) => return,
-            Ok(n) => {
-                log.stream().push(&piece[..n]);
-                log.more.notify_one();
-            }
+            Ok(n) => log.push(&piece[..n]),
             Err(error) => {
                 tracing::warn!(%error, "the command's output cannot be read any more");
                 return;

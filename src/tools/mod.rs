@@ -1,0 +1,17 @@
+//! Programs for building and testing Slipway: what a shell script would need other tools for.
+
+pub mod image;
+
+/// What can be made.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Tool {
+    /// Pack files into a container image that `docker load`, `ctr images import` and skopeo (`docker-archive:`) read
+    Image(image::ImageArgs),
+}
+
+/// Makes it.
+pub fn run(tool: Tool) -> anyhow::Result<()> {
+    match tool {
+        Tool::Image(args) => image::run(&args),
+    }
+}
