@@ -1,7 +1,6 @@
 # The one list of commands.
 .PHONY: test demo fmt-check lint snapshots release agent images images-debug
-
-.PHONY: test demo fmt-check lint snapshots release agent cluster-build cluster-up cluster-down cluster-env
+.PHONY: cluster-build cluster-up cluster-env cluster-down
 
 # Everything that CI runs, from a clean clone on a machine with Rust 1.95, make and a C compiler.
 test: fmt-check lint
@@ -32,20 +31,6 @@ release:
 agent:
 	cargo build --locked --profile agent --no-default-features --features agent --bin slipway-agent
 
-<<<<<<< HEAD
-# The test cluster (docs/TESTING.md): build its programs, start it and leave it up, say how to reach it, remove it.
-cluster-build:
-	tests/cluster/testbed/build.sh
-
-cluster-up:
-	tests/cluster/testbed/up.sh keep
-
-cluster-env:
-	@tests/cluster/testbed/env.sh
-
-cluster-down:
-	tests/cluster/testbed/down.sh
-=======
 # Where cargo puts programs: everything is built for a named target, the host's.
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 BUILT = $(TARGET)/$(shell rustc --print host-tuple)
@@ -69,4 +54,16 @@ define pack
 	$(TOOLS) image --out $(3)/slipway-agent.tar --ref slipway-agent:$(4) $(5) --user 65532 --entrypoint /slipway-agent \
 		$(2):/slipway-agent
 endef
->>>>>>> agt
+
+# The test cluster (docs/TESTING.md): build its programs, start it and leave it up, say how to reach it, remove it.
+cluster-build:
+	tests/cluster/testbed/build.sh
+
+cluster-up:
+	tests/cluster/testbed/up.sh keep
+
+cluster-env:
+	@tests/cluster/testbed/env.sh
+
+cluster-down:
+	tests/cluster/testbed/down.sh

@@ -48,12 +48,10 @@ impl Cluster {
     /// The image with the agent of this build, loaded once.
     pub(crate) fn agent_image(&self) -> String {
         let load = || {
-            let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
-            let inside = dir.path().join("slipway-agent");
-            fs::copy(env!("CARGO_BIN_EXE_slipway-agent"), &inside).map_err(|error| error.to_string())?;
             let name = format!("slipway.test/agent:{}", std::process::id());
-            let from = dir.path().display().to_string();
-            let (status, said) = script("image.sh", &["pack", &from, &name, r#"{"Entrypoint":["/slipway-agent"]}"#])?;
+            let file = concat!(env!("CARGO_BIN_EXE_slipway-agent"), ":/slipway-agent");
+            let (status, said) =
+                script("image.sh", &["pack", &name, "--strip", "--user", "65532", "--entrypoint", "/slipway-agent", file])?;
             if status.success() { Ok(name) } else { Err(said) }
         };
         let image = self.agent_image.get_or_init(load);

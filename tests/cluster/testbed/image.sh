@@ -1,24 +1,18 @@
 #!/usr/bin/env bash
-# Images for the test cluster, without a registry and without a build tool.
+# Images for the test cluster, without a registry and without a daemon.
 #
-#   image.sh load ARCHIVE           import a docker-archive or an OCI archive
-#   image.sh pack DIR REF [CONFIG]  pack a directory as an image of one layer and import it; CONFIG is its JSON config
-#   image.sh basic                  what every run needs: pause, busybox, and one with nothing but a static program
+#   image.sh load ARCHIVE              import a docker-archive or an OCI archive
+#   image.sh pack REF [FLAGS] SRC:DEST…  pack files with the project's own packer (slipway-tools image) and import them
+#   image.sh basic                     what every run needs: pause, busybox, and one with nothing but a static program
 source "$(dirname "$0")/common.sh"
 
 pack() {
-  local dir=$1 ref=$2 config=${3:-{\}} work layer name
-  work=$(mktemp -d "$STATE/pack.XXXXXX")
-  tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$dir" -cf "$work/layer.tar" .
-  layer=$(sha256sum "$work/layer.tar" | cut -d' ' -f1)
-  printf '{"architecture":"amd64","os":"linux","config":%s,"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
-    "$config" "$layer" >"$work/config.json"
-  name=$(sha256sum "$work/config.json" | cut -d' ' -f1).json
-  mv "$work/config.json" "$work/$name"
-  printf '[{"Config":"%s","RepoTags":["%s"],"Layers":["layer.tar"]}]' "$name" "$ref" >"$work/manifest.json"
-  tar -C "$work" -cf "$work.tar" manifest.json "$name" layer.tar
-  load "$work.tar"
-  rm -rf "$work" "$work.tar"
+  local ref=$1 archive; shift
+  archive=$(mktemp "$STATE/image.XXXXXX")
+  cargo run --manifest-path "$TESTBED/../../../Cargo.toml" --locked --quiet --no-default-features --features tools \
+    --bin slipway-tools -- image --out "$archive" --ref "$ref" "$@"
+  load "$archive"
+  rm -f "$archive"
 }
 
 load() {
@@ -27,17 +21,17 @@ load() {
 }
 
 basic() {
-  local root=$STATE/images
-  mkdir -p "$root/pause" "$root/static" "$root/busybox/bin" "$root/busybox/tmp"
-  gcc -static -Os -o "$root/pause/pause" "$TESTBED/images/pause.c"
-  gcc -static -Os -o "$root/static/hello" "$TESTBED/images/hello.c"
-  cp "$(command -v busybox)" "$root/busybox/bin/busybox"
-  busybox --install -s "$root/busybox/bin"
-  find "$root/busybox/bin" -type l -exec ln -sf busybox {} \;
-  chmod 1777 "$root/busybox/tmp"
-  pack "$root/pause" slipway.test/pause:1 '{"Entrypoint":["/pause"]}'
-  pack "$root/static" slipway.test/static:1 '{"Entrypoint":["/hello"]}'
-  pack "$root/busybox" slipway.test/busybox:1 '{"Cmd":["/bin/sh"],"Env":["PATH=/bin"]}'
+  local root=$STATE/images applet
+  mkdir -p "$root/bin" "$root/tmp"
+  chmod 1777 "$root/tmp"
+  gcc -static -Os -o "$root/pause" "$TESTBED/images/pause.c"
+  gcc -static -Os -o "$root/hello" "$TESTBED/images/hello.c"
+  for applet in $(busybox --list); do ln -sf busybox "$root/bin/$applet"; done
+  rm -f "$root/bin/busybox" # it is an applet of itself
+  cp "$(command -v busybox)" "$root/bin/busybox"
+  pack slipway.test/pause:1 --entrypoint /pause "$root/pause:/pause"
+  pack slipway.test/static:1 --entrypoint /hello "$root/hello:/hello"
+  pack slipway.test/busybox:1 --cmd /bin/sh --env PATH=/bin "$root/bin:/bin" "$root/tmp:/tmp"
 }
 
 "$@"
