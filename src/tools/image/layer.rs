@@ -64,6 +64,8 @@ impl Layer {
         let kind = fs::metadata(source).with_context(|| cannot("find"))?;
         let path = self.make_way(dest);
         if !kind.is_dir() {
+            // A device would be read for ever.
+            anyhow::ensure!(kind.is_file(), "{} is neither a file nor a directory", source.display());
             let content = self.read(source).with_context(|| cannot("read"))?;
             self.put(path, content);
             return Ok(());

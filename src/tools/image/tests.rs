@@ -94,6 +94,8 @@ fn what_cannot_be_meant_is_refused() {
     for wrong in ["no-colon", ":/dest", "src:relative"] {
         assert!(wrong.parse::<Copied>().is_err(), "{wrong}");
     }
+    let device = Layer::new(Owner { uid: 0, gid: 0 }, None).add(Path::new("/dev/zero"), "/zero");
+    assert_eq!(device.unwrap_err().to_string(), "/dev/zero is neither a file nor a directory");
     assert!("root".parse::<Owner>().is_err());
     assert_eq!("1:2".parse::<Owner>(), Ok(Owner { uid: 1, gid: 2 }));
 }

@@ -51,8 +51,9 @@ done
 for link in /var/log/containers/*; do
   case $(readlink "$link" 2>/dev/null) in "$STATE"/*) rm -f "$link" ;; esac
 done
-for address in "$STATE"/containerd-run/io.containerd.runtime.v2.task/*/*/address; do
-  [ -f "$address" ] && socket=$(cat "$address") && rm -f "${socket#unix://}"
+for shim in "$STATE"/containerd-run/io.containerd.runtime.v2.task/k8s.io/*; do
+  rm -f "/var/lib/cni/results/cni-loopback-${shim##*/}-lo"
+  socket=$(cat "$shim/address" 2>/dev/null) && rm -f "${socket#unix://}"
 done
 rm -f /var/lib/cni/results/slipway-cluster-* /var/lib/cni/cache/results/slipway-cluster-*
 rmdir /var/log/containers 2>/dev/null || true
