@@ -9,7 +9,7 @@ async fn every_right_is_used_and_none_is_missing(_: Arc<Scene>) {
     let requests = audit::of_glues();
     let refused: Vec<_> = requests.iter().filter(|request| request.response_status.code == 403).collect();
     let used: BTreeSet<_> = requests.iter().map(|request| (request.resource(), request.verb.clone())).collect();
-    let rules = identity::role().rules.unwrap_or_default();
+    let rules = identity::rights().await;
     let given: BTreeSet<_> = rules
         .iter()
         .flat_map(|rule| rule.resources.iter().flatten().map(|resource| (resource.clone(), &rule.verbs)))

@@ -1,55 +1,45 @@
-//! Who a glue is in the cluster: a service account with exactly the rights that the product asks for.
+//! Who a glue is in the cluster: a service account with exactly the rights that `slipway glue rbac` prints.
 
 use super::scene::Scene;
-use k8s_openapi::api::{
-    authentication::v1::TokenRequest,
-    core::v1::ServiceAccount,
-    rbac::v1::{Role, RoleBinding},
+use crate::support::{Program, eventually};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        authentication::v1::TokenRequest,
+        core::v1::ServiceAccount,
+        rbac::v1::{PolicyRule, Role, RoleBinding},
+    },
 };
 use kube::{
-    Api,
+    Api, Resource,
     api::PostParams,
     config::{AuthInfo, NamedAuthInfo},
 };
-use serde_json::json;
-use std::path::{Path, PathBuf};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use std::{
+    fmt::Debug,
+    path::{Path, PathBuf},
+};
 
 /// Makes a service account in the scene's namespace, its rights in `namespaces`, and a kubeconfig for it in `dir`.
 pub(crate) async fn identity(scene: &Scene, account: &str, namespaces: &[String], dir: &Path) -> PathBuf {
-    let accounts = scene.api::<ServiceAccount>();
-    let new = PostParams::default();
-    if accounts.get_opt(account).await.expect("an answer").is_none() {
-        let new_account = serde_json::from_value(json!({"metadata": {"name": account}})).expect("an account");
-        accounts.create(&new, &new_account).await.expect("the account is created");
-    }
     for namespace in namespaces {
-        let roles: Api<Role> = Api::namespaced(scene.client(), namespace);
-        if roles.get_opt(account).await.expect("an answer").is_some() {
-            continue;
-        }
-        let mut role = role();
-        role.metadata.name = Some(account.to_owned());
-        role.metadata.namespace = Some(namespace.clone());
-        roles.create(&new, &role).await.expect("the role is created");
-        let binding = json!({
-            "metadata": {"name": account},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account},
-            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": scene.namespace}],
-        });
-        let binding = serde_json::from_value(binding).expect("a binding");
-        Api::<RoleBinding>::namespaced(scene.client(), namespace).create(&new, &binding).await.expect("the binding is created");
+        let [user, role, binding] = printed(dir, account, namespace, &scene.namespace).await;
+        make::<ServiceAccount>(scene, &scene.namespace, user).await;
+        make::<Role>(scene, namespace, role).await;
+        make::<RoleBinding>(scene, namespace, binding).await;
     }
-    let request: TokenRequest =
-        serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 7_200}})).expect("a token request");
-    let token = accounts.create_token_request(account, &new, &request).await.expect("a token");
+    let request = json!({"spec": {"audiences": [], "expirationSeconds": 7_200}});
+    let request: TokenRequest = serde_json::from_value(request).expect("a token request");
+    let accounts = scene.api::<ServiceAccount>();
+    let token = accounts.create_token_request(account, &PostParams::default(), &request).await.expect("a token");
     let mut kubeconfig = scene.cluster.kubeconfig.clone();
     let auth = AuthInfo { token: token.status.and_then(|status| status.token).map(Into::into), ..AuthInfo::default() };
     let name = account.to_owned();
-    for context in &mut kubeconfig.contexts {
-        if let Some(context) = &mut context.context {
-            context.user = Some(name.clone());
-            context.namespace = Some(scene.namespace.clone());
-        }
+    for context in kubeconfig.contexts.iter_mut().filter_map(|named| named.context.as_mut()) {
+        context.user = Some(name.clone());
+        context.namespace = Some(scene.namespace.clone());
     }
     kubeconfig.auth_infos = vec![NamedAuthInfo { name, auth_info: Some(auth), ..NamedAuthInfo::default() }];
     let path = dir.join(format!("{account}.kubeconfig"));
@@ -57,14 +47,33 @@ pub(crate) async fn identity(scene: &Scene, account: &str, namespaces: &[String]
     path
 }
 
-/// The rights that the product asks for.
-pub(crate) fn role() -> Role {
-    serde_json::from_value(json!({"rules": [
-        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "list", "watch", "patch", "delete"]},
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "get", "list", "patch", "delete"]},
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "delete"]},
-        {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
-        {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
-    ]}))
-    .expect("a role")
+/// The rights of a glue in a namespace.
+pub(crate) async fn rights() -> Vec<PolicyRule> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let [_, role, _] = printed(dir.path(), "glue", "anywhere", "anywhere").await;
+    let role: Role = serde_json::from_value(role).expect("a role");
+    role.rules.unwrap_or_default()
+}
+
+/// Service account, Role and binding as `slipway glue rbac` prints them.
+async fn printed(dir: &Path, account: &str, namespace: &str, home: &str) -> [Value; 3] {
+    let args = ["glue", "rbac", "--name", account, "--namespace", namespace, "--account-namespace", home, "--output", "json"];
+    let mut program = Program::start(dir, &format!("rbac-{account}-{namespace}"), &args, &[]);
+    let status = eventually("the rights", async || program.ended()).await;
+    assert!(status.success(), "{}", program.err());
+    let list: Value = serde_json::from_slice(&program.out()).expect("JSON");
+    serde_json::from_value(list["items"].clone()).expect("three objects")
+}
+
+/// Creates an object unless it is there.
+async fn make<K>(scene: &Scene, namespace: &str, object: Value)
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug,
+{
+    let object: K = serde_json::from_value(object).expect("an object of the kind");
+    let api: Api<K> = Api::namespaced(scene.client(), namespace);
+    match api.create(&PostParams::default(), &object).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => {}
+        made => drop(made.expect("the object is created")),
+    }
 }
