@@ -18,6 +18,8 @@ pub mod runner;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod store;
+#[cfg(feature = "template")]
+pub mod template;
 #[cfg(feature = "tools")]
 pub mod tools;
 pub mod wire;

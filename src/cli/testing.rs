@@ -148,6 +148,7 @@ pub(super) fn attempt(number: u32, end: Option<(TaskState, Ended)>) -> Attempt {
         ended_at: end.as_ref().map(|_| at("2026-11-20T09:22:04Z")),
         state: end.as_ref().map(|(state, _)| *state),
         ended: end.map(|(_, ended)| ended),
+        evidence: None,
         log_bytes: 3_481,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Client, Error};
 use crate::wire::{
-    AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, NewTask, Task, TaskId, TaskList, TaskPatch, TaskQuery,
+    AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, NewTask, Task, TaskId, TaskList, TaskPatch, TaskQuery, Why,
 };
 use reqwest::{Method, Response};
 use serde::Serialize;
@@ -65,6 +65,11 @@ impl Client {
     /// Every attempt of a task, oldest first.
     pub async fn attempts(&self, id: TaskId) -> Result<AttemptList, Error> {
         self.call(Method::GET, &format!("api/v1/tasks/{id}/attempts")).send().await
+    }
+
+    /// Why a task is where it is, or ended as it did.
+    pub async fn why(&self, id: TaskId) -> Result<Why, Error> {
+        self.call(Method::GET, &format!("api/v1/tasks/{id}/why")).send().await
     }
 
     /// Ends an attempt without proof that it is over. For operators.

@@ -11,8 +11,10 @@
 //! claim; a phase never goes back; nothing starts twice; `Cancelled` needs a request.
 
 use super::{
+    evidence::Evidence,
     ids::AttemptNumber,
     outcome::{AttemptResult, End, Outcome},
+    reasons::refine,
     retry::{Next, Spent, next_after},
     state::{FailureClass, Phase, Reason, TaskState},
     task::Retries,
@@ -122,6 +124,15 @@ impl Lifecycle {
             Status::Active(_) => TaskState::Active,
             Status::Ended(end) => end.state(),
         }
+    }
+
+    /// The same with a better reason for the stored result, where the evidence names one of the same class.
+    #[must_use]
+    pub fn refined(mut self, evidence: &Evidence) -> Self {
+        if let Status::Active(Live { result: Some(Outcome { end: End::Failed(class, reason), .. }), .. }) = &mut self.status {
+            *reason = refine(*class, *reason, evidence).unwrap_or(*reason);
+        }
+        self
     }
 
     /// Applies one event. Where the attempt ended, its outcome comes back beside the new status, which then is

@@ -29,7 +29,7 @@ pub use lifecycle::{Event, Illegal, Lifecycle, Live, Status};
 pub use names::{NameError, QueueName, RunnerName};
 pub use outcome::{AttemptResult, End, Outcome, StoppedBy};
 pub use reasons::{Finding, Quote, ReasonClass};
-pub use retry::{Next, Spent, backoff_ms, next_after};
+pub use retry::{Next, Spent, backoff_ms, hold_ms, next_after};
 pub use role::Role;
 pub use secret::{SecretKind, fingerprint, mint_secret, well_formed};
 pub use settings::Times;

@@ -74,6 +74,13 @@ pub fn backoff_ms(nth: u32, times: &Times, jitter: u64) -> u64 {
     full / 2 + jitter % (full / 2 + 1)
 }
 
+/// The pause in ms after an attempt found no place: doubling from `pendingHoldMs` up to `pendingHoldMaxMs`. `before`: how
+/// many attempts of the task in a row were held before this one.
+#[must_use]
+pub fn hold_ms(before: u32, times: &Times) -> u64 {
+    times.pending_hold_ms.saturating_mul(1 << before.min(32)).min(times.pending_hold_max_ms)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +98,12 @@ mod tests {
         assert_eq!(next_after(lost, Spent::default(), budget, true), Next::End, "nobody retries a cancelled task");
         assert_eq!(next_after(timeout, Spent::default(), budget, false), Next::End);
         assert_eq!(next_after(End::Succeeded, Spent::default(), budget, false), Next::End);
+    }
+
+    #[test]
+    fn a_hold_doubles_up_to_half_an_hour() {
+        let times = Times::default();
+        assert_eq!([0, 1, 4, 5, u32::MAX].map(|before| hold_ms(before, &times) / 60_000), [1, 2, 16, 30, 30]);
     }
 
     #[test]

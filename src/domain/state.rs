@@ -188,6 +188,8 @@ words!(
         ImagePullAuth = "ImagePullAuth",
         /// The registry cannot be reached.
         RegistryUnreachable = "RegistryUnreachable",
+        /// The image cannot be pulled, for none of the reasons above.
+        ImagePullFailed = "ImagePullFailed",
         /// The node has no room on its disk.
         DiskPressure = "DiskPressure",
         /// A Secret, a config map or a key of one does not exist.

@@ -95,6 +95,12 @@ mod bounds {
 }
 
 impl TaskSpec {
+    /// Whether the image's own entrypoint is the command. Then no agent runs beside it, and the runner speaks for it.
+    #[must_use]
+    pub fn is_agentless(&self) -> bool {
+        self.work == Work::Entrypoint
+    }
+
     /// Everything that is wrong with it, in the order of the document; empty means it can be stored and run.
     #[must_use]
     pub fn violations(&self) -> Vec<Violation> {

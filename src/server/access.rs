@@ -34,6 +34,7 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("POST", "/api/v1/tasks/{id}/cancel", Needs(Submitter)),
     ("POST", "/api/v1/tasks/{id}/rerun", Needs(Submitter)),
     ("GET", "/api/v1/tasks/{id}/attempts", Needs(Viewer)),
+    ("GET", "/api/v1/tasks/{id}/why", Needs(Viewer)),
     ("POST", "/api/v1/tasks/{id}/attempts/{n}/abandon", Needs(Operator)),
     ("GET", "/api/v1/tasks/{id}/log", Needs(Viewer)),
     ("GET", "/api/v1/events", Needs(Viewer)),

@@ -73,7 +73,11 @@ pub(super) async fn authorize(State(app): State<App>, matched: MatchedPath, mut 
 }
 
 fn principal(app: &App, headers: &HeaderMap, needed: Role) -> ApiResult<Principal> {
-    let token = bearer(headers).ok_or_else(no_token)?;
+    whose(app, bearer(headers).ok_or_else(no_token)?, needed)
+}
+
+/// The bearer of an API token in force whose role includes `needed`.
+pub(super) fn whose(app: &App, token: &str, needed: Role) -> ApiResult<Principal> {
     let known = well_formed(SecretKind::Api, token).then(|| app.tokens.in_force(&fingerprint(token), app.now())).flatten();
     let known = known.ok_or_else(|| {
         Problem::new(ProblemCode::Unauthenticated)

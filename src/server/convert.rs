@@ -10,6 +10,7 @@ use crate::{
 impl App {
     /// A task, with what only the memory of this server knows.
     pub(super) fn task(&self, record: TaskRecord) -> wire::Task {
+        let heartbeat_lost = self.is_silent(&record);
         let (command, script) = match record.spec.work {
             wire::Work::Command(argv) => (Some(argv), None),
             wire::Work::Script(text) => (None, Some(text)),
@@ -39,15 +40,18 @@ impl App {
             finished_at: record.finished_at.map(timestamp),
             cancel_requested_at: lease.and_then(|l| l.cancel.as_ref()).map(|c| timestamp(c.at)),
             rerun_of: record.rerun_of,
-            heartbeat_lost: lease.is_some_and(|l| self.is_silent(l)),
+            heartbeat_lost,
             ended: record.ended.map(ended),
         }
     }
 
-    /// Whether the agent of a started attempt has been silent beyond the limit.
-    pub(super) fn is_silent(&self, lease: &LeaseRecord) -> bool {
+    /// Whether the agent of a started attempt has been silent beyond the limit. Where no agent runs beside the command,
+    /// the runner speaks for the attempt, and silence says nothing.
+    pub(super) fn is_silent(&self, task: &TaskRecord) -> bool {
         let limit = i64::try_from(self.settings.times.heartbeat_lost_ms).unwrap_or(i64::MAX);
-        lease.uid.is_some() && lease.result.is_none() && self.store.uptime().now() - self.pulses.last(lease.attempt) >= limit
+        let awaited = |lease: &&LeaseRecord| lease.uid.is_some() && lease.result.is_none() && !task.spec.is_agentless();
+        let lease = task.lease.as_ref().filter(awaited);
+        lease.is_some_and(|lease| self.store.uptime().now() - self.pulses.last(lease.attempt) >= limit)
     }
 
     /// A runner, with when this server heard it last.
@@ -103,7 +107,11 @@ pub(super) fn attempt(record: AttemptRecord, log_bytes: u64) -> wire::Attempt {
         started_at: record.started_at.map(timestamp),
         ended_at: record.ended_at.map(timestamp),
         state,
-        ended: record.ended.map(ended),
+        ended: record
+            .ended
+            .map(ended)
+            .or_else(|| record.unplaced.map(|reason| wire::Ended { reason: Some(reason), ..wire::Ended::default() })),
+        evidence: record.evidence,
         log_bytes,
     }
 }

@@ -31,7 +31,12 @@ impl Pulses {
 
     /// Uptime in ms of the last sign of life; of this server's start where there was none.
     pub(super) fn last(&self, attempt: AttemptRef) -> i64 {
-        self.map().get(&attempt).copied().unwrap_or(self.since_up)
+        self.heard(attempt).unwrap_or(self.since_up)
+    }
+
+    /// Uptime in ms of the last sign of life that this server heard.
+    pub(super) fn heard(&self, attempt: AttemptRef) -> Option<i64> {
+        self.map().get(&attempt).copied()
     }
 
     /// Forgets an attempt that is over.

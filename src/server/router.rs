@@ -49,6 +49,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(tasks::cancel::cancel))
         .routes(routes!(tasks::rerun::rerun))
         .routes(routes!(tasks::attempts::list))
+        .routes(routes!(tasks::why::why))
         .routes(routes!(tasks::abandon::abandon))
         .routes(routes!(tasks::log::get))
         .routes(routes!(events::watch))

@@ -62,6 +62,14 @@ impl App {
         }
     }
 
+    /// Whether a runner was heard within the time that keeps its name. After a restart of this server everybody has that
+    /// time again.
+    pub(super) fn is_heard(&self, name: &RunnerName) -> bool {
+        let limit = i64::try_from(self.settings.times.runner_expiry_ms).unwrap_or(i64::MAX);
+        let up = self.seen.get(name).map_or(self.seen.since_up, |sign| sign.up);
+        self.store.uptime().now() - up < limit
+    }
+
     fn note(&self, name: &RunnerName, instance: Uuid) {
         let sign = Sign { instance, up: self.store.uptime().now(), at: self.now() };
         self.seen.last.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), sign);

@@ -3,7 +3,7 @@
 use super::{Store, error::Result, flush::exec, lease::parse_json, writer::Tx};
 use crate::domain::{AttemptNumber, EventId, TaskId, UnixMs};
 use serde_json::{Value, json};
-use sqlx::{Row, SqlitePool};
+use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
 
 /// An event that a batch appends at its end.
 pub(super) struct NewEvent {
@@ -71,7 +71,17 @@ pub(super) async fn newest(readers: &SqlitePool) -> Result<i64> {
     Ok(sqlx::query_scalar::<_, Option<i64>>("select max(id) from event").fetch_one(readers).await?.unwrap_or(0))
 }
 
+/// The newest event of a task among some kinds.
+pub(super) const LAST_EVENT: &str = "select id, at, task, attempt, kind, actor, data from event
+     where task = $1 and kind in (select value from json_each($2)) order by id desc limit 1";
+
 impl Store {
+    /// The newest event of a task among some kinds.
+    pub async fn last_event(&self, task: TaskId, kinds: &[&str]) -> Result<Option<EventRecord>> {
+        let row = sqlx::query(LAST_EVENT).bind(task.0).bind(json!(kinds).to_string()).fetch_optional(&self.readers).await?;
+        row.as_ref().map(read).transpose()
+    }
+
     /// The events after a cursor, oldest first, `limit` at most.
     pub async fn events_after(&self, after: EventId, filter: &EventFilter, limit: u32) -> Result<Vec<EventRecord>> {
         let query = match filter.task {
@@ -79,20 +89,20 @@ impl Store {
             Some(task) => sqlx::query(EVENTS_OF_TASK_AFTER).bind(after.0).bind(limit).bind(task.0),
         };
         let rows = query.fetch_all(&self.readers).await?;
-        rows.iter()
-            .map(|row| {
-                let id: i64 = row.try_get("id")?;
-                let data: Option<&str> = row.try_get("data")?;
-                Ok(EventRecord {
-                    id: EventId(id),
-                    at: UnixMs(row.try_get("at")?),
-                    kind: row.try_get("kind")?,
-                    task: row.try_get::<Option<i64>, _>("task")?.map(TaskId),
-                    attempt: row.try_get::<Option<u32>, _>("attempt")?.map(AttemptNumber),
-                    actor: row.try_get("actor")?,
-                    data: data.map(|text| parse_json("event", id, text)).transpose()?.unwrap_or(Value::Null),
-                })
-            })
-            .collect()
+        rows.iter().map(read).collect()
     }
+}
+
+fn read(row: &SqliteRow) -> Result<EventRecord> {
+    let id: i64 = row.try_get("id")?;
+    let data: Option<&str> = row.try_get("data")?;
+    Ok(EventRecord {
+        id: EventId(id),
+        at: UnixMs(row.try_get("at")?),
+        kind: row.try_get("kind")?,
+        task: row.try_get::<Option<i64>, _>("task")?.map(TaskId),
+        attempt: row.try_get::<Option<u32>, _>("attempt")?.map(AttemptNumber),
+        actor: row.try_get("actor")?,
+        data: data.map(|text| parse_json("event", id, text)).transpose()?.unwrap_or(Value::Null),
+    })
 }

@@ -85,6 +85,7 @@ pub(super) fn store_result(held: &mut Held, result: AttemptResult, log: Option<(
     if held.take(Event::Finish(result), None, work).is_err() || !first {
         return;
     }
+    held.refine();
     let until = work.tx.up.after(work.tx.times.log_settle_ms);
     if let Some(lease) = &mut held.lease {
         lease.log = log;

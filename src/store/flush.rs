@@ -2,8 +2,9 @@
 
 use super::{
     error::Result,
+    evidence::{FORGET_EVIDENCE, KEEP_EVIDENCE},
     lease::LeaseRecord,
-    work::{EndedAttempt, Held, Work},
+    work::{EndedAttempt, Held, ReturnedAttempt, Work},
     writer::Tx,
 };
 use crate::domain::{Priority, Status, TaskId, TaskState};
@@ -34,9 +35,12 @@ pub(super) const DESCRIBE_TASK: &str = "update task set name = j.value ->> 'name
 impl Work<'_, '_> {
     /// Writes every change of the batch.
     pub(super) async fn flush(self, held: HashMap<TaskId, Held>) -> Result<()> {
-        let Work { tx, ended, begun } = self;
+        let Work { tx, ended, begun, returned, seen, forgotten } = self;
         let now = tx.now.0;
-        attempts(tx, &ended, &begun).await?;
+        attempts(tx, &ended, &begun, &returned).await?;
+        let docs = seen.into_iter().map(|(of, doc)| json!([of.task, of.attempt, doc, now])).collect();
+        exec(tx, KEEP_EVIDENCE, Value::Array(docs)).await?;
+        exec(tx, FORGET_EVIDENCE, Value::Array(forgotten.iter().map(|of| json!([of.task, of.attempt])).collect())).await?;
         let changed: Vec<Held> = held.into_values().filter(|h| h.touched || h.described).collect();
         let pick = |f: &dyn Fn(&Held) -> Option<Value>| Value::Array(changed.iter().filter_map(f).collect());
         let state = |h: &Held| h.life.state();
@@ -109,32 +113,39 @@ impl Work<'_, '_> {
 }
 
 /// History is written at the start and at the end of an attempt.
-async fn attempts(tx: &mut Tx<'_>, ended: &[EndedAttempt], begun: &[LeaseRecord]) -> Result<()> {
-    let now = tx.now.0;
+async fn attempts(tx: &mut Tx<'_>, ended: &[EndedAttempt], begun: &[LeaseRecord], returned: &[ReturnedAttempt]) -> Result<()> {
+    let (now, up) = (tx.now.0, tx.up.now());
     let row = |lease: &LeaseRecord| {
         json!({ "task": lease.attempt.task, "attempt": lease.attempt.attempt, "runner": lease.runner, "claim": lease.claim, "uid": lease.uid,
             "token_hash": lease.token_hash.as_deref().map(hex), "claimed_at": lease.claimed_at.0, "started_at": lease.started_at.map(|at| at.0) })
     };
-    let mut rows: Vec<Value> = begun.iter().map(row).collect();
-    rows.extend(ended.iter().map(|e| {
-        let mut row = row(&e.lease);
-        let end = e.outcome.end;
-        let result = &e.outcome.result;
-        let at_end = json!({ "ended_at": now, "state": end.state(), "class": end.class(), "reason": end.reason(), "message": result.message,
-            "exit_code": result.exit_code, "signal": result.signal, "log_complete": e.log_complete.map(i64::from) });
+    let over = |lease: &LeaseRecord, at_end: Value| {
+        let mut row = row(lease);
         if let (Value::Object(row), Value::Object(at_end)) = (&mut row, at_end) {
             row.extend(at_end);
         }
         row
+    };
+    let mut rows: Vec<Value> = begun.iter().map(row).collect();
+    rows.extend(returned.iter().map(|r| over(&r.lease, json!({ "ended_at": now, "ended_up": up, "reason": r.reason }))));
+    rows.extend(ended.iter().map(|e| {
+        let end = e.outcome.end;
+        let result = &e.outcome.result;
+        over(
+            &e.lease,
+            json!({ "ended_at": now, "ended_up": up, "state": end.state(), "class": end.class(), "reason": end.reason(),
+                "message": result.message, "exit_code": result.exit_code, "signal": result.signal,
+                "log_complete": e.log_complete.map(i64::from) }),
+        )
     }));
-    exec(tx, "insert into attempt (task, attempt, runner, claim, uid, token_hash, claimed_at, started_at, ended_at, state, class, reason, message,
-                                   exit_code, signal, log_complete)
+    exec(tx, "insert into attempt (task, attempt, runner, claim, uid, token_hash, claimed_at, started_at, ended_at, ended_up, state, class, reason,
+                                   message, exit_code, signal, log_complete)
               select j.value ->> 'task', j.value ->> 'attempt', j.value ->> 'runner', j.value ->> 'claim', j.value ->> 'uid', unhex(j.value ->> 'token_hash'),
-                     j.value ->> 'claimed_at', j.value ->> 'started_at', j.value ->> 'ended_at', j.value ->> 'state', j.value ->> 'class',
+                     j.value ->> 'claimed_at', j.value ->> 'started_at', j.value ->> 'ended_at', j.value ->> 'ended_up', j.value ->> 'state', j.value ->> 'class',
                      j.value ->> 'reason', j.value ->> 'message', j.value ->> 'exit_code', j.value ->> 'signal', j.value ->> 'log_complete'
               from json_each($1) j where true
               on conflict (task, attempt) do update set uid = excluded.uid, token_hash = excluded.token_hash, started_at = excluded.started_at,
-                     ended_at = excluded.ended_at, state = excluded.state, class = excluded.class, reason = excluded.reason,
+                     ended_at = excluded.ended_at, ended_up = excluded.ended_up, state = excluded.state, class = excluded.class, reason = excluded.reason,
                      message = excluded.message, exit_code = excluded.exit_code, signal = excluded.signal, log_complete = excluded.log_complete",
         Value::Array(rows)).await
 }

@@ -5,8 +5,8 @@ use super::{
     lease::{LeaseRecord, parse, parse_json},
 };
 use crate::domain::{
-    AttemptNumber, AttemptResult, End, FailureClass, Outcome, Phase, Priority, Reason, Resources, Retries, Rng, RunnerName, TaskId,
-    TaskSpec, TaskState, UnixMs, Work,
+    AttemptNumber, AttemptResult, End, Evidence, FailureClass, Outcome, Phase, Priority, Reason, Resources, Retries, Rng, RunnerName,
+    TaskId, TaskSpec, TaskState, UnixMs, Work,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
@@ -54,8 +54,12 @@ pub struct AttemptRecord {
     pub started_at: Option<UnixMs>,
     /// When it ended.
     pub ended_at: Option<UnixMs>,
-    /// How it ended, and whether its log is complete.
+    /// How it ended, and whether its log is complete; none where it lives, or was given back before its start.
     pub ended: Option<(Outcome, Option<bool>)>,
+    /// Why it found no place, where it was given back for that.
+    pub unplaced: Option<Reason>,
+    /// What its runner saw of it last.
+    pub evidence: Option<Evidence>,
     /// SHA-256 of its attempt token, kept so that a repeated finish is known.
     pub token_hash: Option<Vec<u8>>,
 }

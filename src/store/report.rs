@@ -6,8 +6,8 @@ use super::{
     work::{Held, Work},
     writer::Transition,
 };
-use crate::domain::{AttemptNumber, AttemptResult, Event, FailureClass, Reason, TaskId};
-use serde_json::Value;
+use crate::domain::{AttemptNumber, AttemptResult, Event, Evidence, FailureClass, Phase, Reason, TaskId};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// One report. It counts only where task, attempt and claim are the live ones, and `uid` the one that started.
@@ -20,16 +20,35 @@ pub struct Report {
     pub claim: Uuid,
     /// What carried it.
     pub uid: Option<String>,
+    /// What the runner saw, kept with the attempt.
+    pub evidence: Option<Evidence>,
     /// What is reported.
     pub reporting: Reporting,
 }
 
 /// What is reported.
 pub enum Reporting {
-    /// Given back before its start.
-    Returned,
-    /// Proof that it is over without a result.
-    Ended(FailureClass, Reason, String),
+    /// Nothing but the evidence.
+    Seen {
+        /// How far it has come without its agent; counts before its start alone.
+        phase: Option<Phase>,
+        /// With a phase: how long in ms the attempt may go on towards its start although nobody renews its claim. What
+        /// carries it is there, and may start while the runner is away.
+        hold_ms: u64,
+    },
+    /// Given back before its start. With a reason it found no place, and the task is held for a while.
+    Returned(Option<Reason>),
+    /// It is over without a result.
+    Ended {
+        /// The failure class.
+        class: FailureClass,
+        /// The reason.
+        reason: Reason,
+        /// One line for people.
+        message: String,
+        /// Whether that is proven. Without proof it counts only before the start, which it refuses from then on.
+        proven: bool,
+    },
     /// The result it left behind.
     Finish {
         /// The result.
@@ -57,7 +76,11 @@ impl Transition for Report {
 
     fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> ReportOutcome {
         let Some(held) = held else { return ReportOutcome { applied: false, known: Known::Unknown } };
-        let applied = self.applies(held) && self.act(held, work);
+        let ours = self.applies(held);
+        // Before the act, so that it goes with the attempt wherever that goes.
+        let news = ours && self.evidence.as_ref().is_some_and(|evidence| held.saw(evidence, work));
+        let only_seen = matches!(self.reporting, Reporting::Seen { .. });
+        let applied = ours && (self.act(held, work) || (news && only_seen));
         ReportOutcome { applied, known: Known::of(held.life.attempt, held.lease.as_ref(), self.attempt, self.claim) }
     }
 }
@@ -72,18 +95,46 @@ impl Report {
 
     fn act(&self, held: &mut Held, work: &mut Work<'_, '_>) -> bool {
         match &self.reporting {
-            Reporting::Returned => {
+            Reporting::Seen { phase, hold_ms } => phase.is_some_and(|phase| reach(held, phase, *hold_ms, work)),
+            Reporting::Returned(None) => {
                 let returned = held.take(Event::Return, None, work).is_ok();
                 if returned {
                     work.event(held, "attempt.returned", None, Value::Null);
                 }
                 returned
             }
-            Reporting::Ended(class, reason, message) => held.take(Event::Lost(*class, *reason, message.clone()), Some(false), work).is_ok(),
+            Reporting::Returned(Some(reason)) => {
+                let held_back = held.hold(*reason, work).is_ok();
+                if held_back {
+                    work.event(held, "attempt.returned", None, json!({ "reason": reason }));
+                }
+                held_back
+            }
+            Reporting::Ended { proven: false, .. } if held.lease.as_ref().is_some_and(|l| l.uid.is_some()) => false,
+            Reporting::Ended { class, reason, message, .. } => {
+                held.take(Event::Lost(*class, *reason, message.clone()), Some(false), work).is_ok()
+            }
             Reporting::Finish { result, log_complete } => {
                 store_result(held, result.clone(), None, work);
                 settle(held, *log_complete, work)
             }
         }
     }
+}
+
+/// Notes how far an attempt has come without its agent.
+fn reach(held: &mut Held, phase: Phase, hold_ms: u64, work: &mut Work<'_, '_>) -> bool {
+    let until = work.tx.up.after(hold_ms);
+    let Some(lease) = held.lease.as_mut().filter(|l| l.uid.is_none() && l.phase < Some(phase) && phase < Phase::Starting) else {
+        return false;
+    };
+    if lease.phase.is_none() {
+        lease.expires_up = lease.expires_up.max(Some(until));
+        work.tx.deadline_written();
+    }
+    let reached = held.take(Event::Reach(phase), None, work).is_ok();
+    if reached {
+        work.event(held, "attempt.phase", None, json!({ "phase": phase }));
+    }
+    reached
 }

@@ -55,7 +55,7 @@ impl Statement for Register {
     }
 }
 
-/// Renews every claim of a runner that has not started.
+/// Renews every claim of a runner that has not started; none gets shorter by it.
 pub struct Renew(pub RunnerName);
 
 impl Statement for Renew {
@@ -63,7 +63,7 @@ impl Statement for Renew {
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
         let names: Vec<&RunnerName> = batch.iter().map(|r| &r.0).collect();
-        sqlx::query("update lease set expires_up = $2 where expires_up is not null and runner in (select value from json_each($1))")
+        sqlx::query("update lease set expires_up = max(expires_up, $2) where expires_up is not null and runner in (select value from json_each($1))")
             .bind(json!(names).to_string())
             .bind(tx.up.after(tx.times.claim_lease_ms))
             .execute(&mut *tx.conn)

@@ -9,7 +9,10 @@ use sqlx::{
 use std::{path::Path, time::Duration};
 
 /// Every migration, in order. They only go forward; an applied one never changes.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "init", include_str!("../../migrations/sqlite/0001_init.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "init", include_str!("../../migrations/sqlite/0001_init.sql")),
+    (2, "evidence", include_str!("../../migrations/sqlite/0002_evidence.sql")),
+];
 
 /// Readers beside the one writer. Reads never wait for writes in WAL mode.
 const READERS: u32 = 4;
@@ -37,16 +40,16 @@ pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, SqlitePool)> 
         .synchronous(SqliteSynchronous::Full)
         .auto_vacuum(SqliteAutoVacuum::Incremental);
     let mut writer = SqliteConnection::connect_with(&writing).await?;
-    migrator().run(&mut writer).await?;
+    migrator(MIGRATIONS).run(&mut writer).await?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1).connect_with(common.read_only(true)).await?;
     Ok((writer, readers))
 }
 
-fn migrator() -> Migrator {
+fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
     let migration = |&(version, name, sql): &(i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sqlx::SqlStr::from_static(sql), false)
     };
-    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
+    Migrator::with_migrations(migrations.iter().map(migration).collect())
 }
 
 async fn refuse_newer(path: &Path) -> Result<()> {
@@ -80,4 +83,29 @@ async fn newest_migration(path: &Path, read_only: bool) -> sqlx::Result<Option<i
     let found = sqlx::query_scalar("select max(version) from _sqlx_migrations").fetch_one(&mut conn).await?;
     conn.close().await?;
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_of_an_earlier_version_is_brought_forward() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("slipway.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+        let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
+        migrator(&MIGRATIONS[..1]).run(&mut conn).await.unwrap();
+        sqlx::query(
+            "insert into attempt (task, attempt, runner, claim, claimed_at, ended_at, state) values (1, 1, 'r', 'c', 1, 2, 'failed')",
+        )
+        .execute(&mut conn)
+        .await
+        .unwrap();
+        conn.close().await.unwrap();
+        let (_writer, readers) = open(&path).await.unwrap();
+        let kept: (Option<i64>, i64) =
+            sqlx::query_as("select ended_up, (select count(*) from evidence) from attempt").fetch_one(&readers).await.unwrap();
+        assert_eq!(kept, (None, 0));
+    }
 }

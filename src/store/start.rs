@@ -5,9 +5,9 @@ use super::{
     work::{Held, Work},
     writer::Transition,
 };
-use crate::domain::{AttemptNumber, Event, SecretKind, TaskId, TaskState, fingerprint, mint_secret};
+use crate::domain::{AttemptNumber, Event, Phase, SecretKind, TaskId, TaskState, fingerprint, mint_secret};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
@@ -24,6 +24,8 @@ pub struct Start {
     pub uid: String,
     /// The memory of this agent.
     pub nonce: Uuid,
+    /// Whether the command follows at once, without an agent: then nobody reports its phases.
+    pub agentless: bool,
 }
 
 impl Transition for Start {
@@ -59,6 +61,9 @@ impl Transition for Start {
         if first {
             held.take(Event::Start, None, work).map_err(|_| Refusal::Superseded)?;
             work.event(held, "attempt.started", None, Value::Null);
+            if self.agentless && held.take(Event::Reach(Phase::Running), None, work).is_ok() {
+                work.event(held, "attempt.phase", None, json!({ "phase": Phase::Running }));
+            }
         }
         work.begun.extend(held.lease.clone());
         Ok(token)

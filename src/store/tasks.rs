@@ -3,10 +3,10 @@
 use super::{
     Store,
     error::Result,
-    lease::{LeaseRecord, lease_columns, parse},
+    lease::{LeaseRecord, lease_columns, parse, parse_json},
     record::{AttemptRecord, TaskRecord, outcome},
 };
-use crate::domain::{AttemptNumber, LabelSelector, Phase, QueueName, TaskId, TaskState, UnixMs};
+use crate::domain::{AttemptNumber, Evidence, LabelSelector, Phase, QueueName, TaskId, TaskState, UnixMs};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
 /// Which tasks a list shows. An empty list of values means any.
@@ -108,15 +108,15 @@ impl Store {
 
     /// All attempts of a task, oldest first, the live one included.
     pub async fn attempts(&self, task: TaskId) -> Result<Vec<AttemptRecord>> {
-        let sql = "select attempt, runner, claimed_at, started_at, ended_at, state, class as end_class, reason as end_reason, message, exit_code, signal,
-                          log_complete, token_hash from attempt where task = $1 order by attempt";
+        let sql = "select a.*, a.class as end_class, a.reason as end_reason, e.doc from attempt a
+                   left join evidence e on e.task = a.task and e.attempt = a.attempt where a.task = $1 order by a.attempt";
         // The live attempt first: what ends between the two reads then still stands once in the answer.
         let lease = self.lease(task).await?;
         let rows = sqlx::query(sql).bind(task.0).fetch_all(&self.readers).await?;
         let mut attempts: Vec<AttemptRecord> = rows.iter().map(|row| read_attempt(row, task)).collect::<Result<_>>()?;
         if let Some(lease) = lease {
             attempts.retain(|a| a.attempt < lease.attempt.attempt);
-            attempts.push(live(&lease));
+            attempts.push(live(&lease, self.evidence(lease.attempt).await?));
         }
         Ok(attempts)
     }
@@ -156,19 +156,23 @@ fn tasks_where() -> QueryBuilder<Sqlite> {
 
 fn read_attempt(row: &SqliteRow, task: TaskId) -> Result<AttemptRecord> {
     let ended = outcome(row, task.0)?;
+    let ended_at = row.try_get::<Option<i64>, _>("ended_at")?.map(UnixMs);
+    let unplaced = row.try_get::<Option<&str>, _>("end_reason")?.filter(|_| ended.is_none());
     Ok(AttemptRecord {
         attempt: AttemptNumber(row.try_get("attempt")?),
-        phase: if ended.is_some() { Phase::Ended } else { Phase::Starting },
+        phase: if ended_at.is_some() { Phase::Ended } else { Phase::Starting },
         runner: parse("attempt", task.0, row.try_get("runner")?)?,
         claimed_at: UnixMs(row.try_get("claimed_at")?),
         started_at: row.try_get::<Option<i64>, _>("started_at")?.map(UnixMs),
-        ended_at: row.try_get::<Option<i64>, _>("ended_at")?.map(UnixMs),
+        ended_at,
         ended,
+        unplaced: unplaced.map(|reason| parse("attempt", task.0, reason)).transpose()?,
+        evidence: row.try_get::<Option<&str>, _>("doc")?.map(|doc| parse_json("evidence", task.0, doc)).transpose()?,
         token_hash: row.try_get("token_hash")?,
     })
 }
 
-fn live(lease: &LeaseRecord) -> AttemptRecord {
+fn live(lease: &LeaseRecord, evidence: Option<Evidence>) -> AttemptRecord {
     AttemptRecord {
         attempt: lease.attempt.attempt,
         phase: lease.phase.unwrap_or(Phase::Claimed),
@@ -177,6 +181,8 @@ fn live(lease: &LeaseRecord) -> AttemptRecord {
         started_at: lease.started_at,
         ended_at: None,
         ended: None,
+        unplaced: None,
+        evidence,
         token_hash: lease.token_hash.clone(),
     }
 }

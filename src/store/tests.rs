@@ -3,6 +3,7 @@
 mod attempts;
 mod batches;
 mod depth;
+mod evidence;
 mod harness;
 mod model;
 mod plans;

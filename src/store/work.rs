@@ -9,8 +9,8 @@ use super::{
     writer::Tx,
 };
 use crate::domain::{
-    AttemptNumber, Event, FailureClass, Illegal, Labels, Lifecycle, Live, Outcome, Priority, QueueName, Resources, Retries, Spent, Status,
-    TaskId, TaskState, UnixMs, backoff_ms,
+    AttemptNumber, AttemptRef, End, Event, Evidence, FailureClass, Illegal, Labels, Lifecycle, Live, Outcome, Priority, QueueName, Reason,
+    Resources, Retries, Spent, Status, TaskId, TaskState, UnixMs, backoff_ms, hold_ms,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,10 +24,14 @@ pub(super) const LOAD: &str = lease_columns!(
             (select a.started_at from attempt a where a.task = t.id and a.attempt = coalesce(w.attempt, r.attempt, t.attempt)) as newest_started_at,
             (select count(*) from attempt a where a.task = t.id and a.class = 'user') as spent_user,
             (select count(*) from attempt a where a.task = t.id and a.class = 'oom') as spent_oom,
-            (select count(*) from attempt a where a.task = t.id and a.class in ('infra', 'lost', 'setup', 'image')) as spent_infra,",
+            (select count(*) from attempt a where a.task = t.id and a.class in ('infra', 'lost', 'setup', 'image')) as spent_infra,
+            (select count(*) from attempt a where a.task = t.id and a.state is null and a.reason is not null
+                and a.attempt > (select coalesce(max(b.attempt), 0) from attempt b where b.task = t.id and b.state is not null)) as holds,
+            e.doc as evidence,",
     "from json_each($1) j
      join task t on t.id = j.value
      left join lease l on l.task = t.id
+     left join evidence e on e.task = l.task and e.attempt = l.attempt
      left join waiting w on w.task = t.id
      left join ready r on r.queue = t.queue and r.band = t.band and r.task = t.id"
 );
@@ -52,6 +56,10 @@ pub(super) struct Held {
     pub(super) life: Lifecycle,
     /// The live attempt as stored. Its attempt, phase and result are those of `life`.
     pub(super) lease: Option<LeaseRecord>,
+    /// What its runner saw of the live attempt, as JSON.
+    pub(super) evidence: Option<String>,
+    /// How many attempts in a row were held for want of a place.
+    holds: u32,
     /// Where it stood when it was loaded, which tells the rows to remove.
     pub(super) before: (TaskState, Priority),
     /// Uptime in ms at which a waiting task is due.
@@ -73,11 +81,23 @@ pub(super) struct EndedAttempt {
     pub(super) log_complete: Option<bool>,
 }
 
+/// An attempt that was given back before its start in this batch.
+pub(super) struct ReturnedAttempt {
+    pub(super) lease: LeaseRecord,
+    /// Why it found no place.
+    pub(super) reason: Option<Reason>,
+}
+
 /// What the transitions of a batch share.
 pub(super) struct Work<'a, 'tx> {
     pub(super) tx: &'a mut Tx<'tx>,
     pub(super) ended: Vec<EndedAttempt>,
     pub(super) begun: Vec<LeaseRecord>,
+    pub(super) returned: Vec<ReturnedAttempt>,
+    /// Evidence that is new, as JSON.
+    pub(super) seen: HashMap<AttemptRef, String>,
+    /// Attempts whose evidence nobody will ask for.
+    pub(super) forgotten: Vec<AttemptRef>,
 }
 
 impl<'a, 'tx> Work<'a, 'tx> {
@@ -89,7 +109,7 @@ impl<'a, 'tx> Work<'a, 'tx> {
     }
 
     pub(super) fn new(tx: &'a mut Tx<'tx>) -> Self {
-        Self { tx, ended: Vec::new(), begun: Vec::new() }
+        Self { tx, ended: Vec::new(), begun: Vec::new(), returned: Vec::new(), seen: HashMap::new(), forgotten: Vec::new() }
     }
 
     /// Records an event about a task's present attempt.
@@ -131,6 +151,8 @@ impl Held {
             labels: parse_json("task", id, row.try_get("labels")?)?,
             priority,
             gpus: spec.resources.gpus,
+            evidence: row.try_get("evidence")?,
+            holds: row.try_get("holds")?,
             before: (life.state(), priority),
             due_up: row.try_get::<Option<i64>, _>("due_up")?.unwrap_or(0),
             started_at: row.try_get::<Option<i64>, _>("newest_started_at")?.map(UnixMs),
@@ -162,6 +184,9 @@ impl Held {
         } else {
             // An attempt that ended earlier in this batch does not tell how the task ends.
             self.last = None;
+            if !matches!(self.life.status, Status::Active(_)) {
+                self.attempt_returned(work);
+            }
         }
         match &self.life.status {
             Status::Ended(end) => {
@@ -169,20 +194,64 @@ impl Held {
                 let data = end_data(&self.queue, end.state(), self.last.as_ref());
                 work.event(self, "task.ended", None, data);
             }
-            Status::Queued => {
-                if let Some(returned) = self.lease.take() {
-                    self.started_at = returned.started_at;
-                }
-                work.tx.made_ready();
-            }
+            Status::Queued => work.tx.made_ready(),
             Status::Waiting | Status::Active(_) => {}
         }
         Ok(())
     }
 
+    /// Gives the attempt back because it found no place, and pauses the task, longer each time in a row, so that others
+    /// pass.
+    pub(super) fn hold(&mut self, reason: Reason, work: &mut Work<'_, '_>) -> std::result::Result<(), Illegal> {
+        self.take(Event::Hold, None, work)?;
+        if let Some(returned) = work.returned.last_mut() {
+            returned.reason = Some(reason);
+        }
+        self.due_up = work.tx.up.after(hold_ms(self.holds, work.tx.times));
+        self.holds += 1;
+        work.tx.deadline_written();
+        Ok(())
+    }
+
+    /// Keeps what a runner saw of the live attempt; `false` where that is known.
+    pub(super) fn saw(&mut self, evidence: &Evidence, work: &mut Work<'_, '_>) -> bool {
+        let doc = json!(evidence).to_string();
+        let Some(lease) = self.lease.as_ref().filter(|_| self.evidence.as_ref() != Some(&doc)) else { return false };
+        work.seen.insert(lease.attempt, doc.clone());
+        self.evidence = Some(doc);
+        self.refine();
+        true
+    }
+
+    /// Gives the stored result the reason that the evidence names.
+    pub(super) fn refine(&mut self) {
+        // Evidence of another version may be unreadable; the reason then stays as it is.
+        let Some(evidence) = self.evidence.as_deref().and_then(|doc| serde_json::from_str(doc).ok()) else { return };
+        self.life = self.life.clone().refined(&evidence);
+        if let (Status::Active(live), Some(lease)) = (&self.life.status, &mut self.lease)
+            && lease.result != live.result
+        {
+            lease.result.clone_from(&live.result);
+            self.touched = true;
+        }
+    }
+
+    fn attempt_returned(&mut self, work: &mut Work<'_, '_>) {
+        if let Some(lease) = self.lease.take() {
+            self.started_at = None;
+            self.evidence = None;
+            work.returned.push(ReturnedAttempt { lease, reason: None });
+        }
+    }
+
     fn attempt_ended(&mut self, outcome: Outcome, log_complete: Option<bool>, work: &mut Work<'_, '_>) {
         let Some(lease) = self.lease.take() else { return };
         self.started_at = lease.started_at;
+        self.holds = 0;
+        if self.evidence.take().is_some() && outcome.end == End::Succeeded {
+            work.seen.remove(&lease.attempt);
+            work.forgotten.push(lease.attempt);
+        }
         self.last = Some((outcome.clone(), log_complete));
         if self.life.status == Status::Waiting {
             let nth = match outcome.end.class() {

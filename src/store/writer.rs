@@ -14,6 +14,7 @@ use super::{
     due::{Expire, SettleOverdue, Wake},
     error::{Result, StoreError},
     events::{self, NewEvent},
+    evidence::Refine,
     faults::{Fault, injected},
     finish::{Finish, Finished, Settle},
     lease::Refusal,
@@ -243,6 +244,7 @@ operations! {
         patch: Patch => Patched,
     }
     last {
+        refine: Refine => bool,
         claim: Claim => Vec<ClaimedAttempt>,
     }
 }

@@ -22,7 +22,8 @@ pub enum EventKind {
     /// The attempt reached a phase; `data.phase`.
     #[serde(rename = "attempt.phase")]
     AttemptPhase,
-    /// It went back to the queue before its start; no budget charged.
+    /// It was given back before its start; no budget charged. With `data.reason` it found no place, and the task is held
+    /// for a while.
     #[serde(rename = "attempt.returned")]
     AttemptReturned,
     /// It ended and another follows; `data` as in `task.ended`.

@@ -20,3 +20,5 @@ pub const MAX_CLAIM_WAIT_SECONDS: u64 = 60;
 pub const DEFAULT_LOG_BYTES: u64 = 1 << 30;
 /// The longest `Idempotency-Key`.
 pub const MAX_IDEMPOTENCY_KEY: usize = 255;
+/// How long an attempt may look for a place where its queue says nothing, in seconds.
+pub const DEFAULT_PENDING_SECONDS: u64 = 900;

@@ -31,7 +31,7 @@ pub use report::{
 pub use runner::{ClusterOffer, RegisterRequest, RegisterResponse, Runner, RunnerList};
 pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskList, TaskPatch, TaskQuery};
 pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
-pub use why::Why;
+pub use why::{Position, Why};
 
 pub use crate::domain::{
     AttemptNumber, AttemptRef, AttemptResult, EventId, Evidence, FailureClass, Finding, Labels, Phase, Priority, QueueName, Quote, Reason,

@@ -127,7 +127,7 @@ pub enum ReportKind {
     },
     /// Proof that nothing of the attempt lives and that it left no result.
     Ended {
-        /// `infra` or `lost`.
+        /// The failure class.
         class: FailureClass,
         /// The reason code.
         reason: Reason,

@@ -1,7 +1,8 @@
 //! Tasks and their attempts as users see them.
 
 use super::{
-    AttemptNumber, FailureClass, Labels, Phase, Priority, QueueName, Reason, Resources, Retries, RunnerName, TaskId, TaskState, Timestamp,
+    AttemptNumber, Evidence, FailureClass, Labels, Phase, Priority, QueueName, Reason, Resources, Retries, RunnerName, TaskId, TaskState,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -162,12 +163,16 @@ pub struct Attempt {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// The state it would have given the task: `succeeded`, `failed` or `cancelled`; absent while it lives.
+    /// The state it would have given the task: `succeeded`, `failed` or `cancelled`; absent while it lives, and where it
+    /// was given back before its start, which costs nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<TaskState>,
-    /// How it ended.
+    /// How it ended; of one that was given back, why it found no place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+    /// What its runner saw of it last, where that is kept: while it lives, and where it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
     /// The bytes of its log stored so far.
     pub log_bytes: u64,
 }

@@ -19,9 +19,23 @@ pub struct Why {
     pub phase: Option<Phase>,
     /// Since when it stands there.
     pub since: Timestamp,
+    /// Its place in the order of service, while it is queued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
     /// The strongest class among the blocking reasons; absent where nothing blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<ReasonClass>,
     /// Every reason, blocking ones first; empty for a task that runs or succeeded.
     pub reasons: Vec<Finding>,
+}
+
+/// A place in the order in which a queue's tasks are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Position {
+    /// From 1. Exact to 1,000; 1,001 stands for every place behind that.
+    pub index: u32,
+    /// How many tasks of the queue are ready to be claimed, this one included.
+    pub of: u64,
 }

@@ -63,7 +63,7 @@ impl Desk {
                     changed |= tokio::task::spawn_blocking(move || attempts.kill(of)).await.unwrap_or(false);
                     crash_point!("runner.killed");
                 }
-                Action::Report(item) => reports.push(item),
+                Action::Report(item) => reports.push(*item),
                 Action::Remove(of) => {
                     self.children.remove(&of);
                     if let Err(error) = self.attempts.remove(of) {

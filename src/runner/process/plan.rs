@@ -37,7 +37,7 @@ pub(super) enum Action {
     /// Kill everything that belongs to it; then look again.
     Kill(AttemptRef),
     /// Tell the server.
-    Report(ReportItem),
+    Report(Box<ReportItem>),
     /// Remove its directory.
     Remove(AttemptRef),
     /// The server has never heard of it: leave it, and say so once.
@@ -62,7 +62,7 @@ pub(super) fn plan(observed: &[Observed], held: &[Hold], overdue: &BTreeSet<Atte
 fn for_held(seen: &Observed, hold: &Hold, overdue: bool) -> Option<Action> {
     let report = |uid: Option<&String>, kind| {
         let uid = uid.cloned();
-        Some(Action::Report(ReportItem { uid, ..ReportItem::new(hold.task, hold.attempt, hold.claim, kind) }))
+        Some(Action::Report(Box::new(ReportItem { uid, ..ReportItem::new(hold.task, hold.attempt, hold.claim, kind) })))
     };
     let us = Some(&seen.uid);
     let ours = hold.uid.as_ref().is_some_and(|uid| *uid == seen.uid);
@@ -162,11 +162,11 @@ mod tests {
     }
 
     fn report(uid: Option<&str>, kind: ReportKind) -> Action {
-        Action::Report(ReportItem { uid: uid.map(str::to_owned), ..ReportItem::new(OF.task, OF.attempt, Uuid::nil(), kind) })
+        Action::Report(Box::new(ReportItem { uid: uid.map(str::to_owned), ..ReportItem::new(OF.task, OF.attempt, Uuid::nil(), kind) }))
     }
 
     fn gone(class: FailureClass, reason: Reason) -> impl Fn(&Action) -> bool {
-        move |action| matches!(action, Action::Report(ReportItem { kind: ReportKind::Ended { class: c, reason: r, .. }, .. }) if (*c, *r) == (class, reason))
+        move |action| matches!(action, Action::Report(item) if matches!(item.kind, ReportKind::Ended { class: c, reason: r, .. } if (c, r) == (class, reason)))
     }
 
     #[test]

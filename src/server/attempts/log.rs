@@ -16,7 +16,8 @@ use axum::extract::State;
 use secrecy::ExposeSecret;
 
 /// Appends to the log. Bytes that are there already are acknowledged without change, so a resend is safe. The agent
-/// keeps everything from `durableOffset` on.
+/// keeps everything from `durableOffset` on. With `claim` it is the runner that sends, with its own token: for an attempt
+/// whose image's entrypoint is the command, so that no agent runs beside it.
 #[utoipa::path(put, path = "/api/v1/attempts/{task}/{n}/log", operation_id = "putLog", tag = "attempt", params(AttemptPath, LogQuery),
     request_body(content = String, content_type = "application/octet-stream"),
     responses((status = 200, body = LogAck), (status = 401, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
@@ -34,7 +35,10 @@ pub(crate) async fn put(
     if query.gap.is_some() && !bytes.is_empty() {
         return Err(Problem::new(ProblemCode::InvalidParameter).detail("A gap has no body: those bytes are lost.").into());
     }
-    let lease = app.live(path.attempt(), &fingerprint(token.expose_secret())).await?;
+    let lease = match query.claim {
+        None => app.live(path.attempt(), &fingerprint(token.expose_secret())).await?,
+        Some(claim) => app.live_agentless(path.attempt(), claim, token.expose_secret()).await?,
+    };
     let key = LogKey { attempt: lease.attempt, member: query.member };
     app.open_log(&lease, query.member).await?;
     let before = app.logs.progress(key).map_or(0, |p| p.next);

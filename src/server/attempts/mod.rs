@@ -7,15 +7,17 @@ pub(super) mod log;
 pub(super) mod start;
 
 use super::{
+    auth::whose,
     error::{ApiError, ApiResult, refused},
     state::App,
 };
 use crate::{
-    domain::AttemptRef,
+    domain::{AttemptRef, Role},
     store::{LeaseRecord, Refusal},
-    wire::{AttemptNumber, TaskId},
+    wire::{AttemptNumber, Problem, ProblemCode, TaskId},
 };
 use serde::Deserialize;
+use uuid::Uuid;
 
 /// The attempt in the path.
 #[derive(Clone, Copy, Deserialize, utoipa::IntoParams)]
@@ -48,6 +50,18 @@ impl App {
             }
             _ => Err(self.not_live(attempt).await?),
         }
+    }
+
+    /// The lease of a live attempt that has no agent, for the runner that holds it by `claim`.
+    async fn live_agentless(&self, attempt: AttemptRef, claim: Uuid, token: &str) -> ApiResult<LeaseRecord> {
+        let lease = self.store.lease(attempt.task).await?.filter(|lease| lease.attempt == attempt && lease.claim == claim);
+        let Some(lease) = lease else { return Err(self.not_live(attempt).await?) };
+        whose(self, token, Role::Runner)?;
+        if !self.store.task(attempt.task).await?.is_some_and(|task| task.spec.is_agentless()) {
+            let detail = "The attempt has an agent, which alone sends its log.";
+            return Err(Problem::new(ProblemCode::Forbidden).detail(detail).into());
+        }
+        Ok(lease)
     }
 
     /// Why an attempt is not live, with the state of its task.

@@ -28,11 +28,13 @@ pub(crate) async fn start(
         return Err(Problem::new(ProblemCode::ValidationFailed).detail("A uid has 1 to 64 characters.").into());
     }
     let attempt = path.attempt();
-    let start = Start { task: path.task, attempt: path.n, token, uid: request.uid, nonce: request.nonce };
+    let task = app.store.task(path.task).await?;
+    let agentless = task.as_ref().is_some_and(|t| t.spec.is_agentless());
+    let start = Start { task: path.task, attempt: path.n, token, uid: request.uid, nonce: request.nonce, agentless };
     let attempt_token = app.store.run(start).await?.map_err(refused)?;
     crate::crash_point!("server.started");
     app.pulses.beat(attempt, app.store.uptime().now());
-    let task = app.store.task(path.task).await?.ok_or_else(|| no_task(path.task))?;
+    let task = task.ok_or_else(|| no_task(path.task))?;
     Ok(axum::Json(StartResponse {
         attempt_token: attempt_token.expose_secret().to_owned(),
         task: path.task,

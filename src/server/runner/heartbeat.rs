@@ -28,10 +28,15 @@ pub(crate) async fn heartbeat(
 }
 
 impl App {
-    /// Whether a cancelled attempt has had its grace period and the time for its agent's report.
+    /// Whether a cancelled attempt has had its grace period and the time for its agent's report. Where it has no agent,
+    /// nobody but the runner can act, and at once.
     async fn overdue(&self, lease: &LeaseRecord) -> ApiResult<bool> {
         let Some(cancel) = &lease.cancel else { return Ok(false) };
-        let grace = self.store.task(lease.attempt.task).await?.map_or(0, |t| t.spec.grace_seconds);
+        let Some(task) = self.store.task(lease.attempt.task).await? else { return Ok(true) };
+        if task.spec.is_agentless() {
+            return Ok(true);
+        }
+        let grace = task.spec.grace_seconds;
         let allowed = grace.saturating_mul(1000).saturating_add(self.settings.times.cancel_overdue_ms);
         Ok(self.store.uptime().now().saturating_sub(cancel.up) >= i64::try_from(allowed).unwrap_or(i64::MAX))
     }

@@ -30,7 +30,7 @@ pub(crate) async fn cancel(
 ) -> ApiResult<(StatusCode, axum::Json<Task>)> {
     let task = app.record(id).await?;
     principal.may_act_on(&task)?;
-    let silent = task.lease.as_ref().is_some_and(|lease| app.is_silent(lease));
+    let silent = app.is_silent(&task);
     let cancelled = app.store.run(Cancel { task: id, by: principal.user, silent }).await?.ok_or_else(|| no_task(id))?;
     if cancelled.state.is_terminal()
         && let Some(lease) = task.lease

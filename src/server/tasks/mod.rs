@@ -12,6 +12,7 @@ pub(super) mod patch;
 pub(super) mod rerun;
 mod stream;
 pub(super) mod submit;
+pub(super) mod why;
 
 use super::{
     error::{ApiResult, no_task},

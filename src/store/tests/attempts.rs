@@ -1,8 +1,8 @@
 //! One attempt's life: claim, start, heartbeat, finish; and everything that cuts it short.
 
-use super::harness::{FIRST, Rig, claim, exit, fresh_uuid, spec, start};
+use super::harness::{FIRST, Rig, claim, exit, fresh_uuid, lost, spec, start};
 use crate::{
-    domain::{AttemptNumber, AttemptRef, FailureClass, Phase, Reason, Retries, TaskSpec, TaskState, fingerprint},
+    domain::{AttemptNumber, AttemptRef, FailureClass, Phase, Retries, TaskSpec, TaskState, fingerprint},
     store::{Abandon, Cancel, Expire, Known, Refusal, Report, Reporting, Settle, SettleOverdue, Wake},
 };
 use secrecy::ExposeSecret;
@@ -133,12 +133,18 @@ async fn a_stale_writer_changes_nothing() {
     let rig = Rig::new().await;
     let id = rig.submit(TaskSpec { retries: Retries { infra: 1, ..Retries::default() }, ..spec() }).await;
     let (old, token, claim) = rig.running().await;
-    let lost = || Reporting::Ended(FailureClass::Lost, Reason::AttemptLost, "gone".into());
-    let report = |uid: &str, claim, reporting| Report { task: old.task, attempt: old.attempt, claim, uid: Some(uid.into()), reporting };
-    assert!(!rig.store.run(report("another-pod", claim, lost())).await.unwrap().applied, "another UID proves nothing");
-    assert!(!rig.store.run(report("pod-1", fresh_uuid(), lost())).await.unwrap().applied, "another claim proves nothing");
+    let report = |uid: &str, claim, reporting| Report {
+        task: old.task,
+        attempt: old.attempt,
+        claim,
+        uid: Some(uid.into()),
+        evidence: None,
+        reporting,
+    };
+    assert!(!rig.store.run(report("another-pod", claim, lost(true))).await.unwrap().applied, "another UID proves nothing");
+    assert!(!rig.store.run(report("pod-1", fresh_uuid(), lost(true))).await.unwrap().applied, "another claim proves nothing");
     assert_eq!(rig.state(id).await, TaskState::Active);
-    let outcome = rig.store.run(report("pod-1", claim, lost())).await.unwrap();
+    let outcome = rig.store.run(report("pod-1", claim, lost(true))).await.unwrap();
     assert!(outcome.applied && outcome.known == Known::Ended);
     assert_eq!(rig.state(id).await, TaskState::Waiting);
 
@@ -168,6 +174,7 @@ async fn a_runner_reports_the_result_that_an_agent_left_behind() {
         attempt: a.attempt,
         claim,
         uid: Some("pod-1".into()),
+        evidence: None,
         reporting: Reporting::Finish { result: exit(0), log_complete: false },
     };
     assert!(rig.store.run(report).await.unwrap().applied);

@@ -1,11 +1,11 @@
 //! What shares a transaction: faults stay with the operation at fault, and order inside a batch is that of the writer.
 
-use super::harness::{FIRST, Rig, claim, exit, spec};
+use super::harness::{FIRST, Rig, claim, exit, lost, spec};
 use crate::{
-    domain::{EventId, FailureClass, Reason, Resources, Role, TaskId, TaskSpec, TaskState},
+    domain::{EventId, Resources, Role, TaskId, TaskSpec, TaskState},
     store::{
-        Cancel, Claim, CreateToken, DeleteQueue, EventFilter, Fault, Idempotency, NewTask, Report, Reporting, Settle, StoreError, Submit,
-        Submitted, Wake,
+        Cancel, Claim, CreateToken, DeleteQueue, EventFilter, Fault, Idempotency, NewTask, Report, Settle, StoreError, Submit, Submitted,
+        Wake,
     },
 };
 use std::sync::Arc;
@@ -141,8 +141,8 @@ async fn a_task_cancelled_in_the_pause_after_an_attempt_ends_without_its_result(
         let rig = Rig::new().await;
         let id = rig.submit(spec()).await;
         let (at, hash, claim) = rig.running().await;
-        let reporting = Reporting::Ended(FailureClass::Lost, Reason::AttemptLost, "gone".into());
-        let lost = Report { task: id, attempt: at.attempt, claim, uid: Some("pod-1".into()), reporting };
+        let reporting = lost(true);
+        let lost = Report { task: id, attempt: at.attempt, claim, uid: Some("pod-1".into()), evidence: None, reporting };
         if together {
             let (lost, cancelled) = tokio::join!(rig.store.run(lost), rig.store.run(cancel(id)));
             assert!(lost.unwrap().applied && cancelled.unwrap().is_some());

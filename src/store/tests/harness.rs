@@ -2,12 +2,12 @@
 
 use crate::{
     domain::{
-        AttemptNumber, AttemptRef, AttemptResult, Clock, Labels, Phase, Priority, QueueName, Resources, Retries, Rng, TaskId, TaskSpec,
-        TaskState, Times, UnixMs, Work, fingerprint,
+        AttemptNumber, AttemptRef, AttemptResult, Clock, FailureClass, Labels, Phase, Priority, QueueName, Reason, Resources, Retries, Rng,
+        TaskId, TaskSpec, TaskState, Times, UnixMs, Work, fingerprint,
     },
     store::{
-        Ambient, ApplyQueue, Beat, Claim, ClaimedAttempt, Faults, Finish, Finished, NewTask, QueueShare, Refusal, Start, Store, Submit,
-        Submitted,
+        Ambient, ApplyQueue, Beat, Claim, ClaimedAttempt, Faults, Finish, Finished, NewTask, QueueShare, Refusal, Reporting, Start, Store,
+        Submit, Submitted,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -140,6 +140,11 @@ pub(super) fn exit(code: i32) -> AttemptResult {
     AttemptResult { exit_code: Some(code), ..AttemptResult::default() }
 }
 
+/// What a runner says of an attempt that is over and left no result.
+pub(super) fn lost(proven: bool) -> Reporting {
+    Reporting::Ended { class: FailureClass::Lost, reason: Reason::AttemptLost, message: "gone".into(), proven }
+}
+
 pub(super) fn claim(max: u32) -> Claim {
     Claim { runner: "r1".parse().unwrap(), claim: fresh_uuid(), max, gpus: 8, queues: vec![QueueShare { queue: None, max }] }
 }
@@ -150,7 +155,8 @@ pub(super) fn fresh_uuid() -> Uuid {
 }
 
 pub(super) fn start(claimed: &ClaimedAttempt, uid: &str, nonce: Uuid) -> Start {
-    Start { task: claimed.task, attempt: claimed.attempt, token: claimed.start_token.clone().into(), uid: uid.into(), nonce }
+    let token = claimed.start_token.clone().into();
+    Start { task: claimed.task, attempt: claimed.attempt, token, uid: uid.into(), nonce, agentless: false }
 }
 
 pub(super) fn spec() -> TaskSpec {

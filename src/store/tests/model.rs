@@ -132,14 +132,23 @@ impl History {
             58..68 => Op::Finish(at, if wrong { [9; 32] } else { token }, result, d.of(&[None, None, Some(true), Some(false)])),
             68..71 => Op::Settle(at, d.chance(50)),
             71..74 => Op::SettleOverdue(at),
-            74..81 => {
-                let said = [Said::Returned, Said::Lost, Said::Lost, Said::Finish(result)];
+            74..82 => {
+                let phase = d.of(&[None, Some(Phase::Scheduling), Some(Phase::Pulling), Some(Phase::Running)]);
+                let seen = Said::Seen(u32::from(d.chance(50)), phase);
+                let said =
+                    [seen.clone(), seen, Said::Returned, Said::Held, Said::Lost(true), Said::Lost(d.chance(50)), Said::Finish(result)];
                 let uid = if d.chance(80) { uid } else { d.of(&[None, Some(UIDS[0]), Some(UIDS[1])]) };
                 Op::Report { at, claim: if wrong { Uuid::max() } else { claim }, uid, said: d.of(&said) }
             }
-            81..84 => Op::Cancel(task, d.chance(30)),
+            82..84 => Op::Cancel(task, d.chance(30)),
             84..86 => Op::Abandon(at),
-            86..90 => Op::Expire(at),
+            86..88 => {
+                let over = known.and_then(|task| task.history.iter().next_back());
+                let (at, claim, uid) =
+                    over.map_or((at, claim, uid), |(n, over)| (AttemptRef { task, attempt: AttemptNumber(*n) }, over.claim, over.uid));
+                Op::Refine { at, claim: if wrong { Uuid::max() } else { claim }, uid, saw: u32::from(d.chance(50)) }
+            }
+            88..90 => Op::Expire(at),
             90..94 => Op::Wake(task),
             94..96 => Op::Patch(task, d.of(Priority::ALL)),
             96..98 => Op::Renew(d.of(&["r1", "r2"])),
@@ -203,6 +212,17 @@ impl History {
             let model = self.model.tasks.get_mut(&record.id).expect("no task out of nowhere");
             assert_eq!(described(record), expected(model), "seed {seed}, step {step}: task {}", record.id);
         }
+        let kept: Vec<(i64, u32, String)> = sqlx::query_as("select task, attempt, doc from evidence order by task, attempt")
+            .fetch_all(&self.rig.store.readers)
+            .await
+            .unwrap();
+        assert_eq!(kept, self.model.evidence(), "seed {seed}, step {step}: the evidence that is kept");
+        let ends: Vec<(i64, u32, Option<String>)> =
+            sqlx::query_as("select task, attempt, reason from attempt where ended_at is not null order by task, attempt")
+                .fetch_all(&self.rig.store.readers)
+                .await
+                .unwrap();
+        assert_eq!(ends, self.model.ends(), "seed {seed}, step {step}: how attempts ended");
         let waiting: Vec<(i64, i64)> = sqlx::query_as("select task, due_up from waiting").fetch_all(&self.rig.store.readers).await.unwrap();
         for (task, due) in waiting {
             let model = self.model.tasks.get_mut(&TaskId(task)).unwrap();
@@ -239,7 +259,8 @@ impl History {
             (
                 "every other attempt of the history has ended",
                 "select a.task from attempt a left join lease l on a.task = l.task and a.attempt = l.attempt
-                where (l.task is null) != (a.ended_at is not null and a.state is not null)",
+                where (l.task is null) != (a.ended_at is not null) or (a.ended_at is null) != (a.ended_up is null)
+                   or (a.state is null and a.started_at is not null and a.ended_at is not null)",
             ),
             (
                 "an ended task tells its newest attempt's end",

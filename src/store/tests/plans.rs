@@ -4,7 +4,7 @@
 use super::harness::Rig;
 use crate::{
     domain::TaskState,
-    store::{claim, events, flush, lease, tasks, work},
+    store::{claim, events, evidence, flush, lease, tasks, work},
 };
 use sqlx::Row;
 
@@ -37,6 +37,9 @@ async fn no_hot_statement_walks_a_table() {
         lease::LEASES_OF,
         events::EVENTS_AFTER,
         events::EVENTS_OF_TASK_AFTER,
+        events::LAST_EVENT,
+        evidence::KEEP_EVIDENCE,
+        evidence::FORGET_EVIDENCE,
     ];
     for sql in statements {
         let plan = plan(&rig, sql).await;

@@ -1,10 +1,10 @@
 //! What a step of the model test does, and how the real store is told.
 
 use crate::{
-    domain::{AttemptRef, AttemptResult, FailureClass, Phase, Priority, QueueName, Reason, Resources, Retries, TaskId, TaskSpec},
+    domain::{AttemptRef, AttemptResult, Evidence, FailureClass, Phase, Priority, QueueName, Reason, Resources, Retries, TaskId, TaskSpec},
     store::{
-        Abandon, Beat, Cancel, Claim, ClaimedAttempt, Expire, Finish, Idempotency, NewTask, Patch, PauseQueue, QueueShare, Refusal, Renew,
-        Report, Reporting, Settle, SettleOverdue, Start, Store, Submit, Submitted, Wake, tests::harness::spec,
+        Abandon, Beat, Cancel, Claim, ClaimedAttempt, Expire, Finish, Idempotency, NewTask, Patch, PauseQueue, QueueShare, Refine, Refusal,
+        Renew, Report, Reporting, Settle, SettleOverdue, Start, Store, Submit, Submitted, Wake, tests::harness::spec,
     },
 };
 use secrecy::SecretString;
@@ -21,8 +21,12 @@ pub(super) struct Wanted {
 
 #[derive(Clone, Debug)]
 pub(super) enum Said {
+    /// Nothing but what it saw: a number that stands in the evidence, and a phase.
+    Seen(u32, Option<Phase>),
     Returned,
-    Lost,
+    Held,
+    /// With or without proof.
+    Lost(bool),
     Finish(AttemptResult),
 }
 
@@ -37,6 +41,7 @@ pub(super) enum Op {
     Settle(AttemptRef, bool),
     SettleOverdue(AttemptRef),
     Report { at: AttemptRef, claim: Uuid, uid: Option<&'static str>, said: Said },
+    Refine { at: AttemptRef, claim: Uuid, uid: Option<&'static str>, saw: u32 },
     Cancel(TaskId, bool),
     Abandon(AttemptRef),
     Expire(AttemptRef),
@@ -72,7 +77,8 @@ impl Op {
             Op::Expire(_) => 11,
             Op::Wake(_) => 12,
             Op::Patch(..) => 13,
-            Op::Claim(_) => 14,
+            Op::Refine { .. } => 14,
+            Op::Claim(_) => 15,
         }
     }
 
@@ -100,7 +106,7 @@ impl Op {
                 Answer::Submitted(store.run(Submit { user: by(), tasks, idempotency }).await.unwrap())
             }
             Op::Start { at, token, uid, nonce } => {
-                let start = Start { task: at.task, attempt: at.attempt, token: token.into(), uid: uid.into(), nonce };
+                let start = Start { task: at.task, attempt: at.attempt, token: token.into(), uid: uid.into(), nonce, agentless: false };
                 Answer::Started(store.run(start).await.unwrap())
             }
             Op::Beat(at, token_hash, phase) => {
@@ -112,13 +118,22 @@ impl Op {
             Op::Settle(at, log_complete) => plain(store.run(Settle { task: at.task, attempt: at.attempt, log_complete }).await.unwrap()),
             Op::SettleOverdue(at) => plain(store.run(SettleOverdue(at)).await.unwrap()),
             Op::Report { at, claim, uid, said } => {
+                let (class, reason, message) = (FailureClass::Lost, Reason::AttemptLost, "gone".into());
+                let saw = if let Said::Seen(saw, _) = said { Some(evidence(saw)) } else { None };
                 let reporting = match said {
-                    Said::Returned => Reporting::Returned,
-                    Said::Lost => Reporting::Ended(FailureClass::Lost, Reason::AttemptLost, "gone".into()),
+                    Said::Seen(_, phase) => Reporting::Seen { phase, hold_ms: HOLD_MS },
+                    Said::Returned => Reporting::Returned(None),
+                    Said::Held => Reporting::Returned(Some(Reason::InsufficientGpu)),
+                    Said::Lost(proven) => Reporting::Ended { class, reason, message, proven },
                     Said::Finish(result) => Reporting::Finish { result, log_complete: false },
                 };
-                let report = Report { task: at.task, attempt: at.attempt, claim, uid: uid.map(Into::into), reporting };
+                let report = Report { task: at.task, attempt: at.attempt, claim, uid: uid.map(Into::into), evidence: saw, reporting };
                 plain(store.run(report).await.unwrap())
+            }
+            Op::Refine { at, claim, uid, saw } => {
+                let better = Some((FailureClass::Infra, Reason::Evicted, Reason::NodeLost));
+                let refine = Refine { attempt: at, claim, uid: uid.map(Into::into), evidence: evidence(saw), better };
+                plain(store.run(refine).await.unwrap())
             }
             Op::Cancel(task, silent) => plain(store.run(Cancel { task, by: by(), silent }).await.unwrap()),
             Op::Abandon(at) => {
@@ -138,6 +153,14 @@ impl Op {
             }
         }
     }
+}
+
+/// How long an attempt may look for a place before the store gives it back by itself.
+pub(super) const HOLD_MS: u64 = 300_000;
+
+/// Evidence that differs by a number, and from which no better reason follows.
+pub(super) fn evidence(saw: u32) -> Evidence {
+    Evidence { log_tail: Some(saw.to_string()), ..Evidence::default() }
 }
 
 /// The most that claims in these tests draw from a queue.

@@ -1,10 +1,10 @@
 //! The same store as plain data: `domain` says what may happen to a task, the rest is maps.
 
-use super::ops::{Answer, Op, Said, Wanted};
+use super::ops::{Answer, HOLD_MS, Op, Said, Wanted, evidence};
 use crate::{
     domain::{
-        AttemptNumber, AttemptRef, Event, FailureClass, Lifecycle, Priority, QueueName, Reason, Status, TaskId, TaskState, Times,
-        fingerprint,
+        AttemptNumber, AttemptRef, End, Event, FailureClass, Lifecycle, Phase, Priority, QueueName, Reason, Status, TaskId, TaskState,
+        Times, fingerprint,
     },
     store::{Cancelled, Claim, Finished, Known, Patched, Refusal, ReportOutcome, Submitted},
 };
@@ -21,6 +21,20 @@ pub(super) struct Lease {
     pub(super) nonce: Uuid,
     pub(super) expires: Option<i64>,
     pub(super) settle: Option<i64>,
+    /// What its runner saw last.
+    pub(super) saw: Option<u32>,
+}
+
+/// An attempt that is over.
+pub(super) struct Over {
+    pub(super) claim: Uuid,
+    pub(super) uid: Option<&'static str>,
+    ended_up: i64,
+    /// None where it was given back.
+    pub(super) end: Option<End>,
+    /// Whether it was given back for want of a place.
+    unplaced: bool,
+    pub(super) saw: Option<u32>,
 }
 
 pub(super) struct Task {
@@ -29,6 +43,8 @@ pub(super) struct Task {
     pub(super) priority: Priority,
     pub(super) gpus: u32,
     pub(super) lease: Option<Lease>,
+    /// Its attempts that are over, by number.
+    pub(super) history: BTreeMap<u32, Over>,
     /// Whether its newest attempt started, once that is over.
     newest_started: bool,
     /// When it may be woken: a range, as the pause is random, until the test has read what the store chose.
@@ -70,8 +86,13 @@ impl Task {
     fn take(&mut self, event: Event, up: i64, times: &Times) -> bool {
         let Ok((life, ended)) = self.life.clone().next(event) else { return false };
         self.life = life;
-        if !matches!(self.life.status, Status::Active(_)) {
-            self.newest_started = self.lease.take().map_or(self.newest_started, |lease| lease.uid.is_some());
+        if !matches!(self.life.status, Status::Active(_))
+            && let Some(Lease { claim, uid, saw, .. }) = self.lease.take()
+        {
+            self.newest_started = uid.is_some();
+            let end = ended.as_ref().map(|outcome| outcome.end);
+            let saw = saw.filter(|_| end != Some(End::Succeeded));
+            self.history.insert(self.life.attempt.0, Over { claim, uid, ended_up: up, end, unplaced: false, saw });
         }
         if let (Status::Waiting, Some(outcome)) = (&self.life.status, ended) {
             let spent = self.life.spent;
@@ -80,6 +101,30 @@ impl Task {
             self.due = (up + full / 2, up + full);
         }
         true
+    }
+
+    fn hold(&mut self, up: i64, times: &Times) -> bool {
+        let before = self.history.values().rev().take_while(|over| over.end.is_none()).filter(|over| over.unplaced).count();
+        if !self.take(Event::Hold, up, times) {
+            return false;
+        }
+        self.history.get_mut(&self.life.attempt.0).expect("it is over").unplaced = true;
+        let pause = (times.pending_hold_ms << before).min(times.pending_hold_max_ms);
+        self.due = (up + i64::try_from(pause).unwrap(), up + i64::try_from(pause).unwrap());
+        true
+    }
+
+    fn see(&mut self, saw: u32, phase: Option<Phase>, up: i64, times: &Times) -> bool {
+        let Status::Active(live) = &self.life.status else { return false };
+        let further = phase.filter(|phase| !live.started && live.phase < Some(*phase) && *phase < Phase::Starting);
+        let first = live.phase.is_none();
+        let lease = self.lease.as_mut().expect("an active task has a lease");
+        let news = lease.saw != Some(saw);
+        lease.saw = Some(saw);
+        if further.is_some() && first {
+            lease.expires = lease.expires.max(Some(up + i64::try_from(HOLD_MS).unwrap()));
+        }
+        further.is_some_and(|phase| self.take(Event::Reach(phase), up, times)) || news
     }
 }
 
@@ -108,7 +153,7 @@ impl Model {
             Op::Renew(runner) => {
                 let expires = self.after(times.claim_lease_ms);
                 let leases = self.tasks.values_mut().filter_map(|t| t.lease.as_mut());
-                leases.filter(|l| l.runner == *runner && l.expires.is_some()).for_each(|l| l.expires = Some(expires));
+                leases.filter(|l| l.runner == *runner && l.expires.is_some()).for_each(|l| l.expires = l.expires.max(Some(expires)));
                 "()".into()
             }
             Op::Submit(wanted, key) => format!("{:?}", self.submit(wanted, *key, answer)),
@@ -173,8 +218,38 @@ impl Model {
                 };
                 format!("{patched:?}")
             }
+            Op::Refine { at, claim, uid, saw } => {
+                let since = up - i64::try_from(times.refine_ms).unwrap();
+                let task = self.tasks.get_mut(&at.task);
+                let kept = task.is_some_and(|task| task.refine(*at, *claim, *uid, *saw, since));
+                kept.to_string()
+            }
             Op::Claim(claim) => self.claim(claim, answer),
         }
+    }
+
+    /// Every document of evidence that is kept.
+    pub(super) fn evidence(&self) -> Vec<(i64, u32, String)> {
+        let doc = |saw: u32| serde_json::to_string(&evidence(saw)).unwrap();
+        let mut all = Vec::new();
+        for (id, task) in &self.tasks {
+            all.extend(task.history.iter().filter_map(|(n, over)| Some((id.0, *n, doc(over.saw?)))));
+            all.extend(task.lease.as_ref().and_then(|lease| Some((id.0, task.life.attempt.0, doc(lease.saw?)))));
+        }
+        all
+    }
+
+    /// Every attempt that is over, with its reason.
+    pub(super) fn ends(&self) -> Vec<(i64, u32, Option<String>)> {
+        let reason = |over: &Over| match over.end {
+            Some(end) => end.reason(),
+            None => over.unplaced.then_some(Reason::InsufficientGpu),
+        };
+        let of = |(id, task): (&TaskId, &Task)| {
+            let id = id.0;
+            task.history.iter().map(move |(n, over)| (id, *n, reason(over).map(|r| r.to_string()))).collect::<Vec<_>>()
+        };
+        self.tasks.iter().flat_map(of).collect()
     }
 
     fn on(&mut self, at: AttemptRef, act: impl FnOnce(&mut Task) -> bool) -> String {
@@ -196,7 +271,10 @@ impl Model {
             assert!(self.tasks.last_key_value().is_none_or(|(last, _)| last < id), "ids only grow");
             let Wanted { queue, priority, gpus, retries } = w.clone();
             let life = Lifecycle::new(retries);
-            self.tasks.insert(*id, Task { life, queue, priority, gpus, lease: None, newest_started: false, due: (0, 0) });
+            self.tasks.insert(
+                *id,
+                Task { life, queue, priority, gpus, lease: None, history: BTreeMap::new(), newest_started: false, due: (0, 0) },
+            );
         }
         self.keys.extend(key.map(|(key, digest)| (key, (digest, ids.clone()))));
         Submitted::New(ids.clone())
@@ -227,8 +305,11 @@ impl Model {
         let ours = |l: &mut Lease| l.claim == claim && (l.uid.is_none() || l.uid == uid);
         let applied = task.live(at).is_some_and(ours)
             && match said {
+                Said::Seen(saw, phase) => task.see(*saw, *phase, up, &times),
                 Said::Returned => task.take(Event::Return, up, &times),
-                Said::Lost => task.take(Event::Lost(FailureClass::Lost, Reason::AttemptLost, "gone".into()), up, &times),
+                Said::Held => task.hold(up, &times),
+                Said::Lost(proven) if !proven && task.lease.as_ref().is_some_and(|l| l.uid.is_some()) => false,
+                Said::Lost(_) => task.take(Event::Lost(FailureClass::Lost, Reason::AttemptLost, "gone".into()), up, &times),
                 Said::Finish(result) => {
                     task.finish(result.clone(), up, &times);
                     task.has_result() && task.take(Event::Settle, up, &times)
@@ -274,6 +355,7 @@ impl Model {
                     nonce: Uuid::nil(),
                     expires: Some(expires),
                     settle: None,
+                    saw: None,
                 });
                 picked.push(row(&id, task));
             }
@@ -283,6 +365,21 @@ impl Model {
 }
 
 impl Task {
+    fn refine(&mut self, at: AttemptRef, claim: Uuid, uid: Option<&str>, saw: u32, since: i64) -> bool {
+        let ours = |over: &&mut Over| over.claim == claim && (over.uid.is_none() || over.uid == uid) && over.ended_up >= since;
+        let over = self.history.get_mut(&at.attempt.0).filter(ours).filter(|over| over.end != Some(End::Succeeded));
+        let Some(over) = over else { return false };
+        over.saw = Some(saw);
+        let (told, better) = (End::Failed(FailureClass::Infra, Reason::Evicted), End::Failed(FailureClass::Infra, Reason::NodeLost));
+        if over.end == Some(told) {
+            over.end = Some(better);
+            if self.life.attempt == at.attempt && self.life.status == Status::Ended(told) {
+                self.life.status = Status::Ended(better);
+            }
+        }
+        true
+    }
+
     fn finish(&mut self, result: crate::domain::AttemptResult, up: i64, times: &Times) {
         let first = !self.has_result();
         if self.take(Event::Finish(result), up, times) && first {

@@ -1,0 +1,228 @@
+//! What each code means, what it asks for, and what to do next. `docs/REASONS.md` is made from it.
+
+use super::ReasonClass::{self, Change, Escalate, Wait};
+use crate::domain::state::Reason;
+use std::fmt::Write;
+
+/// What is known of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it asks for, unless the evidence says otherwise.
+    pub class: ReasonClass,
+    /// What it means.
+    pub meaning: &'static str,
+    /// The next step.
+    pub hint: &'static str,
+}
+
+/// What is known of `code`.
+#[must_use]
+pub fn entry(code: Reason) -> Entry {
+    let (class, meaning, hint) = before_the_node(code).or_else(|| on_the_node(code)).unwrap_or_else(|| at_the_end(code));
+    Entry { class, meaning, hint }
+}
+
+type Row = (ReasonClass, &'static str, &'static str);
+
+/// From the queue to a place.
+fn before_the_node(code: Reason) -> Option<Row> {
+    use Reason as R;
+    Some(match code {
+        R::BehindInQueue => (Wait, "Others go first.", "Nothing to do; an operator can change its priority."),
+        R::QueuePaused => (Wait, "An operator paused the queue.", "Ask who paused it, or resume it: slipway queue resume QUEUE"),
+        R::RetryBackoff => (Wait, "A pause before the next attempt.", "Nothing to do; the attempts so far: slipway get TASK"),
+        R::NoRunnerForQueue => (Escalate, "No runner serves the queue.", "Start a runner for it; those that are known: slipway runner ls"),
+        R::TemplateInvalid => (
+            Escalate,
+            "The queue's template cannot be rendered for any runner that serves it.",
+            "Repair the template and apply the queue again: slipway queue apply -f FILE",
+        ),
+        R::ResourceQuotaExceeded => (
+            Wait,
+            "The namespace's quota is used up, or smaller than the request.",
+            "It goes on when others end; the quota: kubectl describe resourcequota",
+        ),
+        R::LimitRangeViolation => (
+            Change,
+            "Outside the namespace's bounds for one container or pod.",
+            "Change the resources in the queue's template; the bounds: kubectl describe limitrange",
+        ),
+        R::PodSecurityViolation => (
+            Escalate,
+            "The namespace enforces a stricter security profile.",
+            "Make the queue's securityContext fit the profile, or ask an admin for another namespace.",
+        ),
+        R::AdmissionWebhookDenied => {
+            (Escalate, "An admission webhook or policy refused.", "Ask who runs the webhook or policy; it says why in its own words.")
+        }
+        R::ObjectInvalid => (
+            Change,
+            "The API server does not take the object as it is.",
+            "Repair the field named in the queue's template or the runner's base.",
+        ),
+        R::KueueQuotaPending => (
+            Wait,
+            "The Job is suspended: Kueue has not reserved quota.",
+            "Nothing to do; what Kueue says of it: kubectl describe workloads",
+        ),
+        R::ServiceAccountMissing => (
+            Escalate,
+            "The service account does not exist.",
+            "Create the service account in the namespace, or name another in the template.",
+        ),
+        R::PriorityClassMissing => {
+            (Escalate, "The priority class does not exist.", "Create the PriorityClass, or name another in the template.")
+        }
+        R::NamespaceMissing => {
+            (Escalate, "The namespace does not exist, or is being deleted.", "Create the namespace, or name another in the template.")
+        }
+        R::RunnerForbidden => {
+            (Escalate, "The glue lacks a right.", "Give the glue's service account the right named; its Role comes with the installation.")
+        }
+        R::InsufficientGpu => (
+            Wait,
+            "GPUs of the kind asked for are in use.",
+            "It goes on when others end; if it never does, see whether any node offers the resource: kubectl describe nodes",
+        ),
+        R::InsufficientCpu => (Wait, "Processors are in use.", "It goes on when others end; ask for fewer if no node is that large."),
+        R::InsufficientMemory => (Wait, "Memory is in use.", "It goes on when others end; ask for less if no node is that large."),
+        R::InsufficientStorage => {
+            (Wait, "Local storage is in use.", "It goes on when others end; ask for less ephemeral-storage if no node has that much.")
+        }
+        R::InsufficientResource => {
+            (Wait, "Another resource is in use.", "It goes on when others end, if any node offers the resource: kubectl describe nodes")
+        }
+        R::NoNodeMatchesSelector => (
+            Change,
+            "No node carries the labels asked for.",
+            "Correct nodeSelector or node affinity in the queue's template; what there is: kubectl get nodes --show-labels",
+        ),
+        R::UntoleratedTaint => (
+            Change,
+            "Nodes that match bear a taint.",
+            "Add a toleration to the queue's template if the pods belong there: kubectl describe nodes",
+        ),
+        R::AffinityUnsatisfied => (
+            Change,
+            "Affinity or spread cannot be met.",
+            "Loosen affinity, anti-affinity or topologySpreadConstraints in the queue's template.",
+        ),
+        R::VolumeUnbound => (Escalate, "A volume claim is not bound.", "See why the claim is not bound: kubectl describe pvc"),
+        R::ZoneConflict => {
+            (Escalate, "A volume stands in another zone.", "Use a volume in the zone of the nodes, or nodes in the zone of the volume.")
+        }
+        R::TooManyPods => (Wait, "Nodes have reached their number of pods.", "It goes on when other pods end."),
+        R::ScalingUp => (Wait, "A node is being added.", "Nothing to do; a new node takes some minutes."),
+        R::ScaleUpRefused => {
+            (Escalate, "The autoscaler adds no node.", "Raise the node group's limit, or let it have nodes that fit the pod.")
+        }
+        R::Preempted => (Wait, "Somebody with higher priority took the place.", "Nothing to do; it is tried again."),
+        R::Unschedulable => (
+            Wait,
+            "No node takes the pod, and nothing says why yet.",
+            "Wait a moment; if it stays so, see whether the cluster's scheduler runs.",
+        ),
+        _ => return None,
+    })
+}
+
+/// From the image to the command's first moment.
+fn on_the_node(code: Reason) -> Option<Row> {
+    use Reason as R;
+    Some(match code {
+        R::ImagePulling => {
+            (Wait, "The image is on its way.", "Nothing to do; a large image takes minutes on a node that has never had it.")
+        }
+        R::ImageNotFound => {
+            (Change, "There is no such image, or its name is none.", "Correct the image's name or tag; try: docker manifest inspect IMAGE")
+        }
+        R::ImagePullAuth => (
+            Escalate,
+            "The registry refused the credentials.",
+            "Give the namespace a pull secret for this registry and name it in imagePullSecrets of the template.",
+        ),
+        R::RegistryUnreachable => (
+            Escalate,
+            "The registry cannot be reached.",
+            "See whether the node reaches the registry: name, route, proxy, certificate, rate limit.",
+        ),
+        R::ImagePullFailed => (
+            Escalate,
+            "The image cannot be pulled, for none of the reasons above.",
+            "Read what the registry and the node say, quoted here.",
+        ),
+        R::DiskPressure => {
+            (Escalate, "The node has no room on its disk.", "Make room on the node, or keep pods off it: kubectl cordon NODE")
+        }
+        R::SecretOrConfigMissing => (
+            Escalate,
+            "A Secret, a config map or a key of one does not exist.",
+            "Create it in the namespace, or correct the name in the queue's template.",
+        ),
+        R::VolumeMountTimeout => {
+            (Escalate, "A volume cannot be attached or mounted.", "See what the node says of the volume: kubectl describe pod POD")
+        }
+        R::RuntimeClassMissing => (
+            Escalate,
+            "The runtime class is unknown to cluster or node.",
+            "Create the RuntimeClass, install its handler on the node, or name another in the template.",
+        ),
+        R::GpuNotInjected => {
+            (Escalate, "The node could not hand out the device.", "See the node's device plugin and driver: kubectl describe node NODE")
+        }
+        R::ContainerNotCreated => (
+            Escalate,
+            "The container runtime cannot make the container.",
+            "Read what the runtime says, quoted here; often the image or a securityContext.",
+        ),
+        R::Starting => (Wait, "The pod is being made ready.", "Nothing to do; if it stays so, look at the pod: kubectl describe pod POD"),
+        R::HeartbeatLost => (
+            Escalate,
+            "The agent is silent. The attempt keeps its slot and may resume.",
+            "See whether its node is reachable; if it is gone for good: slipway abandon TASK --reason TEXT",
+        ),
+        _ => return None,
+    })
+}
+
+/// How an attempt ended.
+fn at_the_end(code: Reason) -> Row {
+    use Reason as R;
+    match code {
+        R::ExitNonZero => (Change, "The command ended with a code other than 0, or by a signal.", "Read the log: slipway logs TASK"),
+        R::OomKilled => (Change, "The memory limit was hit.", "Ask for more memory, or use less; retries.oom tries again."),
+        R::DeadlineExceeded => (Change, "It ran longer than its `timeoutSeconds`.", "Give it more time: slipway submit --time"),
+        R::Cancelled => (Wait, "Somebody stopped it.", "Run it again: slipway rerun TASK"),
+        R::Evicted => (Wait, "The machine told it to go: node pressure, drain, shutdown.", "Nothing to do while retries.infra lasts."),
+        R::NodeLost => (Wait, "The machine restarted under it, or went away.", "Nothing to do while retries.infra lasts."),
+        R::PodDeleted => (Wait, "Somebody deleted the pod or the Job.", "To stop a task, cancel it: slipway cancel TASK"),
+        R::AttemptLost => (
+            Escalate,
+            "It died without leaving a result, or an operator gave it up.",
+            "Read the log's end, then run it again: slipway rerun TASK",
+        ),
+        R::AgentNotStarted => {
+            (Escalate, "The agent could not be started.", "See whether the pod reaches the server, and what its agent says.")
+        }
+        R::SetupFailed => (Change, "Code or environment could not be prepared.", "Read the log: slipway logs TASK"),
+        _ => {
+            (Escalate, "The evidence fits nothing known; it is shown as it is.", "Read the evidence, and report it so that it gets a name.")
+        }
+    }
+}
+
+/// The catalogue as a document, `docs/REASONS.md`.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "# Reasons\n\n\
+         Why a task is where it is, or ended as it did: `slipway why TASK` and `GET /api/v1/tasks/{id}/why`. Codes are stable and\n\
+         only added to. **wait**: nothing to do. **change**: the request or the template is wrong. **escalate**: an\n\
+         administrator has to act. The evidence of a single case may call for another class than the one given here.\n",
+    );
+    for code in Reason::ALL {
+        let Entry { class, meaning, hint } = entry(*code);
+        let _ = write!(text, "\n## {code}\n\n{meaning}\n\nClass: {class}. Next step: {hint}\n");
+    }
+    text
+}

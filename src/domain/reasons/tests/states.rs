@@ -1,0 +1,362 @@
+//! Attempts that do not run yet.
+
+use super::{condition, container, disrupted, event, job, pod, podless, refusal, text, unplaced, waiting, with};
+use crate::domain::{
+    evidence::{ContainerRole, ContainerState, Evidence, JobFacts, PodFacts},
+    reasons::{
+        Finding, Patience, ReasonClass,
+        ReasonClass::{Change as Ch, Escalate as Es, Wait as Wa},
+        failure, patience, pending, verdict,
+    },
+    state::{FailureClass as C, Reason as R},
+};
+use Patience::{AtOnce, ImageGrace, Pending};
+
+/// Name, state, blocking reasons with their class, other reasons, patience.
+type Row = (&'static str, Evidence, Vec<(R, ReasonClass)>, Vec<R>, Patience);
+
+fn check(table: Vec<Row>) {
+    for (name, evidence, blocking, beside, expected) in table {
+        let found = pending(&evidence);
+        let of = |blocks: bool| found.iter().filter(move |f| f.blocking == blocks);
+        assert_eq!(of(true).map(|f| (f.code, f.class)).collect::<Vec<_>>(), blocking, "{name}: {found:#?}");
+        assert_eq!(of(false).map(|f| f.code).collect::<Vec<_>>(), beside, "{name}: {found:#?}");
+        assert_eq!(patience(&found), expected, "{name}");
+        assert_eq!(verdict(&found), blocking.iter().map(|(_, class)| *class).max(), "{name}");
+        assert!(found.iter().all(|f| f.hint.is_some() && !f.evidence.is_empty()), "{name}: {found:#?}");
+        let quoted = serde_json::to_string(&evidence).unwrap();
+        for quote in found.iter().flat_map(|f| &f.evidence) {
+            let last = quote.raw.rsplit(": ").next().and_then(|raw| raw.rsplit(", ").next()).unwrap_or_default();
+            let known = serde_json::to_string(last).unwrap();
+            let known = known.trim_matches('"');
+            assert!(quoted.contains(known) || ["404 Not Found", "set"].contains(&last), "{name}: {last:?} stands nowhere in the evidence");
+        }
+    }
+}
+
+#[test]
+fn what_the_api_server_refuses() {
+    let full = "jobs.batch \"j\" is forbidden: exceeded quota: q, requested: count/jobs.batch=1, used: count/jobs.batch=10, limited: count/jobs.batch=10";
+    let forbidden = "jobs.batch is forbidden: User \"system:serviceaccount:s:glue\" cannot create resource \"jobs\" in API group \"batch\" in the namespace \"t\"";
+    let webhook = "admission webhook \"v.example\" denied the request: no owner label";
+    let policy = "jobs.batch \"j\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no owner label";
+    let invalid = "Job.batch \"j\" is invalid: spec.template.spec.containers[0].image: Required value";
+    check(vec![
+        ("quota full", refusal(403, "Forbidden", full), vec![(R::ResourceQuotaExceeded, Wa)], vec![], Pending),
+        ("right missing", refusal(403, "Forbidden", forbidden), vec![(R::RunnerForbidden, Es)], vec![], Pending),
+        ("other 403", refusal(403, "Forbidden", "no"), vec![(R::RunnerForbidden, Es)], vec![], Pending),
+        ("credential", refusal(401, "Unauthorized", "Unauthorized"), vec![(R::RunnerForbidden, Es)], vec![], Pending),
+        ("webhook", refusal(400, "BadRequest", webhook), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
+        ("policy", refusal(422, "Invalid", policy), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
+        ("namespace", refusal(404, "NotFound", "namespaces \"t\" not found"), vec![(R::NamespaceMissing, Es)], vec![], Pending),
+        (
+            "namespace ends",
+            refusal(
+                403,
+                "Forbidden",
+                "jobs.batch \"j\" is forbidden: unable to create new content in namespace t because it is being terminated",
+            ),
+            vec![(R::NamespaceMissing, Es)],
+            vec![],
+            Pending,
+        ),
+        ("invalid", refusal(422, "Invalid", invalid), vec![(R::ObjectInvalid, Ch)], vec![], AtOnce),
+        ("unknown field", refusal(400, "BadRequest", "strict decoding error: unknown field"), vec![(R::ObjectInvalid, Ch)], vec![], AtOnce),
+        ("its own fault", refusal(500, "InternalError", "etcdserver: timeout"), vec![(R::Unknown, Wa)], vec![], Pending),
+    ]);
+}
+
+#[test]
+fn what_keeps_the_pod_from_being_created() {
+    let create = |text: &str| podless("FailedCreate", &format!("Error creating: {text}"));
+    let quota = |requested: u32| {
+        create(&format!(
+            "pods \"p\" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu={requested}, used: requests.nvidia.com/gpu=4, limited: requests.nvidia.com/gpu=4"
+        ))
+    };
+    let no_limits = "pods \"p\" is forbidden: failed quota: q: must specify limits.cpu for: task";
+    let limits = "pods \"p\" is forbidden: [maximum cpu usage per Container is 1, but limit is 2]";
+    let security = "pods \"p\" is forbidden: violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false";
+    let account = "pods \"p\" is forbidden: error looking up service account t/train: serviceaccount \"train\" not found";
+    let priority = "pods \"p\" is forbidden: no PriorityClass with name high was found";
+    let runtime = "pods \"p\" is forbidden: pod rejected: RuntimeClass \"nvidia\" not found";
+    let webhook = "admission webhook \"v.example\" denied the request: no owner label";
+    let silent = "Internal error occurred: failed calling webhook \"v.example\": context deadline exceeded";
+    let plugin = "pods \"p\" is forbidden: pod node label selector conflicts with its namespace node label selector";
+    let invalid = "Pod \"p\" is invalid: spec.containers[0].name: Invalid value: \"A\"";
+    let suspended =
+        Evidence { job: Some(JobFacts { suspended: true, ..job() }), ..podless("Suspended", "Kueue: insufficient unused quota") };
+    let made = with(pod("Pending", waiting("ContainerCreating", "")), &[("FailedCreate", account)]);
+    check(vec![
+        ("quota full", quota(2), vec![(R::ResourceQuotaExceeded, Wa)], vec![], Pending),
+        ("quota too small", quota(8), vec![(R::ResourceQuotaExceeded, Es)], vec![], Pending),
+        ("quota wants limits", create(no_limits), vec![(R::ObjectInvalid, Ch)], vec![], AtOnce),
+        ("limit range", create(limits), vec![(R::LimitRangeViolation, Ch)], vec![], Pending),
+        ("pod security", create(security), vec![(R::PodSecurityViolation, Es)], vec![], Pending),
+        ("service account", create(account), vec![(R::ServiceAccountMissing, Es)], vec![], Pending),
+        ("priority class", create(priority), vec![(R::PriorityClassMissing, Es)], vec![], Pending),
+        ("runtime class", create(runtime), vec![(R::RuntimeClassMissing, Es)], vec![], Pending),
+        ("webhook", create(webhook), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
+        ("webhook silent", create(silent), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
+        ("admission plugin", create(plugin), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
+        ("invalid", create(invalid), vec![(R::ObjectInvalid, Ch)], vec![], AtOnce),
+        ("words never seen", create("the moon is full"), vec![(R::Unknown, Es)], vec![], Pending),
+        ("suspended", suspended, vec![(R::KueueQuotaPending, Wa)], vec![], Pending),
+        ("a pod came after all", made, vec![(R::Starting, Wa)], vec![], Pending),
+        ("just created", Evidence { job: Some(job()), ..Evidence::default() }, vec![(R::Starting, Wa)], vec![], Pending),
+    ]);
+}
+
+#[test]
+fn what_keeps_the_pod_from_a_node() {
+    let says = |text: &str| with(unplaced(text), &[]);
+    let gpus = "0/12 nodes are available: 3 Insufficient nvidia.com/gpu, 4 node(s) had untolerated taint {gpu: present}, 5 node(s) didn't match Pod's node affinity/selector. preemption: 0/12 nodes are available: 3 No preemption victims found for incoming pod, 9 Preemption is not helpful for scheduling.";
+    let busy = |what: &str| {
+        format!("0/2 nodes are available: 2 Insufficient {what}. preemption: 0/2 nodes are available: 2 No preemption victims found")
+    };
+    let old_taint = "0/3 nodes are available: 1 node(s) had taint {node-role.kubernetes.io/master: }, that the pod didn't tolerate, 2 Insufficient cpu.";
+    let selector = "0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 node(s) didn't match Pod's node affinity/selector. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.";
+    let down = "0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }.";
+    let claims = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: 0/1 nodes are available: 1 Preemption is not helpful.";
+    let zone = "0/2 nodes are available: 2 node(s) had volume node affinity conflict.";
+    let spread =
+        "0/2 nodes are available: 1 node(s) didn't match pod anti-affinity rules, 1 node(s) didn't match pod topology spread constraints.";
+    let up = ("TriggeredScaleUp", "pod triggered scale-up: [{pool-gpu 0->1 (max: 4)}]");
+    let refused = ("NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached");
+    let gated = PodFacts {
+        conditions: vec![condition("PodScheduled", "False", "SchedulingGated", "blocked due to non-empty scheduling gates")],
+        ..unplaced("")
+    };
+    let silent = PodFacts { conditions: vec![], ..unplaced("") };
+    check(vec![
+        ("GPUs in use", says(gpus), vec![(R::InsufficientGpu, Wa)], vec![R::UntoleratedTaint, R::NoNodeMatchesSelector], Pending),
+        ("MIG in use", says(&busy("nvidia.com/mig-1g.10gb")), vec![(R::InsufficientGpu, Wa)], vec![], Pending),
+        ("AMD in use", says(&busy("amd.com/cpx_nps4")), vec![(R::InsufficientGpu, Wa)], vec![], Pending),
+        ("memory in use", says(&busy("memory")), vec![(R::InsufficientMemory, Wa)], vec![], Pending),
+        ("disk in use", says(&busy("ephemeral-storage")), vec![(R::InsufficientStorage, Wa)], vec![], Pending),
+        ("licences in use", says(&busy("example.com/licence")), vec![(R::InsufficientResource, Wa)], vec![], Pending),
+        ("a taint of old", says(old_taint), vec![(R::InsufficientCpu, Wa)], vec![R::UntoleratedTaint], Pending),
+        ("no such label", says(selector), vec![(R::NoNodeMatchesSelector, Ch)], vec![R::UntoleratedTaint], Pending),
+        ("node out of order", says(down), vec![(R::UntoleratedTaint, Es)], vec![], Pending),
+        ("cordoned", says("0/1 nodes are available: 1 node(s) were unschedulable."), vec![(R::UntoleratedTaint, Es)], vec![], Pending),
+        ("claim", says(claims), vec![(R::VolumeUnbound, Es)], vec![], Pending),
+        ("zone", says(zone), vec![(R::ZoneConflict, Es)], vec![], Pending),
+        ("spread", says(spread), vec![(R::AffinityUnsatisfied, Ch)], vec![], Pending),
+        ("full of pods", says("0/2 nodes are available: 2 Too many pods."), vec![(R::TooManyPods, Wa)], vec![], Pending),
+        ("empty cluster", says("no nodes available to schedule pods"), vec![(R::Unschedulable, Es)], vec![], Pending),
+        (
+            "a node is added",
+            with(unplaced(selector), &[up]),
+            vec![(R::ScalingUp, Wa)],
+            vec![R::UntoleratedTaint, R::NoNodeMatchesSelector],
+            Pending,
+        ),
+        ("no node is added", with(unplaced(zone), &[up, refused]), vec![(R::ScaleUpRefused, Es), (R::ZoneConflict, Es)], vec![], Pending),
+        (
+            "none is added, some are full",
+            with(unplaced(&busy("cpu")), &[refused]),
+            vec![(R::InsufficientCpu, Wa)],
+            vec![R::ScaleUpRefused],
+            Pending,
+        ),
+        ("gated", with(gated, &[]), vec![(R::Unschedulable, Wa)], vec![], Pending),
+        ("not looked at", with(silent.clone(), &[]), vec![(R::Unschedulable, Wa)], vec![], Pending),
+        ("event alone", with(silent, &[("FailedScheduling", zone)]), vec![(R::ZoneConflict, Es)], vec![], Pending),
+    ]);
+}
+
+#[test]
+fn what_keeps_the_image_away() {
+    let pull = |text: &str| {
+        let message = format!("failed to pull and unpack image \"registry.example/train:1\": {text}");
+        with(pod("Pending", waiting("ErrImagePull", &message)), &[])
+    };
+    let old = |text: &str| {
+        let said = format!("Failed to pull image \"registry.example/train:1\": {text}");
+        with(pod("Pending", waiting("ImagePullBackOff", "Back-off pulling image \"registry.example/train:1\"")), &[("Failed", &said)])
+    };
+    let of_init = |role| {
+        let mut pod = pod("Pending", waiting("PodInitializing", ""));
+        pod.containers.insert(0, container("first", role, waiting("ErrImagePull", "registry.example/train:1: not found")));
+        with(pod, &[])
+    };
+    let image = |code: R, class: ReasonClass| (vec![(code, class)], vec![], ImageGrace);
+    let row = |name, evidence, (blocking, beside, patience): (Vec<(R, ReasonClass)>, Vec<R>, Patience)| {
+        (name, evidence, blocking, beside, patience)
+    };
+    check(vec![
+        row("no such tag", pull("failed to resolve reference: registry.example/train:1: not found"), image(R::ImageNotFound, Ch)),
+        row("no such tag, older", old("manifest unknown"), image(R::ImageNotFound, Ch)),
+        row("other platform", pull("no match for platform in manifest: not found"), image(R::ImageNotFound, Ch)),
+        row("credentials", pull("unexpected status from HEAD request: 401 Unauthorized"), image(R::ImagePullAuth, Es)),
+        row(
+            "credentials or name",
+            old("pull access denied, repository does not exist or may require authorization"),
+            image(R::ImagePullAuth, Es),
+        ),
+        row("name lookup", pull("dial tcp: lookup registry.example on 10.0.0.10:53: no such host"), image(R::RegistryUnreachable, Es)),
+        row(
+            "anonymous token",
+            pull("failed to fetch anonymous token: dial tcp 10.0.0.1:443: i/o timeout"),
+            image(R::RegistryUnreachable, Es),
+        ),
+        row(
+            "certificate",
+            pull("tls: failed to verify certificate: x509: certificate signed by unknown authority"),
+            image(R::RegistryUnreachable, Es),
+        ),
+        row("too often", pull("429 Too Many Requests"), image(R::RegistryUnreachable, Es)),
+        row("node's disk", pull("write /var/lib/x: no space left on device"), image(R::DiskPressure, Es)),
+        row("words never seen", pull("the moon is full"), image(R::ImagePullFailed, Es)),
+        row("agent's image", of_init(ContainerRole::Agent), image(R::ImageNotFound, Ch)),
+        row("init container's image", of_init(ContainerRole::Init), image(R::ImageNotFound, Ch)),
+        row("sidecar's image", of_init(ContainerRole::Sidecar), image(R::ImageNotFound, Ch)),
+        (
+            "no name",
+            with(pod("Pending", waiting("InvalidImageName", "couldn't parse image name")), &[]),
+            vec![(R::ImageNotFound, Ch)],
+            vec![],
+            AtOnce,
+        ),
+        (
+            "never pulled",
+            with(pod("Pending", waiting("ErrImageNeverPull", "not present")), &[]),
+            vec![(R::ImageNotFound, Ch)],
+            vec![],
+            AtOnce,
+        ),
+        (
+            "on its way",
+            with(pod("Pending", waiting("ContainerCreating", "")), &[("Pulling", "Pulling image \"registry.example/train:1\"")]),
+            vec![(R::ImagePulling, Wa)],
+            vec![],
+            Pending,
+        ),
+    ]);
+}
+
+#[test]
+fn what_keeps_the_containers_from_starting() {
+    let state = |reason: &str, message: &str| with(pod("Pending", waiting(reason, message)), &[]);
+    let creating = |reason: &str, message: &str| with(pod("Pending", waiting("ContainerCreating", "")), &[(reason, message)]);
+    let cdi = "failed to create containerd task: failed to inject CDI devices: unresolvable CDI devices nvidia.com/gpu=0";
+    let runtime = "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: no runtime for \"nvidia\" is configured";
+    let mounted = {
+        let events = [
+            ("FailedMount", "MountVolume.SetUp failed for volume \"v\" : secret \"s\" not found"),
+            ("Pulling", "Pulling image \"registry.example/train:1\""),
+        ];
+        with(pod("Pending", waiting("ContainerCreating", "")), &events)
+    };
+    let dead = PodFacts { reason: text("UnexpectedAdmissionError"), ..pod("Failed", ContainerState::Unknown) };
+    let deleted = PodFacts { deleting: true, ..pod("Running", ContainerState::Running) };
+    check(vec![
+        (
+            "secret",
+            state("CreateContainerConfigError", "secret \"wandb\" not found"),
+            vec![(R::SecretOrConfigMissing, Es)],
+            vec![],
+            Pending,
+        ),
+        (
+            "key",
+            state("CreateContainerConfigError", "couldn't find key token in Secret t/wandb"),
+            vec![(R::SecretOrConfigMissing, Es)],
+            vec![],
+            Pending,
+        ),
+        (
+            "root",
+            state("CreateContainerConfigError", "container has runAsNonRoot and image will run as root"),
+            vec![(R::ContainerNotCreated, Ch)],
+            vec![],
+            ImageGrace,
+        ),
+        (
+            "no such program",
+            state("CreateContainerError", "exec: \"x\": executable file not found"),
+            vec![(R::ContainerNotCreated, Es)],
+            vec![],
+            ImageGrace,
+        ),
+        ("device", state("RunContainerError", cdi), vec![(R::GpuNotInjected, Es)], vec![], ImageGrace),
+        (
+            "sidecar fails",
+            state("CrashLoopBackOff", "back-off 10s restarting failed container"),
+            vec![(R::ContainerNotCreated, Es)],
+            vec![],
+            ImageGrace,
+        ),
+        ("word never seen", state("MoonIsFull", ""), vec![(R::Unknown, Es)], vec![], Pending),
+        (
+            "secret's volume",
+            creating("FailedMount", "MountVolume.SetUp failed for volume \"v\" : secret \"s\" not found"),
+            vec![(R::SecretOrConfigMissing, Es)],
+            vec![],
+            Pending,
+        ),
+        (
+            "volume",
+            creating("FailedAttachVolume", "AttachVolume.Attach failed for volume \"pvc-1\""),
+            vec![(R::VolumeMountTimeout, Es)],
+            vec![],
+            Pending,
+        ),
+        ("runtime", creating("FailedCreatePodSandBox", runtime), vec![(R::RuntimeClassMissing, Es)], vec![], Pending),
+        (
+            "network plugin",
+            creating("FailedCreatePodSandBox", "plugin type=\"calico\" failed"),
+            vec![(R::ContainerNotCreated, Es)],
+            vec![],
+            ImageGrace,
+        ),
+        ("a mount came after all", mounted, vec![(R::ImagePulling, Wa)], vec![], Pending),
+        ("in the making", state("ContainerCreating", ""), vec![(R::Starting, Wa)], vec![], Pending),
+        ("agent on its way", with(pod("Running", ContainerState::Running), &[]), vec![(R::Starting, Wa)], vec![], Pending),
+        ("device not allocated", with(dead, &[]), vec![(R::GpuNotInjected, Es)], vec![], ImageGrace),
+        ("preempted", with(disrupted("PreemptionByScheduler"), &[]), vec![(R::Preempted, Wa)], vec![], Pending),
+        ("deleted", with(deleted, &[]), vec![(R::PodDeleted, Wa)], vec![], Pending),
+        ("node silent", with(pod("Unknown", ContainerState::Unknown), &[]), vec![(R::Unknown, Es)], vec![], Pending),
+        (
+            "events alone",
+            Evidence { events: vec![event("MoonIsFull", "")], ..Evidence::default() },
+            vec![(R::Unknown, Es)],
+            vec![],
+            Pending,
+        ),
+    ]);
+}
+
+#[test]
+fn a_failure_is_of_the_class_that_its_reason_calls_for() {
+    let finding = |code| vec![Finding::new(code, "so it is", Vec::new())];
+    for (code, class) in [
+        (R::ImageNotFound, C::Image),
+        (R::RegistryUnreachable, C::Image),
+        (R::ObjectInvalid, C::Config),
+        (R::SecretOrConfigMissing, C::Config),
+        (R::ContainerNotCreated, C::Config),
+        (R::GpuNotInjected, C::Infra),
+        (R::PodSecurityViolation, C::Policy),
+        (R::InsufficientGpu, C::Policy),
+    ] {
+        assert_eq!(failure(&finding(code)), (class, code, "so it is".to_owned()));
+    }
+    let both: Vec<_> = finding(R::InsufficientGpu).into_iter().chain(finding(R::ImageNotFound)).collect();
+    assert_eq!(failure(&both).1, R::ImageNotFound, "what is borne with the least decides");
+    let beside: Vec<_> = finding(R::ImageNotFound).into_iter().map(Finding::beside).collect();
+    assert_eq!((patience(&beside), failure(&beside).1), (Pending, R::Unknown));
+}
+
+#[test]
+fn a_reason_is_told_in_one_sentence() {
+    let gpus = "0/12 nodes are available: 3 Insufficient nvidia.com/gpu, 9 node(s) had untolerated taint {team: vision}.";
+    let messages: Vec<_> = pending(&with(unplaced(gpus), &[])).into_iter().map(|f| f.message).collect();
+    assert_eq!(
+        messages,
+        ["3 of 12 nodes have too little nvidia.com/gpu free", "9 of 12 nodes bear the taint team: vision, which the pod does not tolerate"]
+    );
+    let quota =
+        refusal(403, "Forbidden", "pods \"p\" is forbidden: exceeded quota: q, requested: memory=8Gi, used: memory=0, limited: memory=4Gi");
+    assert_eq!(pending(&quota)[0].message, "The request alone exceeds the namespace's quota \"q\": memory=8Gi of at most memory=4Gi");
+}

@@ -1,0 +1,126 @@
+//! Reasons from the server's own state.
+
+use crate::{
+    domain::{Evidence, Finding, Outcome, QueueName, Quote, Reason, reasons},
+    store::{AttemptRecord, EventRecord, LeaseRecord},
+    wire::{AttemptNumber, NewQueue, Position, Runner, Timestamp, timestamp},
+};
+
+fn quote(source: impl Into<String>, raw: impl Into<String>, at: Option<Timestamp>) -> Quote {
+    Quote { at, ..Quote::new(source, raw) }
+}
+
+/// An operator paused the queue.
+pub(super) fn paused(queue: &QueueName, by: &str, reason: Option<&str>, at: Timestamp) -> Finding {
+    let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    let quotes = vec![quote(format!("Queue {queue}"), format!("paused by {by}{why}"), Some(at))];
+    Finding::new(Reason::QueuePaused, format!("{by} paused the queue {queue}{why}"), quotes)
+        .hint(format!("Ask {by}, or resume it: slipway queue resume {queue}"))
+}
+
+/// No runner that was heard of late serves the queue; none where one does. `runners`: each with whether it was heard.
+pub(super) fn no_runner(queue: &QueueName, doc: &NewQueue, runners: &[(Runner, bool)]) -> Option<Finding> {
+    let serves = |runner: &Runner| runner.queues.iter().any(|name| name == "*" || name == queue.as_str()) && carries(runner, doc);
+    if runners.iter().any(|(runner, heard)| *heard && serves(runner)) {
+        return None;
+    }
+    let said = |(runner, heard): &(Runner, bool)| {
+        let names = runner.queues.join(", ");
+        let silent = if *heard { "" } else { ", not heard of late" };
+        quote(format!("Runner {}", runner.name), format!("{}, serves {names}{silent}", runner.kind), runner.seen_at)
+    };
+    let quotes = if runners.is_empty() { vec![quote("Runners", "none has registered", None)] } else { runners.iter().map(said).collect() };
+    let silent: Vec<_> = runners.iter().filter(|(runner, _)| serves(runner)).map(|(runner, _)| runner.name.as_str()).collect();
+    let message = match silent.as_slice() {
+        [] => format!("No runner serves the queue {queue}"),
+        silent => format!("No runner that serves the queue {queue} has been heard of late: {}", silent.join(", ")),
+    };
+    Some(Finding::new(Reason::NoRunnerForQueue, message, quotes))
+}
+
+/// Whether a runner can carry what the queue describes: only a cluster has pods.
+fn carries(runner: &Runner, doc: &NewQueue) -> bool {
+    runner.kind != "process" || !(doc.pod_template.is_some() || doc.use_image_entrypoint)
+}
+
+/// Others go first.
+pub(super) fn behind(queue: &QueueName, place: Position) -> Finding {
+    let Position { index, of } = place;
+    let message = match index {
+        1 => format!("It is the next to be claimed from the queue {queue}, as soon as a runner has room"),
+        2..=1_000 => format!("{} others of the queue {queue} are claimed before it", index - 1),
+        _ => format!("More than 1,000 others of the queue {queue} are claimed before it"),
+    };
+    let at = if index > 1_000 { "1000+".to_owned() } else { index.to_string() };
+    Finding::new(Reason::BehindInQueue, message, vec![quote(format!("Queue {queue}"), format!("position {at} of {of}"), None)])
+}
+
+/// A pause after an attempt that ended, or found no place: with what that one had to say.
+pub(super) fn paused_for(last: &AttemptRecord, until: Timestamp) -> Vec<Finding> {
+    let ended_at = last.ended_at.map(timestamp);
+    let evidence = last.evidence.as_ref();
+    let (what, before) = match (&last.ended, last.unplaced) {
+        (Some((outcome, _)), _) => (
+            format!("attempt {} ended: {}", last.attempt, verdict_of(outcome)),
+            failed(last.attempt, outcome, ended_at, evidence).into_iter().collect(),
+        ),
+        (None, Some(reason)) => {
+            (format!("attempt {} found no place: {reason}", last.attempt), evidence.map(reasons::pending).unwrap_or_default())
+        }
+        (None, None) => (format!("attempt {} was given back", last.attempt), Vec::new()),
+    };
+    let quotes = vec![quote(format!("Attempt {}", last.attempt), what.clone(), ended_at)];
+    let pause = Finding::new(Reason::RetryBackoff, format!("The next attempt begins at {until:.0}; {what}"), quotes);
+    let before = before.into_iter().map(Finding::beside);
+    std::iter::once(pause).chain(before).collect()
+}
+
+/// A runner holds it and has not said more.
+pub(super) fn claimed(lease: &LeaseRecord) -> Finding {
+    let quotes = vec![quote(
+        format!("Attempt {}", lease.attempt.attempt),
+        format!("claimed by {}", lease.runner),
+        Some(timestamp(lease.claimed_at)),
+    )];
+    Finding::new(Reason::Starting, format!("The runner {} is about to start it", lease.runner), quotes)
+        .hint("Nothing to do; if it stays so, look at the runner: slipway runner ls")
+}
+
+/// Its agent has been silent beyond the limit.
+pub(super) fn silent(lease: &LeaseRecord, last: Timestamp, evidence: Option<&Evidence>) -> Finding {
+    let mut quotes = vec![quote("Heartbeat", "the last one", Some(last))];
+    quotes.extend(evidence.map(reasons::quotes).unwrap_or_default());
+    let node = evidence.and_then(|e| e.pod.as_ref()).and_then(|pod| pod.node.as_deref());
+    let place = node.map(|node| format!(" on {node}")).unwrap_or_default();
+    let message = format!("The agent{place} has been silent since {last:.0}; the attempt keeps its slot and may resume");
+    Finding::new(Reason::HeartbeatLost, message, quotes)
+        .hint(format!("See whether its machine is reachable; if it is gone for good: slipway abandon {} --reason TEXT", lease.attempt.task))
+}
+
+/// Somebody stopped it.
+pub(super) fn cancelled(request: Option<&EventRecord>) -> Finding {
+    let by = request.and_then(|event| event.actor.as_deref()).unwrap_or("somebody");
+    let quotes = vec![quote("Event task.cancelRequested", format!("by {by}"), request.map(|event| timestamp(event.at)))];
+    Finding::new(Reason::Cancelled, format!("Cancelled by {by}"), quotes)
+}
+
+/// How an attempt failed; none where it did not.
+pub(super) fn failed(attempt: AttemptNumber, outcome: &Outcome, at: Option<Timestamp>, evidence: Option<&Evidence>) -> Option<Finding> {
+    let reason = outcome.end.reason()?;
+    let message = outcome.result.message.clone().unwrap_or_else(|| reasons::entry(reason).meaning.trim_end_matches('.').to_owned());
+    let mut quotes = vec![quote(format!("Attempt {attempt}"), verdict_of(outcome), at)];
+    quotes.extend(evidence.map(reasons::quotes).unwrap_or_default());
+    Some(Finding::new(reason, message, quotes))
+}
+
+/// `ExitNonZero, class user, exit code 3`.
+fn verdict_of(outcome: &Outcome) -> String {
+    let facts = [
+        outcome.end.reason().map(|reason| reason.to_string()),
+        outcome.end.class().map(|class| format!("class {class}")),
+        outcome.result.exit_code.map(|code| format!("exit code {code}")),
+        outcome.result.signal.map(|signal| format!("signal {signal}")),
+        outcome.result.stopped_by.map(|by| format!("stopped by {by}")),
+    ];
+    facts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}

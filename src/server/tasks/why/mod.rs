@@ -1,0 +1,107 @@
+//! `GET /tasks/{id}/why`: why a task is where it is.
+
+mod findings;
+
+use crate::{
+    domain::{AttemptNumber, AttemptRef, Evidence, Finding, Phase, TaskState, UnixMs, reasons},
+    server::{body::Path, error::ApiResult, state::App},
+    store::{LeaseRecord, TaskRecord},
+    wire::{Position, Problem, TaskId, Why, timestamp},
+};
+use axum::extract::State;
+
+/// Why a task waits, or ended as it did: every reason, blocking ones first, each with what it rests on.
+#[utoipa::path(get, path = "/api/v1/tasks/{id}/why", operation_id = "whyTask", tag = "tasks", params(("id" = i64, Path)),
+    responses((status = 200, body = Why), (status = 404, body = Problem)))]
+pub(crate) async fn why(State(app): State<App>, Path(id): Path<TaskId>) -> ApiResult<axum::Json<Why>> {
+    let task = app.record(id).await?;
+    let mut position = None;
+    let mut reasons = match (task.state, &task.lease) {
+        (TaskState::Queued, _) => {
+            let (ahead, of) = app.store.position(&task.spec.queue, task.spec.priority, id).await?;
+            // It may have been claimed meanwhile; what was read of it still counts itself.
+            let place = Position { index: ahead + 1, of: of.max(u64::from(ahead) + 1) };
+            position = Some(place);
+            app.queued(&task, place).await?
+        }
+        (TaskState::Waiting, _) => app.waiting(&task).await?,
+        (_, Some(lease)) => app.active(&task, lease).await?,
+        (_, None) => app.ended(&task).await?,
+    };
+    reasons.sort_by_key(|finding| !finding.blocking);
+    Ok(axum::Json(Why {
+        task: id,
+        state: task.state,
+        attempt: task.attempt,
+        phase: task.lease.as_ref().map(|lease| lease.phase.unwrap_or(Phase::Claimed)),
+        since: timestamp(app.since(&task).await?),
+        position,
+        verdict: reasons::verdict(&reasons),
+        reasons,
+    }))
+}
+
+impl App {
+    /// Since when a task stands where it does.
+    async fn since(&self, task: &TaskRecord) -> ApiResult<UnixMs> {
+        let kinds: &[&str] = match task.state {
+            TaskState::Queued => &["task.submitted", "task.queued", "attempt.returned", "attempt.abandoned"],
+            TaskState::Waiting => &["attempt.ended", "attempt.returned"],
+            TaskState::Active => &["attempt.claimed", "attempt.started", "attempt.phase"],
+            _ => return Ok(task.finished_at.unwrap_or(task.created_at)),
+        };
+        Ok(self.store.last_event(task.id, kinds).await?.map_or(task.created_at, |event| event.at))
+    }
+
+    async fn queued(&self, task: &TaskRecord, place: Position) -> ApiResult<Vec<Finding>> {
+        let queue = &task.spec.queue;
+        let mut found = Vec::new();
+        if let Some((by, reason, at)) = self.store.queue(queue).await?.and_then(|record| record.paused) {
+            found.push(findings::paused(queue, &by, reason.as_deref(), timestamp(at)));
+        }
+        let doc = self.queues.get(queue.as_str()).unwrap_or_default();
+        let runners = self.store.runners().await?;
+        let runners: Vec<_> = runners.iter().map(|record| (self.runner(record), self.is_heard(&record.name))).collect();
+        found.extend(findings::no_runner(queue, &doc, &runners));
+        let behind = findings::behind(queue, place);
+        found.push(if found.is_empty() { behind } else { behind.beside() });
+        Ok(found)
+    }
+
+    async fn waiting(&self, task: &TaskRecord) -> ApiResult<Vec<Finding>> {
+        let due = self.store.due_up(task.id).await?.unwrap_or(0);
+        let left = due.saturating_sub(self.store.uptime().now()).max(0);
+        let attempts = self.store.attempts(task.id).await?;
+        let Some(last) = attempts.last() else { return Ok(Vec::new()) };
+        let until = timestamp(UnixMs(self.now().0.saturating_add(left)));
+        Ok(findings::paused_for(last, until))
+    }
+
+    async fn active(&self, task: &TaskRecord, lease: &LeaseRecord) -> ApiResult<Vec<Finding>> {
+        let evidence = self.store.evidence(lease.attempt).await?;
+        if lease.uid.is_none() {
+            let found = reasons::pending(evidence.as_ref().unwrap_or(&Evidence::default()));
+            return Ok(if found.is_empty() { vec![findings::claimed(lease)] } else { found });
+        }
+        if !self.is_silent(task) {
+            return Ok(Vec::new());
+        }
+        let silent_ms = self.store.uptime().now().saturating_sub(self.pulses.last(lease.attempt));
+        let last = timestamp(UnixMs(self.now().0.saturating_sub(silent_ms)));
+        Ok(vec![findings::silent(lease, last, evidence.as_ref())])
+    }
+
+    async fn ended(&self, task: &TaskRecord) -> ApiResult<Vec<Finding>> {
+        let Some((outcome, _)) = &task.ended else { return Ok(Vec::new()) };
+        if task.state == TaskState::Cancelled {
+            let request = self.store.last_event(task.id, &["task.cancelRequested"]).await?;
+            return Ok(vec![findings::cancelled(request.as_ref())]);
+        }
+        let evidence = match task.attempt {
+            AttemptNumber::NONE => None,
+            attempt => self.store.evidence(AttemptRef { task: task.id, attempt }).await?,
+        };
+        let finished = task.finished_at.map(timestamp);
+        Ok(findings::failed(task.attempt, outcome, finished, evidence.as_ref()).into_iter().collect())
+    }
+}
