@@ -12,7 +12,7 @@ use std::sync::Arc;
 tests!(Shared: a_pod_runs_under_the_strictest_profile);
 
 /// What Pod Security `restricted` asks of a pod.
-fn restricted(image: &str, command: Value) -> Value {
+fn restricted(image: &str, command: &[&str]) -> Value {
     json!({
         "metadata": {"name": "ground"},
         "spec": {
@@ -29,7 +29,7 @@ fn restricted(image: &str, command: Value) -> Value {
 }
 
 async fn a_pod_runs_under_the_strictest_profile(scene: Arc<Scene>) {
-    scene.create::<Pod>(restricted("slipway.test/static:1", json!(["/hello", "7"]))).await;
+    scene.create::<Pod>(restricted("slipway.test/static:1", &["/hello", "7"])).await;
     let pods = scene.api::<Pod>();
     let ended = eventually("the end of the pod", async || pods.get("ground").await.ok().filter(|pod| phase(pod) == "Failed")).await;
     let status = ended.status.expect("a status").container_statuses.expect("statuses").remove(0);

@@ -24,8 +24,8 @@ pub(crate) struct Absent {
 }
 
 impl Absent {
-    fn broken(why: impl ToString) -> Self {
-        Self { why: why.to_string(), may_skip: false }
+    fn broken(why: impl Into<String>) -> Self {
+        Self { why: why.into(), may_skip: false }
     }
 }
 

@@ -44,7 +44,6 @@ pub(crate) fn times() -> Times {
         sweep_ms: 1_000,
         tick_ms: 50,
         outage_ms: 2_000,
-        ..Times::default()
     }
 }
 
