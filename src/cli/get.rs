@@ -56,7 +56,8 @@ fn block(task: &Task, attempts: &[Attempt], now: Timestamp, width: Option<u16>) 
     field("state", Some(state(task)));
     field("queue", Some(task.queue.to_string()));
     field("user", Some(clean(&task.user)));
-    field("command", task.command.as_deref().map(shell));
+    let of_image = || task.script.is_none().then(|| "its image's".to_owned());
+    field("command", task.command.as_deref().map(shell).or_else(of_image));
     field("script", task.script.as_deref().map(script));
     field("env", Some(pairs(&task.env)));
     field("labels", Some(pairs(&task.labels)));

@@ -159,7 +159,8 @@ fn name(task: &Task) -> Cell {
     match (&task.name, &task.command) {
         (Some(name), _) => cell(cut(name, 40)),
         (None, Some(command)) => cell(cut(&shell(command), 30)).tone(Tone::Faint),
-        (None, None) => cell("(script)").tone(Tone::Faint),
+        (None, None) if task.script.is_some() => cell("(script)").tone(Tone::Faint),
+        (None, None) => cell("(its image's)").tone(Tone::Faint),
     }
 }
 

@@ -193,6 +193,27 @@ async fn errors_say_what_where_and_what_next() {
 }
 
 #[tokio::test]
+async fn submit_needs_no_command_where_the_image_brings_it() {
+    let serve = Queue { use_image_entrypoint: true, ..queue("serve", 3) };
+    let server = Script::default()
+        .on("GET /api/v1/queues/serve", json(200, &serve))
+        .on("GET /api/v1/queues/cpu", json(200, &queue("cpu", 3)))
+        .on("POST /api/v1/tasks", json(201, &task(1042, TaskState::Queued)))
+        .start()
+        .await;
+    let bench = Bench::default();
+    assert_eq!(bench.types(&server, &["submit", "-q", "serve", "-e", "MODEL=7b"]).await, 0);
+    assert_eq!(bench.out.text(), "1042\n");
+    let sent = server.seen().into_iter().find(|seen| seen.line.starts_with("POST")).unwrap();
+    assert_eq!(
+        serde_json::from_slice::<serde_json::Value>(sent.body.as_ref()).unwrap(),
+        object!({"queue": "serve", "env": {"MODEL": "7b"}})
+    );
+    assert_eq!(bench.types(&server, &["submit", "-q", "cpu"]).await, 2);
+    assert!(bench.errors(&server).contains("the queue cpu takes a command"), "{}", bench.errors(&server));
+}
+
+#[tokio::test]
 async fn apply_creates_changes_and_leaves_alone() {
     let changed = Queue { description: Some("short jobs".into()), ..queue("b", 8) };
     let server = Script::default()

@@ -8,13 +8,17 @@ use super::{
     span::parse_seconds,
     style::shell,
 };
-use crate::wire::{NewTask, Priority, Resources, Retries};
+use crate::{
+    client::Client,
+    wire::{NewTask, Priority, QueueName, Resources, Retries},
+};
 use std::path::{Path, PathBuf};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   slipway submit -- python train.py --lr 3e-4         run a command; everything after -- is yours
   slipway submit -q gpu --gpus 1 --time 2h train.sh   run a script; the file is sent along
+  slipway submit -q serve -e MODEL=7b                 where the queue's image brings the command
   slipway submit -f task.yaml --priority high         a task from a file, changed by flags
   ID=$(slipway submit -- make eval)                   in a pipe: only the id, at once
   slipway submit --wait -- make test                  exit code 0, or 3 when the task fails
@@ -24,7 +28,8 @@ Ctrl-C while following only detaches; the task goes on.";
 const USAGE: &str = "\
 slipway submit [OPTIONS] -- <CMD>...
        slipway submit [OPTIONS] <SCRIPT>
-       slipway submit [OPTIONS] --file <FILE> [-- <CMD>...]";
+       slipway submit [OPTIONS] --file <FILE> [-- <CMD>...]
+       slipway submit [OPTIONS] --queue <QUEUE>";
 
 /// The arguments of `submit`.
 #[derive(Clone, Debug, clap::Args)]
@@ -88,17 +93,35 @@ enum Source<'a> {
     Command,
     File(&'a Path),
     Script(&'a Path),
+    /// Nowhere: it is up to the queue.
+    Image(&'a str),
+}
+
+fn nothing(what: impl Into<String>) -> Failure {
+    Failure::usage(what)
+        .hint("a command: slipway submit -- python train.py")
+        .hint("a script:  slipway submit train.sh")
+        .hint("a file:    slipway submit -f task.yaml")
+}
+
+/// Makes sure that a queue's image brings the command. Where it cannot be asked, the server will say.
+async fn brings_command(client: &Client, queue: &str) -> Result<(), Failure> {
+    let Ok(name) = queue.parse::<QueueName>() else { return Ok(()) };
+    match client.queue(&name).await {
+        Ok(queue) if !queue.use_image_entrypoint => Err(nothing(format!("nothing to run: the queue {name} takes a command"))),
+        _ => Ok(()),
+    }
 }
 
 impl SubmitArgs {
     fn source(&self) -> Result<Source<'_>, Failure> {
         match (&self.script, &self.file) {
             (None, Some(file)) => Ok(Source::File(file)),
-            (None, None) if self.command.is_empty() => Err(Failure::usage("nothing to run")
-                .hint("a command: slipway submit -- python train.py")
-                .hint("a script:  slipway submit train.sh")
-                .hint("a file:    slipway submit -f task.yaml")),
-            (None, None) => Ok(Source::Command),
+            (None, None) => match &self.queue {
+                _ if !self.command.is_empty() => Ok(Source::Command),
+                Some(queue) => Ok(Source::Image(queue)),
+                None => Err(nothing("nothing to run")),
+            },
             (Some(script), _) if self.extra.is_empty() => Ok(Source::Script(Path::new(script))),
             (Some(script), _) => {
                 let words = [std::slice::from_ref(script), &self.extra].concat();
@@ -134,8 +157,14 @@ impl SubmitArgs {
 
 /// Submits a task, then detaches, waits or follows.
 pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Failure> {
-    let base = match args.source()? {
+    let source = args.source()?;
+    let client = context.client()?;
+    let base = match source {
         Source::Command => NewTask::default(),
+        Source::Image(queue) => {
+            brings_command(&client, queue).await?;
+            NewTask::default()
+        }
         Source::File(path) => {
             let name = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
             file::parse(&name, &file::text(&name, context.read(path).await?)?)?
@@ -143,7 +172,6 @@ pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Fai
         Source::Script(path) => script(path, context.read(path).await)?,
     };
     let task = args.over(base);
-    let client = context.client()?;
     context.on_interrupt("Interrupted before the server answered: the task may be submitted or not.\n  look: slipway ls");
     let task = client.submit(&task, context.key()).await?;
     args.after.go(context, &client, task).await
@@ -199,6 +227,7 @@ mod tests {
     fn a_forgotten_dash_dash_is_explained() {
         assert_eq!(args(&["a.sh"]).source().unwrap(), Source::Script(Path::new("a.sh")));
         assert_eq!(args(&["--", "a"]).source().unwrap(), Source::Command);
+        assert_eq!(args(&["-q", "serve"]).source().unwrap(), Source::Image("serve"));
         let failure = args(&["python", "my train.py"]).source().unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert_eq!(failure.hints, ["to run a command, put -- before it: slipway submit -- python 'my train.py'"]);

@@ -44,6 +44,13 @@ pub const AGENT_CONTAINER: &str = "slipway-agent";
 /// How much longer a pod may take to end than the command's grace period: for the rest of the log and the result.
 pub const END_ALLOWANCE_SECONDS: u64 = 10;
 
+/// Whether a text is what Kubernetes calls a DNS label: names of namespaces, and what names of Jobs are made of.
+#[must_use]
+pub fn is_dns_label(text: &str) -> bool {
+    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(fine) && !text.starts_with('-') && !text.ends_with('-')
+}
+
 /// The name of an attempt's Job and of its Secret: `slw-<instance>-<task>-a<n>`, or with a `given` name in the place of
 /// `slw`, which is cut so that the whole has at most 63 characters and never loses what makes it unique.
 #[must_use]

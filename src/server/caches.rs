@@ -1,9 +1,10 @@
-//! Tokens and queues in memory: every request asks for one, every submit for both, and only this server changes them.
+//! Tokens, queues and runners in memory: every request asks for one, every submit or claim for more, and only this server
+//! changes them.
 
 use crate::{
-    domain::{QueueName, UnixMs},
-    store::{QueueRecord, Result, Store, TokenRecord},
-    wire::{NewQueue, limits},
+    domain::{QueueName, RunnerName, UnixMs},
+    store::{QueueRecord, Result, RunnerRecord, Store, TokenRecord},
+    wire::{NewQueue, RegisterRequest, limits},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -61,14 +62,19 @@ impl Queues {
     /// Reads all of them again; called after each change, before it is answered.
     pub(super) async fn refresh(&self, store: &Store) -> Result<()> {
         let _refreshing = self.refreshing.lock().await;
-        let read = store.queues().await?.into_iter().map(|record| (record.name.clone(), Arc::new(doc(&record)))).collect();
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = read;
+        let read = store.queues().await?.into_iter().map(|record| (record.name.clone(), doc(&record))).collect();
+        renew(&self.known, read);
         Ok(())
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Arc<NewQueue>> {
         let name: QueueName = name.parse().ok()?;
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> BTreeMap<QueueName, Arc<NewQueue>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn names(&self) -> Vec<QueueName> {
@@ -79,6 +85,66 @@ impl Queues {
     pub(super) fn log_limit(&self, name: &QueueName) -> u64 {
         self.get(name.as_str()).and_then(|q| q.limits.log_bytes).unwrap_or(limits::DEFAULT_LOG_BYTES)
     }
+}
+
+/// What the runners said of themselves, by name.
+#[derive(Default)]
+pub(super) struct Runners {
+    known: RwLock<BTreeMap<RunnerName, Arc<RegisterRequest>>>,
+    refreshing: Refreshing,
+}
+
+impl Runners {
+    pub(super) async fn load(store: &Store) -> Result<Self> {
+        let runners = Self::default();
+        runners.refresh(store).await?;
+        Ok(runners)
+    }
+
+    /// Reads all of them again; called after each registration, before it is answered.
+    pub(super) async fn refresh(&self, store: &Store) -> Result<()> {
+        let _refreshing = self.refreshing.lock().await;
+        let read = store.runners().await?.into_iter().map(|record| (record.name.clone(), runner_doc(&record))).collect();
+        renew(&self.known, read);
+        Ok(())
+    }
+
+    pub(super) fn get(&self, name: &RunnerName) -> Option<Arc<RegisterRequest>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> BTreeMap<RunnerName, Arc<RegisterRequest>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Puts what was read in place of what was known. What is equal stays the same object, so that others can tell by the
+/// pointer whether anything changed.
+fn renew<K: Ord, V: PartialEq>(known: &RwLock<BTreeMap<K, Arc<V>>>, read: BTreeMap<K, V>) {
+    let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+    let mut old = std::mem::take(&mut *known);
+    for (key, value) in read {
+        let same = old.remove(&key).filter(|old| **old == value);
+        known.insert(key, same.unwrap_or_else(|| Arc::new(value)));
+    }
+}
+
+/// A stored runner's document. What cannot be read counts as a runner that offers nothing, and is said in the log.
+pub(super) fn runner_doc(record: &RunnerRecord) -> RegisterRequest {
+    serde_json::from_str(&record.doc).unwrap_or_else(|error| {
+        tracing::error!(runner = %record.name, %error, "a stored runner cannot be read");
+        let unknown = "unknown".to_owned();
+        RegisterRequest {
+            kind: unknown.clone(),
+            instance: record.instance,
+            version: unknown,
+            slots: 0,
+            gpus: 0,
+            queues: Vec::new(),
+            cluster: None,
+        }
+    })
 }
 
 /// A stored queue's document. What cannot be read counts as empty and is said in the log: a queue must stay usable.

@@ -56,22 +56,7 @@ impl App {
 
     /// A runner, with when this server heard it last.
     pub(super) fn runner(&self, record: &RunnerRecord) -> wire::Runner {
-        let doc: wire::RegisterRequest = match serde_json::from_str(&record.doc) {
-            Ok(doc) => doc,
-            Err(error) => {
-                tracing::error!(runner = %record.name, %error, "a stored runner cannot be read");
-                let version = "unknown".to_owned();
-                wire::RegisterRequest {
-                    kind: version.clone(),
-                    instance: record.instance,
-                    version,
-                    slots: 0,
-                    gpus: 0,
-                    queues: Vec::new(),
-                    cluster: None,
-                }
-            }
-        };
+        let doc = caches::runner_doc(record);
         wire::Runner {
             name: record.name.clone(),
             kind: doc.kind,

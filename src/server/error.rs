@@ -2,6 +2,7 @@
 
 use crate::{
     store::{Refusal, StoreError},
+    template::Fault,
     wire::{FieldError, Problem, ProblemCode, TaskId},
 };
 use axum::{
@@ -80,6 +81,11 @@ pub(super) fn invalid(errors: Vec<FieldError>) -> ApiError {
 /// The same where there may be none.
 pub(super) fn valid(errors: Vec<FieldError>) -> ApiResult<()> {
     if errors.is_empty() { Ok(()) } else { Err(invalid(errors)) }
+}
+
+/// The faults of a template that stands at `at` in a request.
+pub(super) fn placed(at: &str, faults: Vec<Fault>) -> impl Iterator<Item = FieldError> {
+    faults.into_iter().map(move |Fault { pointer, message }| FieldError { pointer: format!("{at}{pointer}"), message })
 }
 
 /// Runs work to its end even where its caller hangs up, which drops the caller's future at any point: for what must

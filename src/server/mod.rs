@@ -17,6 +17,7 @@ mod events;
 mod logs;
 mod meta;
 mod metrics;
+mod orders;
 mod page;
 mod pulse;
 mod queues;

@@ -2,13 +2,14 @@
 
 use super::{
     body::{Json, Path},
-    error::{ApiError, ApiResult, valid},
+    error::{ApiError, ApiResult, placed, valid},
     state::App,
 };
 use crate::{
-    domain::UnixMs,
+    domain::{UnixMs, pod::is_dns_label},
     store::{Register, Renew},
-    wire::{FieldError, Problem, ProblemCode, QueueName, RegisterRequest, RegisterResponse, RunnerList, RunnerName},
+    template,
+    wire::{FieldError, Problem, ProblemCode, QueueName, RegisterRequest, RegisterResponse, RunnerList, RunnerName, limits},
 };
 use axum::extract::State;
 use std::{
@@ -75,7 +76,7 @@ impl App {
         self.seen.last.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), sign);
     }
 
-    /// Whether a runner was heard within the time that keeps its name.
+    /// The instance that keeps a runner's name.
     async fn holder(&self, name: &RunnerName) -> ApiResult<Option<Uuid>> {
         let limit = i64::try_from(self.settings.times.runner_expiry_ms).unwrap_or(i64::MAX);
         let (instance, up) = match self.seen.get(name) {
@@ -111,12 +112,43 @@ fn check(request: &RegisterRequest) -> ApiResult<()> {
     for (i, queue) in request.queues.iter().enumerate() {
         rule(queue == "*" || queue.parse::<QueueName>().is_ok(), format!("/queues/{i}"), "a queue's name, or * for all");
     }
-    valid(errors)
+    valid([errors, cluster(request)].concat())
+}
+
+/// What is wrong with what a runner adds to the templates of queues.
+fn cluster(request: &RegisterRequest) -> Vec<FieldError> {
+    let fault = |pointer: String, message: &str| FieldError { pointer, message: message.to_owned() };
+    let Some(offer) = &request.cluster else {
+        let lacks = request.kind == "kubernetes";
+        return lacks
+            .then(|| fault("/cluster".into(), "a runner of the kind kubernetes offers a cluster: {namespaces: […]}"))
+            .into_iter()
+            .collect();
+    };
+    let mut errors = Vec::new();
+    if request.kind != "kubernetes" {
+        errors.push(fault("/kind".into(), "kubernetes, where a cluster is offered"));
+    }
+    if !(1..=limits::MAX_NAMESPACES).contains(&offer.namespaces.len()) {
+        errors.push(fault("/cluster/namespaces".into(), "1 to 100 namespaces"));
+    }
+    for (i, _) in offer.namespaces.iter().enumerate().filter(|(_, name)| !is_dns_label(name)) {
+        errors.push(fault(format!("/cluster/namespaces/{i}"), "lower-case letters, digits and dashes, at most 63"));
+    }
+    let base = offer.base.iter().map(|base| ("/cluster/base".to_owned(), base));
+    let overlays = offer.overlays.iter().map(|(queue, overlay)| (format!("/cluster/overlays/{queue}"), overlay));
+    for (at, document) in base.chain(overlays) {
+        if document.to_string().len() > limits::MAX_POD_TEMPLATE {
+            errors.push(fault(at.clone(), "at most 262,144 bytes as JSON"));
+        }
+        errors.extend(placed(&at, template::check(document)));
+    }
+    errors
 }
 
 /// Introduces a runner.
 #[utoipa::path(put, path = "/api/v1/runners/{name}", operation_id = "registerRunner", tag = "runner", params(("name" = String, Path)),
-    request_body = RegisterRequest, responses((status = 200, body = RegisterResponse), (status = 409, body = Problem)))]
+    request_body = RegisterRequest, responses((status = 200, body = RegisterResponse), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn register(
     State(app): State<App>,
     Path(name): Path<RunnerName>,
@@ -128,8 +160,10 @@ pub(super) async fn register(
     }
     let doc = serde_json::to_string(&request).map_err(|_| ProblemCode::Internal)?;
     app.store.run(Register { name: name.clone(), instance: request.instance, doc }).await?;
+    app.runners.refresh(&app.store).await?;
     app.note(&name, request.instance);
     app.store.run(Renew(name)).await?;
+    app.store.changes().made_ready();
     Ok(axum::Json(RegisterResponse { times: app.settings.times.clone(), instance: app.store.instance().to_owned() }))
 }
 

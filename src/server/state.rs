@@ -1,6 +1,12 @@
 //! What every handler shares.
 
-use super::{caches::Queues, caches::Tokens, metrics::Metrics, pulse::Pulses, runners::Seen};
+use super::{
+    caches::{Queues, Runners, Tokens},
+    metrics::Metrics,
+    orders::Templates,
+    pulse::Pulses,
+    runners::Seen,
+};
 use crate::{
     blob::Logs,
     domain::{Clock, Rng, Times, UnixMs},
@@ -30,17 +36,20 @@ pub struct App {
     pub(super) settings: Arc<Settings>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) queues: Arc<Queues>,
+    pub(super) runners: Arc<Runners>,
+    pub(super) templates: Arc<Templates>,
     pub(super) pulses: Arc<Pulses>,
     pub(super) seen: Arc<Seen>,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl App {
-    /// A server over an open store and its logs. It reads the tokens and queues once; from then on it alone changes
-    /// them.
+    /// A server over an open store and its logs. It reads the tokens, queues and runners once; from then on it alone
+    /// changes them.
     pub async fn new(store: Store, logs: Logs, settings: Settings) -> Result<Self> {
         let tokens = Arc::new(Tokens::load(&store).await?);
         let queues = Arc::new(Queues::load(&store).await?);
+        let runners = Arc::new(Runners::load(&store).await?);
         let up = store.uptime().now();
         Ok(Self {
             store,
@@ -48,6 +57,8 @@ impl App {
             settings: Arc::new(settings),
             tokens,
             queues,
+            runners,
+            templates: Arc::default(),
             pulses: Arc::new(Pulses::since(up)),
             seen: Arc::new(Seen::since(up)),
             metrics: Arc::new(Metrics::new()),

@@ -11,6 +11,7 @@ mod listing;
 mod logs;
 mod meta;
 mod own;
+mod pods;
 mod problems;
 mod queues;
 mod races;

@@ -53,12 +53,17 @@ impl Changes {
         TaskWatch { id, receiver, changes: self.clone() }
     }
 
+    /// Ticks [`Self::ready`]: something outside the store made tasks claimable.
+    pub fn made_ready(&self) {
+        self.0.ready.send_modify(|n| *n += 1);
+    }
+
     pub(super) fn announce(&self, committed: &Committed) {
         if let Some(id) = committed.newest_event {
             self.0.newest_event.send_replace(id);
         }
         if committed.ready {
-            self.0.ready.send_modify(|n| *n += 1);
+            self.made_ready();
         }
         let tasks = self.tasks();
         if !tasks.is_empty() {

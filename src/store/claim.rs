@@ -11,7 +11,7 @@ use crate::domain::{AttemptNumber, QueueName, Rng, RunnerName, SecretKind, TaskI
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sqlx::Row;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 /// A queue to draw from, or every other one.
@@ -37,6 +37,8 @@ pub struct Claim {
     pub gpus: u32,
     /// Where to draw from.
     pub queues: Vec<QueueShare>,
+    /// The queues that it draws nothing from, whatever `queues` says.
+    pub except: BTreeSet<QueueName>,
 }
 
 /// One claimed attempt.
@@ -142,7 +144,7 @@ impl Statement for Claim {
 }
 
 impl Claim {
-    /// The most it takes from each of its queues that are open.
+    /// The most it takes from each of its queues that are open to it.
     fn shares(&self, open: &HashSet<QueueName>) -> BTreeMap<QueueName, u32> {
         let mut shares: BTreeMap<QueueName, u32> = BTreeMap::new();
         for (queue, max) in self.queues.iter().filter_map(|s| s.queue.as_ref().map(|queue| (queue, s.max))) {
@@ -154,7 +156,7 @@ impl Claim {
                 shares.entry(queue.clone()).or_insert(all);
             }
         }
-        shares.retain(|queue, _| open.contains(queue));
+        shares.retain(|queue, _| open.contains(queue) && !self.except.contains(queue));
         shares
     }
 

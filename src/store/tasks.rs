@@ -6,8 +6,9 @@ use super::{
     lease::{LeaseRecord, lease_columns, parse, parse_json},
     record::{AttemptRecord, TaskRecord, outcome},
 };
-use crate::domain::{AttemptNumber, Evidence, LabelSelector, Phase, QueueName, TaskId, TaskState, UnixMs};
+use crate::domain::{AttemptNumber, Evidence, LabelSelector, Phase, QueueName, TaskId, TaskSpec, TaskState, UnixMs};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+use std::collections::HashMap;
 
 /// Which tasks a list shows. An empty list of values means any.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +48,15 @@ impl Store {
     pub async fn task(&self, id: TaskId) -> Result<Option<TaskRecord>> {
         let row = tasks_where().push(" where t.id = ").push_bind(id.0).build().fetch_optional(&self.readers).await?;
         row.as_ref().map(TaskRecord::read).transpose()
+    }
+
+    /// What was submitted of some tasks.
+    pub async fn specs(&self, tasks: impl IntoIterator<Item = TaskId>) -> Result<HashMap<TaskId, TaskSpec>> {
+        let ids: Vec<i64> = tasks.into_iter().map(|task| task.0).collect();
+        let mut sql = tasks_where();
+        sql.push(" where t.id in (select value from json_each(").push_bind(serde_json::json!(ids).to_string()).push("))");
+        let rows = sql.build().fetch_all(&self.readers).await?;
+        rows.iter().map(|row| TaskRecord::read(row).map(|task| (task.id, task.spec))).collect()
     }
 
     /// Tasks, newest first, and whether more follow.

@@ -5,6 +5,7 @@ use k8s_openapi::{DeepMerge, api::core::v1::PodTemplateSpec};
 use serde_json::{Value, json};
 
 /// A pod template under way, and who set what in it.
+#[derive(Clone)]
 pub(super) struct Merged {
     pub(super) value: Value,
     pub(super) origins: Origins,

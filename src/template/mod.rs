@@ -31,7 +31,7 @@ mod tests;
 pub use complete::complete;
 pub use decode::check;
 pub use origins::Origins;
-pub use render::render;
+pub use render::{Prepared, refuses, render};
 
 use crate::domain::{AttemptRef, QueueName, RunnerName};
 use serde::Serialize;

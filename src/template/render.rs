@@ -13,23 +13,61 @@ use serde_json::{Value, json};
 /// is to begin with.
 ///
 /// # Errors
-/// All that is wrong: what the layers say, an image that nobody names, a namespace that is not the runner's, GPUs that
-/// the template does not give. A fault of the task's part has a pointer into the task.
+/// As [`Prepared::new`] and [`Prepared::render`].
 pub fn render(layers: &Layers<'_>, task: &TaskLayer<'_>) -> Result<Rendered, Vec<Fault>> {
-    let mut merged = layers.merged()?;
-    let mut faults = Vec::new();
-    merged.change(Layer::Queue, |template| faults.extend(images(template, layers.image)));
-    merged.change(Layer::BuiltIn, |template| {
-        for field in ["/spec/containers", "/spec/initContainers"] {
-            template.pointer_mut(field).and_then(Value::as_array_mut).into_iter().flatten().for_each(builtin::yield_to_privilege);
+    Prepared::new(layers)?.render(task)
+}
+
+/// The layers of a queue for one runner, merged: what all its tasks have in common.
+pub struct Prepared {
+    merged: Merged,
+    namespace: (String, Layer),
+}
+
+impl Prepared {
+    /// Merges the layers under the task.
+    ///
+    /// # Errors
+    /// All that is wrong: what the documents say, an image that nobody names, a namespace that is not the runner's.
+    pub fn new(layers: &Layers<'_>) -> Result<Self, Vec<Fault>> {
+        let mut merged = layers.merged()?;
+        let mut faults = Vec::new();
+        merged.change(Layer::Queue, |template| faults.extend(images(template, layers.image)));
+        merged.change(Layer::BuiltIn, |template| {
+            for field in ["/spec/containers", "/spec/initContainers"] {
+                template.pointer_mut(field).and_then(Value::as_array_mut).into_iter().flatten().for_each(builtin::yield_to_privilege);
+            }
+        });
+        match layers.namespace(&merged) {
+            Ok(namespace) if faults.is_empty() => Ok(Self { merged, namespace }),
+            Ok(_) => Err(faults),
+            Err(fault) => {
+                faults.push(fault);
+                Err(faults)
+            }
         }
-    });
-    merged.change(Layer::Task, |template| faults.extend(task::apply(template, task)));
-    let namespace = layers.namespace(&merged).map_err(|fault| faults.push(fault)).ok();
-    match namespace {
-        Some(namespace) if faults.is_empty() => Ok(job(merged, namespace)),
-        _ => Err(faults),
     }
+
+    /// The Job of a task, up to the task's own layer.
+    ///
+    /// # Errors
+    /// What the task asks for and the template does not give; the pointers lead into the task.
+    pub fn render(&self, task: &TaskLayer<'_>) -> Result<Rendered, Vec<Fault>> {
+        let mut merged = self.merged.clone();
+        let mut faults = Vec::new();
+        merged.change(Layer::Task, |template| faults.extend(task::apply(template, task)));
+        if faults.is_empty() { Ok(job(merged, self.namespace.clone())) } else { Err(faults) }
+    }
+}
+
+/// What a task asks for and a queue's template, by itself, does not give; the pointers lead into the task. A runner's
+/// layers are not asked: what a queue gives is said by the queue.
+#[must_use]
+pub fn refuses(pod_template: &Value, task: &TaskLayer<'_>) -> Vec<Fault> {
+    let name = marked(pod_template).unwrap_or(TASK_CONTAINER);
+    let containers = pod_template.pointer("/spec/containers").and_then(Value::as_array);
+    let container = containers.into_iter().flatten().find(|container| container["name"].as_str().unwrap_or(TASK_CONTAINER) == name);
+    container.map(|container| task::apply_to(&mut container.clone(), task)).unwrap_or_default()
 }
 
 impl<'a> Layers<'a> {

@@ -6,7 +6,7 @@ use super::{
     pointer::below,
 };
 use crate::domain::{
-    pod::{AGENT_CONTAINER, ENV_PREFIX, LABEL_PREFIX, ROOT_DIR, TERMINATION_LOG},
+    pod::{AGENT_CONTAINER, ENV_PREFIX, LABEL_PREFIX, ROOT_DIR, TERMINATION_LOG, is_dns_label},
     valid_label_key, valid_label_value,
 };
 use serde_json::Value;
@@ -61,12 +61,6 @@ fn metadata(metadata: &Value, found: &mut Vec<Fault>) {
             _ => found.push(Fault::new(at, "only labels, annotations, name and namespace can be set")),
         }
     }
-}
-
-/// Whether a text is a DNS-1123 label.
-fn is_dns_label(text: &str) -> bool {
-    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (1..=63).contains(&text.len()) && text.bytes().all(fine) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 fn pod(spec: &Value, found: &mut Vec<Fault>) {

@@ -9,9 +9,13 @@ const GPU: &str = "nvidia.com/gpu";
 /// What the names of resources that stand for accelerators begin with.
 const ACCELERATORS: [&str; 6] = ["nvidia.com/", "amd.com/", "gpu.intel.com/", "habana.ai/", "google.com/tpu", "aws.amazon.com/neuron"];
 
-/// Applies a task to the task's container, the first.
+/// Applies a task to the task's container, the first of a template.
 pub(super) fn apply(template: &mut Value, task: &TaskLayer<'_>) -> Vec<Fault> {
-    let Some(container) = template.pointer_mut("/spec/containers/0") else { return Vec::new() };
+    template.pointer_mut("/spec/containers/0").map(|container| apply_to(container, task)).unwrap_or_default()
+}
+
+/// The same for the container itself.
+pub(super) fn apply_to(container: &mut Value, task: &TaskLayer<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
     if task.gpus > 0 {
         match gpus(container, task.gpus) {
@@ -34,14 +38,12 @@ pub(super) fn apply(template: &mut Value, task: &TaskLayer<'_>) -> Vec<Fault> {
 /// Whether a template gives a task so many GPUs.
 fn gpus(container: &Value, wanted: u32) -> Result<(), String> {
     for kind in ["limits", "requests"] {
-        let resources = container["resources"][kind].as_object().into_iter().flatten();
-        for (name, amount) in resources {
+        for (name, amount) in container["resources"][kind].as_object().into_iter().flatten() {
             if name != GPU && ACCELERATORS.iter().any(|prefix| name.starts_with(prefix)) {
                 return Err(format!("the queue's template asks for {name} already: leave the GPUs to it"));
             }
-            let given = amount.as_str().and_then(|amount| amount.parse::<u32>().ok());
-            if name == GPU && given.is_none_or(|given| wanted > given) {
-                let amount = amount.as_str().unwrap_or_default();
+            let amount = amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);
+            if name == GPU && amount.parse::<u32>().map_or(true, |given| wanted > given) {
                 return Err(format!("the queue's template gives {amount} GPUs; the task asks for {wanted}"));
             }
         }

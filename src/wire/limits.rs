@@ -18,6 +18,12 @@ pub const MAX_CLAIM: u32 = 1_000;
 pub const MAX_CLAIM_WAIT_SECONDS: u64 = 60;
 /// The most log bytes kept of an attempt where the queue says nothing (1 GiB).
 pub const DEFAULT_LOG_BYTES: u64 = 1 << 30;
+/// How long an attempt may wait for a place where its queue says nothing, in seconds.
+pub const DEFAULT_PENDING_TIMEOUT_SECONDS: u64 = 900;
+/// The largest pod template of a queue or runner, as JSON (256 KiB).
+pub const MAX_POD_TEMPLATE: usize = 256 << 10;
+/// The most namespaces of a runner's cluster.
+pub const MAX_NAMESPACES: usize = 100;
 /// The longest `Idempotency-Key`.
 pub const MAX_IDEMPOTENCY_KEY: usize = 255;
 /// How long an attempt may look for a place where its queue says nothing, in seconds.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod change;
+mod pod;
 mod show;
 
 use super::{
@@ -28,9 +29,13 @@ The file holds one queue, a list of queues, or all of them by name:
     cpu:
       description: short jobs
       defaults: {timeoutSeconds: 3600, retries: {user: 1}}
-    gpu: {}
+    gpu:
+      defaults: {image: python:3.12}
+      podTemplate:
+        spec: {containers: [{resources: {limits: {nvidia.com/gpu: 1}}}]}
 
-A queue that is not in the file is left alone.";
+A queue that is not in the file is left alone. A podTemplate is for runners on Kubernetes;
+templates/ in the source has more of them.";
 
 /// The arguments of `queue`.
 #[derive(Clone, Debug, clap::Args)]

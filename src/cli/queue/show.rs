@@ -1,5 +1,6 @@
 //! `slipway queue ls`, `slipway queue get`
 
+use super::pod;
 use crate::{
     cli::{
         context::Context,
@@ -8,7 +9,7 @@ use crate::{
         style::{Tone, clean, paint},
         table::{Table, cell},
     },
-    wire::{Paused, Queue, QueueList, QueueName, Timestamp},
+    wire::{KeepJobs, Paused, Queue, QueueList, QueueName, Timestamp},
 };
 use std::time::Duration;
 
@@ -42,11 +43,17 @@ fn table(queues: &[Queue], now: Timestamp) -> Table {
                 cell(queue.counts.waiting),
                 cell(queue.counts.queued),
                 cell(queue.counts.active),
-                cell(queue.paused.as_ref().map(|paused| since(paused, now)).or_else(|| queue.description.clone()).unwrap_or_default()),
+                note(queue, now),
             ]
         })
         .collect();
     Table::new(&["QUEUE", "STATE", "WAITING", "QUEUED", "ACTIVE", "NOTE"], rows)
+}
+
+/// Why it is paused, else what it is for, else what its pods ask for.
+fn note(queue: &Queue, now: Timestamp) -> crate::cli::table::Cell {
+    let paused = queue.paused.as_ref().map(|paused| since(paused, now));
+    cell(paused.or_else(|| queue.description.clone()).or_else(|| pod::devices(queue)).unwrap_or_default())
 }
 
 fn state(queue: &Queue) -> crate::cli::table::Cell {
@@ -72,14 +79,30 @@ fn block(queue: &Queue, now: Timestamp) -> String {
     field("about", queue.description.as_deref().map(clean));
     field("state", Some(queue.paused.as_ref().map_or_else(|| "open".to_owned(), |paused| clean(&since(paused, now)))));
     field("tasks", Some(format!("{} active, {} queued, {} waiting", queue.counts.active, queue.counts.queued, queue.counts.waiting)));
+    field("image", pod::image(queue).map(clean));
+    field("devices", pod::devices(queue).map(|devices| clean(&devices)));
+    field("command", queue.use_image_entrypoint.then(|| "its image's".to_owned()));
+    field("template", queue.pod_template.as_ref().map(|_| format!("its own; all of it: slipway queue get {} -o yaml", queue.name)));
     field("time limit", defaults.timeout_seconds.map(seconds));
     field("grace", defaults.grace_seconds.map(seconds));
     field("retries", defaults.retries.map(|retries| format!("{} user, {} infra", retries.user, retries.infra)));
     field("env", Some(defaults.env.iter().map(|(k, v)| crate::cli::style::shell(&[format!("{k}={v}")])).collect::<Vec<_>>().join(" ")));
     field("log limit", queue.limits.log_bytes.map(|bytes| format!("{bytes} bytes")));
+    field("no place", pending(queue));
+    let kept = |kept: KeepJobs| format!("{} after a success, {} after a failure", seconds(kept.success), seconds(kept.failure));
+    field("jobs stay", queue.keep_jobs_seconds.map(kept));
     field("revision", Some(queue.revision.to_string()));
     field("changed", Some(format!("{:.0}  ({} ago)", queue.updated_at, age(between(queue.updated_at, now)))));
     lines.concat()
+}
+
+/// What becomes of attempts whose pods find no place.
+fn pending(queue: &Queue) -> Option<String> {
+    let after = |what: &str, s: u64| format!("{what} after {}", span(Duration::from_secs(s)));
+    let returned = queue.pending_timeout_seconds.map(|s| after("given back", s));
+    let failed = queue.fail_pending_after_seconds.map(|s| after("fails", s));
+    let told: Vec<String> = returned.into_iter().chain(failed).collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 #[cfg(test)]
@@ -95,7 +118,18 @@ mod tests {
         gpu.paused = Some(Paused { by: "lena".into(), reason: Some("driver update".into()), at });
         gpu.defaults.timeout_seconds = Some(3_600);
         gpu.defaults.env.insert("A".into(), "b c".into());
-        let table = table(&[queue("default", 1), gpu.clone()], now).render(true, None);
-        insta::assert_snapshot!(anstream::adapter::strip_str(&(table + "\n" + &block(&gpu, now))).to_string());
+        let mut mig = queue("mig", 2);
+        mig.description = None;
+        mig.defaults.image = Some("python:3.12".into());
+        mig.pod_template = Some(serde_json::json!({"spec": {"containers": [
+            {"name": "proxy", "image": "envoy"},
+            {"name": "task", "resources": {"limits": {"nvidia.com/mig-1g.10gb": 1, "rdma/hca": "2", "memory": "8Gi"}}},
+        ]}}));
+        mig.use_image_entrypoint = true;
+        mig.fail_pending_after_seconds = Some(7200);
+        mig.keep_jobs_seconds = Some(KeepJobs { success: 60, failure: 86_400 });
+        let table = table(&[queue("default", 1), gpu.clone(), mig.clone()], now).render(true, None);
+        let all = [table, block(&gpu, now), block(&mig, now)].join("\n");
+        insta::assert_snapshot!(anstream::adapter::strip_str(&all).to_string());
     }
 }

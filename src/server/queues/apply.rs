@@ -1,17 +1,16 @@
 //! `PUT /queues/{name}`: create or replace a queue.
 
-use super::{etag, refused};
+use super::{check::check, etag, refused};
 use crate::{
-    domain::{Labels, Priority, Resources, TaskSpec, Work},
     server::{
         auth::Principal,
         body::{Json, Path},
         convert,
-        error::{ApiResult, to_the_end, valid},
+        error::{ApiResult, to_the_end},
         state::App,
     },
     store::{ApplyQueue, QueueRefusal},
-    wire::{FieldError, NewQueue, Problem, ProblemCode, Queue, QueueName},
+    wire::{NewQueue, Problem, ProblemCode, Queue, QueueName},
 };
 use axum::{
     extract::State,
@@ -22,7 +21,7 @@ use axum::{
 /// Creates a queue, or replaces what it was applied with. The same document changes nothing. `If-Match` asks for a
 /// revision, `If-None-Match: *` that it is new.
 #[utoipa::path(put, path = "/api/v1/queues/{name}", operation_id = "applyQueue", tag = "queues", params(("name" = String, Path)),
-    request_body = NewQueue, responses((status = 200, body = Queue), (status = 201, body = Queue), (status = 412, body = Problem),
+    request_body = NewQueue, responses((status = 200, body = Queue), (status = 201, body = Queue), (status = 409, body = Problem), (status = 412, body = Problem),
     (status = 422, body = Problem)))]
 pub(crate) async fn apply(
     State(app): State<App>,
@@ -32,6 +31,7 @@ pub(crate) async fn apply(
     Json { value: mut queue, .. }: Json<NewQueue>,
 ) -> ApiResult<Response> {
     check(&name, &queue)?;
+    app.may_turn(&name, &queue).await?;
     queue.name = None;
     let doc = serde_json::to_string(&queue).map_err(|_| ProblemCode::Internal)?;
     let apply = ApplyQueue { name: name.clone(), doc, by: principal.user, if_revision: app.wanted(&name, &headers).await? };
@@ -39,6 +39,7 @@ pub(crate) async fn apply(
     let outcome = to_the_end(async move {
         let outcome = applied.store.run(apply).await?;
         applied.queues.refresh(&applied.store).await?;
+        applied.store.changes().made_ready();
         Ok(outcome)
     });
     let created = outcome.await?.map_err(|refusal| refused(&name, refusal))?;
@@ -47,30 +48,22 @@ pub(crate) async fn apply(
     Ok((status, [(header::ETAG, etag(record.revision))], axum::Json(convert::queue(&record))).into_response())
 }
 
-/// A queue's defaults must make legal tasks: they are checked as the task that they would complete.
-fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<()> {
-    let mut errors = Vec::new();
-    if let Some(given) = queue.name.as_ref().filter(|given| *given != name) {
-        errors.push(FieldError { pointer: "/name".into(), message: format!("the path says {name}, the body {given}") });
+impl App {
+    /// Who chooses the command, the task or the image, can change only while no task waits or runs: each was submitted
+    /// for one of them.
+    async fn may_turn(&self, name: &QueueName, queue: &NewQueue) -> ApiResult<()> {
+        let Some(known) = self.queues.get(name.as_str()).filter(|known| known.use_image_entrypoint != queue.use_image_entrypoint) else {
+            return Ok(());
+        };
+        match self.store.queue(name).await? {
+            Some(record) if record.waiting + record.queued + record.active > 0 => {
+                let (now, then) = if known.use_image_entrypoint { ("image", "task") } else { ("task", "image") };
+                let detail = format!(
+                    "Queue {name} has tasks that have not ended, whose command is chosen by the {now}; it cannot be chosen by the {then} for them."
+                );
+                Err(Problem::new(ProblemCode::Conflict).detail(detail).hint("Let them end first, or make another queue.").into())
+            }
+            _ => Ok(()),
+        }
     }
-    if queue.description.as_ref().is_some_and(|d| d.len() > 1000) {
-        errors.push(FieldError { pointer: "/description".into(), message: "at most 1,000 bytes".into() });
-    }
-    if queue.limits.log_bytes.is_some_and(|n| !(4096..=1 << 40).contains(&n)) {
-        errors.push(FieldError { pointer: "/limits/logBytes".into(), message: "between 4,096 bytes and 1 TiB".into() });
-    }
-    let sample = TaskSpec {
-        name: None,
-        queue: name.clone(),
-        labels: Labels::new(),
-        priority: Priority::Normal,
-        work: Work::Command(vec!["true".into()]),
-        env: queue.defaults.env.clone(),
-        resources: Resources::default(),
-        timeout_seconds: queue.defaults.timeout_seconds,
-        grace_seconds: queue.defaults.grace_seconds.unwrap_or(0),
-        retries: queue.defaults.retries.unwrap_or_default(),
-    };
-    errors.extend(sample.violations().into_iter().map(|v| FieldError { pointer: format!("/defaults{}", v.pointer), message: v.message }));
-    valid(errors)
 }

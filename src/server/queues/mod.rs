@@ -1,6 +1,7 @@
 //! The routes of queues.
 
 pub(super) mod apply;
+mod check;
 pub(super) mod delete;
 pub(super) mod get;
 pub(super) mod pause;

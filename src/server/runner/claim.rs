@@ -7,18 +7,19 @@ use crate::{
         error::{ApiResult, valid},
         state::App,
     },
-    store::{Claim, QueueShare},
+    store::{Claim, ClaimedAttempt, QueueShare},
     wire::{ClaimRequest, ClaimResponse, ClaimedTask, FieldError, Problem, Resources, limits},
 };
 use axum::extract::State;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-/// Takes ready tasks for a runner. Waits up to `waitSeconds` until there are some. A repeat of `claimId` whose attempts
+/// Takes ready tasks for a runner: of queues with a `podTemplate` or `useImageEntrypoint` for runners on Kubernetes alone,
+/// and for these only of queues that make a Job of theirs. Waits up to `waitSeconds` until there are some. A repeat of `claimId` whose attempts
 /// still live gets those again.
 #[utoipa::path(post, path = "/api/v1/runner/claims", operation_id = "claim", tag = "runner", request_body = ClaimRequest,
     responses((status = 200, body = ClaimResponse), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn claim(State(app): State<App>, Json { value: request, .. }: Json<ClaimRequest>) -> ApiResult<axum::Json<ClaimResponse>> {
-    let claim = check(&request)?;
+    let mut claim = check(&request)?;
     app.hear(&request.runner, request.instance).await?;
     let wait = Duration::from_secs(request.wait_seconds.min(limits::MAX_CLAIM_WAIT_SECONDS));
     let deadline = tokio::time::sleep(wait);
@@ -26,19 +27,21 @@ pub(crate) async fn claim(State(app): State<App>, Json { value: request, .. }: J
     let mut ready = app.store.changes().ready();
     loop {
         ready.mark_unchanged();
+        claim.except = app.beyond(&request.runner);
         let claimed = app.store.run(claim.clone()).await?;
         if !claimed.is_empty() {
             crate::crash_point!("server.claimed");
-            let item = |c: crate::store::ClaimedAttempt| ClaimedTask {
+            let orders = app.orders(&request.runner, claimed.iter().map(|c| (c.task, true))).await?;
+            let item = |(c, job): (ClaimedAttempt, _)| ClaimedTask {
                 task: c.task,
                 attempt: c.attempt,
                 claim: request.claim_id,
                 start_token: c.start_token,
                 queue: c.queue,
                 resources: Resources { gpus: c.gpus },
-                job: None,
+                job,
             };
-            return Ok(axum::Json(ClaimResponse { items: claimed.into_iter().map(item).collect() }));
+            return Ok(axum::Json(ClaimResponse { items: claimed.into_iter().zip(orders).map(item).collect() }));
         }
         tokio::select! {
             changed = ready.changed() => if changed.is_ok() { continue },
@@ -68,5 +71,12 @@ fn check(request: &ClaimRequest) -> ApiResult<Claim> {
         }
     }
     valid(errors)?;
-    Ok(Claim { runner: request.runner.clone(), claim: request.claim_id, max: request.max, gpus: request.gpus, queues })
+    Ok(Claim {
+        runner: request.runner.clone(),
+        claim: request.claim_id,
+        max: request.max,
+        gpus: request.gpus,
+        queues,
+        except: BTreeSet::new(),
+    })
 }

@@ -24,7 +24,8 @@ pub(crate) struct HoldsQuery {
 pub(crate) async fn holds(State(app): State<App>, Query(query): Query<HoldsQuery>) -> ApiResult<axum::Json<Holds>> {
     app.hear(&query.runner, query.instance).await?;
     let leases = app.store.leases_of(&query.runner).await?;
-    let items = leases.into_iter().map(|l| Hold {
+    let orders = app.orders(&query.runner, leases.iter().map(|l| (l.attempt.task, l.start_token.is_some()))).await?;
+    let items = leases.into_iter().zip(orders).map(|(l, job)| Hold {
         task: l.attempt.task,
         attempt: l.attempt.attempt,
         claim: l.claim,
@@ -34,7 +35,7 @@ pub(crate) async fn holds(State(app): State<App>, Query(query): Query<HoldsQuery
         uid: l.uid,
         queue: l.queue,
         resources: Resources { gpus: l.gpus },
-        job: None,
+        job,
     });
     Ok(axum::Json(Holds { items: items.collect() }))
 }

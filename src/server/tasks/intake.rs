@@ -1,13 +1,16 @@
 //! From what a user sent to what is stored: defaults filled in, every fault named with its place.
 
 use crate::{
-    domain::{QueueName, TaskSpec, Violation, Work, did_you_mean},
+    domain::{QueueName, TaskId, TaskSpec, Violation, Work, did_you_mean},
     server::{
         error::{ApiResult, invalid},
+        orders,
         state::App,
     },
+    template,
     wire::{FieldError, NewQueue, NewTask, Problem, ProblemCode},
 };
+use std::collections::BTreeMap;
 
 /// The time between SIGTERM and SIGKILL where neither task nor queue says.
 const DEFAULT_GRACE_SECONDS: u64 = 30;
@@ -21,11 +24,21 @@ pub(super) fn take(app: &App, new: NewTask, at: &str) -> ApiResult<TaskSpec> {
     spec(new, name, &queue).map_err(|violations| invalid(violations.into_iter().map(placed).collect()))
 }
 
+/// Checks that a stored task can be submitted again.
+pub(super) fn again(app: &App, id: TaskId, spec: &TaskSpec) -> ApiResult<()> {
+    // Where the queue is gone the store says so.
+    let odds = app.queues.get(spec.queue.as_str()).map(|queue| at_odds(spec, &queue)).unwrap_or_default();
+    let Some(first) = odds.first() else { return Ok(()) };
+    let detail = format!("Task {id} no longer fits its queue: {}.", first.message);
+    Err(Problem::new(ProblemCode::ValidationFailed).detail(detail).hint("Submit a new task in its place.").into())
+}
+
 /// The rule, apart from everything else.
 fn spec(new: NewTask, name: QueueName, queue: &NewQueue) -> Result<TaskSpec, Vec<Violation>> {
     let work = match (new.command, new.script) {
         (Some(argv), None) => Work::Command(argv),
         (None, Some(text)) => Work::Script(text),
+        (None, None) if queue.use_image_entrypoint => Work::Entrypoint,
         (None, None) => return one("/command", "a task needs a command (a list: program and arguments) or a script (a text)"),
         (Some(_), Some(_)) => return one("/script", "a task has a command or a script, not both"),
     };
@@ -43,8 +56,27 @@ fn spec(new: NewTask, name: QueueName, queue: &NewQueue) -> Result<TaskSpec, Vec
         grace_seconds: new.grace_seconds.or(queue.defaults.grace_seconds).unwrap_or(DEFAULT_GRACE_SECONDS),
         retries: new.retries.or(queue.defaults.retries).unwrap_or_default(),
     };
-    let violations = spec.violations();
+    let violations = [spec.violations(), at_odds(&spec, queue)].concat();
     if violations.is_empty() { Ok(spec) } else { Err(violations) }
+}
+
+/// What a task asks for and its queue does not give.
+fn at_odds(spec: &TaskSpec, queue: &NewQueue) -> Vec<Violation> {
+    let wrong = |pointer: &str, message: String| Violation { pointer: pointer.to_owned(), message };
+    let mut found = Vec::new();
+    let of_image = format!("the queue {} leaves the command to its image (useImageEntrypoint): submit without one", spec.queue);
+    let of_task = format!("the queue {} no longer leaves the command to its image", spec.queue);
+    match (&spec.work, queue.use_image_entrypoint) {
+        (Work::Command(_), true) => found.push(wrong("/command", of_image)),
+        (Work::Script(_), true) => found.push(wrong("/script", of_image)),
+        (Work::Entrypoint, false) => found.push(wrong("/command", of_task)),
+        _ => {}
+    }
+    if let Some(template) = &queue.pod_template {
+        let faults = template::refuses(template, &orders::layer(spec, &BTreeMap::new()));
+        found.extend(faults.into_iter().map(|fault| wrong(&fault.pointer, fault.message)));
+    }
+    found
 }
 
 fn one(pointer: &str, message: &str) -> Result<TaskSpec, Vec<Violation>> {
@@ -98,5 +130,20 @@ mod tests {
         let both = NewTask { command: Some(vec!["a".into()]), script: Some("b".into()), ..NewTask::default() };
         assert_eq!(spec(both, QueueName::default(), &NewQueue::default()).unwrap_err()[0].pointer, "/script");
         assert_eq!(spec(NewTask::default(), QueueName::default(), &NewQueue::default()).unwrap_err()[0].pointer, "/command");
+    }
+
+    #[test]
+    fn where_the_image_brings_the_command_a_task_has_none() {
+        let queue = NewQueue { use_image_entrypoint: true, ..NewQueue::default() };
+        let of = |new: NewTask| spec(new, QueueName::default(), &queue);
+        assert_eq!(of(NewTask::default()).unwrap().work, Work::Entrypoint);
+        for (new, pointer) in [
+            (NewTask { command: Some(vec!["a".into()]), ..NewTask::default() }, "/command"),
+            (NewTask { script: Some("b".into()), ..NewTask::default() }, "/script"),
+        ] {
+            let found = of(new).unwrap_err();
+            assert_eq!(found[0].pointer, pointer);
+            assert!(found[0].message.contains("useImageEntrypoint"), "{}", found[0].message);
+        }
     }
 }

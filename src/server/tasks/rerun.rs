@@ -2,6 +2,7 @@
 
 use super::{
     cancel::Nothing,
+    intake,
     submit::{created, store},
 };
 use crate::{
@@ -19,7 +20,7 @@ use axum::{extract::State, response::Response};
 /// Submits a new task like this one, with `rerunOf`. The old one stays as it is.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/rerun", operation_id = "rerunTask", tag = "tasks",
     params(("id" = i64, Path)),
-    responses((status = 201, body = Task), (status = 403, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 201, body = Task), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn rerun(
     State(app): State<App>,
     principal: Principal,
@@ -29,6 +30,7 @@ pub(crate) async fn rerun(
 ) -> ApiResult<Response> {
     let task = app.record(id).await?;
     principal.may_act_on(&task)?;
+    intake::again(&app, id, &task.spec)?;
     let digest = sha256(&id.0.to_be_bytes());
     let tasks = vec![NewTask { spec: task.spec, rerun_of: Some(id) }];
     let (ids, repeated) = store(&app, principal, tasks, key, "tasks/rerun", digest).await?;

@@ -58,6 +58,14 @@ async fn a_queue_with_a_fault_is_refused_by_place() {
         (json!({"limits": {"logBytes": 1}}), "/limits/logBytes"),
         (json!({"limits": {"logbytes": 5000}}), "/limits/logbytes"),
         (json!({"description": "x".repeat(1001)}), "/description"),
+        (json!({"defaults": {"image": "two words"}}), "/defaults/image"),
+        (json!({"defaults": {"image": ""}}), "/defaults/image"),
+        (json!({"pendingTimeoutSeconds": 0}), "/pendingTimeoutSeconds"),
+        (json!({"failPendingAfterSeconds": 2_592_001}), "/failPendingAfterSeconds"),
+        (json!({"keepJobsSeconds": {"failure": 86_401}}), "/keepJobsSeconds/failure"),
+        (json!({"podTemplate": []}), "/podTemplate"),
+        (json!({"podTemplate": {"spec": {"containers": [{"imagee": "x"}]}}}), "/podTemplate/spec/containers/0/imagee"),
+        (json!({"podTemplate": {"metadata": {"annotations": {"a": "x".repeat(300_000)}}}}), "/podTemplate"),
     ] {
         let problem = put(&rig, &body).await.problem(422, "VALIDATION_FAILED");
         assert_eq!(problem["errors"][0]["pointer"], pointer);

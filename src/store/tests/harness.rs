@@ -146,7 +146,14 @@ pub(super) fn lost(proven: bool) -> Reporting {
 }
 
 pub(super) fn claim(max: u32) -> Claim {
-    Claim { runner: "r1".parse().unwrap(), claim: fresh_uuid(), max, gpus: 8, queues: vec![QueueShare { queue: None, max }] }
+    Claim {
+        runner: "r1".parse().unwrap(),
+        claim: fresh_uuid(),
+        max,
+        gpus: 8,
+        queues: vec![QueueShare { queue: None, max }],
+        except: [].into(),
+    }
 }
 
 pub(super) fn fresh_uuid() -> Uuid {

@@ -198,7 +198,7 @@ impl History {
             _ => vec![share(None, 5)],
         };
         let runner = d.of(&["r1", "r2"]).parse().unwrap();
-        let claim = Claim { runner, claim: fresh_uuid(), max: d.of(&[0, 1, 2, 5]), gpus: d.of(&[0, 1, 4, 9]), queues };
+        let claim = Claim { runner, claim: fresh_uuid(), max: d.of(&[0, 1, 2, 5]), gpus: d.of(&[0, 1, 4, 9]), queues, except: [].into() };
         self.claims.push(claim.clone());
         self.claims.drain(..self.claims.len().saturating_sub(4));
         Op::Claim(claim)

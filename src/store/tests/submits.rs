@@ -67,6 +67,9 @@ async fn claims_go_by_priority_then_age_and_pass_over_what_does_not_fit() {
         .await
         .unwrap();
     assert!(none.is_empty());
+    let except = ["default".parse().unwrap()].into();
+    let named = vec![QueueShare { queue: Some("default".parse().unwrap()), max: 5 }];
+    assert!(rig.store.run(Claim { queues: named, except, ..claim(5) }).await.unwrap().is_empty(), "an exception goes over a name");
     let rest = rig.claim(5).await;
     assert_eq!(rest.iter().map(|c| c.task).collect::<Vec<_>>(), [large, low]);
 }
