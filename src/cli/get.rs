@@ -7,9 +7,9 @@ use super::{
     style::{Tone, clean, paint, shell},
     table::{Table, cell},
     task_ref::TaskRef,
-    verdict,
+    verdict, why,
 };
-use crate::wire::{Attempt, Task, TaskState, Timestamp};
+use crate::wire::{Attempt, Phase, Task, TaskState, Timestamp};
 use std::time::Duration;
 
 pub(super) const EXAMPLES: &str = "\
@@ -35,12 +35,21 @@ pub(super) async fn run(args: GetArgs, context: &Context) -> Result<Exit, Failur
     let task = client.task(id).await?;
     // Attempts are an object of their own; only people want both at once.
     let attempts = if context.format() == Format::Table { client.attempts(id).await?.items } else { Vec::new() };
-    context.print(&task, |task| vec![task.id.to_string()], |task| block(task, &attempts, context.now(), context.width()))?;
+    // The reason is a courtesy: a server that does not give any must not keep the rest from being shown.
+    let why = if context.format() == Format::Table && held_up(&task) { client.why(id).await.ok() } else { None };
+    let why = why.as_ref().and_then(why::in_short);
+    context.print(&task, |task| vec![task.id.to_string()], |task| block(task, &attempts, why, context.now(), context.width()))?;
     Ok(Exit::Ok)
 }
 
-/// A task as a readable block, seen at `now`.
-fn block(task: &Task, attempts: &[Attempt], now: Timestamp, width: Option<u16>) -> String {
+/// Whether something holds a task up, so that there is a reason to tell.
+fn held_up(task: &Task) -> bool {
+    let before_start = task.phase.is_some_and(|phase| phase < Phase::Starting);
+    matches!(task.state, TaskState::Waiting | TaskState::Queued) || before_start || task.heartbeat_lost
+}
+
+/// A task as a readable block, seen at `now`. `why`: what holds it up.
+fn block(task: &Task, attempts: &[Attempt], why: Option<String>, now: Timestamp, width: Option<u16>) -> String {
     let mut lines = Vec::new();
     let mut field = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -54,6 +63,7 @@ fn block(task: &Task, attempts: &[Attempt], now: Timestamp, width: Option<u16>) 
         Some(paint(Tone::Strong, &task.id.to_string()) + &task.name.as_deref().map(|n| format!("  {}", clean(n))).unwrap_or_default()),
     );
     field("state", Some(state(task)));
+    field("why", why);
     field("queue", Some(task.queue.to_string()));
     field("user", Some(clean(&task.user)));
     let of_image = || task.script.is_none().then(|| "its image's".to_owned());
@@ -64,7 +74,8 @@ fn block(task: &Task, attempts: &[Attempt], now: Timestamp, width: Option<u16>) 
     field("priority", Some(task.priority.to_string()));
     field("gpus", (task.resources.gpus > 0).then(|| task.resources.gpus.to_string()));
     field("limits", Some(limits(task, seconds)));
-    field("retries", Some(format!("{} user, {} infra", task.retries.user, task.retries.infra)));
+    let oom = if task.retries.oom > 0 { format!("{} oom, ", task.retries.oom) } else { String::new() };
+    field("retries", Some(format!("{} user, {oom}{} infra", task.retries.user, task.retries.infra)));
     field("submitted", Some(ago(task.created_at)));
     field("started", task.started_at.map(ago));
     field("ended", task.finished_at.map(ago));
@@ -111,10 +122,16 @@ fn table(attempts: &[Attempt], now: Timestamp, width: Option<u16>) -> String {
         .iter()
         .map(|attempt| {
             let state = attempt.state.unwrap_or(TaskState::Active);
+            let returned = attempt.state.is_none() && attempt.ended_at.is_some();
+            let word = match attempt.state {
+                Some(state) => state.to_string(),
+                None if returned => "returned".to_owned(),
+                None => attempt.phase.to_string(),
+            };
             let end = attempt.ended_at.unwrap_or(now);
             vec![
                 cell(attempt.attempt),
-                cell(if attempt.state.is_some() { state.to_string() } else { attempt.phase.to_string() }).tone(Tone::of(state)),
+                cell(word).tone(Tone::of(state).filter(|_| !returned)),
                 cell(&attempt.runner),
                 cell(age(between(attempt.claimed_at, now))),
                 cell(attempt.started_at.map(|start| span(between(start, end))).unwrap_or_default()),
@@ -160,10 +177,13 @@ mod tests {
             ..task(1042, TaskState::Failed)
         };
         let end = Ended { reason: Some(Reason::NodeLost), ..Ended::default() };
-        let attempts = [attempt(1, Some((TaskState::Failed, end))), attempt(2, None)];
-        let text = block(&failed, &attempts, NOW.parse().unwrap(), None);
+        let unplaced = Ended { reason: Some(Reason::InsufficientGpu), ..Ended::default() };
+        let returned = Attempt { state: None, started_at: None, ..attempt(2, Some((TaskState::Failed, unplaced))) };
+        let attempts = [attempt(1, Some((TaskState::Failed, end))), returned, attempt(3, None)];
+        let text = block(&failed, &attempts, None, NOW.parse().unwrap(), None);
         let live = Task { script: Some("#!/bin/sh\necho hi\n".into()), command: None, ..task(7, TaskState::Active) };
-        let text = text + "\n" + &block(&live, &[], NOW.parse().unwrap(), None);
+        let why = Some("QueuePaused: olga paused the queue  (slipway why 7)".to_owned());
+        let text = text + "\n" + &block(&live, &[], why, NOW.parse().unwrap(), None);
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 

@@ -42,6 +42,7 @@ mod verdict;
 mod version;
 mod wait;
 mod whoami;
+mod why;
 
 pub use abandon::AbandonArgs;
 pub use after::AfterArgs;
@@ -64,6 +65,7 @@ pub use token::TokenArgs;
 pub use version::VersionArgs;
 pub use wait::WaitArgs;
 pub use whoami::WhoamiArgs;
+pub use why::WhyArgs;
 
 /// The user's commands, to be flattened into the program's.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -77,6 +79,9 @@ pub enum Command {
     /// Show one task and its attempts
     #[command(after_help = get::EXAMPLES)]
     Get(GetArgs),
+    /// Say why a task waits, or ended as it did
+    #[command(after_help = why::EXAMPLES)]
+    Why(WhyArgs),
     /// Print or follow a task's log
     #[command(after_help = logs::EXAMPLES)]
     Logs(LogsArgs),
@@ -118,6 +123,7 @@ impl Command {
             Self::Submit(args) => args.common.clone(),
             Self::Ls(args) => args.common.clone(),
             Self::Get(args) => args.common.clone(),
+            Self::Why(args) => args.common.clone(),
             Self::Logs(args) => args.common.clone(),
             Self::Cancel(args) => args.common.clone(),
             Self::Wait(args) => args.common.clone(),
@@ -155,6 +161,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Submit(args) => submit::run(args, context).await,
         Command::Ls(args) => ls::run(args, context).await,
         Command::Get(args) => get::run(args, context).await,
+        Command::Why(args) => why::run(args, context).await,
         Command::Logs(args) => logs::run(args, context).await,
         Command::Cancel(args) => cancel::run(args, context).await,
         Command::Wait(args) => wait::run(args, context).await,

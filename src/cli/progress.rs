@@ -96,8 +96,12 @@ impl Progress {
                 _ => Vec::new(),
             },
             EventKind::AttemptReturned => {
-                self.now = Some(("queued", event.at));
-                vec![Line::Remark("given back by its runner, queued again".into())]
+                let unplaced = text("reason");
+                self.now = Some((if unplaced.is_some() { "waiting" } else { "queued" }, event.at));
+                vec![Line::Remark(match unplaced {
+                    Some(reason) => format!("found no place ({reason}), held for a while so that others pass"),
+                    None => "given back by its runner, queued again".into(),
+                })]
             }
             EventKind::AttemptEnded => {
                 self.now = Some(("waiting", event.at));
@@ -193,6 +197,10 @@ mod tests {
             (K::AttemptClaimed, 1_000, json!(null)),
             (K::AttemptPhase, 1_100, json!({"phase": "scheduling"})),
             (K::AttemptReturned, 61_000, json!(null)),
+            (K::AttemptClaimed, 70_000, json!(null)),
+            (K::AttemptPhase, 70_500, json!({"phase": "scheduling"})),
+            (K::AttemptReturned, 300_000, json!({"reason": "InsufficientGPU"})),
+            (K::TaskQueued, 360_000, json!(null)),
             (K::AttemptClaimed, 372_000, json!(null)),
             (K::AttemptPhase, 372_500, json!({"phase": "scheduling"})),
             (K::AttemptPhase, 374_000, json!({"phase": "pulling"})),

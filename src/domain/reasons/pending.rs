@@ -29,6 +29,10 @@ pub fn pending(evidence: &Evidence) -> Vec<Finding> {
         let quotes = evidence.events.iter().map(event).collect();
         found.push(Finding::new(Reason::Unknown, "Nothing known follows from what the cluster says", quotes));
     }
+    if let Some(pod) = &evidence.pod {
+        let name = |hint: String| hint.replace("POD", line(&pod.name)).replace("NODE", line(pod.node.as_deref().unwrap_or("NODE")));
+        found.iter_mut().for_each(|f| f.hint = f.hint.take().map(name));
+    }
     found.sort_by_key(|f| !f.blocking);
     found
 }

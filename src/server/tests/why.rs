@@ -130,6 +130,7 @@ async fn an_ended_task_tells_how_it_ended() {
     let shown = why(&rig, task).await;
     assert_eq!(codes(&shown), (vec![("ExitNonZero", true)], Some("change")));
     assert_eq!(shown["reasons"][0]["evidence"][0]["raw"], "ExitNonZero, class user, exit code 3");
+    assert_eq!(shown["reasons"][0]["hint"], format!("Read the log: slipway logs {task}"));
     assert_eq!((&shown["state"], &shown["since"]), (&json!("failed"), &json!("2027-01-15T08:10:00Z")));
 
     let task = rig.submit(Who::Sam, json!({"command": ["true"], "retries": {"infra": 0}})).await;

@@ -29,6 +29,10 @@ pub(crate) async fn why(State(app): State<App>, Path(id): Path<TaskId>) -> ApiRe
         (_, None) => app.ended(&task).await?,
     };
     reasons.sort_by_key(|finding| !finding.blocking);
+    for reason in &mut reasons {
+        let named = |hint: String| hint.replace("TASK", &id.to_string()).replace("QUEUE", task.spec.queue.as_str());
+        reason.hint = reason.hint.take().map(named);
+    }
     Ok(axum::Json(Why {
         task: id,
         state: task.state,

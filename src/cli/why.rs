@@ -1,0 +1,165 @@
+//! `slipway why`
+
+use super::{
+    context::{Common, Context},
+    exit::{Exit, Failure},
+    span::{age, between, span},
+    style::{Marks, Tone, clean, cut, paint},
+    task_ref::TaskRef,
+};
+use crate::wire::{Finding, Quote, ReasonClass, Task, Timestamp, Why};
+use std::fmt::Write;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  slipway why 1042                  why it waits, or ended as it did, and what to do
+  slipway why @                     the same of your last one
+  slipway why 1042 -o json          the API's object, with all evidence in full
+
+Every reason has a code, which docs/REASONS.md explains.";
+
+/// Evidence is cut to this many characters for people; `-o json` has it in full.
+const MAX_QUOTE: usize = 400;
+/// At most so many quotes of one reason for people.
+const MAX_QUOTES: usize = 8;
+
+/// The arguments of `why`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WhyArgs {
+    /// The task: its id, its name, or @ for your last
+    #[arg(value_name = "TASK")]
+    task: TaskRef,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+/// Says why a task is where it is.
+pub(super) async fn run(args: WhyArgs, context: &Context) -> Result<Exit, Failure> {
+    let client = context.client()?;
+    let id = args.task.id(context, &client).await?;
+    let task = client.task(id).await?;
+    let why = client.why(id).await?;
+    let marks = Marks::new(context.console.terminal().unicode);
+    let codes = |why: &Why| why.reasons.iter().map(|reason| reason.code.to_string()).collect();
+    context.print(&why, codes, |why| block(&task, why, context.now(), marks))?;
+    Ok(Exit::Ok)
+}
+
+/// The first blocking reason of a task, in one line.
+#[must_use]
+pub(super) fn in_short(why: &Why) -> Option<String> {
+    let reason = why.reasons.iter().find(|reason| reason.blocking)?;
+    Some(format!("{}: {}  (slipway why {})", reason.code, clean(&reason.message), why.task))
+}
+
+/// All of it as a readable block, seen at `now`.
+fn block(task: &Task, why: &Why, now: Timestamp, marks: Marks) -> String {
+    let name = task.name.as_deref().map(|name| format!("  {}", clean(name))).unwrap_or_default();
+    let mut text = format!("{}{name}, queue {}: {}", paint(Tone::Strong, &task.id.to_string()), task.queue, standing(why, now));
+    if let Some(place) = why.position {
+        let index = if place.index > 1_000 { "1000+".to_owned() } else { place.index.to_string() };
+        let _ = write!(text, ", position {index} of {}", place.of);
+    }
+    if let Some(verdict) = why.verdict {
+        let _ = write!(text, "  verdict: {}", paint(tone(verdict), verdict.as_str()));
+    }
+    text.push('\n');
+    for reason in &why.reasons {
+        text.push('\n');
+        text.push_str(&told(reason, now, marks));
+    }
+    if why.reasons.is_empty() {
+        text.push_str(if why.state.is_terminal() { "\nIt succeeded.\n" } else { "\nNothing holds it up.\n" });
+    }
+    text
+}
+
+/// `scheduling for 12m11s`, `failed 8m ago`.
+fn standing(why: &Why, now: Timestamp) -> String {
+    let since = between(why.since, now);
+    if why.state.is_terminal() {
+        return format!("{} {} ago", why.state, age(since));
+    }
+    match why.phase {
+        Some(phase) => format!("{phase} for {}", span(since)),
+        None => format!("{} for {}", why.state, span(since)),
+    }
+}
+
+fn told(reason: &Finding, now: Timestamp, marks: Marks) -> String {
+    let mark = match (reason.blocking, reason.class) {
+        (true, ReasonClass::Wait) => marks.doing,
+        (true, _) => marks.failed,
+        (false, _) => marks.remark,
+    };
+    let blocks = if reason.blocking { "blocking" } else { "not blocking" };
+    let code = paint(if reason.blocking { tone(reason.class) } else { Tone::Faint }, &format!("{mark}{}", reason.code));
+    let mut text = format!("{code}  {}, {blocks}\n  {}\n", reason.class, clean(&reason.message));
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {}{value}", paint(Tone::Faint, &format!("{name:<6}")));
+    };
+    for quote in reason.evidence.iter().take(MAX_QUOTES) {
+        line("seen", &seen(quote, now));
+    }
+    let more = reason.evidence.len().saturating_sub(MAX_QUOTES);
+    if more > 0 {
+        line("seen", &format!("{more} more, with -o json"));
+    }
+    if let Some(hint) = &reason.hint {
+        line("next", &clean(hint));
+    }
+    text
+}
+
+/// `Event FailedMount, 3m ago: "MountVolume.SetUp failed …"`.
+fn seen(quote: &Quote, now: Timestamp) -> String {
+    let at = quote.at.map(|at| format!(", {} ago", age(between(at, now)))).unwrap_or_default();
+    format!("{}{at}: \"{}\"", clean(&quote.source), cut(&clean(&quote.raw), MAX_QUOTE))
+}
+
+fn tone(class: ReasonClass) -> Tone {
+    match class {
+        ReasonClass::Wait => Tone::Busy,
+        ReasonClass::Change => Tone::Warn,
+        ReasonClass::Escalate => Tone::Bad,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::testing::{NOW, task},
+        wire::{AttemptNumber, Phase, Position, Reason, TaskId, TaskState},
+    };
+
+    fn why(state: TaskState, reasons: Vec<Finding>) -> Why {
+        let verdict = crate::domain::reasons::verdict(&reasons);
+        let since = "2026-11-20T09:10:30Z".parse().unwrap();
+        Why { task: TaskId(1039), state, attempt: AttemptNumber(1), phase: None, since, position: None, verdict, reasons }
+    }
+
+    #[test]
+    fn reasons_are_told_with_what_they_rest_on_and_what_comes_next() {
+        let quote = Quote {
+            at: Some("2026-11-20T09:19:41Z".parse().unwrap()),
+            ..Quote::new("PodScheduled", "0/12 nodes are available: 3 Insufficient nvidia.com/gpu,\n\u{1b}[2J")
+        };
+        let full = Finding::new(Reason::InsufficientGpu, "3 of 12 nodes have too little nvidia.com/gpu free", vec![quote.clone()]);
+        let taint = Finding::new(Reason::UntoleratedTaint, "9 of 12 nodes bear the taint team: vision", vec![quote]).beside();
+        let missing =
+            Finding::new(Reason::ImageNotFound, "The registry has no image train:2", vec![Quote::new("Container task", "ErrImagePull")]);
+        let active = Why { phase: Some(Phase::Scheduling), ..why(TaskState::Active, vec![full, taint]) };
+        let behind = Finding::new(Reason::BehindInQueue, "16 others go first", vec![Quote::new("Queue gpu-a100", "position 17 of 40")]);
+        let queued = Why { position: Some(Position { index: 17, of: 40 }), ..why(TaskState::Queued, vec![behind]) };
+        let shown = [
+            block(&task(1039, TaskState::Active), &active, NOW.parse().unwrap(), Marks::new(true)),
+            block(&task(1039, TaskState::Active), &why(TaskState::Failed, vec![missing]), NOW.parse().unwrap(), Marks::new(true)),
+            block(&task(1039, TaskState::Queued), &queued, NOW.parse().unwrap(), Marks::new(false)),
+            block(&task(1039, TaskState::Succeeded), &why(TaskState::Succeeded, vec![]), NOW.parse().unwrap(), Marks::new(true)),
+        ];
+        insta::assert_snapshot!(anstream::adapter::strip_str(&shown.join("\n----\n")).to_string());
+        assert_eq!(in_short(&active).unwrap(), "InsufficientGPU: 3 of 12 nodes have too little nvidia.com/gpu free  (slipway why 1039)");
+        assert_eq!(in_short(&why(TaskState::Active, vec![])), None);
+    }
+}
