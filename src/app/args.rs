@@ -30,6 +30,10 @@ pub(super) enum Command {
     /// Run tasks on this machine for a server
     #[command(after_help = RUNNER_EXAMPLES, args_conflicts_with_subcommands = true)]
     Runner(RunnerArgs),
+    /// Run tasks in a Kubernetes cluster for a server
+    #[cfg(feature = "glue")]
+    #[command(after_help = GLUE_EXAMPLES, args_conflicts_with_subcommands = true)]
+    Glue(GlueArgs),
     #[command(flatten)]
     User(Box<cli::Command>),
 }
@@ -38,7 +42,9 @@ const UP_EXAMPLES: &str = "\
 Examples:
   slipway up                            until Ctrl-C; running tasks go on and are found again
   slipway up --demo                     also submits a sample task and follows it
-  slipway up --demo --once              ends when that task does, with its result";
+  slipway up --demo --once              ends when that task does, with its result
+  slipway up --kubernetes --listen 10.0.0.5:7227 --agent-image registry.acme.io/slipway-agent:1
+                                        runs tasks as pods, which call 10.0.0.5";
 
 const SERVER_EXAMPLES: &str = "\
 Examples:
@@ -50,6 +56,13 @@ Examples:
   slipway runner --queues default,gpu --slots 4           for a server on this machine
   slipway runner --url http://queue.acme.io --token-file /etc/slipway/token
   slipway runner ls                                       every runner that the server knows";
+
+#[cfg(feature = "glue")]
+const GLUE_EXAMPLES: &str = "\
+Examples:
+  slipway glue --config glue.yaml                         in a pod, or where kubectl works
+  slipway glue --config glue.yaml --context training      in another cluster of the kubeconfig
+  slipway glue rbac --namespace research | kubectl apply -f -";
 
 /// Logging, the same for all roles.
 #[derive(Clone, Debug, clap::Args)]
@@ -114,6 +127,9 @@ pub(super) struct UpArgs {
     /// End when the sample task does, with its result
     #[arg(long, requires = "demo")]
     pub(super) once: bool,
+    #[cfg(feature = "glue")]
+    #[command(flatten)]
+    pub(super) glue: UpGlueArgs,
     #[command(flatten)]
     pub(super) log: LogArgs,
 }
@@ -151,6 +167,84 @@ pub(super) struct RunnerArgs {
     pub(super) log: LogArgs,
 }
 
+#[cfg(feature = "glue")]
+#[derive(Debug, clap::Args)]
+pub(super) struct GlueArgs {
+    #[command(subcommand)]
+    pub(super) command: Option<GlueCommand>,
+    /// The glue's file, YAML or JSON (docs/CONFIGURATION.md)
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+/// Which cluster.
+#[cfg(feature = "glue")]
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ClusterArgs {
+    /// The kubeconfig to use [default: in a pod its own cluster, else what kubectl takes]
+    #[arg(long, value_name = "FILE")]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's context [default: its current one]
+    #[arg(long, value_name = "NAME")]
+    pub(super) context: Option<String>,
+}
+
+#[cfg(feature = "glue")]
+#[derive(Debug, Subcommand)]
+pub(super) enum GlueCommand {
+    /// Print the rights that a glue needs, for kubectl apply
+    Rbac(RbacArgs),
+}
+
+#[cfg(feature = "glue")]
+#[derive(Debug, clap::Args)]
+pub(super) struct RbacArgs {
+    /// The namespace of the Jobs
+    #[arg(long, short = 'n', value_name = "NAMESPACE")]
+    pub(super) namespace: String,
+    /// The namespace of the service account [default: that of the Jobs]
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(super) account_namespace: Option<String>,
+    /// What account, Role and binding are called
+    #[arg(long, default_value = "slipway-glue")]
+    pub(super) name: String,
+    /// How: yaml or json
+    #[arg(long, short, value_name = "FORMAT", value_enum, default_value = "yaml", hide_possible_values = true)]
+    pub(super) output: Manifest,
+}
+
+#[cfg(feature = "glue")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Manifest {
+    Yaml,
+    Json,
+}
+
+/// A glue in the place of the process runner.
+#[cfg(feature = "glue")]
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Kubernetes")]
+pub(super) struct UpGlueArgs {
+    /// Run tasks in a Kubernetes cluster instead of on this machine
+    #[arg(long, requires = "agent_image")]
+    pub(super) kubernetes: bool,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// The namespace of the Jobs [default: that of the context]
+    #[arg(long, value_name = "NAMESPACE", requires = "kubernetes")]
+    pub(super) namespace: Option<String>,
+    /// The image that brings slipway-agent into pods
+    #[arg(long, value_name = "IMAGE", requires = "kubernetes")]
+    pub(super) agent_image: Option<String>,
+    /// The server's address as pods call it [default: the address of --listen]
+    #[arg(long, value_name = "URL", requires = "kubernetes")]
+    pub(super) agent_url: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum RunnerCommand {
     /// List runners
@@ -178,7 +272,7 @@ mod tests {
         let mut command = root();
         command.build();
         all += &command.clone().term_width(110).render_help().to_string();
-        for role in ["up", "server", "runner"] {
+        for role in ["up", "server", "runner", "glue"] {
             let mut role = command.find_subcommand(role).expect(role).clone().term_width(110);
             all += "\n===\n";
             all += &role.render_help().to_string();

@@ -7,6 +7,8 @@ use super::{
     surroundings::{self, say},
     telemetry, up,
 };
+#[cfg(feature = "glue")]
+use super::{args::GlueCommand, glue};
 use crate::cli;
 use clap::Parser;
 use std::{ffi::OsString, process::ExitCode};
@@ -43,13 +45,21 @@ async fn run(command: Command) -> ExitCode {
                 runner::run(args).await.map(|()| ExitCode::SUCCESS)
             }
         },
+        #[cfg(feature = "glue")]
+        Command::Glue(args) => match args.command {
+            Some(GlueCommand::Rbac(rbac)) => glue::rbac(&rbac).map(|()| ExitCode::SUCCESS),
+            None => {
+                telemetry::start(&args.log, glue::LOG);
+                glue::run(args).await.map(|()| ExitCode::SUCCESS)
+            }
+        },
         Command::Server(args) => {
             telemetry::start(&args.log, "info");
             serve::run(args).await.map(|()| ExitCode::SUCCESS)
         }
         Command::Up(args) => {
             telemetry::start(&args.log, "warn");
-            up::run(args).await
+            Box::pin(up::run(args)).await
         }
     };
     ended.unwrap_or_else(|error| {

@@ -9,6 +9,8 @@ mod args;
 mod bootstrap;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod data_dir;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent", feature = "glue"))]
+mod glue;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod main;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]

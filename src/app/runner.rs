@@ -27,7 +27,8 @@ pub(super) async fn run(args: RunnerArgs) -> Result<()> {
     carry(&args.url, token, &dir, offer, stop).await
 }
 
-fn token(file: &Path) -> Result<SecretString> {
+/// The runner token in a file.
+pub(super) fn token(file: &Path) -> Result<SecretString> {
     bootstrap::read_token(file)?.with_context(|| {
         format!(
             "there is no runner token at {}: name one with --token-file (make one with: slipway token create NAME --role runner)",

@@ -10,7 +10,8 @@ use super::{
 use crate::cli::{self, Exit};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use std::process::ExitCode;
+use secrecy::SecretString;
+use std::{path::Path, process::ExitCode};
 use tokio_util::sync::CancellationToken;
 
 /// The sample task: a few lines over a second, so that there is something to watch.
@@ -31,9 +32,8 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
         say("  try          slipway submit -- echo hello");
     }
     let token = bootstrap::read_token(&server.dir.file(bootstrap::RUNNER_TOKEN))?.context("the runner token has gone")?;
-    let offer = Offer { name: None, queues: vec!["*".to_owned()], size: args.offer };
     let (url, dir) = (server.url.clone(), server.dir.path().to_owned());
-    let runner = runner::carry(&url, token, &dir, offer, stop.child_token());
+    let runner = carry(&args, &url, token, &dir, stop.child_token());
     let work = async {
         if !args.demo {
             stop.cancelled().await;
@@ -66,6 +66,16 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
     }
     let exit = ended?.filter(|_| args.once);
     Ok(ExitCode::from(exit.map_or(0, Exit::code)))
+}
+
+/// Runs tasks: in a cluster where that was asked for, else on this machine.
+async fn carry(args: &UpArgs, url: &str, token: SecretString, dir: &Path, stop: CancellationToken) -> Result<()> {
+    #[cfg(feature = "glue")]
+    if args.glue.kubernetes {
+        return super::glue::beside(&args.glue, &args.store.listen, url, token, stop).await;
+    }
+    let offer = Offer { name: None, queues: vec!["*".to_owned()], size: args.offer.clone() };
+    runner::carry(url, token, dir, offer, stop).await
 }
 
 /// Submits the sample task as a user would, and follows it.

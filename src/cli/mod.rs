@@ -52,6 +52,7 @@ pub use console::{ColorChoice, Console, Sink, Terminal};
 pub use context::{Common, Context, DEFAULT_URL, Format, Surroundings};
 pub use credential::Credential;
 pub use exit::{Exit, Failure};
+pub(crate) use file::parse as parse_file;
 pub use follow::{follow, wait as wait_for_end};
 pub use get::GetArgs;
 pub use logs::LogsArgs;

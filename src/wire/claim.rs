@@ -1,6 +1,6 @@
 //! Work for runners: claims, signs of life, and what the server holds for each.
 
-use super::{AttemptNumber, KeepJobs, Phase, QueueName, Resources, RunnerName, TaskId};
+use super::{AttemptNumber, AttemptRef, KeepJobs, Phase, QueueName, Resources, RunnerName, TaskId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -163,6 +163,32 @@ pub struct Hold {
     /// What a glue makes of it; absent for a process runner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobOrder>,
+}
+
+impl Hold {
+    /// The attempt.
+    #[must_use]
+    pub fn attempt_ref(&self) -> AttemptRef {
+        AttemptRef { task: self.task, attempt: self.attempt }
+    }
+}
+
+impl From<ClaimedTask> for Hold {
+    /// A claimed attempt as the server holds it from then on, until it starts.
+    fn from(task: ClaimedTask) -> Self {
+        Self {
+            task: task.task,
+            attempt: task.attempt,
+            claim: task.claim,
+            uid: None,
+            phase: Phase::Claimed,
+            start_token: Some(task.start_token),
+            queue: task.queue,
+            resources: task.resources,
+            finished: false,
+            job: task.job,
+        }
+    }
 }
 
 /// Everything a runner holds: the answer to `GET /runner/holds?runner=`.

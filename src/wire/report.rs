@@ -1,6 +1,6 @@
 //! What a runner says of attempts whose agents cannot, and asks about attempts that it found.
 
-use super::{AttemptNumber, Evidence, FailureClass, FinishRequest, Phase, Reason, TaskId};
+use super::{AttemptNumber, AttemptRef, Evidence, FailureClass, FinishRequest, Phase, Reason, TaskId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -99,6 +99,12 @@ pub struct ReportItem {
 }
 
 impl ReportItem {
+    /// The attempt.
+    #[must_use]
+    pub fn attempt_ref(&self) -> AttemptRef {
+        AttemptRef { task: self.task, attempt: self.attempt }
+    }
+
     /// A report without UID and evidence about what was seen just now.
     #[must_use]
     pub fn new(task: TaskId, attempt: AttemptNumber, claim: Uuid, kind: ReportKind) -> Self {

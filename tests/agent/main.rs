@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 mod commands;
+mod container;
+mod pods;
 mod runner;
 mod server;
 
@@ -92,8 +94,7 @@ impl Agent {
 
     /// The agent's inner process; orphans of the command are init's children too.
     fn worker(&self) -> i32 {
-        let is_agent = |pid: &i32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"slipway-agent\0work"));
-        children(self.init()).into_iter().find(is_agent).unwrap()
+        children(self.init()).into_iter().find(|pid| is_worker(*pid)).unwrap()
     }
 
     fn log(&self) -> String {
@@ -108,6 +109,11 @@ impl Drop for Agent {
             kill_marked(&self.marker);
         }
     }
+}
+
+/// Whether a process is the inner one of an agent.
+fn is_worker(pid: i32) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"slipway-agent\0work"))
 }
 
 /// A claimed attempt of `recipe`, run by an agent.

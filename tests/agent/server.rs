@@ -65,6 +65,8 @@ pub(crate) struct World {
     pub(crate) lost_answers: u32,
     /// While set, log pieces are answered with 503.
     pub(crate) log_closed: bool,
+    /// While set, heartbeats are answered with 503, and this counts them.
+    pub(crate) refused_beats: Option<u32>,
     /// The names taken by other instances.
     pub(crate) taken: bool,
     pub(crate) registered: bool,
@@ -244,6 +246,9 @@ async fn start(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers:
 async fn heartbeat(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers: HeaderMap, Json(r): Json<HeartbeatRequest>) -> Answer {
     let at = of(t, n);
     let mut changes = s.changed.subscribe();
+    if s.change(|w| w.refused_beats.as_mut().map(|n| *n += 1)).is_some() {
+        return Err(ProblemCode::Unavailable.into());
+    }
     let first = s.live(at, |a| {
         bears(&headers, &token(at, "attempt"))?;
         a.phases.push(r.phase);

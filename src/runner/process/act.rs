@@ -10,7 +10,7 @@ use crate::{
     client::Error,
     crash_point,
     wire::{
-        Assignment, AttemptRef, ClaimedTask, FailureClass, Hold, Proof, Reason, ReportItem, ReportKind, ReportRequest, Resources,
+        Assignment, AttemptRef, ClaimedTask, FailureClass, Hold, Proof, Reason, ReportItem, ReportKind, Resources,
         handoff::{MARKER, files},
     },
 };
@@ -100,7 +100,7 @@ impl Desk {
             return;
         };
         let (task, attempt) = (of.task, of.attempt);
-        let uid = self.rng.uuid().to_string();
+        let uid = self.link.rng.uuid().to_string();
         let meta = Meta { task, attempt, claim, uid, boot_id: self.attempts.boot_id.clone(), gpus, launches: 1 };
         let made = self.attempts.make(&meta, &self.assignment(&meta, &start_token));
         crash_point!("runner.dir");
@@ -147,7 +147,7 @@ impl Desk {
             start_token: start_token.to_owned().into(),
             uid: meta.uid.clone(),
             env,
-            times: self.times.clone(),
+            times: self.link.times.clone(),
         }
     }
 
@@ -185,12 +185,10 @@ impl Desk {
         if items.is_empty() {
             return Ok(false);
         }
-        crash_point!("runner.report");
-        let answer = self.client.report(&ReportRequest { items }).await?;
-        crash_point!("runner.reported");
-        for one in &answer.items {
+        let became = self.link.report(items).await?;
+        for one in &became {
             tracing::info!(task = %one.task, attempt = %one.attempt, applied = one.applied, verdict = ?one.verdict, "reported its end");
         }
-        Ok(answer.items.iter().any(|one| one.applied))
+        Ok(became.iter().any(|one| one.applied))
     }
 }

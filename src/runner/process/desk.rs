@@ -9,32 +9,26 @@ use crate::{
     client::{Backoff, Client, Error},
     crash_point,
     domain::Rng,
-    wire::{
-        AttemptRef, CheckItem, CheckRequest, ClaimRequest, ClaimResponse, ProblemCode, QueueAsk, RegisterRequest, RunnerBeatRequest, Times,
-        known_hash, limits,
+    runner::{
+        Refusal,
+        link::{CLAIM_WAIT_SECONDS, Claiming, Link, SWEEP_BEATS, answered},
     },
+    wire::{AttemptRef, ClaimRequest, ClaimResponse, ProblemCode, QueueAsk, RegisterRequest, limits},
 };
 use std::{collections::BTreeSet, future::pending, sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
-use tokio_util::task::AbortOnDropHandle;
 
-/// How long a claim waits for work.
-const CLAIM_WAIT_SECONDS: u64 = 20;
-/// A full comparison comes at least every so many heartbeats, whatever anybody says.
-const SWEEP_BEATS: u32 = 6;
 /// How often one comparison looks again after it changed something.
 const ROUNDS: u32 = 6;
 
 /// Everything the runner has at hand.
 pub(super) struct Desk {
     pub(super) config: Config,
-    pub(super) client: Client,
-    pub(super) rng: Arc<dyn Rng>,
+    pub(super) link: Link,
     pub(super) attempts: Attempts,
-    pub(super) times: Times,
     /// What the server held for us when it was asked last, and what was begun since.
     pub(super) known: BTreeSet<AttemptRef>,
     /// Dead attempts that the server does not know: they take no slot.
@@ -50,17 +44,13 @@ pub(super) struct Desk {
     overdue: BTreeSet<AttemptRef>,
 }
 
-type Claiming = AbortOnDropHandle<Result<ClaimResponse, Error>>;
-
 impl Desk {
     pub(super) fn new(config: Config, client: Client, rng: Arc<dyn Rng>, attempts: Attempts) -> Self {
         let (exits, ended) = mpsc::unbounded_channel();
         Self {
+            link: Link::new(client, config.name.clone(), config.instance, rng),
             config,
-            client,
-            rng,
             attempts,
-            times: Times::default(),
             known: BTreeSet::new(),
             strange: BTreeSet::new(),
             warned: BTreeSet::new(),
@@ -85,11 +75,11 @@ impl Desk {
     /// Runs until something makes it impossible.
     pub(super) async fn serve(&mut self) -> Result<(), RunnerError> {
         self.register().await?;
-        let beat_every = Duration::from_millis(self.times.runner_heartbeat_ms);
+        let beat_every = Duration::from_millis(self.link.times.runner_heartbeat_ms);
         let (mut beats, mut looks) = (interval(beat_every), interval((beat_every / 10).max(Duration::from_millis(10))));
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut backoff = Backoff::new("runner", self.times.call_retry_max_ms, &*self.rng);
+        let mut backoff = self.link.backoff("runner");
         let mut claiming: Option<Claiming> = None;
         // When to compare next; none while nothing suggests it.
         let mut compare = Some(Instant::now());
@@ -148,21 +138,17 @@ impl Desk {
     }
 
     /// What to do about a failed call: the pause before the next try, or the end.
-    async fn failed(&mut self, error: Error, backoff: &mut Backoff) -> Result<Duration, RunnerError> {
-        match error.code() {
-            Some(ProblemCode::RunnerNotFound) => {
-                tracing::info!("the server does not know this runner any more; registering again");
-                self.register().await?;
-                // Were it to forget us at once again, this must not become a storm.
-                Ok(Duration::from_millis(self.times.call_retry_max_ms / 60))
-            }
-            Some(ProblemCode::RunnerNameTaken) => Err(RunnerError::NameTaken(self.config.name.as_str().to_owned())),
-            _ if error.is_final() => Err(RunnerError::Refused(error)),
-            _ => Ok(backoff.failed(&error)),
+    async fn failed(&mut self, error: Error, backoff: &mut Backoff) -> Result<Duration, Refusal> {
+        if error.code() == Some(ProblemCode::RunnerNotFound) {
+            tracing::info!("the server does not know this runner any more; registering again");
+            self.register().await?;
+            // Were it to forget us at once again, this must not become a storm.
+            return Ok(Duration::from_millis(self.link.times.call_retry_max_ms / 60));
         }
+        self.link.pause(error, backoff)
     }
 
-    async fn register(&mut self) -> Result<(), RunnerError> {
+    async fn register(&mut self) -> Result<(), Refusal> {
         let request = RegisterRequest {
             kind: "process".to_owned(),
             instance: self.config.instance,
@@ -172,30 +158,12 @@ impl Desk {
             queues: self.config.queues.clone(),
             cluster: None,
         };
-        let mut backoff = Backoff::new("register", self.times.call_retry_max_ms, &*self.rng);
-        loop {
-            match self.client.register(&self.config.name, &request).await {
-                Ok(answer) => {
-                    backoff.succeeded();
-                    self.times = answer.times;
-                    self.client = self.client.with_timeout(Duration::from_millis(self.times.call_timeout_ms));
-                    tracing::info!(runner = self.config.name.as_str(), slots = self.config.slots, gpus = self.config.gpus, "registered");
-                    return Ok(());
-                }
-                Err(error) => match error.code() {
-                    Some(ProblemCode::RunnerNameTaken) => return Err(RunnerError::NameTaken(self.config.name.as_str().to_owned())),
-                    _ if error.is_final() => return Err(RunnerError::Refused(error)),
-                    _ => sleep(backoff.failed(&error)).await,
-                },
-            }
-        }
+        self.link.register(&request).await.map(drop)
     }
 
     /// Whether the server holds the same attempts as we believe.
     async fn beat(&mut self) -> Result<bool, Error> {
-        let known = known_hash(self.known.iter().map(|of| (of.task, of.attempt)));
-        let request = RunnerBeatRequest { runner: self.config.name.clone(), instance: self.config.instance, known };
-        let answer = self.client.runner_beat(&request).await?;
+        let answer = self.link.beat(self.known.iter().copied()).await?;
         let overdue = answer.cancels.into_iter().filter(|order| order.overdue);
         self.overdue = overdue.map(|order| AttemptRef { task: order.task, attempt: order.attempt }).collect();
         Ok(answer.known)
@@ -210,25 +178,13 @@ impl Desk {
         let request = ClaimRequest {
             runner: self.config.name.clone(),
             instance: self.config.instance,
-            claim_id: self.rng.uuid(),
+            claim_id: self.link.rng.uuid(),
             max: free.min(limits::MAX_CLAIM),
             gpus: u32::try_from(gpus).unwrap_or(u32::MAX),
             queues: self.config.queues.iter().map(|name| QueueAsk { name: name.clone(), max: None }).collect(),
             wait_seconds: CLAIM_WAIT_SECONDS,
         };
-        let client = self.client.clone();
-        let limit = Duration::from_secs(CLAIM_WAIT_SECONDS) + Duration::from_millis(self.times.call_timeout_ms);
-        // The heartbeat says what there is to say about a server away.
-        let mut backoff = Backoff::new("claim", self.times.call_retry_max_ms, &*self.rng).quiet();
-        let ask = async move {
-            loop {
-                match client.claim(&request, limit).await {
-                    Err(error) if !error.is_final() && !speaks_of_runner(&error) => sleep(backoff.failed(&error)).await,
-                    answer => return answer,
-                }
-            }
-        };
-        (free > 0).then(|| AbortOnDropHandle::new(tokio::spawn(ask)))
+        (free > 0).then(|| self.link.claim(request))
     }
 
     /// Begins what a claim brought.
@@ -247,7 +203,7 @@ impl Desk {
     /// Compares this machine with what the server holds, and acts, until both agree or it has to wait for something.
     async fn compare(&mut self) -> Result<(), Error> {
         for _ in 0..ROUNDS {
-            let held = self.client.holds(&self.config.name, self.config.instance).await?.items;
+            let held = self.link.holds().await?;
             self.known = held.iter().map(|hold| AttemptRef { task: hold.task, attempt: hold.attempt }).collect();
             crash_point!("runner.held");
             let attempts = self.attempts.clone();
@@ -264,34 +220,18 @@ impl Desk {
 
     /// Asks the server about those that it does not hold for us.
     async fn ask_about(&self, mut observed: Vec<Observed>) -> Result<Vec<Observed>, Error> {
-        let mut rest: Vec<_> = observed.iter_mut().filter(|seen| !self.known.contains(&seen.of)).collect();
-        for part in rest.chunks_mut(1_000) {
-            let items = part.iter().map(|o| CheckItem { task: o.of.task, attempt: o.of.attempt, claim: o.claim }).collect();
-            let answer = self.client.check(&CheckRequest { items }).await?;
-            for (seen, checked) in part.iter_mut().zip(answer.items) {
-                // By name too: an answer out of order must not condemn another attempt.
-                seen.verdict = ((checked.task, checked.attempt) == (seen.of.task, seen.of.attempt)).then_some(checked.verdict);
-            }
+        let rest: Vec<_> = observed.iter().filter(|seen| !self.known.contains(&seen.of)).map(|seen| (seen.of, seen.claim)).collect();
+        let verdicts = self.link.check(&rest).await?;
+        for seen in observed.iter_mut().filter(|seen| !self.known.contains(&seen.of)) {
+            seen.verdict = verdicts.get(&seen.of).copied();
         }
         Ok(observed)
     }
 }
 
-fn speaks_of_runner(error: &Error) -> bool {
-    matches!(error.code(), Some(ProblemCode::RunnerNotFound | ProblemCode::RunnerNameTaken))
-}
-
 async fn at(when: Option<Instant>) {
     match when {
         Some(when) => sleep_until(when).await,
-        None => pending().await,
-    }
-}
-
-async fn answered(claiming: &mut Option<Claiming>) -> Result<ClaimResponse, Error> {
-    match claiming {
-        // A claim task that was lost (it cannot panic) is an empty answer; the next heartbeat finds what it brought.
-        Some(claim) => claim.await.unwrap_or_else(|_| Ok(ClaimResponse { items: Vec::new() })),
         None => pending().await,
     }
 }

@@ -21,11 +21,8 @@ mod procs;
 pub use gpus::gpu_count;
 pub use identity::{Identity, identity};
 
-use crate::{
-    client::{Client, Error},
-    domain::Rng,
-    wire::RunnerName,
-};
+use super::Refusal;
+use crate::{client::Client, domain::Rng, wire::RunnerName};
 use std::{
     ffi::OsString,
     fs::File,
@@ -66,12 +63,9 @@ pub enum RunnerError {
     /// Another runner uses the data directory.
     #[error("another runner uses {}: give each its own --data-dir", .0.display())]
     Busy(PathBuf),
-    /// Another live data directory registered the same name.
-    #[error("the runner name {0:?} is taken by another live runner: choose another name")]
-    NameTaken(String),
-    /// The server refuses what the runner asks, and always will.
-    #[error("the server refuses: {0}")]
-    Refused(Error),
+    /// The server does not work with it.
+    #[error(transparent)]
+    Server(#[from] Refusal),
     /// The data directory cannot be used.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {

@@ -1,0 +1,143 @@
+//! The glue's role, alone and inside `up`.
+
+use super::{
+    ambient::{SystemClock, SystemRng},
+    args::{ClusterArgs, GlueArgs, Manifest, RbacArgs, UpGlueArgs},
+    runner, surroundings,
+};
+use crate::{
+    cli,
+    client::Client,
+    runner::kubernetes::{self, Ambient, Config, File, Found, Reach, Surrounding, rbac::objects},
+};
+use anyhow::{Context, Result, anyhow};
+use secrecy::SecretString;
+use serde_json::json;
+use std::{
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio_util::sync::CancellationToken;
+
+/// What is logged unless told otherwise: the loop says itself when the API server is away.
+pub(super) const LOG: &str = "info,kube_client=off,kube_runtime=error";
+
+/// `slipway glue`.
+pub(super) async fn run(args: GlueArgs) -> Result<()> {
+    let stop = surroundings::stop()?;
+    let file = args.config.as_deref().map_or(Ok(File::default()), read)?;
+    let found = find(&args.cluster).await?;
+    let token =
+        match (surroundings::variable("SLIPWAY_TOKEN"), &file.token_file) {
+            (Some(token), _) => token.into(),
+            (None, Some(path)) => runner::token(path)?,
+            (None, None) => {
+                let path = surroundings::variable("SLIPWAY_TOKEN_FILE").map(PathBuf::from);
+                runner::token(&path.context(
+                    "tokenFile: name a file with the runner token (slipway token create NAME --role runner), or set SLIPWAY_TOKEN",
+                )?)?
+            }
+        };
+    let config = Config::new(file, surrounding(&found, surroundings::variable("SLIPWAY_URL"))).map_err(|error| match &args.config {
+        Some(path) => anyhow!("{}: {error}", path.display()),
+        None => anyhow!("{error}; write it into a file and name that with --config"),
+    })?;
+    carry(config, found, token, stop).await
+}
+
+/// The glue inside `up`, for the server at `url`, which listens on `listen`.
+pub(super) async fn beside(args: &UpGlueArgs, listen: &str, url: &str, token: SecretString, stop: CancellationToken) -> Result<()> {
+    let found = find(&args.cluster).await?;
+    let agent_url = args.agent_url.clone().unwrap_or_else(|| format!("http://{listen}"));
+    let file = File {
+        url: Some(url.to_owned()),
+        agent_url: Some(agent_url),
+        namespaces: args.namespace.clone().into_iter().collect(),
+        agent_image: args.agent_image.clone(),
+        // Nobody knows its port: up has the server's health.
+        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        ..File::default()
+    };
+    let config = Config::new(file, surrounding(&found, None)).map_err(|error| {
+        anyhow!(
+            "{error}\nHere: slipway up --kubernetes --listen ADDRESS:PORT, or --listen 0.0.0.0:PORT with --agent-url http://ADDRESS:PORT"
+        )
+    })?;
+    carry(config, found, token, stop).await
+}
+
+async fn carry(config: Config, found: Found, token: SecretString, stop: CancellationToken) -> Result<()> {
+    let client = Client::new(&config.url, Some(token), &format!("slipway-glue/{}", config.version))?;
+    let ambient = Ambient { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
+    tracing::info!(cluster = found.server(), namespaces = config.namespaces.join(","), server = config.url, "starting");
+    Ok(kubernetes::run(config, found, client, ambient, stop).await?)
+}
+
+async fn find(args: &ClusterArgs) -> Result<Found> {
+    let in_pod = surroundings::variable("KUBERNETES_SERVICE_HOST").is_some();
+    let reach = Reach { kubeconfig: args.kubeconfig.clone(), context: args.context.clone(), in_pod };
+    kubernetes::find(&reach).await.map_err(anyhow::Error::msg)
+}
+
+fn surrounding(found: &Found, url: Option<String>) -> Surrounding {
+    Surrounding { namespace: found.namespace().to_owned(), in_pod: found.in_pod, url, version: env!("CARGO_PKG_VERSION").to_owned() }
+}
+
+/// The glue's file.
+fn read(path: &Path) -> Result<File> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+    parse(&name, &text)
+}
+
+fn parse(name: &str, text: &str) -> Result<File> {
+    // As a plain value first: it refuses keys that come twice, which maps would take.
+    let read = cli::parse_file::<serde_yaml::Value>(name, text).and_then(|_| cli::parse_file(name, text));
+    read.map_err(|failure| {
+        let hints = failure.hints.iter().map(|hint| format!("\n  {hint}"));
+        anyhow!("{}{}", failure.message.unwrap_or_default(), hints.collect::<String>())
+    })
+}
+
+/// `slipway glue rbac`.
+pub(super) fn rbac(args: &RbacArgs) -> Result<()> {
+    let all = objects(&args.name, &args.namespace, args.account_namespace.as_deref().unwrap_or(&args.namespace));
+    let text = match args.output {
+        Manifest::Yaml => all.iter().map(serde_yaml::to_string).collect::<Result<Vec<_>, _>>()?.join("---\n"),
+        Manifest::Json => serde_json::to_string_pretty(&json!({"apiVersion": "v1", "kind": "List", "items": all}))? + "\n",
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write the rights")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_a_glues_file() {
+        let around = Surrounding { namespace: "default".into(), in_pod: true, url: None, version: "0".into() };
+        let file = parse("examples/glue.yaml", include_str!("../../examples/glue.yaml")).unwrap();
+        let config = Config::new(file, around).unwrap();
+        assert_eq!(config.served(), ["cpu", "gpu-a100"]);
+        for layer in config.base.iter().chain(config.overlays.values()) {
+            assert_eq!(crate::template::check(layer), [], "{layer}");
+        }
+    }
+
+    #[test]
+    fn faults_are_named_with_place_and_remedy() {
+        let all = [
+            "agentImge: a\n",
+            "queues: 7\n",
+            "queues:\n  gpu:\n    podTemplat: {}\n",
+            "maxPods: many\n",
+            "url: a\nurl: b\n",
+            "queues: [a b]\n",
+        ]
+        .map(|text| parse("glue.yaml", text).unwrap_err().to_string())
+        .join("\n");
+        insta::assert_snapshot!(all);
+    }
+}

@@ -1,0 +1,358 @@
+//! Carrying out in the cluster what was planned. Every act runs beside the loop and may be cut anywhere: what it did is
+//! seen by the watches, and what it did not is planned again.
+
+use super::{
+    cluster::{Cluster, Failed},
+    config::Config,
+    facts::{Mark, SeenJob, SeenPod},
+    metrics::Metrics,
+    objects::{Objects, objects},
+    sight::{Hopeless, Look, Observed},
+};
+use crate::{
+    crash_point,
+    domain::{
+        evidence::{ApiRefusal, ContainerFacts, ContainerRole, ContainerState},
+        pod,
+    },
+    wire::{AttemptRef, FailureClass, Hold, Reason, ReportItem, Times},
+};
+use k8s_openapi::api::core::v1::Secret;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::sync::{Semaphore, mpsc};
+
+/// How many acts run at once.
+const AT_ONCE: usize = 32;
+
+/// What became of an act.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// Its Job is there; whether the Secret goes with it.
+    Created(Box<SeenJob>, bool),
+    /// The Job is not there, and why, where the API server said so.
+    Uncreated(Option<ApiRefusal>),
+    /// Its Job can never be.
+    Hopeless(Hopeless),
+    /// What it looks like, when the cache stood at that revision.
+    Looked(Look, u64),
+    /// The Job with this UID is on its way out; what to tell the server now.
+    Deleted(String, Option<Box<ReportItem>>),
+    /// Its Secret goes with its Job.
+    Adopted,
+    /// Done, and nothing to note.
+    Idle,
+    /// It could not be done now.
+    Vain,
+    /// Its log was sent, with length and CRC-32C; none where that is not possible now.
+    Followed(Option<(u64, u32)>),
+}
+
+/// What acts need.
+#[derive(Clone)]
+pub(super) struct Hands {
+    pub(super) cluster: Cluster,
+    pub(super) config: Arc<Config>,
+    /// The installation.
+    pub(super) instance: String,
+    pub(super) times: Times,
+    pub(super) metrics: Metrics,
+    pub(super) done: mpsc::UnboundedSender<(AttemptRef, Done)>,
+    permits: Arc<Semaphore>,
+}
+
+impl Hands {
+    pub(super) fn new(cluster: Cluster, config: Arc<Config>, metrics: Metrics, done: mpsc::UnboundedSender<(AttemptRef, Done)>) -> Self {
+        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        Self { cluster, config, instance: String::new(), times: Times::default(), metrics, done, permits }
+    }
+
+    /// Runs an act beside the loop; its outcome comes through `done`.
+    fn run(&self, of: AttemptRef, act: impl Future<Output = Done> + Send + 'static) {
+        let (permits, done) = (self.permits.clone(), self.done.clone());
+        tokio::spawn(async move {
+            // The semaphore is never closed.
+            let _permit = permits.acquire().await;
+            // Nobody listens any more where the glue ends.
+            let _ = done.send((of, act.await));
+        });
+    }
+
+    /// Asks whether the API server is at work again; the meter hears the answer.
+    pub(super) fn probe(&self) {
+        let cluster = self.cluster.clone();
+        tokio::spawn(async move { cluster.probe().await });
+    }
+
+    pub(super) fn create(&self, hold: Hold) {
+        let hands = self.clone();
+        let of = hold.attempt_ref();
+        self.run(of, async move {
+            match objects(&hold, &hands.instance, &hands.config, &hands.times) {
+                Ok(objects) => hands.create_both(&hold, of, &objects).await,
+                Err(fault) => {
+                    tracing::error!(attempt = %of, queue = %hold.queue, fault, "the Job that the server rendered cannot be completed");
+                    Done::Hopeless(Hopeless::Unrenderable)
+                }
+            }
+        });
+    }
+
+    async fn create_both(&self, hold: &Hold, of: AttemptRef, objects: &Objects) -> Done {
+        let Objects { namespace, name, secret, job } = objects;
+        crash_point!("glue.create");
+        match self.cluster.create_secret(namespace, secret).await {
+            Err(failed) if failed.exists() => match self.cluster.secret(namespace, name).await {
+                Ok(Some(there)) if claims(&there, hold) => {}
+                Ok(Some(_)) => return Done::Hopeless(foreign("Secret", namespace, name)),
+                Ok(None) => return Done::Uncreated(None),
+                Err(failed) => return uncreated(of, failed),
+            },
+            Err(failed) => return uncreated(of, failed),
+            Ok(()) => {}
+        }
+        crash_point!("glue.secret");
+        let made = match self.cluster.create_job(namespace, job).await {
+            Ok(made) => made,
+            // A create whose answer was lost, or another replica's.
+            Err(failed) if failed.exists() => match self.cluster.job(namespace, name).await {
+                Ok(Some(there)) => there,
+                Ok(None) => return Done::Uncreated(None),
+                Err(failed) => return uncreated(of, failed),
+            },
+            Err(failed) => return uncreated(of, failed),
+        };
+        crash_point!("glue.job");
+        let Some(seen) = SeenJob::read(made).filter(|seen| seen.mark.claim == hold.claim) else {
+            return Done::Hopeless(foreign("Job", namespace, name));
+        };
+        self.metrics.created.inc();
+        tracing::info!(attempt = %of, job = name, namespace, "created its Job");
+        let owned = match self.cluster.own_secret(namespace, name, &seen.facts.uid).await {
+            Ok(()) => true,
+            Err(failed) => {
+                tracing::debug!(attempt = %of, %failed, "its Secret is made to go with the Job later");
+                false
+            }
+        };
+        crash_point!("glue.owned");
+        Done::Created(Box::new(seen), owned)
+    }
+
+    /// Looks live at everything that is known, or may be there, of an attempt. `wanted` is the pod that started it.
+    pub(super) fn look(&self, seen: &Observed, wanted: Option<String>, revision: u64, log: bool) {
+        let (hands, of) = (self.clone(), seen.of);
+        let (job, pods) = (seen.job.clone(), seen.pods.clone());
+        self.run(of, async move {
+            match hands.looked(of, job, pods, wanted.as_deref(), log).await {
+                Ok(look) => Done::Looked(look, revision),
+                Err(failed) => {
+                    tracing::debug!(attempt = %of, %failed, "cannot look at it now");
+                    Done::Vain
+                }
+            }
+        });
+    }
+
+    async fn looked(
+        &self,
+        of: AttemptRef,
+        job: Option<Arc<SeenJob>>,
+        pods: Vec<Arc<SeenPod>>,
+        wanted: Option<&str>,
+        log: bool,
+    ) -> Result<Look, Failed> {
+        crash_point!("glue.look");
+        let labels = [
+            (pod::LABEL_INSTANCE, self.instance.clone()),
+            (pod::LABEL_RUNNER, self.config.name.to_string()),
+            (pod::LABEL_TASK, of.task.to_string()),
+            (pod::LABEL_ATTEMPT, of.attempt.to_string()),
+        ];
+        let labels = labels.map(|(key, value)| format!("{key}={value}")).join(",");
+        let mut look = Look::default();
+        if let Some(known) = job {
+            let there = self.cluster.job(&known.facts.namespace, &known.facts.name).await?.and_then(SeenJob::read);
+            look.job = there.filter(|job| job.facts.uid == known.facts.uid).map(Arc::new);
+        } else {
+            for namespace in &self.config.namespaces {
+                look.job = look.job.or(self.cluster.jobs(namespace, &labels).await?.into_iter().next().map(Arc::new));
+            }
+        }
+        if pods.is_empty() || wanted.is_some_and(|uid| !pods.iter().any(|pod| pod.facts.uid == uid)) {
+            for namespace in &self.config.namespaces {
+                look.pods.extend(self.cluster.pods(namespace, &labels).await?.into_iter().map(Arc::new));
+            }
+            look.pods.sort_by_key(|pod| pod.facts.created_at);
+        } else {
+            for known in pods {
+                let there = self.cluster.pod(&known.namespace, &known.facts.name).await?;
+                look.pods.extend(there.filter(|pod| pod.facts.uid == known.facts.uid).map(Arc::new));
+            }
+        }
+        let about = look.pods.last().map(|pod| (&pod.namespace, &pod.facts.uid));
+        if let Some((namespace, uid)) = about.or(look.job.as_ref().map(|job| (&job.facts.namespace, &job.facts.uid))) {
+            match self.cluster.events(namespace, uid).await {
+                Ok(events) => look.events = events,
+                // They only explain; without the right to them the rest still counts.
+                Err(Failed::Refused(refusal)) => tracing::debug!(attempt = %of, message = refusal.message, "no events"),
+                Err(later @ Failed::Later(_)) => return Err(later),
+            }
+        }
+        if let Some(pod) = look.pods.last().filter(|pod| log && pod.facts.is_terminal() && pod.testament().is_none())
+            && let Some(container) = spoke(pod)
+        {
+            // It may be gone with its node, which is no reason to wait.
+            look.log_tail = self.cluster.log_tail(&pod.namespace, &pod.facts.name, &container.name).await.ok().filter(|t| !t.is_empty());
+        }
+        Ok(look)
+    }
+
+    /// Deletes a Job with its pods, after one more live look at who it is.
+    pub(super) fn delete(&self, job: &SeenJob, then: Option<Box<ReportItem>>) {
+        let (hands, facts, of) = (self.clone(), job.facts.clone(), job.mark.of);
+        self.run(of, async move {
+            let cluster = &hands.cluster;
+            crash_point!("glue.delete");
+            let there = cluster.job(&facts.namespace, &facts.name).await;
+            let deleted = match there {
+                Ok(Some(job)) if job.metadata.uid.as_ref() == Some(&facts.uid) => {
+                    cluster.delete_job(&facts.namespace, &facts.name, &facts.uid).await
+                }
+                Ok(_) => Ok(()),
+                Err(failed) => Err(failed),
+            };
+            crash_point!("glue.deleted");
+            match deleted {
+                Ok(()) => {
+                    hands.metrics.deleted.inc();
+                    tracing::info!(attempt = %of, job = facts.name, "deleted its Job");
+                    Done::Deleted(facts.uid, then)
+                }
+                Err(failed) if failed.gone() => Done::Deleted(facts.uid, then),
+                Err(failed) => vain(of, "its Job cannot be deleted now", &failed),
+            }
+        });
+    }
+
+    pub(super) fn delete_pods(&self, of: AttemptRef, pods: Vec<Arc<SeenPod>>) {
+        let hands = self.clone();
+        self.run(of, async move {
+            for pod in pods.iter().filter(|pod| !pod.facts.deleting) {
+                match hands.cluster.delete_pod(&pod.namespace, &pod.facts.name, &pod.facts.uid).await {
+                    Ok(()) => tracing::info!(attempt = %of, pod = pod.facts.name, "deleted a pod that no Job owns"),
+                    Err(failed) if failed.gone() => {}
+                    Err(failed) => return vain(of, "its pod cannot be deleted now", &failed),
+                }
+            }
+            Done::Idle
+        });
+    }
+
+    /// Sees to it that the Secret goes with the Job.
+    pub(super) fn adopt(&self, job: &SeenJob) {
+        let (hands, facts, mark) = (self.clone(), job.facts.clone(), job.mark.clone());
+        self.run(mark.of, async move {
+            let (cluster, namespace, name) = (&hands.cluster, &facts.namespace, &facts.name);
+            let owned = match cluster.secret(namespace, name).await {
+                Ok(Some(secret)) if secret.metadata.owner_references.is_none() && claim(&secret).is_some_and(|of| of == mark.claim) => {
+                    cluster.own_secret(namespace, name, &facts.uid).await
+                }
+                Ok(_) => Ok(()),
+                Err(failed) => Err(failed),
+            };
+            match owned {
+                Ok(()) => Done::Adopted,
+                Err(failed) if failed.gone() => Done::Adopted,
+                Err(failed) => vain(mark.of, "its Secret cannot be seen to now", &failed),
+            }
+        });
+    }
+
+    /// Deletes the Secret of an attempt whose Job never came to be.
+    pub(super) fn drop_secret(&self, hold: Hold) {
+        let hands = self.clone();
+        let of = hold.attempt_ref();
+        self.run(of, async move {
+            let Ok(Objects { namespace, name, .. }) = objects(&hold, &hands.instance, &hands.config, &hands.times) else {
+                return Done::Idle;
+            };
+            hands.drop_named(of, &namespace, &name, |secret| claims(secret, &hold)).await
+        });
+    }
+
+    /// Deletes the Secrets of an earlier attempt that were left without a Job for longer than `age`.
+    pub(super) fn drop_leftover(&self, of: AttemptRef, age: Duration) {
+        let hands = self.clone();
+        self.run(of, async move {
+            let name = pod::object_name(None, &hands.instance, of);
+            let oldest = hands.cluster.meter.cluster_now().0 - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            let left = |secret: &Secret| {
+                let old = secret.metadata.creation_timestamp.as_ref().is_some_and(|at| at.0.as_millisecond() < oldest);
+                old && secret.metadata.owner_references.is_none()
+                    && mark(secret).is_some_and(|mark| mark.of == of && mark.runner == hands.config.name)
+            };
+            for namespace in &hands.config.namespaces {
+                hands.drop_named(of, namespace, &name, left).await;
+            }
+            Done::Idle
+        });
+    }
+
+    async fn drop_named(&self, of: AttemptRef, namespace: &str, name: &str, ours: impl Fn(&Secret) -> bool) -> Done {
+        match self.cluster.secret(namespace, name).await {
+            Ok(Some(secret)) if ours(&secret) => {
+                let uid = secret.metadata.uid.unwrap_or_default();
+                match self.cluster.delete_secret(namespace, name, &uid).await {
+                    Err(failed) if !failed.gone() => vain(of, "its Secret cannot be deleted now", &failed),
+                    _ => Done::Idle,
+                }
+            }
+            Ok(_) => Done::Idle,
+            Err(failed) => vain(of, "its Secret cannot be looked at now", &failed),
+        }
+    }
+}
+
+/// The container whose own log explains most: the last that failed, else the task's.
+fn spoke(pod: &SeenPod) -> Option<&ContainerFacts> {
+    let failed = |c: &&ContainerFacts| {
+        c.role != ContainerRole::Sidecar && matches!(c.state, ContainerState::Terminated { exit_code, .. } if exit_code != 0)
+    };
+    pod.facts.containers.iter().rfind(failed).or(pod.facts.task())
+}
+
+fn mark(secret: &Secret) -> Option<Mark> {
+    Mark::read(secret.metadata.labels.as_ref().unwrap_or(&BTreeMap::new()))
+}
+
+fn claim(secret: &Secret) -> Option<uuid::Uuid> {
+    Some(mark(secret)?.claim)
+}
+
+fn claims(secret: &Secret, hold: &Hold) -> bool {
+    claim(secret) == Some(hold.claim)
+}
+
+fn foreign(kind: &str, namespace: &str, name: &str) -> Hopeless {
+    let message = format!("a {kind} {namespace}/{name} of somebody else stands in its place; delete it, then rerun the task");
+    tracing::error!(kind, namespace, name, "an object of somebody else stands in the place of ours");
+    Hopeless::Ended(FailureClass::Config, Reason::ObjectInvalid, message)
+}
+
+fn uncreated(of: AttemptRef, failed: Failed) -> Done {
+    match failed {
+        Failed::Refused(refusal) => {
+            tracing::warn!(attempt = %of, resource = refusal.resource, status = refusal.status, message = refusal.message, "the API server refuses its Job");
+            Done::Uncreated(Some(refusal))
+        }
+        Failed::Later(what) => {
+            tracing::warn!(attempt = %of, what, "its Job cannot be created now; trying on");
+            Done::Uncreated(None)
+        }
+    }
+}
+
+fn vain(of: AttemptRef, what: &str, failed: &Failed) -> Done {
+    tracing::warn!(attempt = %of, %failed, "{what}");
+    Done::Vain
+}

@@ -1,0 +1,129 @@
+//! How much more may be claimed, counted from what is there. Pure.
+
+use super::{config::Config, sight::Observed};
+use crate::wire::{AttemptRef, Hold, QueueAsk, QueueName, Times, Verdict, limits};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Room for more attempts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Room {
+    /// In all.
+    pub(super) total: u32,
+    /// In each queue that was asked about.
+    queues: Vec<(String, u32)>,
+}
+
+impl Room {
+    /// Whether anything fits.
+    pub(super) fn any(&self) -> bool {
+        self.total > 0 && self.queues.iter().any(|(_, max)| *max > 0)
+    }
+
+    /// Whether a claim with this room would miss what one with `other` would find.
+    pub(super) fn misses(&self, other: &Self) -> bool {
+        let has = |room: &Self, queue: &str| {
+            let share = |name: &str| room.queues.iter().find(|(other, _)| other == name).map(|(_, max)| *max > 0);
+            share(queue).or_else(|| share("*")).unwrap_or_default()
+        };
+        other.queues.iter().chain(&self.queues).any(|(queue, _)| has(other, queue) && !has(self, queue))
+    }
+
+    /// As a claim asks.
+    pub(super) fn asks(&self) -> Vec<QueueAsk> {
+        self.queues.iter().map(|(name, max)| QueueAsk { name: name.clone(), max: Some((*max).min(self.total)) }).collect()
+    }
+}
+
+/// Counts slots that are taken, and attempts of each queue that have not begun to run. `foreign` Jobs bear the runner's
+/// name for another installation, and take their slots all the same.
+pub(super) fn room(observed: &[Observed], holds: &BTreeMap<AttemptRef, Hold>, foreign: usize, config: &Config, times: &Times) -> Room {
+    let mut taken = u32::try_from(foreign).unwrap_or(u32::MAX);
+    let mut unstarted: BTreeMap<&QueueName, u32> = BTreeMap::new();
+    for seen in observed {
+        let hold = holds.get(&seen.of);
+        if !takes_slot(seen, hold, times) {
+            continue;
+        }
+        taken = taken.saturating_add(1);
+        let started = hold.is_some_and(|hold| hold.uid.is_some()) || seen.pods.iter().any(|pod| pod.running());
+        if !started {
+            *unstarted.entry(&seen.queue).or_default() += 1;
+        }
+    }
+    let share = |queue: &QueueName| config.max_unstarted.saturating_sub(unstarted.get(queue).copied().unwrap_or_default());
+    let mut queues: Vec<_> = config.queues.iter().map(|queue| (queue.to_string(), share(queue))).collect();
+    if queues.is_empty() {
+        queues.push(("*".to_owned(), config.max_unstarted));
+        queues.extend(unstarted.keys().map(|queue| (queue.to_string(), share(queue))));
+    }
+    Room { total: config.max_pods.saturating_sub(taken).min(limits::MAX_CLAIM), queues }
+}
+
+/// A slot is free when the pod's phase is terminal, or a while after the end; never by the Job's condition, which comes a
+/// second late.
+fn takes_slot(seen: &Observed, hold: Option<&Hold>, times: &Times) -> bool {
+    let terminal = !seen.pods.is_empty() && seen.pods.iter().all(|pod| pod.facts.is_terminal());
+    let released = seen.ended_for.is_some_and(|since| since >= Duration::from_millis(times.slot_release_ms));
+    if terminal {
+        return false;
+    }
+    if let Some(hold) = hold {
+        return !(hold.finished && released);
+    }
+    let there = !seen.pods.is_empty() || seen.job.as_ref().is_some_and(|job| job.ended().is_none());
+    // What the server does not know may run for all we know.
+    there && !(released && matches!(seen.verdict, Some(Verdict::Ended | Verdict::Superseded)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::kubernetes::examples::{self, hold, job, observed, pod, terminal};
+
+    fn times() -> Times {
+        Times::default()
+    }
+
+    fn of_all(seen: &[Observed], held: &[Hold], config: &Config) -> Room {
+        let held = held.iter().map(|h| (AttemptRef { task: h.task, attempt: h.attempt }, h.clone())).collect();
+        room(seen, &held, 0, config, &times())
+    }
+
+    #[test]
+    fn what_runs_and_what_waits_takes_room() {
+        let config = Config { max_pods: 4, max_unstarted: 2, ..examples::config() };
+        assert_eq!(of_all(&[], &[], &config), Room { total: 4, queues: vec![("*".into(), 2)] });
+        let waits = Observed { job: Some(job(1).into()), ..observed(1) };
+        let runs = Observed { job: Some(job(2).into()), pods: vec![pod(2).into()], ..observed(2) };
+        let room = of_all(&[waits, runs], &[hold(1, None), hold(2, Some("pod-2"))], &config);
+        assert_eq!(room, Room { total: 2, queues: vec![("*".into(), 2), ("default".into(), 1)] });
+        assert!(room.any());
+    }
+
+    #[test]
+    fn a_slot_is_free_with_the_pods_phase_or_a_while_after_the_end() {
+        let config = Config { max_pods: 1, ..examples::config() };
+        let running = Observed { job: Some(job(1).into()), pods: vec![pod(1).into()], ..observed(1) };
+        let total = |seen: Observed, held: &[Hold]| of_all(&[seen], held, &config).total;
+        let held = [hold(1, Some("pod-1"))];
+        assert_eq!(total(running.clone(), &held), 0);
+        assert_eq!(total(Observed { pods: vec![terminal(1, "Succeeded").into()], ..running.clone() }, &held), 1);
+        let ended = |seconds| Observed { ended_for: Some(Duration::from_secs(seconds)), verdict: Some(Verdict::Ended), ..running.clone() };
+        assert_eq!((total(ended(4), &[]), total(ended(5), &[])), (0, 1));
+        let finished = [Hold { finished: true, ..held[0].clone() }];
+        assert_eq!((total(ended(4), &finished), total(ended(5), &finished)), (0, 1));
+        let unknown = Observed { verdict: Some(Verdict::Unknown), ..ended(500) };
+        assert_eq!(total(unknown, &[]), 0);
+    }
+
+    #[test]
+    fn a_claim_is_made_anew_only_where_it_would_miss_something() {
+        let room = |queues: &[(&str, u32)]| Room { total: 3, queues: queues.iter().map(|(q, n)| ((*q).to_owned(), *n)).collect() };
+        let open = room(&[("*", 2), ("gpu", 0)]);
+        assert!(!open.misses(&room(&[("*", 2), ("gpu", 0)])));
+        assert!(open.misses(&room(&[("*", 2), ("gpu", 1)])));
+        assert!(open.misses(&room(&[("*", 2)])), "a queue that is not named has what all have");
+        assert!(!room(&[("*", 2)]).misses(&open));
+        assert!(!room(&[("gpu", 0)]).any());
+    }
+}

@@ -1,0 +1,73 @@
+//! Asking for work, for as much as there is room for.
+
+use super::{
+    capacity::room,
+    desk::Desk,
+    sight::{Now, Observed},
+};
+use crate::{
+    crash_point,
+    runner::link::CLAIM_WAIT_SECONDS,
+    wire::{ClaimRequest, ClaimResponse, Hold},
+};
+use tokio::time::Instant;
+
+impl Desk {
+    /// Every attempt as it is known now, and how many Jobs bear the runner's name for another installation.
+    pub(super) fn observe(&mut self) -> (Vec<Observed>, usize) {
+        let (sights, foreign) = self.cache.sights(&self.hands.instance);
+        let now = Now { here: self.clock.monotonic(), cluster: self.hands.cluster.meter.cluster_now() };
+        (self.notes.observe(sights, &self.held, now, &self.link.times), foreign)
+    }
+
+    /// Keeps a claim open for as much as there is room for. One that would miss a queue which has room again is made
+    /// anew under its own id, so that what it may have brought is not lost.
+    pub(super) fn ask(&mut self) {
+        let begun = Instant::now();
+        if !self.compared || !self.cache.complete() || begun < self.counted {
+            return;
+        }
+        let api = self.hands.cluster.meter.answers();
+        let (observed, foreign) = self.observe();
+        let room = room(&observed, &self.held, foreign, &self.config, &self.link.times);
+        // With thousands of attempts counting takes its time; a few milliseconds later is soon enough then.
+        self.counted = begun + begun.elapsed() * 5;
+        if !api || !room.any() {
+            // What a claim given up here has brought is got again under its id, or shows in what the server holds.
+            self.claiming = None;
+        } else if self.claiming.is_none() || self.asked.as_ref().is_none_or(|(_, asked)| asked.misses(&room)) {
+            let claim_id = self.asked.take().map_or_else(|| self.link.rng.uuid(), |(id, _)| id);
+            self.claiming = Some(self.link.claim(ClaimRequest {
+                runner: self.config.name.clone(),
+                instance: self.link.instance,
+                claim_id,
+                max: room.total,
+                gpus: u32::MAX,
+                queues: room.asks(),
+                wait_seconds: CLAIM_WAIT_SECONDS,
+            }));
+            self.asked = Some((claim_id, room.clone()));
+        }
+        self.pulse.room(room.any(), self.claiming.is_some());
+    }
+
+    /// Begins what a claim brought.
+    pub(super) fn take(&mut self, answer: ClaimResponse) {
+        self.asked = None;
+        if answer.items.is_empty() {
+            return;
+        }
+        crash_point!("glue.claimed");
+        for task in answer.items {
+            let hold = Hold::from(task);
+            let of = hold.attempt_ref();
+            self.metrics.claimed.inc();
+            let known = self.held.insert(of, hold.clone()).is_some();
+            // The next comparison deals with whatever is unusual about it.
+            if !known && hold.job.as_ref().is_some_and(|job| job.manifest.is_some()) {
+                self.notes.get(of).begun();
+                self.hands.create(hold);
+            }
+        }
+    }
+}

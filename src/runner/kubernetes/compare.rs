@@ -1,0 +1,192 @@
+//! Comparing the cluster with what the server holds, and acting on it.
+
+use super::{
+    act::Done,
+    desk::Desk,
+    follow::follow,
+    plan::{Act, Action, Rules, due, plan},
+    sight::{Log, Observed},
+};
+use crate::{
+    client::Error,
+    crash_point,
+    wire::{AttemptNumber, AttemptRef, ReportItem, ReportKind, Verdict},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio_util::task::AbortOnDropHandle;
+
+impl Desk {
+    /// Notes what became of an act.
+    pub(super) fn note(&mut self, of: AttemptRef, done: Done) {
+        let now = self.clock.monotonic();
+        let times = &self.link.times;
+        let note = self.notes.get(of);
+        if let Done::Followed(log) = done {
+            note.log = log.map_or(Log::Unsent, |(bytes, crc)| Log::Sent(bytes, crc));
+            self.followers.remove(&of);
+            return;
+        }
+        note.done();
+        match done {
+            Done::Created(job, owned) => (note.written, note.owned, note.refusal) = (Some(Arc::new(*job)), owned, None),
+            Done::Uncreated(refusal) => note.uncreated(refusal, now, times),
+            Done::Hopeless(why) => note.hopeless = Some(why),
+            Done::Looked(look, revision) => note.looked(look, now, revision, times),
+            Done::Deleted(uid, then) => {
+                note.deleted = Some(uid);
+                self.owed.extend(then.map(|item| (of, *item)));
+            }
+            Done::Adopted => note.owned = true,
+            Done::Vain => note.rest(now, times),
+            Done::Idle | Done::Followed(_) => {}
+        }
+    }
+
+    /// Compares the cluster with what the server holds, and acts. In how long something is due by time alone.
+    pub(super) async fn compare(&mut self) -> Result<Option<Duration>, Error> {
+        if !self.cache.complete() {
+            return Ok(None);
+        }
+        let owed: Vec<_> = self.owed.values().cloned().collect();
+        self.report(owed).await?;
+        let held = self.link.holds().await?;
+        crash_point!("glue.held");
+        self.held = held.into_iter().map(|hold| (hold.attempt_ref(), hold)).collect();
+        self.followers.retain(|of, _| self.held.contains_key(of));
+        let mut observed = self.observe().0;
+        self.ask_about(&mut observed).await?;
+        let rules = Rules { times: &self.link.times, cancels: &self.cancels, api: self.hands.cluster.meter.answers() };
+        let actions = plan(&observed, &self.held, rules);
+        self.compared = true;
+        self.pulse.compared();
+        let reports = self.act(actions, &observed);
+        let again = self.report(reports).await?;
+        let due = due(&observed, &self.held, &self.link.times);
+        Ok(if again { Some(Duration::ZERO) } else { due })
+    }
+
+    /// Asks the server about those that it does not hold for us.
+    async fn ask_about(&mut self, observed: &mut [Observed]) -> Result<(), Error> {
+        let open = |seen: &&mut Observed| !self.held.contains_key(&seen.of) && seen.verdict.is_none();
+        let rest: Vec<_> = observed.iter_mut().filter(open).collect();
+        let asked: Vec<_> = rest.iter().map(|seen| (seen.of, seen.claim)).collect();
+        let verdicts = self.link.check(&asked).await?;
+        for seen in rest {
+            seen.verdict = verdicts.get(&seen.of).copied();
+            // What is over stays over; whatever else is said is asked again.
+            self.notes.get(seen.of).verdict = seen.verdict.filter(|verdict| *verdict != Verdict::Live);
+        }
+        let strange = observed.iter().filter(|seen| seen.verdict == Some(Verdict::Unknown)).count();
+        self.metrics.strange.set(i64::try_from(strange).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// Carries out a plan; what is to be reported comes back.
+    fn act(&mut self, actions: Vec<Action>, observed: &[Observed]) -> Vec<ReportItem> {
+        let mut reports = Vec::new();
+        let all: BTreeMap<AttemptRef, &Observed> = observed.iter().map(|seen| (seen.of, seen)).collect();
+        for action in actions {
+            match action {
+                Action::Report(item) => reports.push(*item),
+                Action::Strange(of) => {
+                    if self.warned.insert(of) {
+                        tracing::warn!(attempt = %of, "the server does not know it; its objects are left alone");
+                    }
+                }
+                Action::In(of, act) => {
+                    if let Some(seen) = all.get(&of) {
+                        self.begin(seen, act);
+                    }
+                }
+            }
+        }
+        reports
+    }
+
+    /// Begins one act in the cluster. The plan makes none without what it needs.
+    fn begin(&mut self, seen: &Observed, act: Act) {
+        let of = seen.of;
+        let hold = self.held.get(&of);
+        match (act, &seen.job, hold) {
+            (Act::Create, _, Some(hold)) => self.hands.create(hold.clone()),
+            (Act::DropSecret, _, Some(hold)) => self.hands.drop_secret(hold.clone()),
+            (Act::Adopt, Some(job), _) => self.hands.adopt(job),
+            (Act::Delete(then), Some(job), _) => self.hands.delete(job, then),
+            (Act::DeletePods, ..) => self.hands.delete_pods(of, seen.pods.clone()),
+            (Act::Look, _, hold) => {
+                let log = hold.and_then(|hold| hold.job.as_ref()).is_none_or(|order| !order.use_image_entrypoint);
+                self.hands.look(seen, hold.and_then(|hold| hold.uid.clone()), self.cache.revision(of), log);
+            }
+            (Act::Follow, ..) => return self.follow(seen),
+            _ => return,
+        }
+        self.notes.get(of).begun();
+    }
+
+    /// Sends the log of the pod that started an attempt without an agent.
+    fn follow(&mut self, seen: &Observed) {
+        let of = seen.of;
+        let Some(hold) = self.held.get(&of).filter(|_| !self.followers.contains_key(&of)) else { return };
+        let Some(pod) = seen.pods.iter().find(|pod| Some(&pod.facts.uid) == hold.uid.as_ref()).cloned() else { return };
+        let (hands, link, claim) = (self.hands.clone(), self.link.clone(), hold.claim);
+        self.notes.get(of).log = Log::Sending;
+        let follower = async move {
+            let log = follow(&hands.cluster, &link, of, claim, &pod).await;
+            // Nobody listens any more where the glue ends.
+            let _ = hands.done.send((of, Done::Followed(log)));
+        };
+        self.followers.insert(of, AbortOnDropHandle::new(tokio::spawn(follower)));
+    }
+
+    /// Tells the server. `true` where another look at it is due at once; what was told in vain rests for a moment.
+    async fn report(&mut self, items: Vec<ReportItem>) -> Result<bool, Error> {
+        if items.is_empty() {
+            return Ok(false);
+        }
+        // Objects deleted for it cannot be seen again, so this must not be forgotten.
+        let returns = items.iter().filter(|item| matches!(item.kind, ReportKind::Returned { .. }));
+        self.owed.extend(returns.map(|item| (item.attempt_ref(), item.clone())));
+        let told: Vec<_> = items.iter().map(|item| (item.attempt_ref(), item.kind.clone())).collect();
+        let became = self.link.report(items).await?;
+        let now = self.clock.monotonic();
+        let mut again = false;
+        for ((of, kind), one) in told.into_iter().zip(became) {
+            self.owed.remove(&of);
+            self.notes.told(of);
+            let applied = one.applied;
+            match kind {
+                ReportKind::Evidence { .. } => {
+                    tracing::debug!(attempt = %of, applied, "told what is seen of it");
+                    continue;
+                }
+                ReportKind::Returned { reason } => {
+                    self.metrics.returned.inc();
+                    let reason = reason.map_or("", |reason| reason.as_str());
+                    tracing::info!(attempt = %of, applied, reason, "gave it back");
+                }
+                ReportKind::Ended { reason, message, .. } => tracing::info!(attempt = %of, applied, %reason, message, "reported its end"),
+                ReportKind::Finish { .. } => tracing::info!(attempt = %of, applied, "reported the result that it left"),
+            }
+            again = true;
+            if one.verdict == Verdict::Live {
+                self.notes.get(of).rest(now, &self.link.times);
+            }
+        }
+        Ok(again)
+    }
+
+    /// Looks for Secrets of earlier attempts that a dead process left without a Job.
+    pub(super) fn search(&mut self) {
+        let age = Duration::from_millis(self.link.times.sweep_ms.saturating_mul(10));
+        for hold in self.held.values().filter(|hold| hold.job.is_some()) {
+            for attempt in (1..hold.attempt.0).map(AttemptNumber) {
+                let of = AttemptRef { task: hold.task, attempt };
+                if self.searched.insert(of) {
+                    self.hands.drop_leftover(of, age);
+                }
+            }
+        }
+        let live: std::collections::BTreeSet<_> = self.held.keys().map(|of| of.task).collect();
+        self.searched.retain(|of| live.contains(&of.task));
+    }
+}

@@ -1,0 +1,58 @@
+//! What becomes of the objects of attempts that are over.
+
+use super::{Act, Action, Rules, ms};
+use crate::{
+    domain::pod::END_ALLOWANCE_SECONDS,
+    runner::kubernetes::sight::Observed,
+    wire::{ReportItem, ReportKind, Verdict},
+};
+use std::time::Duration;
+
+/// An attempt that the server does not hold for this runner.
+pub(super) fn for_rest(seen: &Observed, rules: Rules<'_>, actions: &mut Vec<Action>) {
+    match seen.verdict {
+        // Not asked yet; or another look at the server will hold it.
+        None | Some(Verdict::Live) => {}
+        Some(Verdict::Unknown) => actions.push(Action::Strange(seen.of)),
+        Some(Verdict::Superseded) => remove(seen, rules, actions),
+        Some(Verdict::Ended) => {
+            if seen.news && seen.pods.last().is_some_and(|pod| pod.facts.phase == "Failed") {
+                let item = ReportItem::new(seen.of.task, seen.of.attempt, seen.claim, ReportKind::Evidence { phase: None });
+                let uid = seen.pods.last().map(|pod| pod.facts.uid.clone());
+                actions.push(Action::Report(Box::new(ReportItem { uid, evidence: Some(seen.evidence.clone()), ..item })));
+            }
+            if seen.ended_for.unwrap_or_default() >= stays(seen) {
+                remove(seen, rules, actions);
+            }
+        }
+    }
+}
+
+/// How long the objects of an ended attempt stay.
+pub(super) fn stays(seen: &Observed) -> Duration {
+    let terminal = !seen.pods.is_empty() && seen.pods.iter().all(|pod| pod.facts.is_terminal());
+    let Some(job) = &seen.job else { return Duration::ZERO };
+    if terminal || (seen.pods.is_empty() && job.ended().is_some()) {
+        let success = job.ended() == Some(true) || seen.pods.iter().any(|pod| pod.facts.phase == "Succeeded");
+        return Duration::from_secs(if success { job.keep.success } else { job.keep.failure });
+    }
+    // What has not run shall not; what runs is about to end by itself.
+    let began = seen.pods.iter().any(|pod| pod.running());
+    Duration::from_secs(if began { END_ALLOWANCE_SECONDS } else { 0 })
+}
+
+fn remove(seen: &Observed, rules: Rules<'_>, actions: &mut Vec<Action>) {
+    match &seen.job {
+        Some(job) if job.facts.deleting => {}
+        // Its Secret must go with it, also where the process that made both died in between.
+        Some(_) if !seen.owned => actions.push(Action::In(seen.of, Act::Adopt)),
+        Some(_) => actions.push(Action::In(seen.of, Act::Delete(None))),
+        // The cluster's garbage collector is about to remove them, unless somebody made orphans of them.
+        None if seen.orphaned_for.is_some_and(|since| since >= ms(rules.times.sweep_ms))
+            && seen.pods.iter().any(|pod| !pod.facts.deleting) =>
+        {
+            actions.push(Action::In(seen.of, Act::DeletePods));
+        }
+        None => {}
+    }
+}

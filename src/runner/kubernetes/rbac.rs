@@ -1,0 +1,82 @@
+//! What the glue may do in a namespace of its Jobs: one table, from which the Role is made. Nothing cluster-wide.
+
+use serde_json::{Value, json};
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Right {
+    /// The API group; empty is the core.
+    pub group: &'static str,
+    /// The resource.
+    pub resource: &'static str,
+    /// What is done with it.
+    pub verbs: &'static [&'static str],
+    /// What for.
+    pub why: &'static str,
+}
+
+/// Everything that the glue asks of an API server.
+pub const RIGHTS: &[Right] = &[
+    Right {
+        group: "batch",
+        resource: "jobs",
+        verbs: &["get", "list", "watch", "create", "delete"],
+        why: "one Job for each attempt; a live look before each deletion",
+    },
+    Right {
+        group: "",
+        resource: "pods",
+        verbs: &["get", "list", "watch", "delete"],
+        why: "what became of each attempt; pods that somebody left without their Job",
+    },
+    Right {
+        group: "",
+        resource: "pods/log",
+        verbs: &["get"],
+        why: "the end of the log where no agent spoke; the log of attempts without an agent",
+    },
+    Right {
+        group: "",
+        resource: "secrets",
+        verbs: &["get", "create", "patch", "delete"],
+        why: "one Secret for each attempt, with its right to start; never listed",
+    },
+    Right { group: "", resource: "events", verbs: &["list"], why: "why a Job has no pod, or a pod no place" },
+];
+
+/// Service account, Role and binding for the Jobs of one namespace; the account may stand in another.
+#[must_use]
+pub fn objects(name: &str, namespace: &str, account_namespace: &str) -> Vec<Value> {
+    let rule = |right: &Right| json!({"apiGroups": [right.group], "resources": [right.resource], "verbs": right.verbs});
+    let meta = |namespace: &str| json!({"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/name": "slipway", "app.kubernetes.io/component": "glue"}});
+    vec![
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta(account_namespace)}),
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": meta(namespace),
+            "rules": RIGHTS.iter().map(rule).collect::<Vec<_>>(),
+        }),
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": meta(namespace),
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": account_namespace}],
+        }),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rights_are_few_and_none_lists_secrets() {
+        assert!(
+            RIGHTS.iter().all(|right| right.resource != "secrets" || !right.verbs.iter().any(|verb| matches!(*verb, "list" | "watch")))
+        );
+        assert!(RIGHTS.iter().all(|right| !right.verbs.contains(&"*") && !right.why.is_empty()));
+        insta::assert_json_snapshot!(objects("slipway-glue", "research", "slipway"));
+    }
+}
