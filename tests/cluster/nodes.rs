@@ -84,6 +84,8 @@ async fn a_kubelet_that_comes_back_in_time_costs_nothing(scene: Arc<Scene>) {
 async fn a_node_given_up_costs_an_attempt_once_its_end_is_proved(scene: Arc<Scene>) {
     let (world, recorder) = (World::with_glue(&scene).await, Recorder::start().await);
     let (id, pod) = world.waiting(&recorder, "note wait").await;
+    // Where no node is well the control plane blames itself and gives none up.
+    scene.cluster.fake_nodes(2);
     let stopped = Stopped::kubelet(&scene);
     // The control plane wants the pod gone, and nobody on the node hears it: the task runs on, and is not doubled.
     scene.pod(id, "is to go", |seen| seen.uid() == pod.uid() && seen.metadata.deletion_timestamp.is_some()).await;
@@ -102,6 +104,9 @@ async fn a_pod_deleted_by_force_runs_on_and_is_not_doubled(scene: Arc<Scene>) {
     let (id, pod) = world.waiting(&recorder, "note wait; for i in 1 2 3 4 5 6 7 8; do note alive; sleep 1; done").await;
     let stopped = Stopped::kubelet(&scene);
     scene.api::<Pod>().delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.expect("deleted by force");
+    // What else keeps it is the Job controller's mark, for as long as the node says nothing.
+    let unmarked = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    scene.api::<Pod>().patch(&pod.name_any(), &PatchParams::default(), &unmarked).await.expect("unmarked");
     eventually("the pod to be gone", async || scene.pods(id).await.iter().all(|seen| seen.uid() != pod.uid()).then_some(())).await;
     // Its agent speaks on, for longer than the silence that would end it: that outweighs what the API server says.
     recorder.go();

@@ -2,6 +2,7 @@
 
 use crate::kit::{Recorder, Scene, World, limit, phase, task, task_container, tests};
 use serde_json::json;
+use slipway::domain::pod::LABEL_PREFIX;
 use slipway::wire::{FailureClass, Reason, TaskState};
 use std::sync::Arc;
 
@@ -86,8 +87,9 @@ async fn an_extra_pod_of_the_job_never_runs_the_command(scene: Arc<Scene>) {
     let (world, recorder) = (World::with_glue(&scene).await, Recorder::start().await);
     let (id, pod) = world.waiting(&recorder, "echo I ran; note wait").await;
 
+    // With the labels of the Job itself its controller would take it for one too many and delete it.
     let mut extra = pod.clone();
-    let labels = pod.metadata.labels.clone();
+    let labels = pod.metadata.labels.clone().map(|labels| labels.into_iter().filter(|(key, _)| key.starts_with(LABEL_PREFIX)).collect());
     extra.metadata = kube::api::ObjectMeta { name: Some("extra".into()), labels, ..Default::default() };
     extra.status = None;
     if let Some(spec) = &mut extra.spec {

@@ -56,6 +56,8 @@ async fn seven_slices_carry_seven_tasks(scene: Arc<Scene>) {
     for id in first.iter().chain(&later) {
         assert_eq!(world.ended(*id).await.state, TaskState::Succeeded);
     }
+    let last = async || (seen.lock().expect("seen").ends.len() == 12).then_some(());
+    eventually("the end of the last pod", last).await;
     watching.abort();
     let seen = seen.lock().expect("seen");
     assert_eq!(seen.most, 7, "as many pods ran at once");

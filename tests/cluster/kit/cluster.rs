@@ -77,6 +77,13 @@ impl Cluster {
         nodes.patch_status(NODE, &PatchParams::default(), &Patch::<()>::Json(patch)).await.expect("the node takes the patch");
     }
 
+    /// Sees to `count` nodes that kwok plays; only what tolerates their taint goes there.
+    pub(crate) fn fake_nodes(&self, count: u32) {
+        assert!(self.is_ours(), "only our own cluster gets nodes");
+        let (status, said) = script("fake.sh", &[&count.to_string()]).expect("the script runs");
+        assert!(status.success(), "{said}");
+    }
+
     /// Signals a program of the cluster, such as `kubelet`.
     pub(crate) fn signal(&self, program: &str, signal: Signal) {
         assert!(self.is_ours(), "only our own cluster is harmed");
