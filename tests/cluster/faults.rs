@@ -13,7 +13,7 @@ use kube::{
     api::{DeleteParams, EvictParams, Patch, PatchParams},
 };
 use serde_json::json;
-use slipway::wire::{AttemptNumber, Ended, FailureClass, Reason, TaskId, TaskState};
+use slipway::wire::{AttemptNumber, Ended, FailureClass, Reason, Task, TaskId, TaskState};
 use std::sync::Arc;
 
 tests!(Shared:
@@ -22,6 +22,8 @@ tests!(Shared:
     an_evicted_pod_is_no_fault_of_the_task,
     a_registry_that_nobody_answers_for,
     a_quota_too_small_holds_up_and_fails_nobody,
+    a_quota_of_jobs_holds_up_and_fails_nobody,
+    what_the_api_server_refuses_fails_and_leaves_nothing,
     a_task_killed_for_want_of_memory,
 );
 
@@ -74,17 +76,40 @@ async fn a_registry_that_nobody_answers_for(scene: Arc<Scene>) {
 
 async fn a_quota_too_small_holds_up_and_fails_nobody(scene: Arc<Scene>) {
     let world = World::with_glue(&scene).await;
-    scene.create::<ResourceQuota>(json!({"metadata": {"name": "tight"}, "spec": {"hard": {"pods": "0"}}})).await;
+    let ended = held_up_by(&scene, &world, "pods").await;
+    assert_eq!((ended.state, ended.attempt), (TaskState::Succeeded, AttemptNumber(1)));
+}
+
+async fn a_quota_of_jobs_holds_up_and_fails_nobody(scene: Arc<Scene>) {
+    let world = World::with_glue(&scene).await;
+    let ended = held_up_by(&scene, &world, "count/jobs.batch").await;
+    assert_eq!(ended.state, TaskState::Succeeded, "{:?}", ended.ended);
+}
+
+/// A task held up by a quota of none, until that is raised.
+async fn held_up_by(scene: &Scene, world: &World, what: &str) -> Task {
+    scene.create::<ResourceQuota>(json!({"metadata": {"name": "tight"}, "spec": {"hard": {what: "0"}}})).await;
     let quotas = scene.api::<ResourceQuota>();
     let counted = async || quotas.get("tight").await.ok()?.status?.hard.map(drop);
     eventually("the quota to count", counted).await;
     world.queue("q", plain_queue()).await;
     let id = world.submit(&task(json!({"queue": "q", "command": ["true"]}))).await;
     world.why(id, Reason::ResourceQuotaExceeded).await;
-    let more = json!({"spec": {"hard": {"pods": "5"}}});
+    let more = json!({"spec": {"hard": {what: "5"}}});
     quotas.patch("tight", &PatchParams::default(), &Patch::Merge(more)).await.expect("raised");
+    world.ended(id).await
+}
+
+async fn what_the_api_server_refuses_fails_and_leaves_nothing(scene: Arc<Scene>) {
+    let world = World::with_glue(&scene).await;
+    let spec = json!({"nodeSelector": {"kubernetes.io/hostname": "no legal value!"}});
+    world.queue("q", json!({"defaults": {"image": "slipway.test/busybox:1"}, "podTemplate": {"spec": spec}})).await;
+    let id = world.submit(&task(json!({"queue": "q", "command": ["true"]}))).await;
     let ended = world.ended(id).await;
-    assert_eq!((ended.state, ended.attempt), (TaskState::Succeeded, AttemptNumber(1)));
+    let end = ended.ended.expect("an end");
+    assert_eq!((ended.state, end.class, end.reason), (TaskState::Failed, Some(FailureClass::Config), Some(Reason::ObjectInvalid)));
+    assert!(end.message.as_deref().is_some_and(|message| message.contains("no legal value!")), "{:?}", end.message);
+    scene.cleared(id).await;
 }
 
 async fn a_task_killed_for_want_of_memory(scene: Arc<Scene>) {
