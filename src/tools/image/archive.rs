@@ -3,7 +3,10 @@
 use super::ImageArgs;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::io;
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+};
 use tar::{Builder, Header};
 
 /// This machine's processor, as image registries call it.
@@ -15,8 +18,37 @@ pub(super) fn host_architecture() -> &'static str {
     }
 }
 
-pub(super) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+/// Writes on and sums up what it writes.
+pub(super) struct Digesting<W> {
+    to: W,
+    digest: Sha256,
+}
+
+impl<W> Digesting<W> {
+    pub(super) fn new(to: W) -> Self {
+        Self { to, digest: Sha256::new() }
+    }
+
+    /// In hexadecimal digits.
+    pub(super) fn digest(self) -> String {
+        hexadecimal(&self.digest.finalize())
+    }
+}
+
+impl<W: Write> Write for Digesting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// What the image says of itself: how it is started, and which layer it is made of.
@@ -40,21 +72,23 @@ fn config(args: &ImageArgs, layer: &str) -> Value {
     })
 }
 
-/// The whole image in one file.
-pub(super) fn archive(args: &ImageArgs, layer: &[u8]) -> io::Result<Vec<u8>> {
-    let layer_digest = digest(layer);
-    let config = serde_json::to_vec(&config(args, &layer_digest))?;
-    let (config_name, layer_name) = (format!("{}.json", digest(&config)), format!("{layer_digest}/layer.tar"));
+/// Writes the whole image: `layer` from its begin, whose SHA-256 is `digest`.
+pub(super) fn archive(args: &ImageArgs, layer: &File, digest: &str, to: impl Write) -> io::Result<()> {
+    let config = serde_json::to_vec(&config(args, digest))?;
+    let (config_name, layer_name) = (format!("{}.json", hexadecimal(&Sha256::digest(&config))), format!("{digest}/layer.tar"));
     let manifest = serde_json::to_vec(&json!([{ "Config": config_name, "RepoTags": [args.reference], "Layers": [layer_name] }]))?;
-    let mut tar = Builder::new(Vec::with_capacity(layer.len() + (64 << 10)));
-    for (name, bytes) in [(config_name.as_str(), config.as_slice()), (&layer_name, layer), ("manifest.json", &manifest)] {
+    let mut tar = Builder::new(to);
+    let mut append = |name: &str, size: u64, content: &mut dyn Read| {
         let mut header = Header::new_gnu();
         header.set_mtime(0);
         header.set_mode(0o644);
         header.set_uid(0);
         header.set_gid(0);
-        header.set_size(bytes.len() as u64);
-        tar.append_data(&mut header, name, bytes)?;
-    }
-    tar.into_inner()
+        header.set_size(size);
+        tar.append_data(&mut header, name, content)
+    };
+    append(&config_name, config.len() as u64, &mut config.as_slice())?;
+    append(&layer_name, layer.metadata()?.len(), &mut &*layer)?;
+    append("manifest.json", manifest.len() as u64, &mut manifest.as_slice())?;
+    tar.into_inner()?.flush()
 }

@@ -1,10 +1,11 @@
 //! The files of an image as one tar archive.
 
 use super::strip::stripped;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs::{self, File},
+    io::{self, Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     str::FromStr,
@@ -32,7 +33,7 @@ impl FromStr for Owner {
 
 enum Content {
     Directory(u32),
-    File(u32, Vec<u8>),
+    File(PathBuf),
     Link(PathBuf),
 }
 
@@ -63,12 +64,12 @@ impl Layer {
         // What is named is meant: only links inside a directory stay links.
         let kind = fs::metadata(source).with_context(|| cannot("find"))?;
         let path = self.make_way(dest);
-        if !kind.is_dir() {
-            // A device would be read for ever.
-            anyhow::ensure!(kind.is_file(), "{} is neither a file nor a directory", source.display());
-            let content = self.read(source).with_context(|| cannot("read"))?;
-            self.put(path, content);
+        if kind.is_file() {
+            self.put(path, Content::File(source.to_owned()));
             return Ok(());
+        }
+        if !kind.is_dir() {
+            bail!("{} is neither file nor directory; images hold nothing else", source.display());
         }
         self.put(path, Content::Directory(0o755));
         for entry in fs::read_dir(source).with_context(|| cannot("list"))? {
@@ -102,16 +103,6 @@ impl Layer {
         path
     }
 
-    /// A file with the mode that it has in every image: executable for all or for none.
-    fn read(&self, source: &Path) -> anyhow::Result<Content> {
-        let executable = fs::metadata(source)?.permissions().mode() & 0o111 != 0;
-        let bytes = match &self.strip {
-            Some(scratch) => stripped(source, scratch)?,
-            None => fs::read(source)?,
-        };
-        Ok(Content::File(if executable { 0o755 } else { 0o644 }, bytes))
-    }
-
     fn put(&mut self, path: PathBuf, content: Content) {
         // The root is everybody's.
         if !path.as_os_str().is_empty() {
@@ -119,9 +110,9 @@ impl Layer {
         }
     }
 
-    /// The archive.
-    pub(super) fn pack(&self) -> io::Result<Vec<u8>> {
-        let mut tar = Builder::new(Vec::new());
+    /// Writes the archive. A file has the same mode in every image: executable for all or for none.
+    pub(super) fn pack(&self, to: impl Write) -> anyhow::Result<()> {
+        let mut tar = Builder::new(to);
         for (path, entry) in &self.entries {
             let mut header = Header::new_gnu();
             header.set_mtime(0);
@@ -134,11 +125,16 @@ impl Layer {
                     header.set_mode(*mode);
                     tar.append_data(&mut header, path, io::empty())?;
                 }
-                Content::File(mode, bytes) => {
+                Content::File(source) => {
+                    let cannot = || format!("cannot read {}", source.display());
+                    let executable = fs::metadata(source).with_context(cannot)?.permissions().mode() & 0o111 != 0;
+                    let content = self.open(source).with_context(cannot)?;
+                    let size = content.metadata().with_context(cannot)?.len();
                     header.set_entry_type(EntryType::Regular);
-                    header.set_mode(*mode);
-                    header.set_size(bytes.len() as u64);
-                    tar.append_data(&mut header, path, bytes.as_slice())?;
+                    header.set_mode(if executable { 0o755 } else { 0o644 });
+                    header.set_size(size);
+                    // A file that changes meanwhile spoils its own content alone.
+                    tar.append_data(&mut header, path, content.chain(io::repeat(0)).take(size)).with_context(cannot)?;
                 }
                 Content::Link(target) => {
                     header.set_entry_type(EntryType::Symlink);
@@ -147,6 +143,14 @@ impl Layer {
                 }
             }
         }
-        tar.into_inner()
+        tar.into_inner()?.flush()?;
+        Ok(())
+    }
+
+    fn open(&self, source: &Path) -> anyhow::Result<File> {
+        match &self.strip {
+            Some(scratch) => stripped(source, scratch),
+            None => Ok(File::open(source)?),
+        }
     }
 }

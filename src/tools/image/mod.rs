@@ -7,8 +7,14 @@ mod layer;
 mod strip;
 
 use anyhow::Context;
+use archive::Digesting;
 use layer::{Layer, Owner};
-use std::{fs, path::PathBuf, str::FromStr};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{BufWriter, Seek},
+    path::PathBuf,
+    str::FromStr,
+};
 
 /// The arguments of `image`.
 #[derive(Clone, Debug, clap::Args)]
@@ -71,7 +77,7 @@ impl FromStr for Copied {
     }
 }
 
-/// Packs the image.
+/// Packs the image. Beside the archive it needs the room for its layer for a while, and hardly any memory.
 pub fn run(args: &ImageArgs) -> anyhow::Result<()> {
     let mut layer = Layer::new(args.owner, args.strip.then(|| args.out.with_added_extension("stripping")));
     for copied in &args.files {
@@ -80,8 +86,17 @@ pub fn run(args: &ImageArgs) -> anyhow::Result<()> {
     for volume in &args.volume {
         layer.volume(volume, args.user);
     }
-    let archive = archive::archive(args, &layer.pack()?)?;
-    fs::write(&args.out, archive).with_context(|| format!("cannot write {}", args.out.display()))
+    let path = args.out.with_added_extension("layer");
+    let cannot = || format!("cannot write {}", args.out.display());
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path).with_context(cannot)?;
+    // It loses its name at once: nothing is left of it however this ends.
+    fs::remove_file(&path).with_context(cannot)?;
+    let mut packed = Digesting::new(BufWriter::new(&file));
+    layer.pack(&mut packed)?;
+    let digest = packed.digest();
+    file.rewind().with_context(cannot)?;
+    let write = || archive::archive(args, &file, &digest, BufWriter::new(File::create(&args.out)?));
+    write().with_context(cannot)
 }
 
 #[cfg(test)]

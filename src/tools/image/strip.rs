@@ -1,20 +1,24 @@
 //! Programs without their debug information, which is most of a debug build.
 
 use anyhow::{Context, bail};
-use std::{fs, path::Path, process::Stdio, time::Duration};
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
 use tokio::process::Command;
 
 /// The longest that one program may take.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// The bytes of a file; of a program (ELF) without its debug information. The file stays as it is; `scratch` is a path
-/// where strip may put what it makes, which nobody else uses.
-pub(super) fn stripped(source: &Path, scratch: &Path) -> anyhow::Result<Vec<u8>> {
-    let bytes = fs::read(source)?;
-    if !bytes.starts_with(b"\x7fELF") {
-        return Ok(bytes);
+/// Opens a file; of a program (ELF) a copy without its debug information. The file stays as it is; `scratch` is a path
+/// that nobody else uses, where nothing is left.
+pub(super) fn stripped(source: &Path, scratch: &Path) -> anyhow::Result<File> {
+    if !is_program(source)? {
+        return Ok(File::open(source)?);
     }
-    drop(bytes);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let output = runtime.block_on(async {
         let mut strip = Command::new("strip");
@@ -27,7 +31,13 @@ pub(super) fn stripped(source: &Path, scratch: &Path) -> anyhow::Result<Vec<u8>>
     if !output.status.success() {
         bail!("strip: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
-    let bytes = fs::read(scratch)?;
+    let file = File::open(scratch)?;
     fs::remove_file(scratch)?;
-    Ok(bytes)
+    Ok(file)
+}
+
+fn is_program(source: &Path) -> io::Result<bool> {
+    let mut begin = Vec::new();
+    File::open(source)?.take(4).read_to_end(&mut begin)?;
+    Ok(begin == b"\x7fELF")
 }

@@ -1,6 +1,7 @@
 use super::*;
 use clap::Parser;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     io::Read,
@@ -60,9 +61,10 @@ fn an_image_says_what_it_holds_and_how_it_starts() {
     assert_eq!(manifest[0]["RepoTags"], serde_json::json!(["slipway-agent:test"]));
     let config = &outer[manifest[0]["Config"].as_str().unwrap()].1;
     let layer = &outer[manifest[0]["Layers"][0].as_str().unwrap()].1;
-    assert_eq!(manifest[0]["Config"], format!("{}.json", archive::digest(config)));
+    let hex = |bytes: &[u8]| archive::hexadecimal(&Sha256::digest(bytes));
+    assert_eq!(manifest[0]["Config"], format!("{}.json", hex(config)));
     let config: Value = serde_json::from_slice(config).unwrap();
-    assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", archive::digest(layer)));
+    assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", hex(layer)));
     let expected = serde_json::json!({
         "User": "65532:65532", "Env": ["A=b"], "Entrypoint": ["/slipway-agent"], "Cmd": ["-v"], "WorkingDir": "/",
         "Volumes": {"/var/lib/slipway": {}},
@@ -94,8 +96,11 @@ fn what_cannot_be_meant_is_refused() {
     for wrong in ["no-colon", ":/dest", "src:relative"] {
         assert!(wrong.parse::<Copied>().is_err(), "{wrong}");
     }
-    let device = Layer::new(Owner { uid: 0, gid: 0 }, None).add(Path::new("/dev/zero"), "/zero");
-    assert_eq!(device.unwrap_err().to_string(), "/dev/zero is neither a file nor a directory");
+    let dir = tempfile::tempdir().unwrap();
+    let error = Layer::new(Owner { uid: 0, gid: 0 }, None).add(Path::new("/dev/zero"), "/zero").unwrap_err();
+    assert!(error.to_string().contains("neither file nor directory"), "{error}");
+    let line = ["tool", "--ref", "a:b", "--out", dir.path().join("x").to_str().unwrap(), "/no/such:/x"].map(str::to_owned);
+    assert!(run(&Line::parse_from(line).args).unwrap_err().to_string().contains("cannot find /no/such"));
     assert!("root".parse::<Owner>().is_err());
     assert_eq!("1:2".parse::<Owner>(), Ok(Owner { uid: 1, gid: 2 }));
 }
