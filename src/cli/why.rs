@@ -162,4 +162,15 @@ mod tests {
         assert_eq!(in_short(&active).unwrap(), "InsufficientGPU: 3 of 12 nodes have too little nvidia.com/gpu free  (slipway why 1039)");
         assert_eq!(in_short(&why(TaskState::Active, vec![])), None);
     }
+
+    #[test]
+    fn the_document_of_reasons_is_made_from_their_catalogue() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/REASONS.md");
+        let now = crate::domain::reasons::markdown();
+        if std::fs::read_to_string(path).unwrap_or_default() != now {
+            let fresh = std::env::temp_dir().join("slipway-REASONS.md");
+            std::fs::write(&fresh, now).unwrap();
+            panic!("docs/REASONS.md is stale; look at the difference, then: cp {} docs/REASONS.md", fresh.display());
+        }
+    }
 }

@@ -26,5 +26,3 @@ pub const MAX_POD_TEMPLATE: usize = 256 << 10;
 pub const MAX_NAMESPACES: usize = 100;
 /// The longest `Idempotency-Key`.
 pub const MAX_IDEMPOTENCY_KEY: usize = 255;
-/// How long an attempt may look for a place where its queue says nothing, in seconds.
-pub const DEFAULT_PENDING_SECONDS: u64 = 900;

@@ -31,7 +31,9 @@ pub fn pending(evidence: &Evidence) -> Vec<Finding> {
     }
     if let Some(pod) = &evidence.pod {
         let name = |hint: String| hint.replace("POD", line(&pod.name)).replace("NODE", line(pod.node.as_deref().unwrap_or("NODE")));
-        found.iter_mut().for_each(|f| f.hint = f.hint.take().map(name));
+        for finding in &mut found {
+            finding.hint = finding.hint.take().map(name);
+        }
     }
     found.sort_by_key(|f| !f.blocking);
     found

@@ -13,13 +13,16 @@ use super::{
 };
 use crate::{
     domain::{
-        evidence::{Condition, Evidence, Gone},
+        evidence::{Condition, ContainerState, Evidence, Gone},
         reasons::{self, Finding, Patience},
     },
-    wire::{AttemptRef, FailureClass, FinishRequest, Hold, JobOrder, Phase, Proof, Reason, ReportItem, ReportKind, Times},
+    wire::{
+        AttemptRef, AttemptResult, FailureClass, FinishRequest, Hold, JobOrder, Phase, Proof, Reason, ReportItem, ReportKind, StoppedBy,
+        Times,
+    },
 };
 use over::{for_rest, stays};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +93,7 @@ pub(super) fn due(observed: &[Observed], holds: &BTreeMap<AttemptRef, Hold>, tim
                 all.push(Some(if seen.job.is_some() { seen.look_in } else { seen.create_in }).filter(|left| !left.is_zero()));
             }
             Some(_) => {}
-            None => all.push(seen.ended_for.and_then(|since| later(stays(seen), since))),
+            None => all.push(seen.ended_for.and_then(|since| later(stays(seen, times), since))),
         }
         all.into_iter().flatten().min()
     };
@@ -190,7 +193,12 @@ impl Case<'_> {
             return;
         }
         let Some(look) = self.look(actions) else { return };
-        match look.pods.iter().find(|pod| pod.facts.uid == uid) {
+        let pod = look.pods.iter().find(|pod| pod.facts.uid == uid);
+        if agentless && pod.is_none_or(|pod| pod.dead()) && self.rules.cancels.contains_key(&self.seen.of) && self.seen.log != Log::Unsent {
+            self.stopped(uid, pod, actions);
+            return;
+        }
+        match pod {
             Some(pod) if pod.dead() => self.conclude(pod, agentless, actions),
             // A phase that is the word of a controller, while the node may still run it: no proof.
             Some(pod) if pod.facts.is_terminal() => self.tell(None, Some(uid), actions),
@@ -200,6 +208,17 @@ impl Case<'_> {
                 actions.push(self.over(Some(uid), Some(what)));
             }
         }
+    }
+
+    /// Somebody asked to stop it, its pod was deleted from here, and its log is on its way or sent.
+    fn stopped(&self, uid: &str, pod: Option<&Arc<SeenPod>>, actions: &mut Vec<Action>) {
+        let Log::Sent(bytes, crc) = self.seen.log else { return };
+        let exit_code = pod.and_then(|pod| pod.facts.task()).and_then(|task| match task.state {
+            ContainerState::Terminated { exit_code, .. } => Some(exit_code),
+            _ => None,
+        });
+        let result = AttemptResult { exit_code, stopped_by: Some(StoppedBy::Cancel), ..AttemptResult::default() };
+        actions.push(self.report(Some(uid), ReportKind::Finish { result: FinishRequest::new(result, (bytes, crc)) }));
     }
 
     /// The pod that started it is dead: its result counts, or that there is none.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     domain::{
         UnixMs,
-        evidence::{ApiRefusal, Evidence, ObjectEvent},
+        evidence::{ApiRefusal, Evidence, JobFacts, ObjectEvent, PodFacts},
         reasons::{self, Patience},
     },
     wire::{AttemptRef, FailureClass, Hold, Phase, QueueName, Reason, Times, Verdict},
@@ -336,11 +336,13 @@ impl Note {
     fn keep_evidence(&mut self, hold: Option<&Hold>, job: Option<&SeenJob>, pods: &[Arc<SeenPod>], look: Option<&Look>) {
         let uid = hold.and_then(|hold| hold.uid.as_ref());
         let pod = pods.iter().find(|pod| Some(&pod.facts.uid) == uid).or(pods.last().filter(|_| uid.is_none()));
+        // Evidence tells what others did: where we deleted the Job, that is none.
+        let by_others = self.deleted.is_none();
         if let Some(job) = job {
-            self.evidence.job = Some(job.facts.clone());
+            self.evidence.job = Some(JobFacts { deleting: job.facts.deleting && by_others, ..job.facts.clone() });
         }
         if let Some(pod) = pod {
-            self.evidence.pod = Some(pod.facts.clone());
+            self.evidence.pod = Some(PodFacts { deleting: pod.facts.deleting && by_others, ..pod.facts.clone() });
         }
         if let Some(look) = look {
             self.evidence.events.clone_from(&look.events);

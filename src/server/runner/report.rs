@@ -63,7 +63,7 @@ impl App {
     /// runner would have given it back.
     async fn start_allowance_ms(&self, task: TaskId) -> ApiResult<u64> {
         let queue = self.store.lease(task).await?.and_then(|lease| self.queues.get(lease.queue.as_str()));
-        let seconds = queue.and_then(|q| q.pending_timeout_seconds).unwrap_or(limits::DEFAULT_PENDING_SECONDS);
+        let seconds = queue.and_then(|q| q.pending_timeout_seconds).unwrap_or(limits::DEFAULT_PENDING_TIMEOUT_SECONDS);
         Ok(seconds.saturating_mul(1_000).saturating_add(self.settings.times.claim_lease_ms))
     }
 

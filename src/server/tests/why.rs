@@ -153,3 +153,22 @@ async fn an_ended_task_tells_how_it_ended() {
     rig.running().await.finish(&rig, 0).await.expect(200);
     assert_eq!(codes(&why(&rig, task).await), (vec![], None));
 }
+
+#[tokio::test]
+async fn a_template_that_makes_no_job_is_told_with_its_faults() {
+    let rig = Rig::new().await;
+    let template = json!({"podTemplate": {"metadata": {"namespace": "prod"}}, "defaults": {"image": "alpine:3"}});
+    rig.call("PUT", "/api/v1/queues/pods").bearer(rig.token(Who::Admin)).json(&template).await.expect(201);
+    rig.register("r1", INSTANCE).await.expect(200);
+    let task = rig.submit(Who::Sam, json!({"queue": "pods", "command": ["true"]})).await;
+    let shown = why(&rig, task).await;
+    assert_eq!(codes(&shown).0, [("NoRunnerForQueue", true), ("BehindInQueue", false)]);
+    assert_eq!(shown["reasons"][0]["evidence"][0]["raw"], "process, serves *, without pods");
+
+    let glue = json!({"kind": "kubernetes", "instance": INSTANCE, "version": "1", "slots": 4, "queues": ["*"], "cluster": {"namespaces": ["ml-runs"]}});
+    rig.call("PUT", "/api/v1/runners/glue").bearer(rig.token(Who::Runner)).json(&glue).await.expect(200);
+    let shown = why(&rig, task).await;
+    assert_eq!(codes(&shown), (vec![("TemplateInvalid", true), ("BehindInQueue", false)], Some("escalate")));
+    let fault = "the runner has no namespace prod; it has: ml-runs";
+    assert_eq!(shown["reasons"][0]["evidence"], json!([{"source": "Template /metadata/namespace", "raw": fault}]));
+}

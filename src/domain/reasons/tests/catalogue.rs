@@ -1,10 +1,7 @@
-//! The codes, their catalogue and their document are one.
+//! The codes and their catalogue are one; `cli/why.rs` compares the document.
 
-use crate::domain::{
-    reasons::{entry, markdown},
-    state::Reason,
-};
-use std::{collections::BTreeSet, fs, path::Path};
+use crate::domain::{reasons::entry, state::Reason};
+use std::collections::BTreeSet;
 
 #[test]
 fn every_code_has_a_meaning_a_class_and_a_next_step_of_its_own() {
@@ -16,15 +13,5 @@ fn every_code_has_a_meaning_a_class_and_a_next_step_of_its_own() {
         assert!(*code == Reason::Unknown || entry.meaning != unknown.meaning, "{code} is not in the catalogue");
         assert!(meanings.insert(entry.meaning), "{code} means what another means");
         assert_eq!(code.as_str().parse(), Ok(*code));
-    }
-}
-
-#[test]
-fn the_document_is_made_from_the_catalogue() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/REASONS.md");
-    if fs::read_to_string(path).unwrap_or_default() != markdown() {
-        let fresh = std::env::temp_dir().join("slipway-REASONS.md");
-        fs::write(&fresh, markdown()).unwrap();
-        panic!("docs/REASONS.md is stale; look at the difference, then: cp {} docs/REASONS.md", fresh.display());
     }
 }

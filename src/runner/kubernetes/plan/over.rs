@@ -2,9 +2,8 @@
 
 use super::{Act, Action, Rules, ms};
 use crate::{
-    domain::pod::END_ALLOWANCE_SECONDS,
-    runner::kubernetes::sight::Observed,
-    wire::{ReportItem, ReportKind, Verdict},
+    runner::kubernetes::{facts::SeenPod, sight::Observed},
+    wire::{ReportItem, ReportKind, Times, Verdict},
 };
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ pub(super) fn for_rest(seen: &Observed, rules: Rules<'_>, actions: &mut Vec<Acti
                 let uid = seen.pods.last().map(|pod| pod.facts.uid.clone());
                 actions.push(Action::Report(Box::new(ReportItem { uid, evidence: Some(seen.evidence.clone()), ..item })));
             }
-            if seen.ended_for.unwrap_or_default() >= stays(seen) {
+            if seen.ended_for.unwrap_or_default() >= stays(seen, rules.times) {
                 remove(seen, rules, actions);
             }
         }
@@ -29,16 +28,21 @@ pub(super) fn for_rest(seen: &Observed, rules: Rules<'_>, actions: &mut Vec<Acti
 }
 
 /// How long the objects of an ended attempt stay.
-pub(super) fn stays(seen: &Observed) -> Duration {
+pub(super) fn stays(seen: &Observed, times: &Times) -> Duration {
     let terminal = !seen.pods.is_empty() && seen.pods.iter().all(|pod| pod.facts.is_terminal());
     let Some(job) = &seen.job else { return Duration::ZERO };
     if terminal || (seen.pods.is_empty() && job.ended().is_some()) {
         let success = job.ended() == Some(true) || seen.pods.iter().any(|pod| pod.facts.phase == "Succeeded");
         return Duration::from_secs(if success { job.keep.success } else { job.keep.failure });
     }
-    // What has not run shall not; what runs is about to end by itself.
-    let began = seen.pods.iter().any(|pod| pod.running());
-    Duration::from_secs(if began { END_ALLOWANCE_SECONDS } else { 0 })
+    // What runs is about to end by itself, and its kubelet to say so; a short task may have ended before it was ever seen
+    // to run. What has no node shall not get one.
+    let (began, placed) = (|pod: &SeenPod| pod.running(), |pod: &SeenPod| pod.facts.node.is_some());
+    match seen.pods.last() {
+        Some(pod) if began(pod) => ms(times.sweep_ms),
+        Some(pod) if placed(pod) => ms(times.slot_release_ms.saturating_mul(2)),
+        _ => Duration::ZERO,
+    }
 }
 
 fn remove(seen: &Observed, rules: Rules<'_>, actions: &mut Vec<Action>) {

@@ -229,8 +229,11 @@ fn without_an_agent_the_containers_end_counts_once_its_log_is_sent() {
         ("ended", Observed { log: Log::Sent(5, 7), ..ended() }, agentless(), vec![T("finish Some(1) 5", US)]),
     ]);
     let cancels = BTreeMap::from([(of(1), false)]);
-    let stopped = planned(&with(Some(job(1)), Some(pod(1))), agentless().as_ref(), &cancels, true);
-    assert_eq!(stopped, [("delete(none)".to_owned(), None)], "nobody else carries a cancel out");
+    let stopped = |seen: Observed| planned(&seen, agentless().as_ref(), &cancels, true);
+    assert_eq!(stopped(with(Some(job(1)), Some(pod(1)))), [("delete(none)".to_owned(), None)], "nobody else carries a cancel out");
+    let gone = looked(Observed { log: Log::Sent(5, 7), ..observed(1) });
+    assert_eq!(stopped(gone.clone()), [("finish None 5".to_owned(), US.map(str::to_owned))], "with the log that it left");
+    assert_eq!(stopped(Observed { log: Log::Sending, ..gone }), []);
 }
 
 #[test]
@@ -256,9 +259,11 @@ fn what_is_over_is_removed_in_time_and_what_is_unknown_never() {
         ("a failure, not told of yet", Observed { news: true, ..ended(1, done("Failed")) }, None, vec![T("evidence -", US)]),
         ("a failure", ended(3_600, done("Failed")), None, delete()),
         ("its Secret would be left", Observed { owned: false, ..ended(60, done("Succeeded")) }, None, vec![A("adopt")]),
-        ("it is about to end", ended(9, with(Some(job(1)), Some(pod(1)))), None, vec![]),
-        ("it does not end", ended(10, with(Some(job(1)), Some(pod(1)))), None, delete()),
-        ("cancelled before it ran", ended(0, with(Some(job(1)), Some(waiting(1, "ContainerCreating", "")))), None, delete()),
+        ("it is about to end", ended(59, with(Some(job(1)), Some(pod(1)))), None, vec![]),
+        ("it does not end", ended(60, with(Some(job(1)), Some(pod(1)))), None, delete()),
+        ("cancelled on its node", ended(9, with(Some(job(1)), Some(waiting(1, "ContainerCreating", "")))), None, vec![]),
+        ("cancelled on its node a while ago", ended(10, with(Some(job(1)), Some(waiting(1, "ContainerCreating", "")))), None, delete()),
+        ("cancelled before it had a node", ended(0, with(Some(job(1)), None)), None, delete()),
         ("on its way out", ended(500, deleting()), None, vec![]),
         ("pods that the cluster removes", orphan(59, with(None, Some(pod(1)))), None, vec![]),
         ("pods that nobody removes", orphan(60, with(None, Some(pod(1)))), None, vec![A("deletepods")]),

@@ -3,7 +3,8 @@
 use crate::{
     domain::{Evidence, Finding, Outcome, QueueName, Quote, Reason, reasons},
     store::{AttemptRecord, EventRecord, LeaseRecord},
-    wire::{AttemptNumber, NewQueue, Position, Runner, Timestamp, timestamp},
+    template::Fault,
+    wire::{AttemptNumber, Position, Runner, Timestamp, timestamp},
 };
 
 fn quote(source: impl Into<String>, raw: impl Into<String>, at: Option<Timestamp>) -> Quote {
@@ -18,19 +19,29 @@ pub(super) fn paused(queue: &QueueName, by: &str, reason: Option<&str>, at: Time
         .hint(format!("Ask {by}, or resume it: slipway queue resume {queue}"))
 }
 
-/// No runner that was heard of late serves the queue; none where one does. `runners`: each with whether it was heard.
-pub(super) fn no_runner(queue: &QueueName, doc: &NewQueue, runners: &[(Runner, bool)]) -> Option<Finding> {
-    let serves = |runner: &Runner| runner.queues.iter().any(|name| name == "*" || name == queue.as_str()) && carries(runner, doc);
-    if runners.iter().any(|(runner, heard)| *heard && serves(runner)) {
+/// A runner as far as a queue is concerned.
+pub(super) struct Known {
+    pub(super) runner: Runner,
+    /// Whether it can carry what the queue describes: only a cluster has pods.
+    pub(super) carries: bool,
+    /// Whether it was heard of late.
+    pub(super) heard: bool,
+}
+
+/// No runner that was heard of late serves the queue; none where one does.
+pub(super) fn no_runner(queue: &QueueName, runners: &[Known]) -> Option<Finding> {
+    let serves = |known: &Known| known.carries && known.runner.queues.iter().any(|name| name == "*" || name == queue.as_str());
+    if runners.iter().any(|known| known.heard && serves(known)) {
         return None;
     }
-    let said = |(runner, heard): &(Runner, bool)| {
+    let said = |Known { runner, carries, heard }: &Known| {
         let names = runner.queues.join(", ");
+        let without = if *carries { "" } else { ", without pods" };
         let silent = if *heard { "" } else { ", not heard of late" };
-        quote(format!("Runner {}", runner.name), format!("{}, serves {names}{silent}", runner.kind), runner.seen_at)
+        quote(format!("Runner {}", runner.name), format!("{}, serves {names}{without}{silent}", runner.kind), runner.seen_at)
     };
     let quotes = if runners.is_empty() { vec![quote("Runners", "none has registered", None)] } else { runners.iter().map(said).collect() };
-    let silent: Vec<_> = runners.iter().filter(|(runner, _)| serves(runner)).map(|(runner, _)| runner.name.as_str()).collect();
+    let silent: Vec<_> = runners.iter().filter(|known| serves(known)).map(|known| known.runner.name.as_str()).collect();
     let message = match silent.as_slice() {
         [] => format!("No runner serves the queue {queue}"),
         silent => format!("No runner that serves the queue {queue} has been heard of late: {}", silent.join(", ")),
@@ -38,9 +49,11 @@ pub(super) fn no_runner(queue: &QueueName, doc: &NewQueue, runners: &[(Runner, b
     Some(Finding::new(Reason::NoRunnerForQueue, message, quotes))
 }
 
-/// Whether a runner can carry what the queue describes: only a cluster has pods.
-fn carries(runner: &Runner, doc: &NewQueue) -> bool {
-    runner.kind != "process" || !(doc.pod_template.is_some() || doc.use_image_entrypoint)
+/// No runner that serves the queue can make a Job of it.
+pub(super) fn unrenderable(queue: &QueueName, faults: &[Fault]) -> Finding {
+    let quotes = faults.iter().map(|fault| quote(format!("Template {}", fault.pointer), fault.message.clone(), None)).collect();
+    let first = faults.first().map(|fault| format!(": {fault}")).unwrap_or_default();
+    Finding::new(Reason::TemplateInvalid, format!("The template of the queue {queue} makes no Job{first}"), quotes)
 }
 
 /// Others go first.

@@ -5,10 +5,11 @@ mod findings;
 use crate::{
     domain::{AttemptNumber, AttemptRef, Evidence, Finding, Phase, TaskState, UnixMs, reasons},
     server::{body::Path, error::ApiResult, state::App},
-    store::{LeaseRecord, TaskRecord},
+    store::{LeaseRecord, RunnerRecord, TaskRecord},
     wire::{Position, Problem, TaskId, Why, timestamp},
 };
 use axum::extract::State;
+use findings::Known;
 
 /// Why a task waits, or ended as it did: every reason, blocking ones first, each with what it rests on.
 #[utoipa::path(get, path = "/api/v1/tasks/{id}/why", operation_id = "whyTask", tag = "tasks", params(("id" = i64, Path)),
@@ -64,9 +65,14 @@ impl App {
             found.push(findings::paused(queue, &by, reason.as_deref(), timestamp(at)));
         }
         let doc = self.queues.get(queue.as_str()).unwrap_or_default();
+        let for_pods = doc.pod_template.is_some() || doc.use_image_entrypoint;
         let runners = self.store.runners().await?;
-        let runners: Vec<_> = runners.iter().map(|record| (self.runner(record), self.is_heard(&record.name))).collect();
-        found.extend(findings::no_runner(queue, &doc, &runners));
+        let known = |record: &RunnerRecord| {
+            let carries = !for_pods || self.runners.get(&record.name).is_some_and(|runner| runner.cluster.is_some());
+            Known { runner: self.runner(record), carries, heard: self.is_heard(&record.name) }
+        };
+        found.extend(findings::no_runner(queue, &runners.iter().map(known).collect::<Vec<_>>()));
+        found.extend(self.unrenderable(queue).map(|faults| findings::unrenderable(queue, &faults)));
         let behind = findings::behind(queue, place);
         found.push(if found.is_empty() { behind } else { behind.beside() });
         Ok(found)
