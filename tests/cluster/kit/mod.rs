@@ -16,4 +16,4 @@ pub(crate) use recorder::Recorder;
 pub(crate) use run::{Group, Test, run, tests};
 pub(crate) use scene::Scene;
 pub(crate) use steps::plain_queue;
-pub(crate) use world::World;
+pub(crate) use world::{World, times};

@@ -41,7 +41,7 @@ pub(crate) fn times() -> Times {
         pending_hold_max_ms: 4_000,
         image_grace_ms: 4_000,
         slot_release_ms: 2_000,
-        sweep_ms: 1_000,
+        sweep_ms: 4_000,
         tick_ms: 50,
         outage_ms: 2_000,
     }
