@@ -38,7 +38,8 @@ pub(crate) struct Root {
 impl Root {
     pub(crate) fn new(server: &Server, of: AttemptRef, url: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let root = Self { uid: format!("pod-{}-{of}", std::process::id()), dir };
+        // Tests beside this one have attempts of the same numbers.
+        let root = Self { uid: format!("pod-{}", dir.path().file_name().unwrap().display()), dir };
         for inner in [pod::WORK_DIR, pod::START_DIR, pod::AGENT_DIR, "/dev"] {
             fs::create_dir_all(root.at(inner)).unwrap();
         }
