@@ -283,7 +283,9 @@ impl Hands {
     /// Deletes the Secrets of an earlier attempt that were left without a Job for longer than `age`.
     pub(super) fn drop_leftover(&self, of: AttemptRef, age: Duration) {
         let hands = self.clone();
-        self.run(of, async move {
+        // Beside whatever is being done about its other objects, so its outcome is nobody's business.
+        tokio::spawn(async move {
+            let _permit = hands.permits.acquire().await;
             let name = pod::object_name(None, &hands.instance, of);
             let oldest = hands.cluster.meter.cluster_now().0 - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
             let left = |secret: &Secret| {
@@ -294,7 +296,6 @@ impl Hands {
             for namespace in &hands.config.namespaces {
                 hands.drop_named(of, namespace, &name, left).await;
             }
-            Done::Idle
         });
     }
 

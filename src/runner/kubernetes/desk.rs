@@ -113,7 +113,7 @@ impl Desk {
         let (mut beats, mut probes) = (ticks(beat_every), ticks(beat_every / 5));
         let mut sweeps = ticks(Duration::from_millis(self.link.times.sweep_ms));
         let mut backoff = self.link.backoff("glue");
-        let mut changed = self.cache.changed();
+        let (mut changed, mut api) = (self.cache.changed(), self.hands.cluster.meter.changed());
         // When to compare next; none while nothing suggests it.
         let mut compare: Option<Instant> = None;
         // However much happens, half of the time is for other things.
@@ -146,6 +146,7 @@ impl Desk {
                     Duration::ZERO
                 }
                 Ok(()) = changed.changed() => GATHER,
+                Ok(()) = api.changed() => Duration::ZERO,
                 _ = beats.tick() => {
                     let known = match self.beat().await {
                         Ok(known) => {

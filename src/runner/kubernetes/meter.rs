@@ -14,11 +14,12 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
+use tokio::sync::watch;
 use tower::{BoxError, Layer, Service};
 
 /// What a request asks of the API server.
@@ -64,24 +65,38 @@ pub(super) struct Meter {
     /// When anything was heard last on the watch of a resource in a namespace, by the monotonic clock.
     heard: Mutex<BTreeMap<(String, String), Duration>>,
     /// Whether the newest answer, or its absence, shows an API server at work.
-    answers: AtomicBool,
+    answers: watch::Sender<bool>,
     /// What is to be added to our wall clock for the API server's, in ms.
     ahead_ms: AtomicI64,
 }
 
 impl Meter {
     pub(super) fn new(clock: Arc<dyn Clock>, metrics: Metrics) -> Arc<Self> {
-        Arc::new(Self { clock, metrics, heard: Mutex::default(), answers: AtomicBool::new(true), ahead_ms: AtomicI64::new(0) })
+        Arc::new(Self { clock, metrics, heard: Mutex::default(), answers: watch::Sender::new(true), ahead_ms: AtomicI64::new(0) })
     }
 
     /// Whether the API server is at work, as far as the newest call tells.
     pub(super) fn answers(&self) -> bool {
-        self.answers.load(Ordering::Relaxed)
+        *self.answers.borrow()
+    }
+
+    /// Told whenever that changes.
+    pub(super) fn changed(&self) -> watch::Receiver<bool> {
+        self.answers.subscribe()
     }
 
     /// Notes a call that got no answer in time.
     pub(super) fn silent(&self) {
-        self.answers.store(false, Ordering::Relaxed);
+        self.set(false);
+    }
+
+    fn set(&self, answers: bool) {
+        let changed = self.answers.send_if_modified(|now| std::mem::replace(now, answers) != answers);
+        match (changed, answers) {
+            (false, _) => {}
+            (true, true) => tracing::info!("the API server answers again"),
+            (true, false) => tracing::warn!("the API server does not answer; nothing is claimed until it does"),
+        }
     }
 
     /// The API server's wall clock.
@@ -106,7 +121,7 @@ impl Meter {
         let status = answer.map_or(0, |response| response.status().as_u16());
         self.metrics.request(asked.verb, &asked.resource, status);
         // A refusal for rate or by right is an answer of a server at work.
-        self.answers.store(status != 0 && status < 500, Ordering::Relaxed);
+        self.set(status != 0 && status < 500);
         let date = answer.ok().and_then(|response| response.headers().get(header::DATE)).and_then(|date| date.to_str().ok());
         if let Some(there) = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()) {
             self.ahead_ms.store(there.timestamp().as_millisecond() - self.clock.now().0, Ordering::Relaxed);

@@ -75,6 +75,10 @@ pub(super) fn plan(observed: &[Observed], holds: &BTreeMap<AttemptRef, Hold>, ru
             None => for_rest(seen, rules, &mut actions),
         }
     }
+    if !rules.api {
+        // Everything in the cluster waits for its return, and is planned anew then.
+        actions.retain(|action| !matches!(action, Action::In(..)));
+    }
     actions
 }
 
@@ -89,6 +93,7 @@ pub(super) fn due(observed: &[Observed], holds: &BTreeMap<AttemptRef, Hold>, tim
             Some((hold, Some(order))) if hold.uid.is_none() => {
                 let waits = [Some(order.pending_timeout_seconds), order.fail_pending_after_seconds];
                 all.extend(waits.map(|limit| later(Duration::from_secs(limit?), seen.waited)));
+                all.push(later(ms(times.claim_lease_ms), seen.waited).filter(|_| seen.job.is_none()));
                 all.push(later(ms(times.image_grace_ms), seen.troubled).filter(|_| !seen.troubled.is_zero()));
                 all.push(Some(if seen.job.is_some() { seen.look_in } else { seen.create_in }).filter(|left| !left.is_zero()));
             }
