@@ -19,6 +19,7 @@ use std::sync::Arc;
 tests!(Shared:
     a_deleted_pod_is_no_fault_of_the_task,
     a_deleted_job_is_no_fault_of_the_task,
+    a_job_deleted_without_its_pod_leaves_the_task_running,
     an_evicted_pod_is_no_fault_of_the_task,
     a_registry_that_nobody_answers_for,
     a_quota_too_small_holds_up_and_fails_nobody,
@@ -53,6 +54,19 @@ async fn a_deleted_job_is_no_fault_of_the_task(scene: Arc<Scene>) {
     scene.api::<Job>().delete(&job, &DeleteParams::background()).await.expect("deleted");
     let first = after_the_second(&world, &recorder, id).await;
     assert_eq!((first.class, first.reason), (Some(FailureClass::Infra), Some(Reason::PodDeleted)), "{first:?}");
+}
+
+async fn a_job_deleted_without_its_pod_leaves_the_task_running(scene: Arc<Scene>) {
+    let (world, recorder) = (World::with_glue(&scene).await, Recorder::start().await);
+    let (id, _) = world.waiting(&recorder, "note wait").await;
+    let job = scene.job(id).await.name_any();
+    scene.api::<Job>().delete(&job, &DeleteParams::orphan()).await.expect("deleted");
+    eventually("the Job to be gone", async || scene.jobs(id).await.is_empty().then_some(())).await;
+    recorder.go();
+    let ended = world.ended(id).await;
+    assert_eq!((ended.state, ended.attempt), (TaskState::Succeeded, AttemptNumber(1)), "{:?}", ended.ended);
+    recorder.check(&[id]);
+    scene.cleared(id).await;
 }
 
 async fn an_evicted_pod_is_no_fault_of_the_task(scene: Arc<Scene>) {
