@@ -9,6 +9,7 @@ mod support;
 
 mod kit;
 
+mod crash_points;
 mod endings;
 mod faults;
 mod ground;
@@ -25,6 +26,7 @@ fn main() -> std::process::ExitCode {
             ground::tests(),
             runs::tests(),
             slices::tests(),
+            crash_points::tests(),
             kills::tests(),
             faults::tests(),
             endings::tests(),

@@ -62,6 +62,8 @@ pub(crate) struct World {
     listen: String,
     server: Option<Program>,
     glues: BTreeMap<String, Glue>,
+    /// `SLIPWAY_CRASH_POINT` of the programs started from now on.
+    pub(crate) crash: Option<String>,
     started: AtomicU32,
 }
 
@@ -77,8 +79,8 @@ impl World {
         let root = dir.path().canonicalize().expect("its name");
         let listen = free_address(Ipv4Addr::from(HOST).into()).to_string();
         let front = Front::new(format!("http://{listen}"), root.join("data"));
-        let (server, glues, started) = (None, BTreeMap::new(), AtomicU32::default());
-        let mut world = Self { scene: scene.clone(), _dir: dir, root, front, times, listen, server, glues, started };
+        let (server, glues, crash, started) = (None, BTreeMap::new(), None, AtomicU32::default());
+        let mut world = Self { scene: scene.clone(), _dir: dir, root, front, times, listen, server, glues, crash, started };
         world.start_server();
         world.client().await;
         world
@@ -152,6 +154,13 @@ impl World {
         self.glues.insert(name.to_owned(), Glue { args, program });
     }
 
+    /// Starts a glue again if it has died.
+    pub(crate) fn attend(&mut self, name: &str) {
+        if self.glues.get_mut(name).is_some_and(|glue| glue.program.ended().is_some()) {
+            self.revive(name);
+        }
+    }
+
     /// Everything that our programs have said.
     pub(crate) fn said(&self) -> String {
         let glues = self.glues.values().map(|glue| glue.program.err());
@@ -162,7 +171,9 @@ impl World {
         let nth = self.started.fetch_add(1, Ordering::Relaxed);
         let times = serde_json::to_string(&self.times).expect("times are JSON");
         let args: Vec<_> = args.iter().map(String::as_str).collect();
-        Program::start(&self.root, &format!("{nth}-{name}"), &args, &[("SLIPWAY_TIMES", times)])
+        let mut env = vec![("SLIPWAY_TIMES", times)];
+        env.extend(self.crash.clone().map(|point| ("SLIPWAY_CRASH_POINT", point)));
+        Program::start(&self.root, &format!("{nth}-{name}"), &args, &env)
     }
 }
 
