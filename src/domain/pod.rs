@@ -23,7 +23,9 @@ pub const LABEL_PREFIX: &str = "slipway.dev/";
 pub const AGENT_DIR: &str = "/slipway/bin";
 /// The agent's program.
 pub const AGENT: &str = "/slipway/bin/slipway-agent";
-/// Where the Secret with the assignment is mounted, read-only.
+/// The volume of the Secret with the assignment.
+pub const START_VOLUME: &str = "slipway-start";
+/// Where it is mounted, read-only.
 pub const START_DIR: &str = "/slipway/start";
 /// The attempt's directory (`wire::handoff::files`), a writable emptyDir.
 pub const WORK_DIR: &str = "/slipway/work";

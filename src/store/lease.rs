@@ -25,7 +25,8 @@ pub struct LeaseRecord {
     pub phase: Option<Phase>,
     /// When it was claimed.
     pub claimed_at: UnixMs,
-    /// Uptime in ms at which an unstarted attempt goes back to the queue; none once it started.
+    /// Uptime in ms at which an unstarted attempt goes back to the queue; none once it started. Later than its claim alone
+    /// would hold where what carries it was seen.
     pub expires_up: Option<i64>,
     /// The right to start it, in clear until the first heartbeat.
     pub start_token: Option<String>,

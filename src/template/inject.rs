@@ -1,7 +1,7 @@
 //! What brings the agent into a pod, and what marks the objects as an attempt's.
 
 use super::{Injection, builtin::NOBODY, reserved::VOLUME_PREFIX};
-use crate::domain::pod::{self, AGENT, AGENT_CONTAINER, AGENT_DIR, POD_UID, START_DIR, TERMINATION_LOG, WORK_DIR};
+use crate::domain::pod::{self, AGENT, AGENT_CONTAINER, AGENT_DIR, POD_UID, START_DIR, START_VOLUME, TERMINATION_LOG, WORK_DIR};
 use serde_json::{Value, json};
 
 /// How much an attempt's directory may hold: the spool of the log, and what the task leaves in it.
@@ -48,7 +48,7 @@ fn label(metadata: &mut Value, injection: &Injection<'_>) {
 /// The Secret with the assignment: for the pod's group, or for everyone in the pod where it has none.
 fn start_volume(spec: &Value, secret: &str) -> Value {
     let mode = if spec["securityContext"]["fsGroup"].is_i64() { 0o440 } else { 0o444 };
-    json!({"name": volume("start"), "secret": {"secretName": secret, "defaultMode": mode}})
+    json!({"name": START_VOLUME, "secret": {"secretName": secret, "defaultMode": mode}})
 }
 
 fn pod_uid() -> Value {
@@ -79,7 +79,7 @@ fn agent(injection: &Injection<'_>) -> Value {
     if injection.use_image_entrypoint {
         container["args"] = json!(["gate"]);
         container["env"] = json!([pod_uid()]);
-        container["volumeMounts"] = json!([{"name": volume("start"), "mountPath": START_DIR, "readOnly": true}]);
+        container["volumeMounts"] = json!([{"name": START_VOLUME, "mountPath": START_DIR, "readOnly": true}]);
         container["terminationMessagePath"] = TERMINATION_LOG.into();
         container["terminationMessagePolicy"] = "File".into();
     } else {
@@ -97,7 +97,7 @@ fn supervise(container: &mut Value) {
     }
     push(container, "env", pod_uid());
     push(container, "volumeMounts", json!({"name": volume("bin"), "mountPath": AGENT_DIR, "readOnly": true}));
-    push(container, "volumeMounts", json!({"name": volume("start"), "mountPath": START_DIR, "readOnly": true}));
+    push(container, "volumeMounts", json!({"name": START_VOLUME, "mountPath": START_DIR, "readOnly": true}));
     push(container, "volumeMounts", json!({"name": volume("work"), "mountPath": WORK_DIR}));
     container["terminationMessagePath"] = TERMINATION_LOG.into();
     container["terminationMessagePolicy"] = "File".into();

@@ -120,7 +120,9 @@ pub enum ReportKind {
     /// Nothing but evidence. It changes at most the phase of an attempt that has not started, and within `refineMs` of an
     /// attempt's end its reason.
     Evidence {
-        /// How far the attempt has come without its agent: `scheduling` or `pulling`.
+        /// How far the attempt has come without its agent: `scheduling` or `pulling`. What carries it is there then and
+        /// may start while the runner is away, so the claim holds for the queue's pending timeout from the first of them
+        /// on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         phase: Option<Phase>,
     },

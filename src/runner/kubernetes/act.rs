@@ -243,6 +243,11 @@ impl Hands {
                     Err(failed) if failed.gone() => {}
                     Err(failed) => return vain(of, "its pod cannot be deleted now", &failed),
                 }
+                // It lost its owner when the pod did.
+                let left = |secret: &Secret| claim(secret).is_some_and(|of| of == pod.mark.claim);
+                if let Some(name) = &pod.secret {
+                    hands.drop_named(of, &pod.namespace, name, left).await;
+                }
             }
             Done::Idle
         });

@@ -44,7 +44,7 @@ pub(super) fn pod(task: i64) -> SeenPod {
         containers: vec![container],
         ..PodFacts::default()
     };
-    SeenPod { mark: mark(task), namespace: "a".to_owned(), owner: Some(format!("job-{task}")), facts, ended_at: None }
+    SeenPod { mark: mark(task), namespace: "a".to_owned(), owner: Some(format!("job-{task}")), secret: None, facts, ended_at: None }
 }
 
 /// The same with its container in this state.

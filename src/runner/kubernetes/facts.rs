@@ -64,6 +64,8 @@ pub(super) struct SeenPod {
     pub(super) namespace: String,
     /// The UID of the Job that owns it.
     pub(super) owner: Option<String>,
+    /// The Secret with its right to start.
+    pub(super) secret: Option<String>,
     pub(super) facts: PodFacts,
     /// When the last of its containers ended.
     pub(super) ended_at: Option<Timestamp>,
@@ -108,6 +110,8 @@ impl SeenPod {
         let inits = status.init_container_statuses.unwrap_or_default();
         let mains = status.container_statuses.unwrap_or_default();
         let task = task_container(&spec.containers);
+        let start = spec.volumes.iter().flatten().find(|volume| volume.name == pod::START_VOLUME);
+        let secret = start.and_then(|volume| volume.secret.as_ref()?.secret_name.clone());
         let role = |container: &Container, main: bool| match (main, container.name.as_str()) {
             (true, name) if Some(name) == task.as_deref() => ContainerRole::Task,
             (true, _) => ContainerRole::Sidecar,
@@ -144,7 +148,8 @@ impl SeenPod {
             containers: init_containers.chain(spec.containers.iter().map(|c| one(c, true))).collect(),
         };
         let ends = inits.iter().chain(&mains).filter_map(|status| time(status.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref()));
-        Some(Self { mark: mark(&meta)?, namespace: meta.namespace.clone().unwrap_or_default(), owner, ended_at: ends.max(), facts })
+        let namespace = meta.namespace.clone().unwrap_or_default();
+        Some(Self { mark: mark(&meta)?, namespace, owner, secret, ended_at: ends.max(), facts })
     }
 
     /// Whether nothing of it runs: its phase is terminal, and so is every container that ever started. A phase alone can
