@@ -2,7 +2,10 @@
 
 use super::{Act, Action, Rules, ms};
 use crate::{
-    runner::kubernetes::{facts::SeenPod, sight::Observed},
+    runner::kubernetes::{
+        facts::{SeenJob, SeenPod},
+        sight::Observed,
+    },
     wire::{ReportItem, ReportKind, Times, Verdict},
 };
 use std::time::Duration;
@@ -32,8 +35,7 @@ pub(super) fn stays(seen: &Observed, times: &Times) -> Duration {
     let terminal = !seen.pods.is_empty() && seen.pods.iter().all(|pod| pod.facts.is_terminal());
     let Some(job) = &seen.job else { return Duration::ZERO };
     if terminal || (seen.pods.is_empty() && job.ended().is_some()) {
-        let success = job.ended() == Some(true) || seen.pods.iter().any(|pod| pod.facts.phase == "Succeeded");
-        return Duration::from_secs(if success { job.keep.success } else { job.keep.failure });
+        return Duration::from_secs(if succeeded(seen, job) { job.keep.success } else { job.keep.failure });
     }
     // What runs is about to end by itself, and its kubelet to say so; a short task may have ended before it was ever seen
     // to run. What has no node shall not get one.
@@ -42,6 +44,14 @@ pub(super) fn stays(seen: &Observed, times: &Times) -> Duration {
         Some(pod) if began(pod) => ms(times.sweep_ms),
         Some(pod) if placed(pod) => ms(times.slot_release_ms.saturating_mul(2)),
         _ => Duration::ZERO,
+    }
+}
+
+/// Whether it succeeded. An agent that could tell its result ends well itself, whatever the command did.
+fn succeeded(seen: &Observed, job: &SeenJob) -> bool {
+    match seen.pods.iter().filter_map(|pod| pod.testament()?.result).next_back() {
+        Some(result) => result.exit_code == Some(0) && result.stopped_by.is_none(),
+        None => job.ended() == Some(true) || seen.pods.iter().any(|pod| pod.facts.phase == "Succeeded"),
     }
 }
 

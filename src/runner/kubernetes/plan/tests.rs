@@ -248,6 +248,12 @@ fn what_is_over_is_removed_in_time_and_what_is_unknown_never() {
         with(Some(job), Some(pod(1)))
     };
     let delete = || vec![A("delete(none)")];
+    // An agent that has told its result ends well itself.
+    let told = |code| {
+        let mut pod = finished(code);
+        pod.facts.phase = "Succeeded".into();
+        pod
+    };
     check(vec![
         ("not asked about", done("Succeeded"), None, vec![]),
         ("live for another", verdict(Verdict::Live, done("Succeeded")), None, vec![]),
@@ -258,6 +264,8 @@ fn what_is_over_is_removed_in_time_and_what_is_unknown_never() {
         ("a failure stays an hour", ended(3_599, done("Failed")), None, vec![]),
         ("a failure, not told of yet", Observed { news: true, ..ended(1, done("Failed")) }, None, vec![T("evidence -", US)]),
         ("a failure", ended(3_600, done("Failed")), None, delete()),
+        ("a failure of which its agent has told", ended(3_599, with(Some(job(1)), Some(told(1)))), None, vec![]),
+        ("a success of which its agent has told", ended(60, with(Some(job(1)), Some(told(0)))), None, delete()),
         ("its Secret would be left", Observed { owned: false, ..ended(60, done("Succeeded")) }, None, vec![A("adopt")]),
         ("it is about to end", ended(59, with(Some(job(1)), Some(pod(1)))), None, vec![]),
         ("it does not end", ended(60, with(Some(job(1)), Some(pod(1)))), None, delete()),
