@@ -13,6 +13,7 @@ mod crash_points;
 mod endings;
 mod faults;
 mod ground;
+mod images;
 mod kills;
 mod nodes;
 mod rights;
@@ -29,6 +30,7 @@ fn main() -> std::process::ExitCode {
             crash_points::tests(),
             kills::tests(),
             faults::tests(),
+            images::tests(),
             endings::tests(),
             secrets::tests(),
             nodes::tests(),
