@@ -213,22 +213,20 @@ impl Hands {
         self.run(of, async move {
             let cluster = &hands.cluster;
             crash_point!("glue.delete");
-            let there = cluster.job(&facts.namespace, &facts.name).await;
-            let deleted = match there {
-                Ok(Some(job)) if job.metadata.uid.as_ref() == Some(&facts.uid) => {
-                    cluster.delete_job(&facts.namespace, &facts.name, &facts.uid).await
-                }
-                Ok(_) => Ok(()),
-                Err(failed) => Err(failed),
-            };
-            crash_point!("glue.deleted");
-            match deleted {
+            let gone = Done::Deleted(facts.uid.clone(), then);
+            match cluster.job(&facts.namespace, &facts.name).await {
+                Ok(Some(job)) if job.metadata.uid.as_ref() == Some(&facts.uid) => {}
+                Ok(_) => return gone,
+                Err(failed) => return vain(of, "its Job cannot be looked at now", &failed),
+            }
+            match cluster.delete_job(&facts.namespace, &facts.name, &facts.uid).await {
                 Ok(()) => {
+                    crash_point!("glue.deleted");
                     hands.metrics.deleted.inc();
                     tracing::info!(attempt = %of, job = facts.name, "deleted its Job");
-                    Done::Deleted(facts.uid, then)
+                    gone
                 }
-                Err(failed) if failed.gone() => Done::Deleted(facts.uid, then),
+                Err(failed) if failed.gone() => gone,
                 Err(failed) => vain(of, "its Job cannot be deleted now", &failed),
             }
         });
@@ -362,3 +360,6 @@ fn vain(of: AttemptRef, what: &str, failed: &Failed) -> Done {
     tracing::warn!(attempt = %of, %failed, "{what}");
     Done::Vain
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,9 +82,14 @@ impl Cluster {
     ) -> Result<Self, kube::Error> {
         let meter = Meter::new(clock, metrics);
         let client = ClientBuilder::try_from(config)?.with_layer(&MeterLayer(meter.clone())).build();
+        Ok(Self::with(client, meter, (qps, burst)))
+    }
+
+    /// Through any client.
+    pub(super) fn with(client: Client, meter: Arc<Meter>, (qps, burst): (u32, u32)) -> Self {
         let rate = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         let writes = Arc::new(RateLimiter::direct(Quota::per_second(rate(qps)).allow_burst(rate(burst))));
-        Ok(Self { client, meter, writes })
+        Self { client, meter, writes }
     }
 
     /// Creates a Secret as it is written.

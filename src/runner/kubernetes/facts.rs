@@ -232,3 +232,60 @@ fn time(time: Option<&Time>) -> Option<Timestamp> {
 pub(super) fn cut(text: &str) -> String {
     text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::kubernetes::examples::{of, terminal, with_state};
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_is_read_as_what_it_is_to_the_attempt() {
+        let labels = pod::labels("k3f9a", &"glue".parse().unwrap(), of(1), &QueueName::default(), Uuid::from_u128(7));
+        let labels: BTreeMap<_, _> = labels.into();
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "x", "namespace": "a", "uid": "u", "labels": labels, "managedFields": [{"manager": "kubelet"}],
+                "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "x", "uid": "job-1", "controller": true}]},
+            "spec": {
+                "initContainers": [{"name": "slipway-agent"}, {"name": "fetch"}, {"name": "proxy", "restartPolicy": "Always"}],
+                "containers": [{"name": "metrics"}, {"name": "main", "command": [pod::AGENT, "run"]}],
+                "volumes": [{"name": pod::START_VOLUME, "secret": {"secretName": "x"}}],
+            },
+            "status": {"phase": "Running", "containerStatuses": [
+                {"name": "main", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                    "state": {"terminated": {"exitCode": 137, "signal": 0, "reason": "OOMKilled", "finishedAt": "2026-11-24T12:00:00Z"}}},
+            ]},
+        }))
+        .unwrap();
+        let seen = SeenPod::read(pod.clone()).unwrap();
+        let roles: Vec<_> = seen.facts.containers.iter().map(|c| (c.name.as_str(), c.role)).collect();
+        let expected = [
+            ("slipway-agent", ContainerRole::Agent),
+            ("fetch", ContainerRole::Init),
+            ("proxy", ContainerRole::Sidecar),
+            ("metrics", ContainerRole::Sidecar),
+            ("main", ContainerRole::Task),
+        ];
+        assert_eq!(roles, expected);
+        assert_eq!((seen.mark.of, seen.owner.as_deref(), seen.secret.as_deref()), (of(1), Some("job-1"), Some("x")));
+        assert!(seen.running() && !seen.dead(), "its phase is not terminal");
+        assert!(seen.ended_at.is_some());
+        let mut stranger = pod;
+        stranger.metadata.labels.as_mut().unwrap().remove(pod::LABEL_CLAIM);
+        assert_eq!(SeenPod::read(stranger), None);
+    }
+
+    #[test]
+    fn a_phase_is_no_proof_while_a_container_runs() {
+        assert!(terminal(1, "Failed").dead());
+        assert!(!with_state(terminal(1, "Failed"), "Failed", ContainerState::Running).dead());
+        assert!(with_state(terminal(1, "Failed"), "Failed", ContainerState::Unknown).dead(), "it was evicted before it ran");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let long = "ä".repeat(MAX_TEXT);
+        assert!(cut(&long).len() <= MAX_TEXT && long.starts_with(&cut(&long)));
+        assert_eq!(cut("short"), "short");
+    }
+}

@@ -259,7 +259,7 @@ impl Note {
         if let Some(job) = job.as_mut().filter(|job| self.deleted.as_ref() == Some(&job.facts.uid)) {
             Arc::make_mut(job).facts.deleting = true;
         }
-        self.keep_time(hold, job.as_deref(), &pods, now);
+        self.keep_time(hold, job.as_deref(), &pods, now, times);
         self.keep_evidence(hold, job.as_deref(), &pods, look.as_ref());
         self.was_there |= job.is_some() || hold.is_some_and(|hold| hold.phase >= Phase::Scheduling);
         let unstarted = hold.is_some_and(|hold| hold.uid.is_none()) && job.is_some();
@@ -312,10 +312,14 @@ impl Note {
         Some(Look { age, ..look })
     }
 
-    fn keep_time(&mut self, hold: Option<&Hold>, job: Option<&SeenJob>, pods: &[Arc<SeenPod>], now: Now) {
+    fn keep_time(&mut self, hold: Option<&Hold>, job: Option<&SeenJob>, pods: &[Arc<SeenPod>], now: Now, times: &Times) {
         let created = job.and_then(|job| job.created_at);
         if job.is_some_and(|job| job.facts.suspended) {
             self.waiting_since = Some(now.here);
+        }
+        if self.waiting_since.is_none() && !self.busy() {
+            // Another replica has claimed it, or did so before it died: a living one is about to create it.
+            self.next_create = now.here + backoff(times, 30, 1);
         }
         self.waiting_since.get_or_insert_with(|| now.back(created));
         if let Some(hold) = hold {
@@ -366,3 +370,6 @@ fn fingerprint(evidence: &Evidence, ended: bool) -> u64 {
     }
     hash.finish()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! Acts against a scripted API server.
+
+use super::*;
+use crate::{
+    domain::{Clock, UnixMs},
+    runner::kubernetes::{
+        examples::{config, hold, job, observed, of},
+        meter::Meter,
+    },
+    wire::QueueName,
+};
+use axum::{
+    body::Bytes,
+    http::{Request, Response},
+};
+use kube::client::Body;
+use serde_json::{Value, json};
+use std::sync::Mutex;
+
+struct Still;
+impl Clock for Still {
+    fn now(&self) -> UnixMs {
+        UnixMs(1_000_000)
+    }
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(1_000)
+    }
+}
+
+/// What is asked, as `VERB /path`, and how it is answered; in this order and nothing else.
+type Script = Vec<(&'static str, u16, Value)>;
+
+/// Hands with a scripted API server, and what has not been asked yet.
+fn hands(script: Script) -> (Hands, mpsc::UnboundedReceiver<(AttemptRef, Done)>, Arc<Mutex<Script>>) {
+    let left = Arc::new(Mutex::new(script));
+    let script = left.clone();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let asked = format!("{} {}", request.method(), request.uri().path());
+        let mut script = script.lock().unwrap();
+        assert!(!script.is_empty(), "{asked} was not expected");
+        let (expected, status, body) = script.remove(0);
+        assert_eq!(asked, expected);
+        let answer = Response::builder().status(status).body(axum::body::Body::from(Bytes::from(body.to_string()))).unwrap();
+        async move { Ok::<_, std::convert::Infallible>(answer) }
+    });
+    let metrics = Metrics::new();
+    let meter = Meter::new(Arc::new(Still), metrics.clone());
+    let cluster = Cluster::with(kube::Client::new(service, "a"), meter, (50, 100));
+    let (tell, done) = mpsc::unbounded_channel();
+    let mut hands = Hands::new(cluster, Arc::new(config()), metrics, tell);
+    "k3f9a".clone_into(&mut hands.instance);
+    (hands, done, left)
+}
+
+const SECRETS: &str = "/api/v1/namespaces/a/secrets";
+const JOBS: &str = "/apis/batch/v1/namespaces/a/jobs";
+
+/// An object of ours as the API server has it, under this claim.
+fn object(claim: u128, uid: &str) -> Value {
+    let labels: BTreeMap<_, _> =
+        pod::labels("k3f9a", &"glue".parse().unwrap(), of(1), &QueueName::default(), uuid::Uuid::from_u128(claim)).into();
+    json!({"metadata": {"name": "slw-k3f9a-1-a1", "namespace": "a", "uid": uid, "labels": labels}})
+}
+
+fn refused(code: u16, reason: &str, message: &str) -> Value {
+    json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message})
+}
+
+fn exists() -> Value {
+    refused(409, "AlreadyExists", "already exists")
+}
+
+fn at(verb: &str, path: &str, named: bool) -> &'static str {
+    let name = if named { "/slw-k3f9a-1-a1" } else { "" };
+    format!("{verb} {path}{name}").leak()
+}
+
+fn claimed() -> Hold {
+    let mut hold = hold(1, None);
+    let manifest = json!({
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"namespace": "a"},
+        "spec": {"template": {"spec": {"containers": [{"name": "task", "image": "busybox"}]}}},
+    });
+    hold.job.as_mut().unwrap().manifest = Some(manifest);
+    hold
+}
+
+async fn create(script: Script) -> Done {
+    let (hands, mut done, left) = hands(script);
+    hands.create(claimed());
+    let (_, became) = done.recv().await.unwrap();
+    assert!(left.lock().unwrap().is_empty(), "not everything was asked: {left:?}");
+    became
+}
+
+#[tokio::test]
+async fn secret_job_and_owner_are_written_once_each() {
+    let became = create(vec![
+        (at("POST", SECRETS, false), 201, object(7, "s")),
+        (at("POST", JOBS, false), 201, object(7, "job-1")),
+        (at("PATCH", SECRETS, true), 200, object(7, "s")),
+    ])
+    .await;
+    assert!(matches!(became, Done::Created(job, true) if job.facts.uid == "job-1"));
+}
+
+#[tokio::test]
+async fn what_is_there_is_ours_only_under_our_claim() {
+    let found = create(vec![
+        (at("POST", SECRETS, false), 409, exists()),
+        (at("GET", SECRETS, true), 200, object(7, "s")),
+        (at("POST", JOBS, false), 409, exists()),
+        (at("GET", JOBS, true), 200, object(7, "job-1")),
+        (at("PATCH", SECRETS, true), 200, object(7, "s")),
+    ])
+    .await;
+    assert!(matches!(found, Done::Created(..)));
+    let foreign = create(vec![(at("POST", SECRETS, false), 409, exists()), (at("GET", SECRETS, true), 200, object(8, "s"))]).await;
+    assert!(matches!(foreign, Done::Hopeless(Hopeless::Ended(FailureClass::Config, Reason::ObjectInvalid, _))));
+    let foreign = create(vec![
+        (at("POST", SECRETS, false), 201, object(7, "s")),
+        (at("POST", JOBS, false), 409, exists()),
+        (at("GET", JOBS, true), 200, object(8, "job-1")),
+    ])
+    .await;
+    assert!(matches!(foreign, Done::Hopeless(Hopeless::Ended(FailureClass::Config, Reason::ObjectInvalid, _))));
+}
+
+#[tokio::test]
+async fn a_refusal_is_kept_in_the_api_servers_words() {
+    let quota = "exceeded quota: q, requested: count/jobs.batch=1";
+    let became =
+        create(vec![(at("POST", SECRETS, false), 201, object(7, "s")), (at("POST", JOBS, false), 403, refused(403, "Forbidden", quota))])
+            .await;
+    assert!(matches!(became, Done::Uncreated(Some(r)) if (r.status, r.resource.as_str(), r.message.as_str()) == (403, "jobs", quota)));
+    let race = "Operation cannot be fulfilled on resourcequotas \"q\"";
+    let became = create(vec![(at("POST", SECRETS, false), 409, refused(409, "Conflict", race))]).await;
+    assert!(matches!(became, Done::Uncreated(None)), "a race for the quota is no refusal");
+}
+
+#[tokio::test]
+async fn a_secret_whose_owner_could_not_be_named_is_seen_to_later() {
+    let became = create(vec![
+        (at("POST", SECRETS, false), 201, object(7, "s")),
+        (at("POST", JOBS, false), 201, object(7, "job-1")),
+        (at("PATCH", SECRETS, true), 403, refused(403, "Forbidden", "no")),
+    ])
+    .await;
+    assert!(matches!(became, Done::Created(_, false)));
+    let (hands, mut done, left) =
+        hands(vec![(at("GET", SECRETS, true), 200, object(7, "s")), (at("PATCH", SECRETS, true), 200, object(7, "s"))]);
+    hands.adopt(&job(1));
+    assert!(matches!(done.recv().await, Some((_, Done::Adopted))));
+    assert!(left.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn only_the_job_that_was_seen_is_deleted() {
+    let item = || {
+        Some(Box::new(ReportItem::new(of(1).task, of(1).attempt, uuid::Uuid::nil(), crate::wire::ReportKind::Returned { reason: None })))
+    };
+    let ours = hands(vec![(at("GET", JOBS, true), 200, object(7, "job-1")), (at("DELETE", JOBS, true), 200, refused(200, "", ""))]);
+    let successor = hands(vec![(at("GET", JOBS, true), 200, object(7, "job-2"))]);
+    let replaced =
+        hands(vec![(at("GET", JOBS, true), 200, object(7, "job-1")), (at("DELETE", JOBS, true), 409, refused(409, "Conflict", "uid"))]);
+    let none = hands(vec![(at("GET", JOBS, true), 404, refused(404, "NotFound", ""))]);
+    for (hands, mut done, left) in [ours, successor, replaced, none] {
+        hands.delete(&job(1), item());
+        let (_, became) = done.recv().await.unwrap();
+        assert!(matches!(became, Done::Deleted(uid, Some(_)) if uid == "job-1"));
+        assert!(left.lock().unwrap().is_empty());
+    }
+    let (hands, mut done, _) = hands(vec![(at("GET", JOBS, true), 403, refused(403, "Forbidden", ""))]);
+    hands.delete(&job(1), item());
+    assert!(matches!(done.recv().await, Some((_, Done::Vain))), "and nothing is told");
+}
+
+#[tokio::test]
+async fn a_look_finds_what_the_caches_do_not_know() {
+    let empty = || json!({"items": []});
+    let (hands, mut done, left) = hands(vec![
+        (at("GET", JOBS, false), 200, json!({"items": [object(7, "job-1")]})),
+        (at("GET", "/api/v1/namespaces/a/pods", false), 200, empty()),
+        (at("GET", "/api/v1/namespaces/a/events", false), 200, empty()),
+    ]);
+    hands.look(&observed(1), Some("pod-1".into()), 3, true);
+    let (_, became) = done.recv().await.unwrap();
+    assert!(
+        matches!(became, Done::Looked(look, 3) if look.job.as_ref().is_some_and(|job| job.facts.uid == "job-1") && look.pods.is_empty())
+    );
+    assert!(left.lock().unwrap().is_empty());
+}
