@@ -1,5 +1,6 @@
 # The one list of commands.
 .PHONY: test demo fmt-check lint snapshots release agent images images-debug
+.PHONY: test-cluster cluster-build cluster-up cluster-env cluster-down
 
 # Everything that CI runs, from a clean clone on a machine with Rust 1.95, make and a C compiler.
 test: fmt-check lint
@@ -53,3 +54,20 @@ define pack
 	$(TOOLS) image --out $(3)/slipway-agent.tar --ref slipway-agent:$(4) $(5) --user 65532 --entrypoint /slipway-agent \
 		$(2):/slipway-agent
 endef
+
+# The tests on a real Kubernetes alone (docs/TESTING.md); `make test-cluster K8S=v1.33.13` takes an older minor.
+test-cluster:
+	cargo test --locked --test cluster
+
+# The test cluster (docs/TESTING.md): build its programs, start it and leave it up, say how to reach it, remove it.
+cluster-build:
+	tests/cluster/testbed/build.sh
+
+cluster-up:
+	tests/cluster/testbed/up.sh keep
+
+cluster-env:
+	@tests/cluster/testbed/env.sh
+
+cluster-down:
+	tests/cluster/testbed/down.sh

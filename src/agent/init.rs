@@ -31,6 +31,7 @@ pub fn init(place: &Place, worker: Command) -> ExitCode {
     let _ = setsid();
     place.shield();
     match attend(place, worker) {
+        Ok(0) => ExitCode::from(place.shown()),
         Ok(code) => ExitCode::from(code),
         Err(exit) => exit.end(place),
     }

@@ -30,8 +30,9 @@
 //! - A free lock means that both processes are dead. It does not mean that the command's are, if they were killed.
 //!
 //! # Exit codes
-//! 0 once the server has the result and the log, whatever the result; 97 where the attempt was superseded or
-//! cancelled; 98 where it could not be set up; 99 for a fault of the agent, or where the result could not be delivered.
+//! 0 once the server has the result and the log, whatever the result, but in a pod the command's own, so that the cluster
+//! shows it; 97 where the attempt was superseded or cancelled; 98 where it could not be set up; 99 for a fault of the agent,
+//! or where the result could not be delivered.
 
 mod clean;
 mod command;

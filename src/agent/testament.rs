@@ -28,6 +28,24 @@ impl Place {
         self.bequeath(&Testament { task, attempt, result: Some(result), fault: None })
     }
 
+    /// What the agent ends with once the server has the result. In a pod that is what the command ended with, as a shell
+    /// tells it (128 and more for a signal, never 0 but for a success): so pod and Job show how the task ended to whoever
+    /// looks at them alone.
+    pub(super) fn shown(&self) -> u8 {
+        if !self.is_pod() {
+            return 0;
+        }
+        let testament = fs::read(&self.testament).ok().and_then(|text| serde_json::from_slice::<Testament>(&text).ok());
+        let Some(result) = testament.and_then(|testament| testament.result) else { return 0 };
+        let code = match (result.stopped_by, result.exit_code, result.signal) {
+            (None, Some(0), None) => return 0,
+            (_, Some(code), _) => u8::try_from(code).unwrap_or(1),
+            (_, None, Some(signal)) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+            (_, None, None) => 1,
+        };
+        code.max(1)
+    }
+
     /// Says in a pod why there is no result, unless there is one: nobody reads what an agent there wrote elsewhere. The
     /// first that says something counts, which is who was closest to the cause.
     pub(super) fn confess(&self, exit: &Exit) {

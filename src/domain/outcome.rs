@@ -104,10 +104,9 @@ impl Outcome {
             (Some(StoppedBy::Timeout), ..) => End::Failed(C::Timeout, R::DeadlineExceeded),
             (Some(StoppedBy::Drain), ..) => End::Failed(C::Infra, R::Evicted),
             (None, Some(0), None) => End::Succeeded,
-            (None, ..) if result.oom_killed => End::Failed(C::Oom, R::OomKilled),
-            (None, None, None) => End::Failed(C::Lost, R::AttemptLost),
             // A command that coped with the loss of a process, and one that was stopped, keep their own end.
             (None, ..) if result.oom_killed => End::Failed(C::Oom, R::OomKilled),
+            (None, None, None) => End::Failed(C::Lost, R::AttemptLost),
             _ => End::Failed(C::User, R::ExitNonZero),
         };
         Self { end, result }

@@ -1,9 +1,9 @@
 //! Cancels: how fast, how thorough, and against a command that ends by itself.
 
 use crate::{
-    dice::Dice,
     eventually,
     procs::below,
+    support::Dice,
     world::{Part, World},
 };
 use slipway::{

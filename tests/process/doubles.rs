@@ -1,9 +1,9 @@
 //! What must be there once: servers and runners of a data directory, runners of a name, tasks of a key.
 
 use crate::{
-    dice::Dice,
     endings::exit,
     eventually,
+    support::Dice,
     world::{Part, World},
 };
 use slipway::{

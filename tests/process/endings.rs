@@ -2,7 +2,7 @@
 
 use crate::{
     eventually,
-    procs::Program,
+    support::Program,
     within,
     world::{Part, World},
 };

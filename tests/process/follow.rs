@@ -1,9 +1,9 @@
 //! Logs across restarts of the server: followed live, and uploaded in bulk.
 
 use crate::{
-    dice::Dice,
     endings::exit,
     eventually,
+    support::Dice,
     world::{Part, World},
 };
 use sha2::{Digest, Sha256};

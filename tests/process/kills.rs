@@ -1,9 +1,9 @@
 //! `kill -9` of the runner, of `slipway up`, and of agents.
 
 use crate::{
-    dice::Dice,
     eventually,
     procs::{below, send},
+    support::Dice,
     world::{Part, World},
 };
 use nix::sys::signal::Signal;

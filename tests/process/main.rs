@@ -3,7 +3,9 @@
 //! What a test believes comes from outside: from the record that tasks write themselves (`recorder`), from `/proc`
 //! (`procs`), and at the end from the public API.
 
-mod dice;
+#[path = "../support/mod.rs"]
+mod support;
+
 mod procs;
 mod recorder;
 mod world;
@@ -18,22 +20,4 @@ mod kills;
 mod server_faults;
 mod storm;
 
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
-
-/// Asks again until there is an answer. Longer than anything takes here, even on a busy machine.
-async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
-    within(Duration::from_mins(1), what, ask).await
-}
-
-/// The same with a limit of its own.
-async fn within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let until = Instant::now() + limit;
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(Instant::now() < until, "waited in vain for {what}");
-        sleep(Duration::from_millis(20)).await;
-    }
-}
+use support::{eventually, within};

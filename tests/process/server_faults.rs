@@ -1,8 +1,9 @@
 //! The server is killed, stopped, or away.
 
 use crate::{
-    dice::Dice,
-    eventually, within,
+    eventually,
+    support::Dice,
+    within,
     world::{Part, World},
 };
 use nix::sys::signal::Signal;

@@ -1,9 +1,9 @@
 //! Everything at random, for as long as `SLIPWAY_STORM_SECONDS` says; without it, nothing.
 
 use crate::{
-    dice::Dice,
     kills::agents,
     procs::send,
+    support::Dice,
     world::{Part, World},
 };
 use nix::sys::signal::Signal;

@@ -2,20 +2,19 @@
 
 use crate::{
     eventually,
-    procs::{Program, below, send},
+    procs::{below, send},
     recorder::Recorder,
+    support::{Front, Program, free_address},
 };
 use nix::sys::signal::Signal;
-use secrecy::ExposeSecret;
 use slipway::{
-    app::ambient::SystemRng,
-    client::{Client, LogRange},
-    domain::{Rng, SecretKind, mint_secret},
-    wire::{AttemptNumber, NewTask, Task, TaskId, TaskState, Times},
+    client::Client,
+    wire::{AttemptNumber, TaskId, TaskState, Times},
 };
 use std::{
     fs,
-    net::TcpListener,
+    net::Ipv4Addr,
+    ops::Deref,
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -56,10 +55,10 @@ pub(crate) enum Part {
 
 /// A data directory, an address, and the programs that serve them. Dropping it ends everything it ever started.
 pub(crate) struct World {
-    dir: TempDir,
+    _dir: TempDir,
     /// The directory as the kernel names it.
     pub(crate) root: PathBuf,
-    pub(crate) url: String,
+    front: Front,
     pub(crate) recorder: Recorder,
     pub(crate) slots: u32,
     pub(crate) times: Times,
@@ -79,15 +78,12 @@ impl World {
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("slipway-process-").tempdir().expect("a directory");
         let root = dir.path().canonicalize().expect("its name");
-        let listen = free_address();
-        // Made beforehand, so that a runner may begin before the server.
-        fs::create_dir(root.join("data")).expect("a directory");
-        fs::write(root.join("data/runner-token"), mint_secret(SecretKind::Api, &SystemRng).expose_secret()).expect("a token");
-        let (url, recorder) = (format!("http://{listen}"), Recorder::new(&root));
+        let listen = free_address(Ipv4Addr::LOCALHOST.into()).to_string();
+        let (front, recorder) = (Front::new(format!("http://{listen}"), root.join("data")), Recorder::new(&root));
         Self {
-            dir,
+            _dir: dir,
             root,
-            url,
+            front,
             recorder,
             slots: 4,
             times: times(),
@@ -113,10 +109,6 @@ impl World {
         let mut world = Self::new();
         world.start(Part::Up);
         world
-    }
-
-    pub(crate) fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
     }
 
     pub(crate) fn attempts_dir(&self) -> PathBuf {
@@ -175,18 +167,6 @@ impl World {
         }
     }
 
-    /// A client with the token of a file of the data directory; waits until a server has made it.
-    async fn client_of(&self, file: &str) -> Client {
-        let path = self.data().join(file);
-        let read = async || fs::read_to_string(&path).ok().filter(|text| text.trim().starts_with("slw_"));
-        let token = eventually("a token", read).await;
-        Client::new(&self.url, Some(token.trim().to_owned().into()), "test/0").expect("a client").with_timeout(Duration::from_secs(5))
-    }
-
-    pub(crate) async fn client(&self) -> Client {
-        self.client_of("admin-token").await
-    }
-
     pub(crate) async fn runner_client(&self) -> Client {
         self.client_of("runner-token").await
     }
@@ -202,34 +182,9 @@ impl World {
         .await;
     }
 
-    /// Submits, however often it takes.
-    pub(crate) async fn submit(&self, task: &NewTask) -> TaskId {
-        let (client, key) = (self.client().await, SystemRng.uuid());
-        eventually("an answer to the submit", async || client.submit(task, key).await.ok()).await.id
-    }
-
-    pub(crate) async fn task(&self, id: TaskId) -> Task {
-        let client = self.client().await;
-        eventually("an answer about the task", async || client.task(id).await.ok()).await
-    }
-
-    /// Waits until a task has ended.
-    pub(crate) async fn ended(&self, id: TaskId) -> Task {
-        let client = self.client().await;
-        eventually(&format!("the end of task {id}"), async || client.task(id).await.ok().filter(|task| task.state.is_terminal())).await
-    }
-
     /// Waits until a task has recorded `word`.
     pub(crate) async fn recorded(&self, id: TaskId, word: &str) {
         eventually(&format!("{word} of task {id}"), async || self.recorder.has(id, word).then_some(())).await;
-    }
-
-    /// The stored log of an attempt; 0 is the newest.
-    pub(crate) async fn log(&self, id: TaskId, attempt: u32) -> Vec<u8> {
-        let client = self.client().await;
-        let range = LogRange { attempt: (attempt > 0).then_some(AttemptNumber(attempt)), ..LogRange::default() };
-        let read = async || client.log(id, range).await.ok()?.bytes().await.ok();
-        eventually("the log", read).await.to_vec()
     }
 
     /// Waits for the end of `tasks` and checks everything that must hold then: each succeeded, with a whole log, byte
@@ -284,6 +239,13 @@ impl World {
     }
 }
 
+impl Deref for World {
+    type Target = Front;
+    fn deref(&self) -> &Front {
+        &self.front
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -313,19 +275,5 @@ impl Drop for World {
             std::thread::sleep(Duration::from_millis(20));
         }
         eprintln!("still alive: {:?}", below(&self.root));
-    }
-}
-
-/// A free address for a server that comes back to it. It lies below the range from which the system gives ports to
-/// outgoing connections, so that nobody takes it while the server is away.
-fn free_address() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let first = std::process::id() * 64;
-    loop {
-        let port = 12_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 18_000;
-        let address = format!("127.0.0.1:{port}");
-        if TcpListener::bind(&address).is_ok() {
-            return address;
-        }
     }
 }

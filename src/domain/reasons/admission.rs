@@ -14,11 +14,14 @@ use crate::domain::{
 /// What the API server said to the runner itself.
 pub(super) fn refused(evidence: &Evidence) -> Option<Finding> {
     let refusal = evidence.refusal.as_ref()?;
-    let quote = Quote::new(
-        format!("API {} {}", refusal.verb, refusal.resource),
-        format!("{} {}: {}", refusal.status, refusal.reason, refusal.message),
-    );
+    let quote = quoted(refusal);
     Some(by_text(&refusal.message, &quote).unwrap_or_else(|| by_status(refusal, quote)))
+}
+
+/// A refusal in its own words.
+pub(super) fn quoted(refusal: &ApiRefusal) -> Quote {
+    let ApiRefusal { verb, resource, status, reason, message } = refusal;
+    Quote::new(format!("API {verb} {resource}"), format!("{status} {reason}: {message}"))
 }
 
 /// Why the Job has no pod: its controller's word, or its suspension.

@@ -1,7 +1,7 @@
 //! Why an attempt that left no result is over.
 
 use super::{
-    Finding, Quote, containers,
+    Finding, Quote, admission, containers,
     patience::{Patience, failure, patience},
     scheduler::insufficient,
     text::{condition, container as quoted, cut, line},
@@ -45,15 +45,16 @@ pub(super) fn over(evidence: &Evidence) -> Option<Finding> {
     Some(Finding::new(code, message, quotes(evidence)))
 }
 
-/// What the evidence holds of an end, quoted: disruption, the pod's status, what its containers ended with, what is gone.
+/// What the evidence holds of an end, quoted: how the API server refused, disruption, the pod's status, what its containers
+/// ended with or never got beyond, what is gone.
 #[must_use]
 pub fn quotes(evidence: &Evidence) -> Vec<Quote> {
-    let mut quotes = Vec::new();
+    let mut quotes: Vec<_> = evidence.refusal.iter().map(admission::quoted).collect();
     if let Some(pod) = &evidence.pod {
         quotes.extend(disruption(pod).map(condition));
         quotes.push(Quote::new("Pod phase", pod.phase.clone()));
         quotes.extend(pod.reason.as_ref().map(|reason| Quote::new("Pod reason", told(reason, pod.message.as_deref()))));
-        quotes.extend(pod.containers.iter().filter(|c| matches!(c.state, ContainerState::Terminated { .. })).map(quoted));
+        quotes.extend(pod.containers.iter().filter(|c| telling(&c.state)).map(quoted));
     }
     if let Some(job) = &evidence.job {
         quotes.extend(job.conditions.iter().filter(|c| matches!(c.kind.as_str(), "Failed" | "FailureTarget")).map(condition));
@@ -64,6 +65,17 @@ pub fn quotes(evidence: &Evidence) -> Vec<Quote> {
     );
     quotes.extend(evidence.gone.map(|gone| Quote::new(if gone == Gone::Job { "Job" } else { "Pod" }, "404 Not Found")));
     quotes
+}
+
+/// Whether a container's state says more than that it is its turn soon, or that all is well.
+fn telling(state: &ContainerState) -> bool {
+    match state {
+        ContainerState::Terminated { .. } => true,
+        ContainerState::Waiting { reason, .. } => {
+            reason.as_deref().is_some_and(|reason| !matches!(reason, "PodInitializing" | "ContainerCreating"))
+        }
+        ContainerState::Unknown | ContainerState::Running => false,
+    }
 }
 
 /// The result of an attempt without an agent, whose image's own entry point is the command: what the container ended with.

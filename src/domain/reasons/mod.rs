@@ -14,6 +14,7 @@ mod pending;
 mod placement;
 mod quota;
 mod scheduler;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -22,6 +23,7 @@ pub use catalogue::{Entry, entry, markdown};
 pub use ended::{agentless, ended, quotes, refine};
 pub use patience::{Patience, failure, patience};
 pub use pending::{pending, verdict};
+pub use stage::{Stage, on_its_way, stage};
 
 use super::state::{Reason, words};
 use jiff::Timestamp;

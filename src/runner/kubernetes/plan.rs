@@ -3,6 +3,7 @@
 //! The caches of the watches suggest; wherever something ends or is deleted, a live look comes first, and what follows
 //! rests on that.
 
+mod due;
 mod over;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,8 @@ use crate::{
         Times,
     },
 };
-use over::{for_rest, stays};
+pub(super) use due::due;
+use over::for_rest;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// One thing to do.
@@ -80,29 +82,6 @@ pub(super) fn plan(observed: &[Observed], holds: &BTreeMap<AttemptRef, Hold>, ru
         actions.retain(|action| !matches!(action, Action::In(..)));
     }
     actions
-}
-
-/// In how long something is due by time alone, whatever happens in cluster and server; none where nothing is.
-pub(super) fn due(observed: &[Observed], holds: &BTreeMap<AttemptRef, Hold>, times: &Times) -> Option<Duration> {
-    let later = |limit: Duration, passed: Duration| Some(limit.saturating_sub(passed)).filter(|left| !left.is_zero());
-    let one = |seen: &Observed| -> Option<Duration> {
-        let rests = if let Rest::For(left) = seen.rest { Some(left) } else { None };
-        let release = seen.ended_for.and_then(|since| later(ms(times.slot_release_ms), since));
-        let mut all = vec![rests, release];
-        match holds.get(&seen.of).map(|hold| (hold, hold.job.as_ref())) {
-            Some((hold, Some(order))) if hold.uid.is_none() => {
-                let waits = [Some(order.pending_timeout_seconds), order.fail_pending_after_seconds];
-                all.extend(waits.map(|limit| later(Duration::from_secs(limit?), seen.waited)));
-                all.push(later(ms(times.claim_lease_ms), seen.waited).filter(|_| seen.job.is_none()));
-                all.push(later(ms(times.image_grace_ms), seen.troubled).filter(|_| !seen.troubled.is_zero()));
-                all.push(Some(if seen.job.is_some() { seen.look_in } else { seen.create_in }).filter(|left| !left.is_zero()));
-            }
-            Some(_) => {}
-            None => all.push(seen.ended_for.and_then(|since| later(stays(seen, times), since))),
-        }
-        all.into_iter().flatten().min()
-    };
-    observed.iter().filter_map(one).min()
 }
 
 fn for_held(seen: &Observed, hold: &Hold, rules: Rules<'_>, actions: &mut Vec<Action>) {
@@ -362,6 +341,9 @@ impl Case<'_> {
                 return Some(Verdicted::Fail(reasons::failure(findings)));
             }
             Patience::ImageGrace | Patience::Pending => {}
+        }
+        if reasons::on_its_way(findings, &seen.evidence) {
+            return None;
         }
         if self.order.fail_pending_after_seconds.is_some_and(|limit| seen.waited >= Duration::from_secs(limit)) {
             return Some(Verdicted::Fail(reasons::failure(findings)));

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         UnixMs,
         evidence::{ApiRefusal, Evidence, JobFacts, ObjectEvent, PodFacts},
-        reasons::{self, Patience},
+        reasons::{self, Patience, Stage},
     },
     wire::{AttemptRef, FailureClass, Hold, Phase, QueueName, Reason, Times, Verdict},
 };
@@ -87,7 +87,7 @@ pub(super) struct Observed {
     pub(super) owned: bool,
     /// Whether anything may be done about it now.
     pub(super) rest: Rest,
-    /// How long it has waited for its start; time in suspension does not count.
+    /// How long it has waited for its start in the stage that it has reached; time in suspension does not count.
     pub(super) waited: Duration,
     /// How long it has been in a trouble that only some patience is due to.
     pub(super) troubled: Duration,
@@ -131,6 +131,7 @@ pub(super) struct Note {
     was_there: bool,
     was_held: bool,
     waiting_since: Option<Duration>,
+    stage: Option<Stage>,
     troubled_since: Option<Duration>,
     ended_since: Option<Duration>,
     orphaned_since: Option<Duration>,
@@ -261,6 +262,7 @@ impl Note {
         }
         self.keep_time(hold, job.as_deref(), &pods, now, times);
         self.keep_evidence(hold, job.as_deref(), &pods, look.as_ref());
+        self.keep_stage(now.here);
         self.was_there |= job.is_some() || hold.is_some_and(|hold| hold.phase >= Phase::Scheduling);
         let unstarted = hold.is_some_and(|hold| hold.uid.is_none()) && job.is_some();
         if unstarted && reasons::patience(&reasons::pending(&self.evidence)) == Patience::ImageGrace {
@@ -335,6 +337,15 @@ impl Note {
         }
         let orphaned = job.is_none() && !pods.is_empty();
         self.orphaned_since = if orphaned { self.orphaned_since.or(Some(now.here)) } else { None };
+    }
+
+    /// Its patience begins anew with each stage; when a stage began that it was found in, nobody knows.
+    fn keep_stage(&mut self, now: Duration) {
+        let stage = reasons::stage(&self.evidence);
+        let before = self.stage.replace(stage).unwrap_or(Stage::Unplaced);
+        if before != stage {
+            self.waiting_since = Some(now);
+        }
     }
 
     fn keep_evidence(&mut self, hold: Option<&Hold>, job: Option<&SeenJob>, pods: &[Arc<SeenPod>], look: Option<&Look>) {

@@ -155,5 +155,5 @@ fn a_result_with_a_kill_for_memory_is_of_class_oom_unless_the_command_coped() {
     assert_eq!(Outcome::of(result(Some(1), None), false).end, End::Failed(C::Oom, R::OomKilled));
     assert_eq!(Outcome::of(result(None, Some(9)), false).end, End::Failed(C::Oom, R::OomKilled));
     assert_eq!(Outcome::of(result(Some(0), None), false).end, End::Succeeded);
-    assert_eq!(Outcome::of(result(None, None), false).end, End::Failed(C::Lost, R::AttemptLost));
+    assert_eq!(Outcome::of(result(None, None), false).end, End::Failed(C::Oom, R::OomKilled), "the kill is evidence by itself");
 }

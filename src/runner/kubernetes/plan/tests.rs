@@ -112,6 +112,7 @@ fn what_has_not_started_is_created_borne_with_given_back_or_ended() {
             "jobs.batch \"x\" is forbidden: exceeded quota: q, requested: count/jobs.batch=1, used: count/jobs.batch=5, limited: count/jobs.batch=5",
         )
     };
+    let on_node = |state| with(Some(job(1)), Some(with_state(pod(1), "Pending", state)));
     let unschedulable = || Observed { news: true, ..with(Some(job(1)), Some(with_state(pod(1), "Pending", ContainerState::Unknown))) };
     let suspended = || {
         let mut job = job(1);
@@ -161,6 +162,13 @@ fn what_has_not_started_is_created_borne_with_given_back_or_ended() {
         ("on a node", unschedulable(), Some(new()), vec![T("evidence pulling", None)]),
         ("waiting for too long, not looked at", waited(900, with(Some(job(1)), None)), Some(new()), vec![A("look")]),
         ("waiting for too long", looked(waited(900, with(Some(job(1)), None))), Some(new()), vec![T("delete, returned Starting", None)]),
+        ("on a node that makes it ready, however long", looked(waited(5_000, on_node(ContainerState::Unknown))), Some(new()), vec![]),
+        (
+            "its agent does not get through",
+            looked(waited(900, on_node(ContainerState::Running))),
+            Some(new()),
+            vec![T("delete, returned Starting", None)],
+        ),
         ("held back by Kueue", suspended(), Some(new()), vec![]),
         ("an image that cannot be had, not looked at", image(), Some(new()), vec![A("look")]),
         ("an image that cannot be had", looked(image()), Some(new()), vec![T("ended image ImageNotFound Seen", None)]),

@@ -1,0 +1,69 @@
+//! What the API server recorded of each user's requests. Its log names users and objects, and holds no bodies.
+
+use super::{scene::Scene, testbed::STATE};
+use serde::Deserialize;
+use std::{fs, path::Path};
+
+/// A request as the API server recorded it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Request {
+    pub(crate) verb: String,
+    pub(crate) user: User,
+    #[serde(default)]
+    pub(crate) object_ref: ObjectRef,
+    pub(crate) response_status: Status,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct User {
+    pub(crate) username: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ObjectRef {
+    pub(crate) resource: String,
+    pub(crate) subresource: String,
+    pub(crate) name: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Status {
+    pub(crate) code: u16,
+}
+
+impl Request {
+    /// Whether it changes something.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
+    }
+
+    /// The resource in the words of a Role: `pods/log`.
+    pub(crate) fn resource(&self) -> String {
+        let ObjectRef { resource, subresource, .. } = &self.object_ref;
+        if subresource.is_empty() { resource.clone() } else { format!("{resource}/{subresource}") }
+    }
+}
+
+/// The audit log as it stands.
+pub(crate) fn text() -> String {
+    fs::read_to_string(Path::new(STATE).join("audit.log")).expect("the audit log")
+}
+
+/// All requests of glues, of this run and of the kept cluster's earlier ones.
+pub(crate) fn of_glues() -> Vec<Request> {
+    requests(|user| user.starts_with("system:serviceaccount:") && user.contains(":glue-"))
+}
+
+/// The requests of a scene's glue.
+pub(crate) fn of_glue(scene: &Scene, name: &str) -> Vec<Request> {
+    let of = format!("system:serviceaccount:{}:glue-{name}", scene.namespace);
+    requests(|user| user == of)
+}
+
+fn requests(of: impl Fn(&str) -> bool) -> Vec<Request> {
+    // The last line may be half written.
+    text().lines().filter_map(|line| serde_json::from_str::<Request>(line).ok()).filter(|request| of(&request.user.username)).collect()
+}

@@ -1,0 +1,19 @@
+//! What cluster tests are made of.
+
+pub(crate) mod audit;
+pub(crate) mod cluster;
+pub(crate) mod identity;
+mod objects;
+mod recorder;
+mod run;
+mod scene;
+mod steps;
+mod testbed;
+mod world;
+
+pub(crate) use objects::{limit, phase, task, task_container};
+pub(crate) use recorder::Recorder;
+pub(crate) use run::{Group, Test, run, tests};
+pub(crate) use scene::Scene;
+pub(crate) use steps::plain_queue;
+pub(crate) use world::{World, times};
