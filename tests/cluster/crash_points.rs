@@ -14,17 +14,29 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 tests!(Shared: a_glue_that_dies_anywhere_loses_and_repeats_nothing, every_point_is_died_at);
 
-/// Whether it takes a pod in trouble for the point to be passed.
-const POINTS: &[(&str, bool)] = &[
-    ("glue.held", false),
-    ("glue.claimed", false),
-    ("glue.create", false),
-    ("glue.secret", false),
-    ("glue.job", false),
-    ("glue.owned", false),
-    ("glue.look", true),
-    ("glue.delete", false),
-    ("glue.deleted", false),
+/// What it takes for a point to be passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Also {
+    /// A task.
+    Nothing,
+    /// A pod in trouble.
+    Trouble,
+    /// A death at another point before.
+    DeathAt(&'static str),
+}
+use Also::{DeathAt, Nothing, Trouble};
+
+const POINTS: &[(&str, Also)] = &[
+    ("glue.held", Nothing),
+    ("glue.claimed", Nothing),
+    ("glue.create", Nothing),
+    ("glue.secret", Nothing),
+    ("glue.job", Nothing),
+    ("glue.owned", Nothing),
+    ("glue.adopt", DeathAt("glue.job")),
+    ("glue.look", Trouble),
+    ("glue.delete", Nothing),
+    ("glue.deleted", Nothing),
 ];
 
 async fn a_glue_that_dies_anywhere_loses_and_repeats_nothing(scene: Arc<Scene>) {
@@ -35,13 +47,25 @@ async fn a_glue_that_dies_anywhere_loses_and_repeats_nothing(scene: Arc<Scene>) 
     world.queue("q", queue).await;
     let proofs = tempfile::tempdir().expect("a directory");
     let mut tasks = Vec::new();
-    for (point, troubled) in POINTS {
+    for (point, also) in POINTS {
         let proof = proofs.path().join(point);
         // Only the one that makes the file dies.
-        world.crash = Some(format!("{point}@{}", proof.display()));
-        world.strike("k8s");
-        let id = world.submit(&task(json!({"queue": "q", "script": recorder.script("note alive")}))).await;
-        if *troubled {
+        let armed = |point: &str, proof: &Path| Some(format!("{point}@{}", proof.display()));
+        let new = task(json!({"queue": "q", "script": recorder.script("note alive")}));
+        let id = if let DeathAt(first) = also {
+            let before = proofs.path().join(format!("{first}-before"));
+            world.crash = armed(first, &before);
+            world.strike("k8s");
+            let id = world.submit(&new).await;
+            eventually(&format!("a death at {first}"), async || before.exists().then_some(())).await;
+            world.crash = armed(point, &proof);
+            id
+        } else {
+            world.crash = armed(point, &proof);
+            world.strike("k8s");
+            world.submit(&new).await
+        };
+        if *also == Trouble {
             trouble(&mut world, &proof).await;
         }
         eventually(&format!("a death at {point}, and the end of task {id}"), async || {

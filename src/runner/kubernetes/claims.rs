@@ -62,10 +62,12 @@ impl Desk {
             let hold = Hold::from(task);
             let of = hold.attempt_ref();
             self.metrics.claimed.inc();
-            let known = self.held.insert(of, hold.clone()).is_some();
-            // The next comparison deals with whatever is unusual about it.
-            if !known && hold.job.as_ref().is_some_and(|job| job.manifest.is_some()) {
-                self.notes.get(of).begun();
+            self.held.insert(of, hold.clone());
+            let note = self.notes.get(of);
+            // Also where the server has told of it before this answer came. The next comparison deals with whatever is
+            // unusual about it.
+            if note.uncreated_yet() && hold.job.as_ref().is_some_and(|job| job.manifest.is_some()) {
+                note.begun();
                 self.hands.create(hold);
             }
         }

@@ -138,6 +138,11 @@ pub(super) struct Note {
 }
 
 impl Note {
+    /// Whether nothing was ever seen of it, and nothing is being done.
+    pub(super) fn uncreated_yet(&self) -> bool {
+        !self.busy() && !self.was_there && self.written.is_none()
+    }
+
     /// Notes a live look that was begun at `at`, when the cache stood at `revision`.
     pub(super) fn looked(&mut self, look: Look, at: Duration, revision: u64, times: &Times) {
         self.looks += 1;
