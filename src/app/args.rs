@@ -121,8 +121,8 @@ pub(super) struct UpArgs {
     pub(super) store: StoreArgs,
     #[command(flatten)]
     pub(super) offer: OfferArgs,
-    /// Submit a sample task and follow it
-    #[arg(long)]
+    /// Submit a sample task and follow it; on this machine only, since it names no image
+    #[arg(long, conflicts_with = "kubernetes")]
     pub(super) demo: bool,
     /// End when the sample task does, with its result
     #[arg(long, requires = "demo")]
