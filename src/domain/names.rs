@@ -1,4 +1,4 @@
-//! Names of queues and runners, parsed once at the edge.
+//! Names of queues, runners and budgets, parsed once at the edge.
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -77,6 +77,11 @@ name!(
 name!(
     /// A runner's configured name: a legal Kubernetes label value (1 to 63 characters), never a pod's name.
     RunnerName
+);
+
+name!(
+    /// A budget's name: a legal Kubernetes label value (1 to 63 characters), for instance `gpu-pool`.
+    BudgetName
 );
 
 impl Default for QueueName {

@@ -66,6 +66,15 @@ times! {
     pending_hold_ms = 60_000,
     /// The longest such pause.
     pending_hold_max_ms = 1_800_000,
+    /// A queued task rises one priority for each such time, up to `critical`.
+    aging_ms = 21_600_000,
+    /// A queued task that a budget, or a runner's free GPUs, cannot serve keeps what it needs from later ones after this
+    /// time.
+    reserve_ms = 600_000,
+    /// After this time half of what a user used is forgotten.
+    half_life_ms = 86_400_000,
+    /// An attempt that lives counts at least this long in its user's use.
+    charge_least_ms = 60_000,
     /// How long a failing image pull, or a container that cannot be made, is borne with.
     image_grace_ms = 120_000,
     /// How long a slot stays taken after the finish of an attempt whose pod lingers.

@@ -12,6 +12,7 @@ use std::{path::Path, time::Duration};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../../migrations/sqlite/0001_init.sql")),
     (2, "evidence", include_str!("../../migrations/sqlite/0002_evidence.sql")),
+    (3, "order", include_str!("../../migrations/sqlite/0003_order.sql")),
 ];
 
 /// Readers beside the one writer. Reads never wait for writes in WAL mode.
