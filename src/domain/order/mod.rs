@@ -1,5 +1,21 @@
 //! The order of service and its limits (`docs/ORDER.md`).
 
+mod bench;
+mod board;
+mod budgets;
+mod choose;
+mod lanes;
+mod place;
 mod rules;
+#[cfg(test)]
+mod tests;
+mod usage;
 
+pub use bench::{Bench, Cost, Terms};
+pub use board::Board;
+pub use budgets::{BudgetUse, QueueUse, Reservation, Reservations};
+pub use choose::{Ask, Next, Pick, Picking};
+pub use lanes::{First, Head, Lane, Size, User};
+pub use place::{LAST_TIER, Tier, rank_of, tier_of};
 pub use rules::{Amount, BudgetRules, BudgetShare, QueueRules, Resource, RunLimits, queues_of};
+pub use usage::use_of;
