@@ -22,6 +22,7 @@ use super::{
     patch::{Patch, Patched},
     queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRefusal},
     report::{Report, ReportOutcome},
+    retention::{BytesGone, Prune, Shrink},
     runners::{Register, Renew},
     start::Start,
     submit::{ForgetKeys, Submit, Submitted},
@@ -29,7 +30,7 @@ use super::{
     uptime::{KeepUptime, Uptime},
     work::{Held, Work},
 };
-use crate::domain::{Rng, TaskId, TaskState, Times, UnixMs};
+use crate::domain::{Clock, Rng, TaskId, TaskState, Times, UnixMs};
 use secrecy::SecretString;
 use sqlx::SqliteConnection;
 use std::sync::Arc;
@@ -45,9 +46,11 @@ pub(super) struct Tx<'a> {
     pub(super) up: &'a Uptime,
     pub(super) times: &'a Times,
     pub(super) rng: &'a dyn Rng,
+    pub(super) clock: &'a dyn Clock,
     pub(super) events: Vec<NewEvent>,
     ready: bool,
     deadline: bool,
+    forgotten: Option<i64>,
 }
 
 impl Tx<'_> {
@@ -59,6 +62,11 @@ impl Tx<'_> {
     /// A deadline is among what is written, so the uptime it counts from is written with it.
     pub(super) fn deadline_written(&mut self) {
         self.deadline = true;
+    }
+
+    /// Events up to this one were deleted.
+    pub(super) fn forgot_events(&mut self, newest: i64) {
+        self.forgotten = self.forgotten.max(Some(newest));
     }
 }
 
@@ -228,6 +236,8 @@ operations! {
         mark_logs: MarkLogs => (),
         keep_uptime: KeepUptime => (),
         forget_keys: ForgetKeys => (),
+        bytes_gone: BytesGone => (),
+        shrink: Shrink => bool,
         submit: Submit => Submitted,
     }
     transitions {
@@ -246,6 +256,7 @@ operations! {
     last {
         refine: Refine => bool,
         claim: Claim => Vec<ClaimedAttempt>,
+        prune: Prune => usize,
     }
 }
 
@@ -352,9 +363,11 @@ impl Writer {
             up: &self.up,
             times: &self.ambient.times,
             rng: &*self.ambient.rng,
+            clock: &*self.ambient.clock,
             events: Vec::new(),
             ready: false,
             deadline: false,
+            forgotten: None,
         };
         batch.run(&mut tx).await?;
         let tasks = tx.events.iter().filter_map(|e| e.task).collect();
@@ -365,7 +378,7 @@ impl Writer {
                 .execute(&mut *tx.conn)
                 .await?;
         }
-        Ok(Committed { newest_event, ready: tx.ready, tasks })
+        Ok(Committed { newest_event, ready: tx.ready, tasks, forgotten: tx.forgotten })
     }
 
     async fn rollback(&mut self) {

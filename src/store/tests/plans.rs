@@ -4,7 +4,7 @@
 use super::harness::Rig;
 use crate::{
     domain::TaskState,
-    store::{claim, events, evidence, flush, lease, tasks, work},
+    store::{Kept, claim, events, evidence, flush, lease, retention, tasks, work},
 };
 use sqlx::Row;
 
@@ -40,7 +40,15 @@ async fn no_hot_statement_walks_a_table() {
         events::LAST_EVENT,
         evidence::KEEP_EVIDENCE,
         evidence::FORGET_EVIDENCE,
+        Kept::Task.overdue(),
+        Kept::Log.overdue(),
+        Kept::Events.overdue(),
+        retention::NEWEST,
+        retention::DELETABLE,
+        retention::NEWEST_EVENT_OF,
+        retention::DELETE_EVENTS,
     ];
+    let statements = statements.into_iter().chain(retention::DELETE);
     for sql in statements {
         let plan = plan(&rig, sql).await;
         assert!(plan.iter().all(|step| keyed(step)), "{sql}\n{plan:#?}");
