@@ -21,6 +21,7 @@ mod orders;
 mod page;
 mod pulse;
 mod queues;
+mod retention;
 mod router;
 mod runner;
 mod runners;

@@ -16,6 +16,7 @@ mod problems;
 mod queues;
 mod races;
 mod reading;
+mod retention;
 mod rig;
 mod runners;
 mod tasks;

@@ -24,7 +24,9 @@ pub use claim::{
 pub use event::{Event, EventKind, LogChunk};
 pub use handoff::{Assignment, Fault, Testament};
 pub use problem::{FieldError, Problem, ProblemCode};
-pub use queue::{KeepJobs, NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList};
+pub use queue::{
+    Keep, KeepDays, KeepJobs, NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList, Retention,
+};
 pub use report::{
     CheckItem, CheckRequest, CheckResponse, Checked, Proof, ReportItem, ReportKind, ReportRequest, ReportResponse, Reported, Verdict,
 };
