@@ -14,6 +14,7 @@ mod document;
 mod envelope;
 mod error;
 mod events;
+mod export;
 mod logs;
 mod meta;
 mod metrics;

@@ -6,6 +6,7 @@ mod claims;
 mod document;
 mod events;
 mod evidence;
+mod export;
 mod finishing;
 mod listing;
 mod logs;

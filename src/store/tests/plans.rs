@@ -4,7 +4,7 @@
 use super::harness::Rig;
 use crate::{
     domain::TaskState,
-    store::{Kept, claim, events, evidence, flush, lease, retention, tasks, work},
+    store::{Kept, claim, events, evidence, export, flush, lease, retention, tasks, work},
 };
 use sqlx::Row;
 
@@ -40,6 +40,8 @@ async fn no_hot_statement_walks_a_table() {
         events::LAST_EVENT,
         evidence::KEEP_EVIDENCE,
         evidence::FORGET_EVIDENCE,
+        export::ENDED_ATTEMPTS,
+        export::LOG_BYTES,
         Kept::Task.overdue(),
         Kept::Log.overdue(),
         Kept::Events.overdue(),
