@@ -85,6 +85,9 @@ times! {
     /// Nothing of a task is removed within this time after its end, whatever its queue says: by then nobody repeats its
     /// submit, no Job of it stands, and whoever waited for it knows how it ended.
     keep_least_ms = 90_000_000,
+    /// After a restore nothing is claimed for so long: longer than an agent waits between two calls, so that one whose
+    /// attempt the backup did not know hears that it is over.
+    restore_quiet_ms = 150_000,
     /// The pause between two steps of removing what is over its time.
     prune_pause_ms = 50,
     /// The pause between two rounds of the server's clockwork.

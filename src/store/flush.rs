@@ -72,7 +72,7 @@ impl Work<'_, '_> {
             "insert into ready (queue, band, task, attempt, gpus)
                   select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4 from json_each($1) j",
             pick(&|h| {
-                (state(h) == TaskState::Queued && moved(h)).then(|| json!([h.queue, h.priority.band(), h.task, h.life.attempt, h.gpus]))
+                (state(h) == TaskState::Queued && moved(h)).then(|| json!([h.queue, h.priority.band(), h.task, h.rests_at(), h.gpus]))
             }),
         )
         .await?;
@@ -82,7 +82,7 @@ impl Work<'_, '_> {
                   select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3 from json_each($1) j",
             pick(&|h| {
                 (state(h) == TaskState::Waiting && h.before.0 != TaskState::Waiting)
-                    .then(|| json!([h.task, h.queue, h.life.attempt, h.due_up]))
+                    .then(|| json!([h.task, h.queue, h.rests_at(), h.due_up]))
             }),
         )
         .await?;

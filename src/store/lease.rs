@@ -96,6 +96,8 @@ pub(super) use lease_columns;
 
 /// The lease of a task.
 pub(super) const LEASE: &str = lease_columns!("select", "from lease l where l.task = $1");
+/// All leases.
+pub(super) const LEASES: &str = lease_columns!("select", "from lease l order by l.task");
 /// The leases of a runner.
 pub(super) const LEASES_OF: &str = lease_columns!("select", "from lease l where l.runner = $1 order by l.task");
 

@@ -13,6 +13,7 @@
 //! Another database joins by another form of what `sqlite.rs`, `work.rs` and the statements hold; callers see neither.
 
 mod abandon;
+mod backup;
 mod beat;
 mod cancel;
 mod changes;
@@ -47,6 +48,7 @@ mod work;
 mod writer;
 
 pub use abandon::Abandon;
+pub use backup::{DatabaseCopy, Restored, adopt};
 pub use beat::Beat;
 pub use cancel::{Cancel, Cancelled};
 pub use changes::{Changes, TaskWatch};
@@ -100,6 +102,7 @@ pub struct Store {
     changes: Changes,
     uptime: Arc<Uptime>,
     instance: Arc<str>,
+    restored_up: Option<i64>,
 }
 
 impl Store {
@@ -112,11 +115,12 @@ impl Store {
         let (mut connection, readers) = sqlite::open(path).await?;
         let uptime = Arc::new(Uptime::load(&mut connection).await?);
         let instance = record::instance(&mut connection, &*ambient.rng).await?;
+        let restored_up = uptime::restored(&mut connection).await?;
         let changes = Changes::at(events::newest(&readers).await?, events::forgotten(&readers).await?);
         let (jobs, waiting) = mpsc::channel(4096);
         let writer = writer::Writer::new(connection, ambient, changes.clone(), uptime.clone());
         let handle = tokio::spawn(writer.run(waiting));
-        Ok((Self { jobs, readers, changes, uptime, instance: instance.into() }, handle))
+        Ok((Self { jobs, readers, changes, uptime, instance: instance.into(), restored_up }, handle))
     }
 
     /// What changed, for those who wait.
@@ -129,6 +133,12 @@ impl Store {
     #[must_use]
     pub fn uptime(&self) -> &Arc<Uptime> {
         &self.uptime
+    }
+
+    /// The uptime in ms at which the database was restored, where it was.
+    #[must_use]
+    pub fn restored_up(&self) -> Option<i64> {
+        self.restored_up
     }
 
     /// Five characters minted with the database: the part of object names that tells installations apart.

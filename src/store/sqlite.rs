@@ -47,6 +47,16 @@ pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, SqlitePool)> 
     Ok((writer, readers))
 }
 
+/// A connection to the database at `path`, which is there, whoever else uses it.
+///
+/// # Errors
+/// `NewerSchema` where a newer version wrote the file.
+pub(super) async fn open_existing(path: &Path) -> Result<SqliteConnection> {
+    refuse_newer(path).await?;
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(10)).pragma("temp_store", "memory");
+    Ok(SqliteConnection::connect_with(&options).await?)
+}
+
 fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
     let migration = |&(version, name, sql): &(i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sqlx::SqlStr::from_static(sql), false)

@@ -2,6 +2,7 @@
 //! one statement per table (`flush.rs`).
 
 use super::{
+    backup::passed_over,
     error::Result,
     events::NewEvent,
     lease::{LeaseRecord, lease_columns, parse, parse_json},
@@ -62,6 +63,8 @@ pub(super) struct Held {
     holds: u32,
     /// Where it stood when it was loaded, which tells the rows to remove.
     pub(super) before: (TaskState, Priority),
+    /// Whether an attempt from before a restore ended in this batch.
+    inherited: bool,
     /// Uptime in ms at which a waiting task is due.
     pub(super) due_up: i64,
     /// When its newest attempt started, once that attempt is over.
@@ -159,6 +162,7 @@ impl Held {
             life,
             lease,
             last: None,
+            inherited: false,
             described: false,
             touched: false,
         })
@@ -236,8 +240,14 @@ impl Held {
         }
     }
 
+    /// The number after which the next attempt of a task comes that has none now.
+    pub(super) fn rests_at(&self) -> AttemptNumber {
+        if self.inherited { passed_over(self.life.attempt) } else { self.life.attempt }
+    }
+
     fn attempt_returned(&mut self, work: &mut Work<'_, '_>) {
         if let Some(lease) = self.lease.take() {
+            self.inherited |= lease.instance.is_some();
             self.started_at = None;
             self.evidence = None;
             work.returned.push(ReturnedAttempt { lease, reason: None });
@@ -246,6 +256,7 @@ impl Held {
 
     fn attempt_ended(&mut self, outcome: Outcome, log_complete: Option<bool>, work: &mut Work<'_, '_>) {
         let Some(lease) = self.lease.take() else { return };
+        self.inherited |= lease.instance.is_some();
         self.started_at = lease.started_at;
         self.holds = 0;
         if self.evidence.take().is_some() && outcome.end == End::Succeeded {
