@@ -4,7 +4,7 @@
 //! missed. Uptime moves on only when the database answered, and not over a gap: an outage of ours expires nobody.
 
 use super::state::App;
-use crate::store::{Due, Expire, ForgetKeys, KeepUptime, SettleOverdue, StoreError, Wake};
+use crate::store::{Due, Expire, ForgetAwaited, ForgetKeys, KeepUptime, Overdue, SettleOverdue, StoreError, Unblock, Wake};
 use futures::future::join_all;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -62,15 +62,19 @@ async fn round(app: &App, tick_ms: u64, fell_due: &mut watch::Receiver<u64>) -> 
 
 /// Serves what has fallen due.
 pub(super) async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
-    let (expired, unsettled, woken) = tokio::join!(
+    let (expired, unsettled, overdue, unblocked, woken) = tokio::join!(
         join_all(due.expired.iter().map(|attempt| app.store.run(Expire(*attempt)))),
         join_all(due.unsettled.iter().map(|attempt| app.store.run(SettleOverdue(*attempt)))),
+        join_all(due.overdue.iter().map(|task| app.store.run(Overdue(*task)))),
+        join_all(due.unblocked.iter().map(|task| app.store.run(Unblock(*task)))),
         join_all(due.waiting.iter().map(|task| app.store.run(Wake(*task)))),
     );
     for attempt in &due.unsettled {
         app.close_log(*attempt).await;
     }
-    expired.into_iter().chain(unsettled).chain(woken).collect::<Result<Vec<_>, _>>().map(drop)
+    let all = [expired, unsettled, overdue, unblocked, woken].into_iter().flatten();
+    all.collect::<Result<Vec<bool>, _>>()?;
+    if due.awaited { app.store.run(ForgetAwaited).await } else { Ok(()) }
 }
 
 async fn log_syncs(app: &App) {

@@ -10,6 +10,7 @@ mod finishing;
 mod listing;
 mod logs;
 mod meta;
+mod order;
 mod own;
 mod pods;
 mod problems;

@@ -11,6 +11,8 @@ use super::{
     cancel::{Cancel, Cancelled},
     changes::{Changes, Committed},
     claim::{Claim, ClaimedAttempt},
+    deadlines::Overdue,
+    dependencies::{ForgetAwaited, Unblock},
     due::{Expire, SettleOverdue},
     error::{Result, StoreError},
     events::{self, NewEvent},
@@ -235,6 +237,7 @@ operations! {
         mark_logs: MarkLogs => (),
         keep_uptime: KeepUptime => (),
         forget_keys: ForgetKeys => (),
+        forget_awaited: ForgetAwaited => (),
         submit: Submit => Submitted,
     }
     transitions {
@@ -247,6 +250,8 @@ operations! {
         cancel: Cancel => Option<Cancelled>,
         abandon: Abandon => std::result::Result<TaskState, Refusal>,
         expire: Expire => bool,
+        overdue: Overdue => bool,
+        unblock: Unblock => bool,
         wake: Wake => bool,
         patch: Patch => Patched,
     }

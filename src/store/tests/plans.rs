@@ -4,7 +4,7 @@
 use super::harness::Rig;
 use crate::{
     domain::TaskState,
-    store::{claim, due, events, evidence, flush, lease, tasks, waits, work},
+    store::{claim, deadlines, dependencies, due, events, evidence, flush, lease, tasks, waits, work},
 };
 use sqlx::Row;
 
@@ -33,6 +33,13 @@ async fn no_hot_statement_walks_a_table() {
         flush::UPDATE_LEASE,
         flush::END_TASK,
         flush::KEEP_WAITING,
+        flush::QUEUED_FIRST,
+        deadlines::KEEP_DEADLINE,
+        deadlines::FORGET_DEADLINE,
+        dependencies::STATES,
+        dependencies::AWAIT,
+        dependencies::COUNT,
+        dependencies::DEPENDENCIES,
         flush::DESCRIBE_TASK,
         due::DUE,
         lease::LEASE,
