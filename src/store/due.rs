@@ -28,6 +28,8 @@ pub struct Due {
     pub awaited: bool,
     /// Tasks that nothing holds back any more.
     pub waiting: Vec<TaskId>,
+    /// Whether ready tasks are to rise a tier.
+    pub aging: bool,
     /// Whether any deadline lies ahead.
     pub pending: bool,
     /// Whether more has fallen due than is listed.
@@ -52,6 +54,7 @@ pub(super) const DUE: &str = "select * from (select 'expired' as kind, task, att
          cross join dependency d on d.on_task = a.task and d.ended is null cross join waiting w on w.task = d.task
          where a.task > 0 limit $3)
      union all select 'awaited', 0, 0 where exists (select 1 from awaited where task > 0)
+     union all select * from (select 'aging', task, attempt from ready where age_up <= $1 and age_up is not null limit 1)
      union all select 'pending', 0, 0 where exists (select 1 from lease where expires_up is not null)
          or exists (select 1 from lease where settle_up is not null)
          or exists (select 1 from waiting where due_up is not null and blockers = 0 and throttled = 0)
@@ -74,11 +77,12 @@ impl Store {
                 "overdue" => due.overdue.push(task),
                 "unblocked" => due.unblocked.push(task),
                 "awaited" => due.awaited = true,
+                "aging" => due.aging = true,
                 _ => due.pending = true,
             }
         }
         let found = [due.expired.len(), due.unsettled.len(), due.waiting.len(), due.overdue.len(), due.unblocked.len()];
-        due.more = found.iter().any(|found| *found >= STEP);
+        due.more = due.aging || found.iter().any(|found| *found >= STEP);
         // One that waits for several of them is found with each, and counts them all at once.
         due.unblocked.sort_unstable();
         due.unblocked.dedup();

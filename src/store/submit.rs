@@ -7,11 +7,15 @@ use super::{
     events::NewEvent,
     flush::{KEEP_WAITING, exec, hex, wait_row},
     lease::parse_json,
+    place::{Place, Places, Standing},
     record::StoredSpec,
     waits::Waits,
     writer::{Statement, Tx},
 };
-use crate::domain::{AttemptNumber, QueueName, TaskId, TaskSpec, UnixMs};
+use crate::domain::{
+    AttemptNumber, QueueName, TaskId, TaskSpec, UnixMs,
+    order::{rank_of, size_of},
+};
 use serde_json::{Value, json};
 use sqlx::Row;
 use std::collections::{HashMap, HashSet};
@@ -202,7 +206,8 @@ async fn insert(batch: &[Submit], which: &[usize], known: &Known, tx: &mut Tx<'_
     }
     let inserted = sqlx::query(
         "insert into task (queue, user, name, labels, band, spec, rerun_of, not_before, queued_up, created_at)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7, j.value ->> 8, $2
+         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7,
+             j.value ->> 8, $2
          from json_each($1) j order by j.key returning id",
     )
     .bind(Value::Array(rows).to_string())
@@ -212,7 +217,8 @@ async fn insert(batch: &[Submit], which: &[usize], known: &Known, tx: &mut Tx<'_
     let mut ids: Vec<TaskId> = inserted.iter().map(|row| row.try_get("id").map(TaskId)).collect::<std::result::Result<_, _>>()?;
     // `returning` promises no order; ids rise in the order of insertion.
     ids.sort_unstable();
-    let (ready, held): (Vec<_>, Vec<_>) = tasks().map(|(_, task)| task).zip(&ids).partition(|(task, _)| is_ready(task));
+    let placed = tasks().zip(&ids).map(|((user, task), id)| (user, task, id));
+    let (ready, held): (Vec<_>, Vec<_>) = placed.partition(|(_, task, _)| is_ready(task));
     insert_ready(&ready, tx).await?;
     insert_deadlines(&ready, tx).await?;
     insert_waiting(&held, known, tx).await?;
@@ -232,32 +238,37 @@ async fn insert(batch: &[Submit], which: &[usize], known: &Known, tx: &mut Tx<'_
 }
 
 /// Tasks that can be claimed at once.
-async fn insert_ready(tasks: &[(&NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
+async fn insert_ready(tasks: &[(&String, &NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
     if tasks.is_empty() {
         return Ok(());
     }
-    let row = |(task, id): &(&NewTask, &TaskId)| json!([task.spec.queue, task.spec.priority.band(), id, task.spec.resources.gpus]);
-    exec(
-        tx,
-        "insert into ready (queue, band, task, attempt, gpus)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, 0, j.value ->> 3 from json_each($1) j",
-        Value::Array(tasks.iter().map(row).collect()),
-    )
-    .await?;
-    tx.made_ready();
-    Ok(())
+    let (up, aging) = (tx.up.now(), tx.times.aging_ms);
+    let place = |(user, task, id): &(&String, &NewTask, &TaskId)| {
+        let standing = Standing {
+            user: user.as_str().into(),
+            size: size_of(&task.spec),
+            boosted: false,
+            priority: task.spec.priority,
+            rank: rank_of(**id),
+            since_up: up,
+        };
+        Place::new(&task.spec.queue, **id, AttemptNumber::NONE, &standing, up, aging)
+    };
+    let entering = tasks.iter().map(place).collect();
+    Places { entering, ..Places::default() }.enter(tx).await
 }
 
 /// Tasks that something holds back.
-async fn insert_waiting(tasks: &[(&NewTask, &TaskId)], known: &Known, tx: &mut Tx<'_>) -> Result<()> {
-    let row = |(task, id): &(&NewTask, &TaskId)| wait_row(**id, &task.spec.queue, AttemptNumber::NONE, &task.waits(known));
+async fn insert_waiting(tasks: &[(&String, &NewTask, &TaskId)], known: &Known, tx: &mut Tx<'_>) -> Result<()> {
+    let row =
+        |(_, task, id): &(&String, &NewTask, &TaskId)| wait_row(**id, &task.spec.queue, AttemptNumber::NONE, &task.waits(known), None);
     exec(tx, KEEP_WAITING, Value::Array(tasks.iter().map(row).collect())).await
 }
 
 /// The limits of tasks that are queued now.
-async fn insert_deadlines(tasks: &[(&NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
+async fn insert_deadlines(tasks: &[(&String, &NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
     let of = |spec: &TaskSpec| Deadline::of(spec.max_wait_seconds, spec.total_timeout_seconds, tx.up);
-    let rows: Vec<Value> = tasks.iter().filter_map(|(task, id)| Some(of(&task.spec)?.row(**id))).collect();
+    let rows: Vec<Value> = tasks.iter().filter_map(|(_, task, id)| Some(of(&task.spec)?.row(**id))).collect();
     if !rows.is_empty() {
         tx.deadline_written();
     }

@@ -11,6 +11,7 @@ mod recorder;
 mod world;
 
 mod cancels;
+mod chains;
 mod crash_points;
 mod doubles;
 mod endings;
