@@ -199,6 +199,8 @@ pub(super) fn spec() -> TaskSpec {
         env: BTreeMap::new(),
         resources: Resources::default(),
         timeout_seconds: None,
+        max_wait_seconds: None,
+        total_timeout_seconds: None,
         grace_seconds: 30,
         retries: Retries::default(),
     }
