@@ -1,6 +1,8 @@
 //! Every route, registered together with its description, so that the API document cannot drift from the code.
 
-use super::{attempts, auth, document, envelope, error::ApiError, events, meta, queues, runner, runners, state::App, tasks, tokens};
+use super::{
+    attempts, auth, budgets, document, envelope, error::ApiError, events, meta, queues, runner, runners, state::App, tasks, tokens,
+};
 use crate::wire::ProblemCode;
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -15,6 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
     tags(
         (name = "tasks", description = "Submit tasks and watch them"),
         (name = "queues", description = "Where tasks wait"),
+        (name = "budgets", description = "What several queues may use together"),
         (name = "events", description = "What happens, as it happens"),
         (name = "tokens", description = "Who may do what"),
         (name = "runner", description = "For runners: claim and report"),
@@ -57,6 +60,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(queues::get::get, queues::apply::apply, queues::delete::delete))
         .routes(routes!(queues::pause::pause))
         .routes(routes!(queues::pause::resume))
+        .routes(routes!(queues::drain::drain))
+        .routes(routes!(budgets::get::list))
+        .routes(routes!(budgets::get::get, budgets::apply::apply, budgets::delete::delete))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(runners::list))

@@ -14,6 +14,7 @@
 
 mod abandon;
 mod beat;
+mod budgets;
 mod cancel;
 mod changes;
 mod check;
@@ -25,6 +26,8 @@ mod evidence;
 mod faults;
 mod finish;
 mod flush;
+mod gate;
+mod halt;
 mod lease;
 mod logs;
 mod patch;
@@ -46,6 +49,7 @@ mod writer;
 
 pub use abandon::Abandon;
 pub use beat::Beat;
+pub use budgets::{ApplyBudget, BudgetFault, BudgetRecord, BudgetRefusal, BudgetUse, DeleteBudget};
 pub use cancel::{Cancel, Cancelled};
 pub use changes::{Changes, TaskWatch};
 pub use check::Known;
@@ -56,10 +60,11 @@ pub use events::{EventFilter, EventRecord};
 pub use evidence::Refine;
 pub use faults::{Fault, Faults};
 pub use finish::{Finish, Finished, Settle};
+pub use halt::{DrainQueue, Halt, PauseQueue};
 pub use lease::{LeaseRecord, Refusal};
 pub use logs::{LogMark, MarkLogs};
 pub use patch::{Patch, Patched, merge_labels};
-pub use queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRecord, QueueRefusal};
+pub use queues::{ApplyQueue, DeleteQueue, QueueRecord, QueueRefusal};
 pub use record::{AttemptRecord, TaskRecord};
 pub use report::{Report, ReportOutcome, Reporting};
 pub use runners::{Register, Renew, RunnerRecord};

@@ -47,12 +47,21 @@ pub enum EventKind {
     /// A queue was paused; `data.queue`, `data.reason`.
     #[serde(rename = "queue.paused")]
     QueuePaused,
-    /// A queue was resumed; `data.queue`.
+    /// A queue takes no new tasks from now on; `data.queue`, `data.reason`.
+    #[serde(rename = "queue.draining")]
+    QueueDraining,
+    /// A queue was resumed, which ends a pause and a drain; `data.queue`.
     #[serde(rename = "queue.resumed")]
     QueueResumed,
     /// A queue was deleted; `data.queue`.
     #[serde(rename = "queue.deleted")]
     QueueDeleted,
+    /// A budget was created or replaced; `data.budget`.
+    #[serde(rename = "budget.applied")]
+    BudgetApplied,
+    /// A budget was deleted; `data.budget`.
+    #[serde(rename = "budget.deleted")]
+    BudgetDeleted,
     /// A kind of a newer version.
     #[serde(other, rename = "unknown")]
     Unknown,

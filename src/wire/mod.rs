@@ -4,6 +4,7 @@
 //! milliseconds (`…Ms`) between the parts. Requests refuse unknown fields; readers of responses must ignore them.
 
 mod attempt;
+mod budget;
 mod claim;
 mod event;
 pub mod handoff;
@@ -17,6 +18,7 @@ mod token;
 mod why;
 
 pub use attempt::{FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse};
+pub use budget::{Budget, BudgetList, BudgetQueue, NewBudget};
 pub use claim::{
     CancelOrder, ClaimRequest, ClaimResponse, ClaimedTask, Hold, Holds, JobOrder, QueueAsk, RunnerBeatRequest, RunnerBeatResponse,
     known_hash,
@@ -34,8 +36,9 @@ pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
 pub use why::{Position, Why};
 
 pub use crate::domain::{
-    AttemptNumber, AttemptRef, AttemptResult, EventId, Evidence, FailureClass, Finding, Labels, Phase, Priority, QueueName, Quote, Reason,
-    ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState, Times, UnixMs, Work,
+    AttemptNumber, AttemptRef, AttemptResult, BudgetName, EventId, Evidence, FailureClass, Finding, Labels, Phase, Priority, QueueName,
+    Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState, Times, UnixMs, Work,
+    order::{Amount, BudgetShare, Resource},
 };
 pub use jiff::Timestamp;
 

@@ -4,7 +4,7 @@
 use super::harness::Rig;
 use crate::{
     domain::TaskState,
-    store::{claim, events, evidence, flush, lease, tasks, work},
+    store::{budgets, claim, events, evidence, flush, lease, tasks, work},
 };
 use sqlx::Row;
 
@@ -35,6 +35,7 @@ async fn no_hot_statement_walks_a_table() {
         flush::DESCRIBE_TASK,
         lease::LEASE,
         lease::LEASES_OF,
+        budgets::USED,
         events::EVENTS_AFTER,
         events::EVENTS_OF_TASK_AFTER,
         events::LAST_EVENT,
