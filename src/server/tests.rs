@@ -17,6 +17,7 @@ mod queues;
 mod races;
 mod reading;
 mod rig;
+mod rules;
 mod runners;
 mod tasks;
 mod tokens;

@@ -10,3 +10,4 @@ mod plans;
 mod queues;
 mod rules;
 mod submits;
+mod waiting;
