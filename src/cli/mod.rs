@@ -6,11 +6,13 @@
 
 mod abandon;
 mod after;
+mod budget;
 mod cancel;
 mod completion;
 mod console;
 mod context;
 mod credential;
+mod documents;
 mod exit;
 mod file;
 mod follow;
@@ -46,6 +48,7 @@ mod why;
 
 pub use abandon::AbandonArgs;
 pub use after::AfterArgs;
+pub use budget::BudgetArgs;
 pub use cancel::CancelArgs;
 pub use completion::CompletionArgs;
 pub use console::{ColorChoice, Console, Sink, Terminal};
@@ -101,6 +104,9 @@ pub enum Command {
     /// Show and change queues
     #[command(after_help = queue::EXAMPLES)]
     Queue(QueueArgs),
+    /// Show and change what queues may use together
+    #[command(after_help = budget::EXAMPLES)]
+    Budget(BudgetArgs),
     /// Make, list and revoke tokens
     #[command(after_help = token::EXAMPLES)]
     Token(TokenArgs),
@@ -131,6 +137,7 @@ impl Command {
             Self::Rerun(args) => args.common.clone(),
             Self::Abandon(args) => args.common.clone(),
             Self::Queue(args) => args.common.clone(),
+            Self::Budget(args) => args.common.clone(),
             Self::Token(args) => args.common.clone(),
             Self::Whoami(args) => args.common.clone(),
             Self::Version(args) => args.common.clone(),
@@ -169,6 +176,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Rerun(args) => rerun::run(args, context).await,
         Command::Abandon(args) => abandon::run(args, context).await,
         Command::Queue(args) => queue::run(args, context).await,
+        Command::Budget(args) => budget::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
         Command::Whoami(args) => whoami::run(args, context).await,
         Command::Version(args) => version::run(args, context).await,

@@ -4,7 +4,7 @@ use super::{Common, Context, Surroundings, Terminal};
 use crate::{
     domain::{Clock, Rng, UnixMs},
     wire::{
-        Attempt, AttemptNumber, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits, Resources, Retries, Task, TaskId,
+        Amount, Attempt, AttemptNumber, Budget, BudgetQueue, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits, Resource, Resources, Retries, Task, TaskId,
         TaskState, Timestamp,
     },
 };
@@ -172,6 +172,26 @@ pub(super) fn queue(name: &str, revision: i64) -> Queue {
         draining: None,
         revision,
         counts: QueueCounts { waiting: 1, queued: 4, active: 9 },
+        created_at: "2026-11-19T09:22:41Z".parse().unwrap(),
+        updated_at: "2026-11-20T08:22:41Z".parse().unwrap(),
+    }
+}
+
+/// A budget of GPUs with queues: their names, what they are guaranteed, what they use.
+pub(super) fn budget(name: &str, max: u32, queues: &[(&str, u32, u32)]) -> Budget {
+    let share = |(queue, guaranteed, used): &(&str, u32, u32)| BudgetQueue {
+        queue: queue.parse().unwrap(),
+        guaranteed: Amount::whole(*guaranteed),
+        used: Amount::whole(*used),
+    };
+    Budget {
+        name: name.parse().unwrap(),
+        description: Some("the rack in the cellar".into()),
+        resource: Resource::Gpus,
+        max: Amount::whole(max),
+        used: queues.iter().map(|(_, _, used)| Amount::whole(*used)).sum(),
+        queues: queues.iter().map(share).collect(),
+        revision: 3,
         created_at: "2026-11-19T09:22:41Z".parse().unwrap(),
         updated_at: "2026-11-20T08:22:41Z".parse().unwrap(),
     }

@@ -101,7 +101,7 @@ async fn what_live_attempts_use_of_a_budget_is_shown_by_queue() {
 }
 
 fn batch(queues: &[&str], key: Option<&str>) -> Submit {
-    let task = |queue: &&str| NewTask { spec: TaskSpec { queue: queue.parse().unwrap(), ..spec() }, rerun_of: None };
+    let task = |queue: &&str| NewTask { spec: TaskSpec { queue: queue.parse().unwrap(), ..spec() }, rerun_of: None, not_before: None };
     let idempotency = key.map(|key| Idempotency { route: "submit", key: key.into(), digest: [1; 32] });
     Submit { user: "ada".into(), tasks: queues.iter().map(task).collect(), idempotency }
 }
