@@ -4,8 +4,8 @@ use super::{Common, Context, Surroundings, Terminal};
 use crate::{
     domain::{Clock, Rng, UnixMs},
     wire::{
-        Amount, Attempt, AttemptNumber, Budget, BudgetQueue, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits, Resource, Resources, Retries, Task, TaskId,
-        TaskState, Timestamp,
+        Amount, Attempt, AttemptNumber, Budget, BudgetQueue, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits,
+        Resource, Resources, Retries, Task, TaskId, TaskState, Timestamp,
     },
 };
 use std::{

@@ -62,14 +62,14 @@ fn note(queue: &Queue, now: Timestamp) -> Cell {
     cell(halted.or_else(|| queue.description.clone()).or_else(|| pod::devices(queue)).unwrap_or_default())
 }
 
-/// `paused by lena`, `drained by olga`, both, or `open`.
+/// `paused (lena)`, `draining (olga)`, both, or `open`.
 fn state(queue: &Queue) -> Cell {
-    let halted: Vec<String> = halts(queue).map(|(how, halt)| format!("{how} by {}", halt.by)).collect();
+    let halted: Vec<String> = halts(queue).map(|(how, halt)| format!("{how} ({})", halt.by)).collect();
     if halted.is_empty() { cell("open") } else { cell(halted.join(", ")).tone(Tone::Warn) }
 }
 
 fn halts(queue: &Queue) -> impl Iterator<Item = (&'static str, &Paused)> {
-    [("paused", &queue.paused), ("drained", &queue.draining)].into_iter().filter_map(|(how, halt)| Some((how, halt.as_ref()?)))
+    [("paused", &queue.paused), ("draining", &queue.draining)].into_iter().filter_map(|(how, halt)| Some((how, halt.as_ref()?)))
 }
 
 /// `20m ago: driver update`.
@@ -89,7 +89,7 @@ fn block(queue: &Queue, budgets: &[Budget], now: Timestamp) -> String {
     let defaults = &queue.defaults;
     field("queue", Some(paint(Tone::Strong, queue.name.as_str())));
     field("about", queue.description.as_deref().map(clean));
-    let halted: Vec<String> = halts(queue).map(|(how, halt)| clean(&format!("{how} by {} {}", halt.by, since(halt, now)))).collect();
+    let halted: Vec<String> = halts(queue).map(|(how, halt)| clean(&format!("{how} ({}) {}", halt.by, since(halt, now)))).collect();
     field("state", Some(if halted.is_empty() { "open".to_owned() } else { halted.join("; ") }));
     field("tasks", Some(format!("{} active, {} queued, {} waiting", queue.counts.active, queue.counts.queued, queue.counts.waiting)));
     field("limits", Some(limits(queue)));

@@ -46,10 +46,18 @@ async fn a_rule_with_a_fault_is_refused_by_place() {
         (json!({"budgets": nine}), "/budgets", "at most 8"),
         (json!({"budgets": {"gpu-poll": {}}}), "/budgets/gpu-poll", "did you mean \"gpu-pool\"?"),
         (json!({"budgets": {"zebra": {}}}), "/budgets/zebra", "slipway budget set"),
-        (json!({"budgets": {"gpu-pool": {"guaranteed": 1.5}}}), "/budgets/gpu-pool/guaranteed", "guaranteed 4.5 together, and its max is 4"),
+        (
+            json!({"budgets": {"gpu-pool": {"guaranteed": 1.5}}}),
+            "/budgets/gpu-pool/guaranteed",
+            "guaranteed 4.5 together, and its max is 4",
+        ),
         (json!({"budgets": {"gpu-pool": {"guaranteed": "much"}}}), "/budgets/gpu-pool/guaranteed", "no amount"),
         (json!({"budgets": {"gpu-pool": {"least": 1}}}), "/budgets/gpu-pool/least", "unknown field"),
-        (json!({"podTemplate": {"metadata": {"labels": {"slipway.dev/weight": "much"}}}}), "/podTemplate/metadata/labels/slipway.dev~1weight", "no amount"),
+        (
+            json!({"podTemplate": {"metadata": {"labels": {"slipway.dev/weight": "much"}}}}),
+            "/podTemplate/metadata/labels/slipway.dev~1weight",
+            "no amount",
+        ),
     ] {
         let problem = put(&rig, "queues/gpu", &body).await.problem(422, "VALIDATION_FAILED");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}: {problem}");
@@ -87,7 +95,10 @@ async fn a_budget_is_applied_by_revision_and_shows_its_use() {
     rig.running().await;
     let shown = rig.get(Who::Viewer, "/api/v1/budgets/pool").await;
     let queues = json!([{"queue": "default", "guaranteed": 0, "used": 0}, {"queue": "gpu", "guaranteed": 2, "used": 3}]);
-    assert_eq!((shown.expect(200)["used"].clone(), shown.expect(200)["queues"].clone(), shown.header("etag")), (json!(3), queues, Some("\"1\"")));
+    assert_eq!(
+        (shown.expect(200)["used"].clone(), shown.expect(200)["queues"].clone(), shown.header("etag")),
+        (json!(3), queues, Some("\"1\""))
+    );
     assert_eq!(rig.get(Who::Viewer, "/api/v1/budgets/pool").header("if-none-match", "\"1\"").await.status, 304);
     assert_eq!(rig.get(Who::Viewer, "/api/v1/budgets").await.expect(200)["items"], json!([shown.expect(200)]));
 
