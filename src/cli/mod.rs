@@ -6,6 +6,7 @@
 
 mod abandon;
 mod after;
+mod boost;
 mod budget;
 mod cancel;
 mod completion;
@@ -32,6 +33,7 @@ mod scenarios;
 #[cfg(feature = "server")]
 mod scripted;
 mod several;
+mod shift;
 mod span;
 mod style;
 mod submit;
@@ -48,6 +50,7 @@ mod why;
 
 pub use abandon::AbandonArgs;
 pub use after::AfterArgs;
+pub use boost::BoostArgs;
 pub use budget::BudgetArgs;
 pub use cancel::CancelArgs;
 pub use completion::CompletionArgs;
@@ -63,6 +66,7 @@ pub use ls::LsArgs;
 pub use queue::QueueArgs;
 pub use rerun::RerunArgs;
 pub use runner::{EXAMPLES as RUNNER_LS_EXAMPLES, RunnerLsArgs};
+pub use shift::MoveArgs;
 pub use submit::SubmitArgs;
 pub use task_ref::TaskRef;
 pub use token::TokenArgs;
@@ -98,6 +102,12 @@ pub enum Command {
     /// Submit a task once more
     #[command(after_help = rerun::EXAMPLES)]
     Rerun(RerunArgs),
+    /// Change the order of your tasks in a queue
+    #[command(after_help = shift::EXAMPLES)]
+    Move(MoveArgs),
+    /// Put tasks before every priority
+    #[command(after_help = boost::EXAMPLES)]
+    Boost(BoostArgs),
     /// Give up an attempt whose machine is gone for good
     #[command(after_help = abandon::EXAMPLES)]
     Abandon(AbandonArgs),
@@ -135,6 +145,8 @@ impl Command {
             Self::Cancel(args) => args.common.clone(),
             Self::Wait(args) => args.common.clone(),
             Self::Rerun(args) => args.common.clone(),
+            Self::Move(args) => args.common.clone(),
+            Self::Boost(args) => args.common.clone(),
             Self::Abandon(args) => args.common.clone(),
             Self::Queue(args) => args.common.clone(),
             Self::Budget(args) => args.common.clone(),
@@ -174,6 +186,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Cancel(args) => cancel::run(args, context).await,
         Command::Wait(args) => wait::run(args, context).await,
         Command::Rerun(args) => rerun::run(args, context).await,
+        Command::Move(args) => shift::run(args, context).await,
+        Command::Boost(args) => boost::run(args, context).await,
         Command::Abandon(args) => abandon::run(args, context).await,
         Command::Queue(args) => queue::run(args, context).await,
         Command::Budget(args) => budget::run(args, context).await,

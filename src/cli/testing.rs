@@ -119,6 +119,7 @@ pub(super) fn task(id: i64, state: TaskState) -> Task {
         runner: ran.then(|| "box-k3f9a".parse().unwrap()),
         labels: [("team".to_owned(), "vision".to_owned())].into(),
         priority: Priority::Normal,
+        boosted: false,
         command: Some(["python", "train.py", "--lr", "3e-4", "--note", "two words"].map(str::to_owned).into()),
         script: None,
         env: [].into(),

@@ -33,6 +33,8 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("PATCH", "/api/v1/tasks/{id}", Needs(Submitter)),
     ("POST", "/api/v1/tasks/{id}/cancel", Needs(Submitter)),
     ("POST", "/api/v1/tasks/{id}/rerun", Needs(Submitter)),
+    ("POST", "/api/v1/tasks/{id}/move", Needs(Submitter)),
+    ("POST", "/api/v1/tasks/{id}/boost", Needs(Operator)),
     ("GET", "/api/v1/tasks/{id}/attempts", Needs(Viewer)),
     ("GET", "/api/v1/tasks/{id}/why", Needs(Viewer)),
     ("POST", "/api/v1/tasks/{id}/attempts/{n}/abandon", Needs(Operator)),

@@ -28,6 +28,7 @@ impl App {
             runner: lease.map(|l| l.runner.clone()),
             labels: record.spec.labels,
             priority: record.spec.priority,
+            boosted: record.boosted,
             command,
             script,
             env: record.spec.env,

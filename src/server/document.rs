@@ -5,11 +5,13 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 /// Bodies that people write by hand, by operation.
-fn examples() -> [(&'static str, Value); 9] {
+fn examples() -> [(&'static str, Value); 11] {
     [
         ("submitTask", json!({"command": ["python", "train.py", "--lr", "3e-4"], "name": "train", "resources": {"gpus": 0}})),
         ("submitTasks", json!({"tasks": [{"command": ["python", "train.py", "--seed", "1"]}, {"script": "#!/bin/sh\necho hello\n"}]})),
         ("patchTask", json!({"priority": "high", "labels": {"team": "vision", "draft": null}})),
+        ("moveTask", json!({"to": "front"})),
+        ("boostTask", json!({"boost": true})),
         ("abandonAttempt", json!({"reason": "the node burnt down"})),
         (
             "applyQueue",

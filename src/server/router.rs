@@ -51,6 +51,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(tasks::get::get, tasks::patch::patch))
         .routes(routes!(tasks::cancel::cancel))
         .routes(routes!(tasks::rerun::rerun))
+        .routes(routes!(tasks::arrange::shift))
+        .routes(routes!(tasks::arrange::boost))
         .routes(routes!(tasks::attempts::list))
         .routes(routes!(tasks::why::why))
         .routes(routes!(tasks::abandon::abandon))

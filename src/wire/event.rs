@@ -13,6 +13,12 @@ pub enum EventKind {
     /// A task's name, labels or priority changed.
     #[serde(rename = "task.changed")]
     TaskChanged,
+    /// It got another place among its user's own; `data.to`, `data.before` or `data.after`.
+    #[serde(rename = "task.moved")]
+    TaskMoved,
+    /// An operator put it before every priority, or took that back; `data.boosted`.
+    #[serde(rename = "task.boosted")]
+    TaskBoosted,
     /// A runner took it; `data.runner`.
     #[serde(rename = "attempt.claimed")]
     AttemptClaimed,

@@ -3,6 +3,7 @@
 //! JSON is lowerCamelCase, times are RFC 3339 in UTC, durations are whole seconds (`…Seconds`) for people and whole
 //! milliseconds (`…Ms`) between the parts. Requests refuse unknown fields; readers of responses must ignore them.
 
+mod arrange;
 mod attempt;
 mod budget;
 mod claim;
@@ -17,6 +18,7 @@ mod task;
 mod token;
 mod why;
 
+pub use arrange::{BoostRequest, MoveEnd, MoveRequest};
 pub use attempt::{FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse};
 pub use budget::{Budget, BudgetList, BudgetQueue, NewBudget};
 pub use claim::{

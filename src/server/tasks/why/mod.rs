@@ -1,6 +1,7 @@
 //! `GET /tasks/{id}/why`: why a task is where it is.
 
 mod findings;
+mod limits;
 
 use crate::{
     domain::{AttemptNumber, AttemptRef, Evidence, Finding, Phase, TaskState, UnixMs, reasons},
