@@ -119,8 +119,8 @@ impl ApplyBudget {
         .bind(tx.now.0)
         .execute(&mut *tx.conn)
         .await?;
+        tx.rules_written();
         event(tx, "budget.applied", &self.name, &self.by);
-        tx.made_ready();
         Ok(Ok(revision == 0))
     }
 }
@@ -159,6 +159,7 @@ impl DeleteBudget {
             return Ok(Err(BudgetRefusal::Named(named)));
         }
         sqlx::query("delete from budget where name = $1").bind(self.name.as_str()).execute(&mut *tx.conn).await?;
+        tx.rules_written();
         event(tx, "budget.deleted", &self.name, &self.by);
         Ok(Ok(()))
     }

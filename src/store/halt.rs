@@ -38,7 +38,7 @@ impl Statement for PauseQueue {
                 Some(reason) => halt(PAUSE, "queue.paused", &op.name, &op.by, reason.as_deref(), tx).await?,
                 None => resume(&op.name, &op.by, tx).await?,
             });
-            tx.made_ready();
+            tx.rules_written();
         }
         Ok(answers)
     }

@@ -14,6 +14,7 @@
 
 mod abandon;
 mod beat;
+mod board;
 mod budgets;
 mod cancel;
 mod changes;
@@ -30,13 +31,15 @@ mod gate;
 mod halt;
 mod lease;
 mod logs;
+mod moves;
 mod patch;
-mod position;
+mod place;
 mod queues;
 mod record;
 mod report;
 mod runners;
 mod sqlite;
+mod standing;
 mod start;
 mod submit;
 mod tasks;
@@ -64,11 +67,14 @@ pub use finish::{Finish, Finished, Settle};
 pub use halt::{DrainQueue, Halt, PauseQueue};
 pub use lease::{LeaseRecord, Refusal};
 pub use logs::{LogMark, MarkLogs};
+pub use moves::{Boost, Boosted, Move, MoveTo, Moved};
 pub use patch::{Patch, Patched, merge_labels};
+pub use place::Age;
 pub use queues::{ApplyQueue, DeleteQueue, QueueRecord, QueueRefusal};
 pub use record::{AttemptRecord, TaskRecord};
 pub use report::{Report, ReportOutcome, Reporting};
 pub use runners::{Register, Renew, RunnerRecord};
+pub use standing::{Block, Standing};
 pub use start::Start;
 pub use submit::{ForgetKeys, Idempotency, NewTask, Submit, Submitted};
 pub use tasks::TaskFilter;
@@ -102,6 +108,7 @@ pub struct Store {
     readers: SqlitePool,
     changes: Changes,
     uptime: Arc<Uptime>,
+    times: Times,
     instance: Arc<str>,
 }
 
@@ -117,9 +124,10 @@ impl Store {
         let instance = record::instance(&mut connection, &*ambient.rng).await?;
         let changes = Changes::at(events::newest(&readers).await?);
         let (jobs, waiting) = mpsc::channel(4096);
+        let times = ambient.times.clone();
         let writer = writer::Writer::new(connection, ambient, changes.clone(), uptime.clone());
         let handle = tokio::spawn(writer.run(waiting));
-        Ok((Self { jobs, readers, changes, uptime, instance: instance.into() }, handle))
+        Ok((Self { jobs, readers, changes, uptime, times, instance: instance.into() }, handle))
     }
 
     /// What changed, for those who wait.

@@ -88,7 +88,7 @@ impl ApplyQueue {
         if self.if_revision.is_some_and(|wanted| wanted != revision) {
             return Ok(Err(QueueRefusal::Revision(revision)));
         }
-        let (gpus, weight) = (i64::from(self.cost.gpus), self.cost.weight.0.cast_signed());
+        let (gpus, weight) = (self.cost.gpus.0.cast_signed(), self.cost.weight.0.cast_signed());
         // Another version may derive another cost from the same document.
         if now.is_some_and(|now| now.doc == self.doc && now.cost == (gpus, weight)) {
             return Ok(Ok(false));
@@ -110,6 +110,7 @@ impl ApplyQueue {
         .bind(tx.now.0)
         .execute(&mut *tx.conn)
         .await?;
+        tx.rules_written();
         event(tx, "queue.applied", &self.name, &self.by, None);
         Ok(Ok(revision == 0))
     }
@@ -154,6 +155,7 @@ impl DeleteQueue {
             return Ok(Err(QueueRefusal::Busy));
         }
         sqlx::query("delete from queue where name = $1").bind(self.name.as_str()).execute(&mut *tx.conn).await?;
+        tx.rules_written();
         event(tx, "queue.deleted", &self.name, &self.by, None);
         Ok(Ok(()))
     }

@@ -33,14 +33,14 @@ pub struct TaskFilter {
 
 /// Everything known of tasks, up to the `where`.
 pub(super) const TASKS: &str = lease_columns!(
-    "select t.id, t.queue as task_queue, t.user, t.name, t.labels, t.band, t.spec, t.rerun_of, t.created_at, t.state, t.class as end_class,
+    "select t.id, t.queue as task_queue, t.user, t.name, t.labels, t.band, t.boosted, t.spec, t.rerun_of, t.created_at, t.state, t.class as end_class,
             t.reason as end_reason, t.message, t.exit_code, t.signal, t.log_complete, t.attempt as last_attempt, t.finished_at,
             coalesce(t.started_at, (select a.started_at from attempt a where a.task = t.id and a.attempt = coalesce(w.attempt, r.attempt))) as task_started_at,
             w.attempt as waiting_attempt, r.attempt as ready_attempt,",
     "from task t
      left join lease l on l.task = t.id
      left join waiting w on w.task = t.id
-     left join ready r on r.queue = t.queue and r.band = t.band and r.task = t.id"
+     left join ready r on r.task = t.id"
 );
 
 impl Store {

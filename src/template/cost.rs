@@ -1,6 +1,6 @@
 //! What a task of a queue costs that says nothing itself: derived from the queue's template when it is saved.
 
-use crate::domain::order::{Cost, weight};
+use crate::domain::order::{Amount, Cost, weight_of};
 use serde_json::{Map, Value};
 
 /// The GPUs that the containers of a `podTemplate` document ask for together, MIG slices included, and the weight that
@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 pub fn cost(pod_template: &Value) -> Cost {
     let containers = pod_template.pointer("/spec/containers").and_then(Value::as_array);
     let gpus = containers.into_iter().flatten().map(gpus).fold(0, u32::saturating_add);
-    let labels = &pod_template["metadata"]["labels"];
-    Cost { gpus, weight: weight(|key| labels[key].as_str()).unwrap_or_default() }
+    let labels = pod_template["metadata"]["labels"].as_object().into_iter().flatten();
+    let labels = labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+    Cost { gpus: Amount::whole(gpus), weight: Amount(weight_of(&labels)) }
 }
 
 /// The GPUs of one container. Of a device, limit and request are the same where both stand.
@@ -43,12 +44,11 @@ fn whole(quantity: &Value) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::order::Amount;
     use serde_json::json;
 
     #[test]
     fn gpus_are_summed_over_the_containers() {
-        let of = |containers: Value| cost(&json!({"spec": {"containers": containers}})).gpus;
+        let of = |containers: Value| cost(&json!({"spec": {"containers": containers}})).gpus.0 / 1000;
         for (containers, gpus) in [
             (json!([]), 0),
             (json!([{"name": "task"}]), 0),
@@ -65,7 +65,7 @@ mod tests {
             assert_eq!(of(containers.clone()), gpus, "{containers}");
         }
         let init = json!({"spec": {"initContainers": [{"name": "warm", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}});
-        assert_eq!(cost(&init).gpus, 0);
+        assert_eq!(cost(&init).gpus, Amount::default());
     }
 
     #[test]

@@ -83,7 +83,7 @@ async fn what_live_attempts_use_of_a_budget_is_shown_by_queue() {
     rig.budgeted("pool", r#"{"max":8}"#).await.unwrap();
     rig.applied("default", r#"{"budgets":{"pool":{}}}"#).await.unwrap();
     let doc = r#"{"budgets":{"pool":{}}}"#.to_owned();
-    let cost = Cost { gpus: 2, weight: Amount(250) };
+    let cost = Cost { gpus: Amount::whole(2), weight: Amount(250) };
     let templated = ApplyQueue { name: "mig".parse().unwrap(), doc, cost, by: "root".into(), if_revision: None };
     rig.store.run(templated).await.unwrap().unwrap();
     rig.submit(TaskSpec { resources: Resources { gpus: 3 }, ..spec() }).await;
