@@ -184,6 +184,11 @@ pub(super) fn budget(name: &str, max: u32, queues: &[(&str, u32, u32)]) -> Budge
         queue: queue.parse().unwrap(),
         guaranteed: Amount::whole(*guaranteed),
         used: Amount::whole(*used),
+        users: if *used > 1 {
+            [("ada".to_owned(), Amount::whole(*used - 1)), ("sam".to_owned(), Amount::whole(1))].into()
+        } else {
+            [].into()
+        },
     };
     Budget {
         name: name.parse().unwrap(),

@@ -2,7 +2,8 @@
 
 use super::{Client, Error};
 use crate::wire::{
-    AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, BoostRequest, MoveRequest, NewTask, Task, TaskId, TaskList, TaskPatch, TaskQuery, Why,
+    AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, BoostRequest, MoveRequest, NewTask, Task, TaskId, TaskList,
+    TaskPatch, TaskQuery, Why,
 };
 use reqwest::{Method, Response};
 use serde::Serialize;

@@ -130,8 +130,12 @@ pub(super) fn queue(record: &QueueRecord) -> wire::Queue {
 }
 
 pub(super) fn budget(record: &BudgetRecord) -> wire::Budget {
-    let queues =
-        record.queues.iter().map(|share| wire::BudgetQueue { queue: share.queue.clone(), guaranteed: share.guaranteed, used: share.used });
+    let queues = record.queues.iter().map(|share| wire::BudgetQueue {
+        queue: share.queue.clone(),
+        guaranteed: share.guaranteed,
+        used: share.used,
+        users: share.users.clone(),
+    });
     wire::Budget {
         name: record.name.clone(),
         description: caches::budget_doc(record).description,

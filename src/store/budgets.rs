@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::{
     BudgetName, QueueName, UnixMs,
-    order::{Amount, BudgetRules, QueueRules, Resource},
+    order::{Amount, BudgetRules, BudgetShare, QueueRules, Resource},
 };
 use serde_json::json;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
@@ -46,6 +46,8 @@ pub struct BudgetUse {
     pub guaranteed: Amount,
     /// What its live attempts use.
     pub used: Amount,
+    /// Of each user what that is.
+    pub users: BTreeMap<String, Amount>,
 }
 
 /// Why a budget operation is refused.
@@ -212,10 +214,32 @@ fn event(tx: &mut Tx<'_>, kind: &'static str, budget: &BudgetName, by: &str) {
     tx.events.push(NewEvent { kind, task: None, attempt: None, actor: Some(by.to_owned()), data });
 }
 
-/// What the live attempts of some queues use whose result is not stored.
-pub(super) const USED: &str = "select q.name as queue, sum(case when l.gpus > 0 then l.gpus else q.template_gpus end) as gpus,
-        sum(q.template_weight) as weight
-     from json_each($1) j join queue q on q.name = j.value join lease l on l.queue = q.name where l.result is null group by q.name";
+/// What the live attempts of some queues use whose result is not stored, by queue and user.
+pub(super) const USED: &str = "select l.queue, l.user, sum(l.load_gpus) as gpus, sum(l.load_weight) as weight
+     from json_each($1) j join lease l on l.queue = j.value where l.result is null group by l.queue, l.user";
+
+/// By queue, of each user the use in thousandths of GPUs and of weight.
+type Used = BTreeMap<QueueName, Vec<(String, [i64; 2])>>;
+
+fn used(rows: &[SqliteRow]) -> Result<Used> {
+    let mut used = Used::new();
+    for row in rows {
+        let of = used.entry(parse("lease", 0, row.try_get("queue")?)?).or_default();
+        of.push((row.try_get("user")?, [row.try_get("gpus")?, row.try_get("weight")?]));
+    }
+    Ok(used)
+}
+
+/// The part of one queue, in what the budget counts.
+fn part(queue: &QueueName, share: BudgetShare, resource: Resource, used: &Used) -> BudgetUse {
+    let counted = |[gpus, weight]: [i64; 2]| match resource {
+        Resource::Gpus => Amount(gpus.cast_unsigned()),
+        Resource::Weight => Amount(weight.cast_unsigned()),
+    };
+    let users = used.get(queue).into_iter().flatten().map(|(user, amounts)| (user.clone(), counted(*amounts)));
+    let users: BTreeMap<String, Amount> = users.filter(|(_, amount)| *amount > Amount::default()).collect();
+    BudgetUse { queue: queue.clone(), guaranteed: share.guaranteed, used: users.values().copied().sum(), users }
+}
 
 impl Store {
     /// One budget.
@@ -231,31 +255,16 @@ impl Store {
         }
         let queues = rules(&sqlx::query(NAMING).fetch_all(&self.readers).await?)?;
         let names: Vec<&QueueName> = queues.keys().collect();
-        let used = sqlx::query(USED).bind(json!(names).to_string()).fetch_all(&self.readers).await?;
-        let used: BTreeMap<QueueName, [i64; 2]> = used
-            .iter()
-            .map(|row| Ok((parse("queue", 0, row.try_get("queue")?)?, [row.try_get("gpus")?, row.try_get("weight")?])))
-            .collect::<Result<_>>()?;
-        let amount = |queue: &QueueName, resource| {
-            let [gpus, weight] = used.get(queue).copied().unwrap_or_default().map(i64::cast_unsigned);
-            match resource {
-                Resource::Gpus => Amount(gpus.saturating_mul(1000)),
-                Resource::Weight => Amount(weight),
-            }
-        };
+        let rows_of_use = sqlx::query(USED).bind(json!(names).to_string()).fetch_all(&self.readers).await?;
+        let used = used(&rows_of_use)?;
         rows.iter()
             .map(|row| {
                 let name: BudgetName = parse("budget", 0, row.try_get("name")?)?;
                 let doc: String = row.try_get("doc")?;
                 let rules: BudgetRules = parse_json("budget", 0, &doc)?;
-                let shares = queues.iter().filter_map(|(queue, rules)| Some((queue, rules.budgets.get(&name)?)));
-                let of = |(queue, share): (&QueueName, &crate::domain::order::BudgetShare)| BudgetUse {
-                    queue: queue.clone(),
-                    guaranteed: share.guaranteed,
-                    used: amount(queue, rules.resource),
-                };
+                let shares = queues.iter().filter_map(|(queue, of)| Some((queue, *of.budgets.get(&name)?)));
                 Ok(BudgetRecord {
-                    queues: shares.map(of).collect(),
+                    queues: shares.map(|(queue, share)| part(queue, share, rules.resource, &used)).collect(),
                     name,
                     doc,
                     rules,

@@ -34,7 +34,8 @@ pub(super) const END_TASK: &str = "update task set state = j.value ->> 'state', 
                   from json_each($1) j where task.id = j.value ->> 'task'";
 
 /// Writes name and labels of tasks, and what places them.
-pub(super) const DESCRIBE_TASK: &str = "update task set name = j.value ->> 'name', labels = j.value ->> 'labels', band = j.value ->> 'band',
+pub(super) const DESCRIBE_TASK: &str =
+    "update task set name = j.value ->> 'name', labels = j.value ->> 'labels', band = j.value ->> 'band',
                     rank = j.value ->> 'rank', boosted = j.value ->> 'boosted'
                   from json_each($1) j where task.id = j.value ->> 'task'";
 

@@ -32,6 +32,7 @@ mod halt;
 mod lease;
 mod logs;
 mod moves;
+mod oldest;
 mod patch;
 mod place;
 mod queues;

@@ -63,17 +63,19 @@ type Spot = (i64, TaskId);
 macro_rules! nearest {
     ($beyond:literal, $order:literal) => {
         concat!(
-            "with recursive lane (task) as (
-                 select (select r.task from ready r where r.queue = $1 and r.tier = j.value and r.user = $2
-                     order by r.gpus, r.weight, r.rank, r.task limit 1) from json_each('[0,1,2,3,4]') j
+            "with recursive lane (task, tier, gpus, weight) as (
+                 select r.task, r.tier, r.gpus, r.weight from json_each('[0,1,2,3,4]') j cross join ready r on r.task =
+                     (select x.task from ready x where x.queue = $1 and x.tier = j.value and x.user = $2
+                      order by x.gpus, x.weight, x.rank, x.task limit 1)
                  union all
-                 select (select n.task from ready n where n.queue = r.queue and n.tier = r.tier and n.user = r.user
-                     and (n.gpus, n.weight) > (r.gpus, r.weight) order by n.gpus, n.weight, n.rank, n.task limit 1)
-                 from lane l join ready r on r.task = l.task
+                 select n.task, n.tier, n.gpus, n.weight from lane l cross join ready n on n.task =
+                     (select x.task from ready x where x.queue = $1 and x.tier = l.tier and x.user = $2
+                          and (x.gpus, x.weight, x.rank) > (+l.gpus, +l.weight, 9223372036854775807)
+                      order by x.gpus, x.weight, x.rank, x.task limit 1)
              )
-             select n.rank as at, n.task as id from lane l join ready r on r.task = l.task join ready n on n.task =
-                 (select x.task from ready x where x.queue = r.queue and x.tier = r.tier and x.user = r.user and x.gpus = r.gpus
-                     and x.weight = r.weight and x.task <> $3 and (x.rank, x.task) ",
+             select n.rank as at, n.task as id from lane l cross join ready n on n.task =
+                 (select x.task from ready x where x.queue = $1 and x.tier = l.tier and x.user = $2 and x.gpus = l.gpus
+                     and x.weight = l.weight and x.task <> $3 and (x.rank, x.task) ",
             $beyond,
             " ($4, $5) order by x.rank ",
             $order,
@@ -81,7 +83,7 @@ macro_rules! nearest {
             $order,
             " limit 1)
              union all
-             select coalesce(t.rank, t.id << 24), t.id from waiting w join task t on t.id = w.task
+             select coalesce(t.rank, t.id << 24), t.id from waiting w cross join task t on t.id = w.task
                  where w.queue = $1 and t.user = $2 and t.id <> $3 and (coalesce(t.rank, t.id << 24), t.id) ",
             $beyond,
             " ($4, $5)

@@ -6,6 +6,7 @@ mod depth;
 mod evidence;
 mod harness;
 mod model;
+mod moves;
 mod plans;
 mod queues;
 mod rules;

@@ -2,6 +2,7 @@
 
 use super::{Amount, BudgetName, QueueName, Resource, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A budget to create or replace; the body of `PUT /budgets/{name}`. The queues that draw on it name it in their `budgets`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,9 @@ pub struct BudgetQueue {
     pub guaranteed: Amount,
     /// What its live attempts use now.
     pub used: Amount,
+    /// Of each user what that is.
+    #[serde(default)]
+    pub users: BTreeMap<String, Amount>,
 }
 
 /// All budgets.

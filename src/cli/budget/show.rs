@@ -11,7 +11,7 @@ use crate::{
     },
     wire::{Amount, Budget, BudgetList, BudgetName, Timestamp},
 };
-use std::fmt::Write;
+use std::{cmp::Reverse, fmt::Write};
 
 /// Lists budgets.
 pub(super) async fn ls(context: &Context) -> Result<Exit, Failure> {
@@ -61,9 +61,12 @@ fn block(budget: &Budget, now: Timestamp, width: Option<u16>) -> String {
     }
     let rows = budget.queues.iter().map(|share| {
         let kept = if share.guaranteed == Amount::default() { cell("") } else { cell(share.guaranteed) };
-        vec![cell(&share.queue), cell(share.used), kept]
+        let mut users: Vec<_> = share.users.iter().collect();
+        users.sort_by_key(|(_, amount)| Reverse(**amount));
+        let users: Vec<String> = users.iter().map(|(user, amount)| format!("{user} {amount}")).collect();
+        vec![cell(&share.queue), cell(share.used), kept, cell(users.join(", "))]
     });
-    text + "\n" + &Table::new(&["QUEUE", "USED", "GUARANTEED"], rows.collect()).render(true, width)
+    text + "\n" + &Table::new(&["QUEUE", "USED", "GUARANTEED", "USERS"], rows.collect()).render(true, width)
 }
 
 #[cfg(test)]

@@ -54,13 +54,14 @@ fn unmoved(id: TaskId, to: MoveTo, refused: Moved) -> ApiError {
             let pointer = if matches!(to, MoveTo::Before(_)) { "/before" } else { "/after" };
             return invalid(vec![FieldError { pointer: pointer.into(), message: format!("there is no task {other}") }]);
         }
-        Moved::AnchorRefused(other, state) => {
-            conflict(format!("Task {other} is {state}: it has no place in the order any more.")).hint("Name a task that is waiting or queued.")
-        }
+        Moved::AnchorRefused(other, state) => conflict(format!("Task {other} is {state}: it has no place in the order any more."))
+            .hint("Name a task that is waiting or queued."),
         Moved::Stranger(other) => conflict(format!("Task {other} is of another user or queue than {id}."))
             .hint("Tasks are moved among those of one user in one queue; an operator can boost one before all others."),
-        Moved::OtherTier(other) => conflict(format!("Task {other} is served in another tier than {id}: a tier before it, whatever their ranks."))
-            .hint("Give both the same priority first; a task that has been ready for hours rises by itself."),
+        Moved::OtherTier(other) => {
+            conflict(format!("Task {other} is served in another tier than {id}: a tier before it, whatever their ranks."))
+                .hint("Give both the same priority first; a task that has been ready for hours rises by itself.")
+        }
         Moved::NoRoom(first, second) => conflict(format!("There is no room left between {first} and {second}."))
             .hint(format!("Move {second} to the back or to the front, then back to its place; or move {id} to another place.")),
     }

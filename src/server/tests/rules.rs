@@ -94,7 +94,8 @@ async fn a_budget_is_applied_by_revision_and_shows_its_use() {
     rig.submit(Who::Sam, json!({"command": ["true"], "queue": "gpu", "resources": {"gpus": 3}})).await;
     rig.running().await;
     let shown = rig.get(Who::Viewer, "/api/v1/budgets/pool").await;
-    let queues = json!([{"queue": "default", "guaranteed": 0, "used": 0}, {"queue": "gpu", "guaranteed": 2, "used": 3}]);
+    let queues = json!([{"queue": "default", "guaranteed": 0, "used": 0, "users": {}},
+        {"queue": "gpu", "guaranteed": 2, "used": 3, "users": {"sam": 3}}]);
     assert_eq!(
         (shown.expect(200)["used"].clone(), shown.expect(200)["queues"].clone(), shown.header("etag")),
         (json!(3), queues, Some("\"1\""))

@@ -70,6 +70,22 @@ async fn the_order_is_rebuilt_by_steps_from_lane_to_lane() {
 }
 
 #[tokio::test]
+async fn a_task_is_moved_by_steps_from_lane_to_lane() {
+    let rig = Rig::new().await;
+    for sql in [moves::BEHIND, moves::BEFORE] {
+        let plan = plan(&rig, sql).await;
+        let by = |key: &str| plan.iter().filter(|step| step.contains(key)).count();
+        let lanes = by("(queue=? AND tier=? AND user=? AND (gpus,weight,rank)>(?,?,?))");
+        let nearest = by("gpus=? AND weight=? AND (rank,task)");
+        assert_eq!((lanes, nearest), (1, 1), "each step is one search by a whole lane: {plan:#?}");
+        assert!(
+            !plan.iter().any(|step| step.starts_with("SCAN r") || step.starts_with("SCAN t") || step.starts_with("SCAN w")),
+            "{plan:#?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_list_by_state_reads_what_is_in_that_state() {
     use TaskState::{Active, Cancelled, Failed, Queued, Succeeded, Waiting};
     let rig = Rig::new().await;

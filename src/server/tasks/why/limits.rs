@@ -9,19 +9,21 @@ use crate::{
     wire::ReasonClass,
 };
 
-/// The most users whose part is named.
+/// The most users whose part is named in a sentence.
 const MAX_USERS: usize = 4;
+/// The most of them in the evidence.
+const MAX_QUOTED: usize = 50;
 
 /// So many of the queue's tasks run as may.
 pub(super) fn queue(queue: &QueueName, running: u32, max: u32) -> Finding {
     let quotes = vec![quote(format!("Queue {queue}"), format!("{running} running, maxRunning {max}"), None)];
-    Finding::new(Reason::QueueConcurrencyLimit, format!("{running} tasks of the queue {queue} run, and {max} may"), quotes)
+    Finding::new(Reason::QueueConcurrencyLimit, format!("{running} of at most {max} tasks of the queue {queue} run"), quotes)
 }
 
 /// So many of the user's tasks in the queue run as may.
 pub(super) fn user(queue: &QueueName, user: &str, running: u32, max: u32) -> Finding {
     let quotes = vec![quote(format!("Queue {queue}"), format!("{user} has {running} running, maxRunningPerUser {max}"), None)];
-    Finding::new(Reason::UserLimit, format!("{running} tasks of {user} in the queue {queue} run, and {max} of each user may"), quotes)
+    Finding::new(Reason::UserLimit, format!("{running} of at most {max} tasks of {user} in the queue {queue} run"), quotes)
 }
 
 /// What a task would draw from a budget, and what the others do.
@@ -50,7 +52,7 @@ pub(super) fn budget(draw: Draw<'_>) -> Finding {
     users.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
     let parts: Vec<String> = users.iter().map(|(amount, user, queue)| format!("{user} {amount} in queue {queue}")).collect();
     let kept: Vec<String> = kept.iter().map(|(amount, queue)| format!("{amount} guaranteed to queue {queue}")).collect();
-    quotes.extend((!parts.is_empty()).then(|| quote(source(), parts.join(", "), None)));
+    quotes.extend((!parts.is_empty()).then(|| quote(source(), some(&parts, MAX_QUOTED), None)));
     quotes.extend((!kept.is_empty()).then(|| quote(source(), kept.join(", "), None)));
     if cost > max {
         let message = format!("It costs {}, and the budget {budget} holds {max}: it cannot start", amount(cost, resource));
@@ -58,21 +60,25 @@ pub(super) fn budget(draw: Draw<'_>) -> Finding {
             .class(ReasonClass::Change)
             .hint(format!("Ask for less, or ask an admin for more: slipway budget set {budget} --max {cost}"));
     }
-    let mut by = parts.iter().take(MAX_USERS).cloned().collect::<Vec<_>>().join(", ");
-    if parts.len() > MAX_USERS {
-        by.push_str(", …");
-    }
-    let by = if by.is_empty() { by } else { format!(": {by}") };
+    let by = if parts.is_empty() { String::new() } else { format!(": {}", some(&parts, MAX_USERS)) };
     let kept = if kept.is_empty() { String::new() } else { format!("; {}", kept.join(", ")) };
     let message = format!("{} of budget {budget} are in use{by}{kept}; it costs {cost}", of(used, max, resource));
-    Finding::new(Reason::BudgetExhausted, message, quotes).hint(format!("It goes on when others end; all of it: slipway budget get {budget}"))
+    Finding::new(Reason::BudgetExhausted, message, quotes)
+        .hint(format!("It goes on when others end; all of it: slipway budget get {budget}"))
 }
 
 /// A budget is kept for a task that has waited long.
 pub(super) fn reserved(budget: &BudgetName, by: TaskId) -> Finding {
     let quotes = vec![quote(format!("Budget {budget}"), format!("reserved by task {by}"), None)];
     let message = format!("The budget {budget} is kept for task {by}, which has waited long and needs more than what is left");
-    Finding::new(Reason::ReservedForLarger, message, quotes).hint(format!("Nothing to do; it goes on once that one has started: slipway why {by}"))
+    Finding::new(Reason::ReservedForLarger, message, quotes)
+        .hint(format!("Nothing to do; it goes on once that one has started: slipway why {by}"))
+}
+
+/// The first of several, and whether there are more.
+fn some(parts: &[String], most: usize) -> String {
+    let more = if parts.len() > most { ", …" } else { "" };
+    parts.iter().take(most).map(String::as_str).collect::<Vec<_>>().join(", ") + more
 }
 
 /// `8 of 8 GPUs`.
