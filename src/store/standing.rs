@@ -120,7 +120,7 @@ async fn ahead(mut board: Board, task: TaskId, place: &Place, now: i64, conn: &m
     let Ok(runner) = "anybody".parse::<RunnerName>() else { return Ok(0) };
     let mut picking = board.picking(Ask { runner, shares, gpus: u32::MAX, all_gpus: u32::MAX }, now);
     let mut ahead = 0;
-    while ahead <= MAX_AHEAD {
+    while ahead < MAX_AHEAD {
         match board.next(&picking) {
             Next::Pick(pick) if pick.head.task == task => break,
             Next::Pick(pick) => {

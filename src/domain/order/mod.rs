@@ -19,7 +19,7 @@ pub use budgets::{BudgetUse, QueueUse};
 pub use choose::{Ask, Next, Pick, Picking};
 pub use lanes::{First, Head, Lane, Size, User};
 pub use place::{LAST_TIER, Tier, rank_of, size_of, tier_of};
-pub use reserve::{Kept, Reservation, Reservations};
+pub use reserve::{Holders, Kept, Reservation, Reservations};
 pub use rules::{Amount, BudgetRules, BudgetShare, QueueRules, Resource, RunLimits, queues_of};
 pub use usage::use_of;
 pub use weight::{WEIGHT_LABELS, not_a_weight, weight_of};
