@@ -97,7 +97,7 @@ fn block(queue: &Queue, budgets: &[Budget], now: Timestamp) -> String {
     let weights = queue.user_weights.iter().map(|(user, weight)| clean(&format!("{user} {weight}")));
     field("user weights", Some(weights.collect::<Vec<_>>().join(", ")));
     for (name, share) in &queue.budgets {
-        field("budget", Some(drawn(queue, name, share, budgets)));
+        field("budget", Some(drawn(queue, name, *share, budgets)));
     }
     field("image", pod::image(queue).map(clean));
     field("devices", pod::devices(queue).map(|devices| clean(&devices)));
@@ -124,7 +124,7 @@ fn limits(queue: &Queue) -> String {
 }
 
 /// `gpu-pool: 5 of 8 gpus used, 3 here, 2 guaranteed`.
-fn drawn(queue: &Queue, name: &BudgetName, share: &BudgetShare, budgets: &[Budget]) -> String {
+fn drawn(queue: &Queue, name: &BudgetName, share: BudgetShare, budgets: &[Budget]) -> String {
     let use_of = |budget: &Budget| {
         let here = budget.queues.iter().find(|of| of.queue == queue.name).map(|of| of.used).unwrap_or_default();
         format!(": {} of {} {} used, {here} here", budget.used, budget.max, word(budget.resource))

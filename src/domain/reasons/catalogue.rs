@@ -18,14 +18,15 @@ pub struct Entry {
 /// What is known of `code`.
 #[must_use]
 pub fn entry(code: Reason) -> Entry {
-    let (class, meaning, hint) = before_the_node(code).or_else(|| on_the_node(code)).unwrap_or_else(|| at_the_end(code));
+    let (class, meaning, hint) =
+        in_the_queue(code).or_else(|| before_the_node(code)).or_else(|| on_the_node(code)).unwrap_or_else(|| at_the_end(code));
     Entry { class, meaning, hint }
 }
 
 type Row = (ReasonClass, &'static str, &'static str);
 
-/// From the queue to a place.
-fn before_the_node(code: Reason) -> Option<Row> {
+/// In the queue.
+fn in_the_queue(code: Reason) -> Option<Row> {
     use Reason as R;
     Some(match code {
         R::BehindInQueue => (Wait, "Others go first.", "Nothing to do; an operator can change its priority."),
@@ -57,6 +58,14 @@ fn before_the_node(code: Reason) -> Option<Row> {
             "The queue's template cannot be rendered for any runner that serves it.",
             "Repair the template and apply the queue again: slipway queue apply -f FILE",
         ),
+        _ => return None,
+    })
+}
+
+/// From the queue to a place.
+fn before_the_node(code: Reason) -> Option<Row> {
+    use Reason as R;
+    Some(match code {
         R::ResourceQuotaExceeded => (
             Wait,
             "The namespace's quota is used up, or smaller than the request.",

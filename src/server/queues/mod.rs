@@ -49,16 +49,14 @@ fn refused(name: &QueueName, refusal: QueueRefusal) -> ApiError {
 
 /// The budgets that a queue cannot name as it does; `known` are those that exist.
 fn unfit(faults: &[BudgetFault], known: &[BudgetName]) -> ApiError {
-    let told = |BudgetFault { budget, over }: &BudgetFault| match over {
-        Some((sum, max)) => FieldError {
-            pointer: format!("/budgets/{budget}/guaranteed"),
-            message: format!("its queues would be guaranteed {sum} together, and its max is {max}"),
-        },
-        None => {
-            let near = did_you_mean(budget.as_str(), known.iter().map(BudgetName::as_str));
-            let meant = near.map_or("make it first: slipway budget set NAME --max N".to_owned(), |near| format!("did you mean {near:?}?"));
-            FieldError { pointer: format!("/budgets/{budget}"), message: format!("there is no budget {budget}; {meant}") }
+    let told = |BudgetFault { budget, over }: &BudgetFault| {
+        if let Some((sum, max)) = over {
+            let message = format!("its queues would be guaranteed {sum} together, and its max is {max}");
+            return FieldError { pointer: format!("/budgets/{budget}/guaranteed"), message };
         }
+        let near = did_you_mean(budget.as_str(), known.iter().map(BudgetName::as_str));
+        let meant = near.map_or("make it first: slipway budget set NAME --max N".to_owned(), |near| format!("did you mean {near:?}?"));
+        FieldError { pointer: format!("/budgets/{budget}"), message: format!("there is no budget {budget}; {meant}") }
     };
     invalid(faults.iter().map(told).collect())
 }

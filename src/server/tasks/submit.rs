@@ -72,7 +72,7 @@ fn full(queue: &QueueName, pending: u64, max: u32, refused: u64) -> Problem {
     let pending = if pending > u64::from(max) { format!("more than {max}") } else { pending.to_string() };
     Problem::new(ProblemCode::QueueFull)
         .detail(format!(
-            "The queue {queue} has {pending} tasks waiting or queued and takes at most {max} (limits.maxPending): {refused} refused, nothing stored."
+            "The queue {queue} takes at most {max} tasks that wait or are queued (limits.maxPending), and has {pending}: {refused} refused, nothing stored."
         ))
         .hint("Try again when some of them have started, or ask an admin for a higher maxPending.")
 }

@@ -164,11 +164,11 @@ async fn a_full_queue_says_its_figures() {
     let task = rig.task().await;
     let three = json!({"tasks": vec![json!({"command": ["true"]}); 3]});
     let problem = rig.post(Who::Sam, "/api/v1/tasks:batch", &three).await.problem(409, "QUEUE_FULL");
-    let said = "The queue default has 1 tasks waiting or queued and takes at most 2 (limits.maxPending): 3 refused, nothing stored.";
+    let said = "The queue default takes at most 2 tasks that wait or are queued (limits.maxPending), and has 1: 3 refused, nothing stored.";
     assert_eq!(problem["detail"], said);
     rig.task().await;
     let problem = rig.post(Who::Sam, format!("/api/v1/tasks/{task}/rerun"), &json!({})).await.problem(409, "QUEUE_FULL");
-    assert!(problem["detail"].as_str().unwrap().contains("has 2 tasks") && problem["hint"].is_string(), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("and has 2: 1 refused") && problem["hint"].is_string(), "{problem}");
     assert_eq!(rig.claim(uuid::Uuid::from_u128(1), 1).await.len(), 1);
     rig.task().await;
 }

@@ -44,13 +44,15 @@ impl Rig {
 #[tokio::test]
 async fn a_task_goes_to_either_end_and_beside_another() {
     let rig = Rig::new().await;
-    let [a, b, c, d, e] = rig.tasks().await;
-    for (task, to) in [(d, MoveTo::Front), (a, MoveTo::Back), (e, MoveTo::Before(c)), (b, MoveTo::After(c)), (d, MoveTo::Front)] {
+    let [one, two, three, four, five] = rig.tasks().await;
+    let moves =
+        [(four, MoveTo::Front), (one, MoveTo::Back), (five, MoveTo::Before(three)), (two, MoveTo::After(three)), (four, MoveTo::Front)];
+    for (task, to) in moves {
         assert_eq!(rig.move_to(task, to).await, Moved::Done);
     }
     let rig = rig.reopened().await;
     let later = rig.submit(spec()).await;
-    assert_eq!(rig.served().await, [d, e, c, b, a, later], "what comes later stands behind what went to the back");
+    assert_eq!(rig.served().await, [four, five, three, two, one, later], "what comes later stands behind what went to the back");
 }
 
 #[tokio::test]

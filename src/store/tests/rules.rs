@@ -137,15 +137,15 @@ async fn a_full_queue_takes_all_of_a_submit_or_nothing() {
     rig.queue("other").await;
     rig.applied("default", r#"{"limits":{"maxPending":3}}"#).await.unwrap();
     let full = |pending, refused| Submitted::Full { queue: QueueName::default(), pending, max: 3, refused };
-    let taken = |answer: &Submitted| matches!(answer, Submitted::New(_));
-    assert!(taken(&rig.store.run(batch(&["default"; 2], Some("k"))).await.unwrap()));
+    let is_new = |answer: &Submitted| matches!(answer, Submitted::New(_));
+    assert!(is_new(&rig.store.run(batch(&["default"; 2], Some("k"))).await.unwrap()));
     assert_eq!(rig.store.run(batch(&["default", "other", "default"], None)).await.unwrap(), full(2, 2));
-    assert!(taken(&rig.store.run(batch(&["default", "other"], None)).await.unwrap()));
+    assert!(is_new(&rig.store.run(batch(&["default", "other"], None)).await.unwrap()));
     assert_eq!(rig.store.run(batch(&["default"], None)).await.unwrap(), full(3, 1));
     assert!(matches!(rig.store.run(batch(&["default"; 2], Some("k"))).await.unwrap(), Submitted::Repeated(_)));
     // What runs is not pending; what waits for its next attempt is.
     let (running, token, _) = rig.running().await;
-    assert!(taken(&rig.store.run(batch(&["default"], None)).await.unwrap()));
+    assert!(is_new(&rig.store.run(batch(&["default"], None)).await.unwrap()));
     rig.finish(running, token, 1, Some(true)).await.unwrap();
     rig.applied("default", r#"{"limits":{"maxPending":4},"defaults":{}}"#).await.unwrap();
     let retried = TaskSpec { retries: Retries { user: 1, ..Retries::default() }, priority: Priority::Critical, ..spec() };
