@@ -65,9 +65,13 @@ impl Exit {
         match problem.code {
             C::InvalidParameter | C::ValidationFailed => Self::Usage,
             C::Unauthenticated => Self::Authentication,
-            C::TaskNotFound | C::AttemptNotFound | C::QueueNotFound | C::BudgetNotFound | C::RunnerNotFound | C::TokenNotFound => {
-                Self::NotFound
-            }
+            C::TaskNotFound
+            | C::AttemptNotFound
+            | C::QueueNotFound
+            | C::BudgetNotFound
+            | C::RunnerNotFound
+            | C::TokenNotFound
+            | C::LogExpired => Self::NotFound,
             C::Conflict
             | C::QueueDraining
             | C::QueueFull

@@ -15,6 +15,7 @@ mod context;
 mod credential;
 mod documents;
 mod exit;
+mod export;
 mod file;
 mod follow;
 mod get;
@@ -58,6 +59,7 @@ pub use console::{ColorChoice, Console, Sink, Terminal};
 pub use context::{Common, Context, DEFAULT_URL, Format, Surroundings};
 pub use credential::Credential;
 pub use exit::{Exit, Failure};
+pub use export::ExportArgs;
 pub(crate) use file::parse as parse_file;
 pub use follow::{follow, wait as wait_for_end};
 pub use get::GetArgs;
@@ -117,6 +119,9 @@ pub enum Command {
     /// Show and change what queues may use together
     #[command(after_help = budget::EXAMPLES)]
     Budget(BudgetArgs),
+    /// Print history as lines of JSON
+    #[command(after_help = export::EXAMPLES)]
+    Export(ExportArgs),
     /// Make, list and revoke tokens
     #[command(after_help = token::EXAMPLES)]
     Token(TokenArgs),
@@ -150,6 +155,7 @@ impl Command {
             Self::Abandon(args) => args.common.clone(),
             Self::Queue(args) => args.common.clone(),
             Self::Budget(args) => args.common.clone(),
+            Self::Export(args) => args.common.clone(),
             Self::Token(args) => args.common.clone(),
             Self::Whoami(args) => args.common.clone(),
             Self::Version(args) => args.common.clone(),
@@ -191,6 +197,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Abandon(args) => abandon::run(args, context).await,
         Command::Queue(args) => queue::run(args, context).await,
         Command::Budget(args) => budget::run(args, context).await,
+        Command::Export(args) => export::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
         Command::Whoami(args) => whoami::run(args, context).await,
         Command::Version(args) => version::run(args, context).await,

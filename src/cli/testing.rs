@@ -5,7 +5,7 @@ use crate::{
     domain::{Clock, Rng, UnixMs},
     wire::{
         Amount, Attempt, AttemptNumber, Budget, BudgetQueue, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits,
-        Resource, Resources, Retries, Task, TaskId, TaskState, Timestamp,
+        Resource, Resources, Retention, Retries, Task, TaskId, TaskState, Timestamp,
     },
 };
 use std::{
@@ -169,6 +169,7 @@ pub(super) fn queue(name: &str, revision: i64) -> Queue {
         pending_timeout_seconds: None,
         fail_pending_after_seconds: None,
         keep_jobs_seconds: None,
+        retention: Retention::default(),
         paused: None,
         draining: None,
         revision,

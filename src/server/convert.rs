@@ -120,6 +120,7 @@ pub(super) fn queue(record: &QueueRecord) -> wire::Queue {
         pending_timeout_seconds: doc.pending_timeout_seconds,
         fail_pending_after_seconds: doc.fail_pending_after_seconds,
         keep_jobs_seconds: doc.keep_jobs_seconds,
+        retention: doc.retention,
         paused: halted(&record.paused),
         draining: halted(&record.draining),
         revision: record.revision,

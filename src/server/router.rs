@@ -1,7 +1,7 @@
 //! Every route, registered together with its description, so that the API document cannot drift from the code.
 
 use super::{
-    attempts, auth, budgets, document, envelope, error::ApiError, events, meta, queues, runner, runners, state::App, tasks, tokens,
+    attempts, auth, budgets, document, envelope, error::ApiError, events, export, meta, queues, runner, runners, state::App, tasks, tokens,
 };
 use crate::wire::ProblemCode;
 use axum::{Router, middleware};
@@ -19,6 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
         (name = "queues", description = "Where tasks wait"),
         (name = "budgets", description = "What several queues may use together"),
         (name = "events", description = "What happens, as it happens"),
+        (name = "export", description = "History, as lines of JSON"),
         (name = "tokens", description = "Who may do what"),
         (name = "runner", description = "For runners: claim and report"),
         (name = "attempt", description = "For agents: start, heartbeat, log, finish"),
@@ -58,6 +59,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(tasks::abandon::abandon))
         .routes(routes!(tasks::log::get))
         .routes(routes!(events::watch))
+        .routes(routes!(export::tasks))
+        .routes(routes!(export::attempts))
+        .routes(routes!(export::usage))
         .routes(routes!(queues::get::list))
         .routes(routes!(queues::get::get, queues::apply::apply, queues::delete::delete))
         .routes(routes!(queues::pause::pause))

@@ -9,6 +9,7 @@ mod model;
 mod moves;
 mod plans;
 mod queues;
+mod retention;
 mod rules;
 mod submits;
 mod waiting;

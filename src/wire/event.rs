@@ -68,6 +68,9 @@ pub enum EventKind {
     /// A budget was deleted; `data.budget`.
     #[serde(rename = "budget.deleted")]
     BudgetDeleted,
+    /// Events after this id were removed by the retention of a queue: read anew what they told of.
+    #[serde(rename = "resync")]
+    Resync,
     /// A kind of a newer version.
     #[serde(other, rename = "unknown")]
     Unknown,

@@ -10,7 +10,7 @@ use crate::{
         style::{Tone, clean, paint},
         table::{Cell, Table, cell},
     },
-    wire::{Amount, Budget, BudgetName, BudgetShare, KeepJobs, Paused, Queue, QueueList, QueueName, Timestamp},
+    wire::{Amount, Budget, BudgetName, BudgetShare, KeepJobs, Paused, Queue, QueueList, QueueName, Retention, Timestamp},
 };
 use std::time::Duration;
 
@@ -111,6 +111,7 @@ fn block(queue: &Queue, budgets: &[Budget], now: Timestamp) -> String {
     field("no place", pending(queue));
     let kept = |kept: KeepJobs| format!("{} after a success, {} after a failure", seconds(kept.success), seconds(kept.failure));
     field("jobs stay", queue.keep_jobs_seconds.map(kept));
+    field("keeps", kept_of(&queue.retention));
     field("revision", Some(queue.revision.to_string()));
     field("changed", Some(format!("{:.0}  ({} ago)", queue.updated_at, age(between(queue.updated_at, now)))));
     lines.concat()
@@ -134,6 +135,19 @@ fn drawn(queue: &Queue, name: &BudgetName, share: BudgetShare, budgets: &[Budget
     format!("{name}{used}{kept}")
 }
 
+/// What is kept of its ended tasks, where not everything is.
+fn kept_of(retention: &Retention) -> Option<String> {
+    let rule = |what: &str, days: Option<u32>, count: Option<u32>| {
+        let bounds = [days.map(|n| format!("{n} days")), count.map(|n| format!("the newest {n}"))];
+        let told: Vec<String> = bounds.into_iter().flatten().collect();
+        (!told.is_empty()).then(|| format!("{what} {}", told.join(" and of ")))
+    };
+    let (tasks, logs, events) = (retention.tasks, retention.logs, retention.events);
+    let rules = [rule("tasks", tasks.days, tasks.count), rule("logs", logs.days, logs.count), rule("events", events.days, None)];
+    let told: Vec<String> = rules.into_iter().flatten().collect();
+    (!told.is_empty()).then(|| told.join(", "))
+}
+
 /// What becomes of attempts whose pods find no place.
 fn pending(queue: &Queue) -> Option<String> {
     let after = |what: &str, s: u64| format!("{what} after {}", span(Duration::from_secs(s)));
@@ -148,7 +162,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::testing::{NOW, budget, queue},
-        wire::QueueLimits,
+        wire::{Keep, QueueLimits},
     };
 
     #[test]
@@ -174,6 +188,8 @@ mod tests {
         ]}}));
         mig.use_image_entrypoint = true;
         mig.fail_pending_after_seconds = Some(7200);
+        mig.retention.tasks = Keep { days: Some(90), count: Some(10_000) };
+        mig.retention.logs.days = Some(30);
         mig.keep_jobs_seconds = Some(KeepJobs { success: 60, failure: 86_400 });
         let table = table(&[queue("default", 1), gpu.clone(), mig.clone()], now).render(true, None);
         let all = [table, block(&gpu, &budgets, now), block(&mig, &[], now)].join("\n");
