@@ -8,4 +8,5 @@ mod harness;
 mod model;
 mod plans;
 mod queues;
+mod scenarios;
 mod submits;

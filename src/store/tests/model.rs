@@ -1,6 +1,8 @@
 //! Random histories, on the real store and on a plain model of it (`model/reference.rs`). After every batch both must
 //! hold the same, and what the tables promise each other must be true.
 
+mod book;
+mod book_tests;
 mod ops;
 mod reference;
 
