@@ -9,3 +9,4 @@ mod model;
 mod plans;
 mod queues;
 mod submits;
+mod waiting;
