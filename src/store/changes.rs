@@ -12,6 +12,8 @@ pub(super) struct Committed {
     pub(super) newest_event: Option<i64>,
     /// A task may have become claimable.
     pub(super) ready: bool,
+    /// Something fell due that the clockwork serves.
+    pub(super) due: bool,
     /// The tasks that it made events of.
     pub(super) tasks: Vec<TaskId>,
 }
@@ -24,12 +26,18 @@ pub struct Changes(Arc<Inner>);
 struct Inner {
     newest_event: watch::Sender<i64>,
     ready: watch::Sender<u64>,
+    due: watch::Sender<u64>,
     tasks: Mutex<HashMap<TaskId, watch::Sender<u64>>>,
 }
 
 impl Changes {
     pub(super) fn at(newest_event: i64) -> Self {
-        Self(Arc::new(Inner { newest_event: watch::Sender::new(newest_event), ready: watch::Sender::new(0), tasks: Mutex::default() }))
+        Self(Arc::new(Inner {
+            newest_event: watch::Sender::new(newest_event),
+            ready: watch::Sender::new(0),
+            due: watch::Sender::new(0),
+            tasks: Mutex::default(),
+        }))
     }
 
     /// The id of the newest committed event.
@@ -42,6 +50,13 @@ impl Changes {
     #[must_use]
     pub fn ready(&self) -> watch::Receiver<u64> {
         self.0.ready.subscribe()
+    }
+
+    /// Ticks whenever a commit made something fall due that no time was set for: whoever serves it need not wait for
+    /// the next round.
+    #[must_use]
+    pub fn due(&self) -> watch::Receiver<u64> {
+        self.0.due.subscribe()
     }
 
     /// Ticks whenever something happens to one task. It costs others nothing: a commit wakes only the watchers of the
@@ -64,6 +79,9 @@ impl Changes {
         }
         if committed.ready {
             self.made_ready();
+        }
+        if committed.due {
+            self.0.due.send_modify(|n| *n += 1);
         }
         let tasks = self.tasks();
         if !tasks.is_empty() {

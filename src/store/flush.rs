@@ -4,16 +4,24 @@ use super::{
     error::Result,
     evidence::{FORGET_EVIDENCE, KEEP_EVIDENCE},
     lease::LeaseRecord,
+    waits::Waits,
     work::{EndedAttempt, Held, ReturnedAttempt, Work},
     writer::Tx,
 };
-use crate::domain::{Priority, Status, TaskId, TaskState};
+use crate::domain::{AttemptNumber, Priority, QueueName, Status, TaskId, TaskState};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// Takes rows out of `ready`, each by its whole key.
 pub(super) const DELETE_READY: &str =
     "delete from ready where (queue, band, task) in (select j.value ->> 0, j.value ->> 1, j.value ->> 2 from json_each($1) j)";
+
+/// Writes what holds tasks back: rows of [`wait_row`].
+pub(super) const KEEP_WAITING: &str = "insert into waiting (task, queue, attempt, due_up, not_before, blockers, throttled)
+                  select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6
+                  from json_each($1) j where true
+                  on conflict (task) do update set due_up = excluded.due_up, not_before = excluded.not_before,
+                    blockers = excluded.blockers, throttled = excluded.throttled";
 
 /// Writes what changed of live attempts.
 pub(super) const UPDATE_LEASE: &str = "update lease set phase = j.value ->> 'phase', expires_up = j.value ->> 'expires_up', start_token = j.value ->> 'start_token',
@@ -76,16 +84,8 @@ impl Work<'_, '_> {
             }),
         )
         .await?;
-        exec(
-            tx,
-            "insert into waiting (task, queue, attempt, due_up)
-                  select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3 from json_each($1) j",
-            pick(&|h| {
-                (state(h) == TaskState::Waiting && h.before.0 != TaskState::Waiting)
-                    .then(|| json!([h.task, h.queue, h.life.attempt, h.due_up]))
-            }),
-        )
-        .await?;
+        let waits = pick(&|h| (state(h) == TaskState::Waiting && h.touched).then(|| wait_row(h.task, &h.queue, h.life.attempt, &h.waits)));
+        exec(tx, KEEP_WAITING, waits).await?;
         exec(tx, UPDATE_LEASE, pick(&|h| h.lease.as_ref().filter(|_| h.touched).map(lease_row))).await?;
         exec(tx, END_TASK,
             pick(&|h| match &h.life.status {
@@ -148,6 +148,11 @@ async fn attempts(tx: &mut Tx<'_>, ended: &[EndedAttempt], begun: &[LeaseRecord]
                      ended_at = excluded.ended_at, ended_up = excluded.ended_up, state = excluded.state, class = excluded.class, reason = excluded.reason,
                      message = excluded.message, exit_code = excluded.exit_code, signal = excluded.signal, log_complete = excluded.log_complete",
         Value::Array(rows)).await
+}
+
+/// A row of `waiting`.
+pub(super) fn wait_row(task: TaskId, queue: &QueueName, attempt: AttemptNumber, waits: &Waits) -> Value {
+    json!([task, queue, attempt, waits.due_up, waits.not_before.map(|at| at.0), waits.blockers, i64::from(waits.throttled)])
 }
 
 fn lease_row(lease: &LeaseRecord) -> Value {

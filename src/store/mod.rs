@@ -41,6 +41,7 @@ mod tasks;
 mod tests;
 mod tokens;
 mod uptime;
+mod waits;
 mod work;
 mod writer;
 
@@ -50,7 +51,7 @@ pub use cancel::{Cancel, Cancelled};
 pub use changes::{Changes, TaskWatch};
 pub use check::Known;
 pub use claim::{Claim, ClaimedAttempt, QueueShare};
-pub use due::{Due, Expire, SettleOverdue, Wake};
+pub use due::{Due, Expire, SettleOverdue};
 pub use error::{Result, StoreError};
 pub use events::{EventFilter, EventRecord};
 pub use evidence::Refine;
@@ -68,6 +69,7 @@ pub use submit::{ForgetKeys, Idempotency, NewTask, Submit, Submitted};
 pub use tasks::TaskFilter;
 pub use tokens::{CreateToken, RevokeToken, TokenCreated, TokenRecord};
 pub use uptime::{KeepUptime, Uptime};
+pub use waits::{Waits, Wake};
 pub use writer::Operation;
 
 use crate::domain::{Clock, Rng, Times};

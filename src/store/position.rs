@@ -1,4 +1,4 @@
-//! Where a task stands that waits for its turn, and until when one pauses.
+//! Where a task stands that waits for its turn.
 
 use super::{Store, error::Result};
 use crate::domain::{Priority, QueueName, TaskId};
@@ -19,10 +19,5 @@ impl Store {
         let row =
             sqlx::query(POSITION).bind(queue.as_str()).bind(priority.band()).bind(task.0).bind(MAX_AHEAD).fetch_one(&self.readers).await?;
         Ok((row.try_get("ahead")?, row.try_get::<i64, _>("total")?.cast_unsigned()))
-    }
-
-    /// Uptime in ms at which the pause of a waiting task is over; none where it does not wait.
-    pub async fn due_up(&self, task: TaskId) -> Result<Option<i64>> {
-        Ok(sqlx::query_scalar("select due_up from waiting where task = $1").bind(task.0).fetch_optional(&self.readers).await?)
     }
 }

@@ -3,12 +3,13 @@
 use super::{
     error::Result,
     events::NewEvent,
-    flush::{exec, hex},
+    flush::{KEEP_WAITING, exec, hex, wait_row},
     lease::parse_json,
     record::StoredSpec,
+    waits::Waits,
     writer::{Statement, Tx},
 };
-use crate::domain::{QueueName, TaskId, TaskSpec};
+use crate::domain::{AttemptNumber, QueueName, TaskId, TaskSpec, UnixMs};
 use serde_json::{Value, json};
 use sqlx::Row;
 use std::collections::{HashMap, HashSet};
@@ -20,6 +21,21 @@ pub struct NewTask {
     pub spec: TaskSpec,
     /// The task it repeats.
     pub rerun_of: Option<TaskId>,
+    /// The time of day before which it is not started.
+    pub not_before: Option<UnixMs>,
+}
+
+impl NewTask {
+    /// A task that nothing holds back.
+    #[must_use]
+    pub fn new(spec: TaskSpec) -> Self {
+        Self { spec, rerun_of: None, not_before: None }
+    }
+
+    /// What holds it back.
+    fn waits(&self) -> Waits {
+        Waits { not_before: self.not_before, ..Waits::default() }
+    }
 }
 
 /// Stores tasks, all or none.
@@ -156,7 +172,8 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
                 json!(s.labels).to_string(),
                 s.priority.band(),
                 serde_json::to_string(&StoredSpec::from(s))?,
-                task.rerun_of
+                task.rerun_of,
+                task.not_before.map(|at| at.0)
             ]))
         })
         .collect::<std::result::Result<_, serde_json::Error>>()
@@ -165,8 +182,8 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
         return Ok(Vec::new());
     }
     let inserted = sqlx::query(
-        "insert into task (queue, user, name, labels, band, spec, rerun_of, created_at)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, $2
+        "insert into task (queue, user, name, labels, band, spec, rerun_of, not_before, created_at)
+         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7, $2
          from json_each($1) j order by j.key returning id",
     )
     .bind(Value::Array(rows).to_string())
@@ -176,23 +193,38 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
     let mut ids: Vec<TaskId> = inserted.iter().map(|row| row.try_get("id").map(TaskId)).collect::<std::result::Result<_, _>>()?;
     // `returning` promises no order; ids rise in the order of insertion.
     ids.sort_unstable();
-    let ready = tasks()
-        .zip(&ids)
-        .map(|((_, task), id)| json!([task.spec.queue, task.spec.priority.band(), id, task.spec.resources.gpus]))
-        .collect();
-    exec(
-        tx,
-        "insert into ready (queue, band, task, attempt, gpus)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, 0, j.value ->> 3 from json_each($1) j",
-        Value::Array(ready),
-    )
-    .await?;
-    tx.made_ready();
+    let (up, now) = (tx.up.now(), tx.now);
+    let (ready, held): (Vec<_>, Vec<_>) = tasks().map(|(_, task)| task).zip(&ids).partition(|(task, _)| task.waits().over(up, now));
+    insert_ready(&ready, tx).await?;
+    insert_waiting(&held, tx).await?;
     for ((user, task), id) in tasks().zip(&ids) {
         let data = json!({ "queue": task.spec.queue, "name": task.spec.name });
         tx.events.push(NewEvent { kind: "task.submitted", task: Some(*id), attempt: None, actor: Some(user.clone()), data });
     }
     Ok(ids)
+}
+
+/// Tasks that can be claimed at once.
+async fn insert_ready(tasks: &[(&NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
+    if tasks.is_empty() {
+        return Ok(());
+    }
+    let row = |(task, id): &(&NewTask, &TaskId)| json!([task.spec.queue, task.spec.priority.band(), id, task.spec.resources.gpus]);
+    exec(
+        tx,
+        "insert into ready (queue, band, task, attempt, gpus)
+         select j.value ->> 0, j.value ->> 1, j.value ->> 2, 0, j.value ->> 3 from json_each($1) j",
+        Value::Array(tasks.iter().map(row).collect()),
+    )
+    .await?;
+    tx.made_ready();
+    Ok(())
+}
+
+/// Tasks that something holds back.
+async fn insert_waiting(tasks: &[(&NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
+    let row = |(task, id): &(&NewTask, &TaskId)| wait_row(**id, &task.spec.queue, AttemptNumber::NONE, &task.waits());
+    exec(tx, KEEP_WAITING, Value::Array(tasks.iter().map(row).collect())).await
 }
 
 async fn remember(batch: &[Submit], ids: &HashMap<usize, Vec<TaskId>>, tx: &mut Tx<'_>) -> Result<()> {

@@ -10,3 +10,4 @@ mod plans;
 mod queues;
 mod scenarios;
 mod submits;
+mod waiting;

@@ -6,6 +6,7 @@ use super::{
     events::NewEvent,
     lease::{LeaseRecord, lease_columns, parse, parse_json},
     record::{band_priority, terminal},
+    waits::Waits,
     writer::Tx,
 };
 use crate::domain::{
@@ -20,7 +21,7 @@ use std::collections::{BTreeSet, HashMap};
 /// Everything that the rules need of the tasks in a list of ids.
 pub(super) const LOAD: &str = lease_columns!(
     "select t.id as task_id, t.queue as task_queue, t.name, t.labels, t.band, t.spec, t.state, t.reason as end_reason, t.class as end_class,
-            t.attempt as last_attempt, r.attempt as ready_attempt, w.attempt as waiting_attempt, w.due_up,
+            t.attempt as last_attempt, r.attempt as ready_attempt, w.attempt as waiting_attempt, w.due_up, w.not_before, w.blockers, w.throttled,
             (select a.started_at from attempt a where a.task = t.id and a.attempt = coalesce(w.attempt, r.attempt, t.attempt)) as newest_started_at,
             (select count(*) from attempt a where a.task = t.id and a.class = 'user') as spent_user,
             (select count(*) from attempt a where a.task = t.id and a.class = 'oom') as spent_oom,
@@ -62,8 +63,8 @@ pub(super) struct Held {
     holds: u32,
     /// Where it stood when it was loaded, which tells the rows to remove.
     pub(super) before: (TaskState, Priority),
-    /// Uptime in ms at which a waiting task is due.
-    pub(super) due_up: i64,
+    /// What holds it back, where it waits.
+    pub(super) waits: Waits,
     /// When its newest attempt started, once that attempt is over.
     pub(super) started_at: Option<UnixMs>,
     /// The outcome of the attempt that ended the task, and whether its log is complete.
@@ -154,7 +155,7 @@ impl Held {
             evidence: row.try_get("evidence")?,
             holds: row.try_get("holds")?,
             before: (life.state(), priority),
-            due_up: row.try_get::<Option<i64>, _>("due_up")?.unwrap_or(0),
+            waits: Waits::read(row)?,
             started_at: row.try_get::<Option<i64>, _>("newest_started_at")?.map(UnixMs),
             life,
             lease,
@@ -207,7 +208,7 @@ impl Held {
         if let Some(returned) = work.returned.last_mut() {
             returned.reason = Some(reason);
         }
-        self.due_up = work.tx.up.after(hold_ms(self.holds, work.tx.times));
+        self.waits = Waits::pause(work.tx.up.after(hold_ms(self.holds, work.tx.times)));
         self.holds += 1;
         work.tx.deadline_written();
         Ok(())
@@ -259,7 +260,7 @@ impl Held {
                 Some(FailureClass::Oom) => self.life.spent.oom,
                 _ => self.life.spent.infra,
             };
-            self.due_up = work.tx.up.after(backoff_ms(nth, work.tx.times, work.tx.rng.below(u64::MAX)));
+            self.waits = Waits::pause(work.tx.up.after(backoff_ms(nth, work.tx.times, work.tx.rng.below(u64::MAX))));
             work.tx.deadline_written();
             let data = end_data(&self.queue, outcome.end.state(), self.last.as_ref());
             work.event(self, "attempt.ended", None, data);

@@ -11,7 +11,7 @@ use super::{
     cancel::{Cancel, Cancelled},
     changes::{Changes, Committed},
     claim::{Claim, ClaimedAttempt},
-    due::{Expire, SettleOverdue, Wake},
+    due::{Expire, SettleOverdue},
     error::{Result, StoreError},
     events::{self, NewEvent},
     evidence::Refine,
@@ -27,6 +27,7 @@ use super::{
     submit::{ForgetKeys, Submit, Submitted},
     tokens::{CreateToken, RevokeToken, TokenCreated},
     uptime::{KeepUptime, Uptime},
+    waits::Wake,
     work::{Held, Work},
 };
 use crate::domain::{Rng, TaskId, TaskState, Times, UnixMs};
@@ -47,6 +48,7 @@ pub(super) struct Tx<'a> {
     pub(super) rng: &'a dyn Rng,
     pub(super) events: Vec<NewEvent>,
     ready: bool,
+    due: bool,
     deadline: bool,
 }
 
@@ -54,6 +56,11 @@ impl Tx<'_> {
     /// Tasks may have become claimable.
     pub(super) fn made_ready(&mut self) {
         self.ready = true;
+    }
+
+    /// Something fell due that the clockwork serves.
+    pub(super) fn made_due(&mut self) {
+        self.due = true;
     }
 
     /// A deadline is among what is written, so the uptime it counts from is written with it.
@@ -354,6 +361,7 @@ impl Writer {
             rng: &*self.ambient.rng,
             events: Vec::new(),
             ready: false,
+            due: false,
             deadline: false,
         };
         batch.run(&mut tx).await?;
@@ -365,7 +373,7 @@ impl Writer {
                 .execute(&mut *tx.conn)
                 .await?;
         }
-        Ok(Committed { newest_event, ready: tx.ready, tasks })
+        Ok(Committed { newest_event, ready: tx.ready, due: tx.due, tasks })
     }
 
     async fn rollback(&mut self) {

@@ -4,10 +4,11 @@
 use super::{
     bench::{Bench, Cost, Counting, LiveAttempt, Terms},
     lanes::{First, Head, Lane, User},
+    reserve::Held,
     rules::BudgetRules,
     usage::use_step,
 };
-use crate::domain::{BudgetName, QueueName, RunnerName, TaskId, Times};
+use crate::domain::{BudgetName, QueueName, TaskId, Times};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The board.
@@ -22,8 +23,7 @@ pub struct Board {
     /// The step to which use of live attempts was counted last.
     pub(super) refreshed_up: Option<i64>,
     pub(super) used_changed: HashSet<(QueueName, User)>,
-    /// The runner whose GPUs a task reserves, and the uptime until which that holds.
-    pub(super) reserved_on: HashMap<TaskId, (RunnerName, i64)>,
+    pub(super) held: Held,
 }
 
 impl Board {
@@ -38,7 +38,7 @@ impl Board {
             epoch_up,
             refreshed_up: None,
             used_changed: HashSet::new(),
-            reserved_on: HashMap::new(),
+            held: Held::default(),
         }
     }
 
@@ -82,6 +82,7 @@ impl Board {
 
     /// A ready task went away, or changed its lane.
     pub fn remove(&mut self, queue: &QueueName, lane: &Lane, rank: i64, task: TaskId) {
+        self.held.release(task);
         self.bench(queue).remove(lane, rank, task);
     }
 

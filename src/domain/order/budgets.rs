@@ -1,42 +1,15 @@
-//! Budgets and reservations: what is left for whom.
+//! Budgets: what is left for whom.
 
 use super::{
     bench::Bench,
     board::Board,
-    lanes::{Head, Lane, Size, User},
+    lanes::{Lane, Size, User},
     place::Tier,
+    reserve::Reservations,
     rules::{Amount, BudgetRules, Resource},
 };
-use crate::domain::{BudgetName, QueueName, RunnerName, TaskId};
+use crate::domain::{BudgetName, QueueName, TaskId};
 use std::collections::BTreeMap;
-
-/// What a task keeps for itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reservation {
-    /// Others of this tier, and of later ones, leave it alone.
-    pub tier: Tier,
-    /// Since when the task has been ready.
-    pub since_up: i64,
-    /// The task.
-    pub task: TaskId,
-}
-
-impl Reservation {
-    /// Whether it keeps another task off.
-    #[must_use]
-    pub fn bars(self, task: TaskId, tier: Tier) -> bool {
-        self.task != task && tier >= self.tier
-    }
-}
-
-/// The reservations that a claim, or a question, finds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reservations {
-    /// Of budgets.
-    pub budgets: BTreeMap<BudgetName, Reservation>,
-    /// Of the GPUs of the runner that claims.
-    pub runner: Option<Reservation>,
-}
 
 /// The use of a budget.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,70 +66,6 @@ impl Board {
     pub(super) fn uses(&self) -> BTreeMap<BudgetName, BudgetUse> {
         self.budgets.keys().filter_map(|name| Some((name.clone(), self.budget(name)?))).collect()
     }
-
-    /// Which tasks reserve budgets.
-    #[must_use]
-    pub fn budget_reservations(&self, now_up: i64) -> BTreeMap<BudgetName, Reservation> {
-        let mut found = BTreeMap::new();
-        for (name, of) in self.uses() {
-            let resource = self.budgets.get(&name).map(|rules| rules.resource).unwrap_or_default();
-            let starved = |queue: &QueueName, bench: &Bench, size: Size| {
-                let cost = bench.terms.cost(size).of(resource);
-                bench.terms.rules.budgets.contains_key(&name) && cost > of.left_for(queue) && cost <= of.max
-            };
-            let queues = self.queues.iter().filter(|(queue, _)| of.queues.contains_key(*queue));
-            if let Some(reservation) = self.overdue(queues, now_up, starved).into_iter().next() {
-                found.insert(name, reservation);
-            }
-        }
-        found
-    }
-
-    /// The task that reserves the GPUs of a runner which has `free` of `all`, and holds them for it.
-    pub fn reserve_runner<'a>(
-        &mut self,
-        runner: &RunnerName,
-        free: u32,
-        all: u32,
-        queues: impl Iterator<Item = &'a QueueName>,
-        now_up: i64,
-    ) -> Option<Reservation> {
-        if free >= all {
-            return None;
-        }
-        let queues = queues.filter_map(|queue| self.queues.get_key_value(queue));
-        let starved = |_: &QueueName, _: &Bench, size: Size| size.gpus > free && size.gpus <= all;
-        let overdue = self.overdue(queues, now_up, starved);
-        self.reserved_on.retain(|_, (_, until)| *until > now_up);
-        let ours = overdue.into_iter().find(|r| self.reserved_on.get(&r.task).is_none_or(|(holder, _)| holder == runner))?;
-        let until = now_up.saturating_add(i64::try_from(self.times.runner_expiry_ms).unwrap_or(i64::MAX));
-        self.reserved_on.insert(ours.task, (runner.clone(), until));
-        Some(ours)
-    }
-
-    /// The first tasks of their lanes that have been ready for long, that only want of room holds back, the first served
-    /// first: of each size in each tier and queue the oldest.
-    fn overdue<'a>(
-        &self,
-        queues: impl Iterator<Item = (&'a QueueName, &'a Bench)>,
-        now_up: i64,
-        starved: impl Fn(&QueueName, &Bench, Size) -> bool,
-    ) -> Vec<Reservation> {
-        let before = now_up.saturating_sub(i64::try_from(self.times.reserve_ms).unwrap_or(i64::MAX));
-        let mut found = Vec::new();
-        for (queue, bench) in queues.filter(|(_, bench)| bench.is_open()) {
-            for (tier, lanes) in bench.tiers() {
-                for (size, heads) in lanes.by_age() {
-                    if starved(queue, bench, size) {
-                        let due = heads.take_while(|(since, ..)| *since <= before).filter(|(.., user)| bench.is_open_to(user));
-                        found.extend(due.map(|(since_up, task, _)| Reservation { tier, since_up, task }));
-                    }
-                }
-            }
-        }
-        found.sort_unstable();
-        found
-    }
 }
 
 /// Where a pick stands, for the rules about it.
@@ -165,7 +74,7 @@ pub(super) struct Candidate<'a> {
     pub(super) bench: &'a Bench,
     pub(super) tier: Tier,
     pub(super) size: Size,
-    pub(super) head: Head,
+    pub(super) task: TaskId,
 }
 
 impl Candidate<'_> {
@@ -183,7 +92,7 @@ impl Candidate<'_> {
             }
             let own = of.queues.get(self.queue).copied().unwrap_or_default();
             let guaranteed = own.used + cost <= own.guaranteed;
-            let barred = reserved.budgets.get(name).is_some_and(|r| r.bars(self.head.task, self.tier)) && !guaranteed;
+            let barred = reserved.budgets.get(name).is_some_and(|r| r.bars(self.task, self.tier)) && !guaranteed;
             cost <= of.left_for(self.queue) && !barred
         })
     }

@@ -3,9 +3,10 @@
 use super::{
     bench::Bench,
     board::Board,
-    budgets::{BudgetUse, Candidate, Reservations},
+    budgets::{BudgetUse, Candidate},
     lanes::{First, Head, Lane},
     place::Tier,
+    reserve::Reservations,
 };
 use crate::domain::{BudgetName, QueueName, RunnerName, TaskId};
 use std::{
@@ -20,7 +21,7 @@ pub struct Ask {
     pub runner: RunnerName,
     /// The queues that it draws from, and how many from each.
     pub shares: BTreeMap<QueueName, u32>,
-    /// The GPUs free.
+    /// The GPUs free; `u32::MAX` where nobody counts them.
     pub gpus: u32,
     /// All the GPUs of the runner.
     pub all_gpus: u32,
@@ -76,9 +77,10 @@ impl Board {
     /// them, should be known.
     pub fn picking(&mut self, ask: Ask, now_up: i64) -> Picking {
         self.refresh(now_up);
-        let budgets = self.budget_reservations(now_up);
-        let runner = self.reserve_runner(&ask.runner, ask.gpus, ask.all_gpus, ask.shares.keys(), now_up);
-        Picking { reserved: Reservations { budgets, runner }, uses: self.uses(), ask }
+        let uses = self.uses();
+        let budgets = self.reserve_budgets(&uses, now_up);
+        let reserved = self.reserve_runner(&ask, &uses, budgets, now_up);
+        Picking { reserved, uses, ask }
     }
 
     /// Whom a claim takes next.
@@ -119,17 +121,17 @@ impl Board {
         let bench = turn.bench;
         for (tier, lanes) in bench.tiers() {
             for user in lanes.users().filter(|user| bench.is_open_to(user)) {
-                let mut first: Option<Candidate<'_>> = None;
+                let mut first: Option<(Head, Candidate<'_>)> = None;
                 for (size, of) in lanes.of(user).filter(|(size, _)| size.gpus <= picking.ask.gpus) {
                     let First::Known(head) = of else { return Next::Unknown(turn.queue.clone()) };
-                    let one = Candidate { queue: turn.queue, bench, tier, size, head };
-                    let earlier = first.as_ref().is_none_or(|other| (head.rank, head.task) < (other.head.rank, other.head.task));
+                    let one = Candidate { queue: turn.queue, bench, tier, size, task: head.task };
+                    let earlier = first.as_ref().is_none_or(|(other, _)| (head.rank, head.task) < (other.rank, other.task));
                     if earlier && self.lets(&one, picking) {
-                        first = Some(one);
+                        first = Some((head, one));
                     }
                 }
-                if let Some(one) = first {
-                    return Next::Pick(Pick { queue: turn.queue.clone(), lane: one.lane(user), head: one.head });
+                if let Some((head, one)) = first {
+                    return Next::Pick(Pick { queue: turn.queue.clone(), lane: one.lane(user), head });
                 }
             }
         }
@@ -137,7 +139,7 @@ impl Board {
     }
 
     fn lets(&self, one: &Candidate<'_>, picking: &Picking) -> bool {
-        let barred = one.size.gpus > 0 && picking.reserved.runner.is_some_and(|r| r.bars(one.head.task, one.tier));
+        let barred = one.size.gpus > 0 && picking.reserved.runner.is_some_and(|r| r.bars(one.task, one.tier));
         !barred && one.within(self, &picking.uses, &picking.reserved)
     }
 
@@ -147,7 +149,6 @@ impl Board {
         self.remove(queue, lane, head.rank, head.task);
         let cost = self.queues.get(queue).map(|bench| bench.terms.cost(lane.size)).unwrap_or_default();
         self.begin(queue, head.task, &lane.user, cost, now_up);
-        self.reserved_on.remove(&head.task);
         if let Some(left) = picking.ask.shares.get_mut(queue) {
             *left -= 1;
         }

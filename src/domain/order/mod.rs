@@ -6,6 +6,7 @@ mod budgets;
 mod choose;
 mod lanes;
 mod place;
+mod reserve;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -13,9 +14,10 @@ mod usage;
 
 pub use bench::{Bench, Cost, Terms};
 pub use board::Board;
-pub use budgets::{BudgetUse, QueueUse, Reservation, Reservations};
+pub use budgets::{BudgetUse, QueueUse};
 pub use choose::{Ask, Next, Pick, Picking};
 pub use lanes::{First, Head, Lane, Size, User};
 pub use place::{LAST_TIER, Tier, rank_of, tier_of};
+pub use reserve::{Kept, Reservation, Reservations};
 pub use rules::{Amount, BudgetRules, BudgetShare, QueueRules, Resource, RunLimits, queues_of};
 pub use usage::use_of;

@@ -139,7 +139,8 @@ fn a_large_task_gets_its_budget_although_small_ones_keep_coming() {
     for small in [200, 201, 202, 203, 301] {
         shop.end(small);
     }
-    assert_eq!(shop.claim("r", 1, ANY, ANY), [100]);
+    shop.add("a", "zoe", 400, 3, 1);
+    assert_eq!(shop.claim("r", 1, ANY, ANY), [100], "now it fits, and it keeps its place before one who has used nothing");
 }
 
 #[test]

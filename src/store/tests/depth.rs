@@ -19,7 +19,7 @@ fn report(line: &str) {
 }
 
 fn one() -> Submit {
-    Submit { user: "ada".into(), tasks: vec![NewTask { spec: spec(), rerun_of: None }], idempotency: None }
+    Submit { user: "ada".into(), tasks: vec![NewTask::new(spec())], idempotency: None }
 }
 
 /// `depth` ready tasks, of which each tenth needs no GPU and the others eight; past the writer, as it is only to be quick.

@@ -4,7 +4,7 @@
 use super::harness::Rig;
 use crate::{
     domain::TaskState,
-    store::{claim, events, evidence, flush, lease, tasks, work},
+    store::{claim, due, events, evidence, flush, lease, tasks, waits, work},
 };
 use sqlx::Row;
 
@@ -16,7 +16,7 @@ async fn plan(rig: &Rig, sql: &str) -> Vec<String> {
 
 /// Walks only what the statement was given, or what it made itself.
 fn keyed(step: &str) -> bool {
-    let own = ["SCAN j ", "SCAN k", "SCAN json_each"].iter().any(|own| step.starts_with(own));
+    let own = ["SCAN j ", "SCAN k", "SCAN json_each", "SCAN (subquery", "SCAN CONSTANT"].iter().any(|own| step.starts_with(own));
     // `(queue=?)` alone is every row of a queue.
     let whole_queue = step.contains("PRIMARY KEY (queue=?)");
     !whole_queue && (own || !step.starts_with("SCAN"))
@@ -32,12 +32,15 @@ async fn no_hot_statement_walks_a_table() {
         flush::DELETE_READY,
         flush::UPDATE_LEASE,
         flush::END_TASK,
+        flush::KEEP_WAITING,
         flush::DESCRIBE_TASK,
+        due::DUE,
         lease::LEASE,
         lease::LEASES_OF,
         events::EVENTS_AFTER,
         events::EVENTS_OF_TASK_AFTER,
         events::LAST_EVENT,
+        waits::WAITS,
         evidence::KEEP_EVIDENCE,
         evidence::FORGET_EVIDENCE,
     ];

@@ -79,7 +79,7 @@ impl App {
     }
 
     async fn waiting(&self, task: &TaskRecord) -> ApiResult<Vec<Finding>> {
-        let due = self.store.due_up(task.id).await?.unwrap_or(0);
+        let due = self.store.waits(task.id).await?.and_then(|waits| waits.due_up).unwrap_or(0);
         let left = due.saturating_sub(self.store.uptime().now()).max(0);
         let attempts = self.store.attempts(task.id).await?;
         let Some(last) = attempts.last() else { return Ok(Vec::new()) };
