@@ -3,6 +3,7 @@
 use crate::{
     Effort, Failure,
     figures::{self, Figures},
+    fresh,
     world::{Shape, World, expect_new},
 };
 use futures::future::try_join_all;
@@ -11,7 +12,6 @@ use slipway::{
     store::{Cancel, Claim, ClaimedAttempt, NewTask, QueueShare, Store, Submit},
 };
 use std::{collections::HashSet, time::Duration};
-use uuid::Uuid;
 
 struct Desk<'a> {
     world: &'a World,
@@ -80,7 +80,7 @@ impl Desk<'_> {
     async fn claim(&mut self, runner: &str) -> Result<ClaimedAttempt, Failure> {
         let claim = Claim {
             runner: runner.parse()?,
-            claim: Uuid::now_v7(),
+            claim: fresh(),
             max: 1,
             gpus: 8,
             queues: vec![QueueShare { queue: None, max: 1 }],
@@ -127,11 +127,10 @@ impl Desk<'_> {
     }
 
     async fn verify(&self) -> Result<(), Failure> {
-        let queues = self.store.queues().await?;
-        let queued: u64 = queues.iter().map(|queue| queue.queued + queue.active + queue.waiting).sum();
+        let left: u64 = self.store.queues().await?.iter().map(|queue| queue.queued + queue.active + queue.waiting).sum();
         let expected = self.world.depth + self.submitted - self.served.len();
-        if queued != expected as u64 {
-            return Err(format!("{} {}: {queued} tasks are left, not {expected}", self.world.name, self.world.depth).into());
+        if left != expected as u64 {
+            return Err(format!("{} {}: {left} tasks are left, not {expected}", self.world.name, self.world.depth).into());
         }
         Ok(())
     }

@@ -17,7 +17,9 @@ mod rest;
 mod world;
 
 use figures::Figures;
+use slipway::{app::ambient::SystemRng, domain::Rng};
 use std::path::PathBuf;
+use uuid::Uuid;
 use world::{Shape, World};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -51,6 +53,13 @@ async fn main() -> Result<(), Failure> {
     rest::measure(&worlds, effort, &mut figures).await?;
     figures.print();
     Ok(())
+}
+
+/// The identity of a request.
+fn fresh() -> Uuid {
+    let mut bytes = [0; 16];
+    SystemRng.fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
 #[expect(clippy::disallowed_methods, reason = "where a benchmark puts its files is its caller's choice")]

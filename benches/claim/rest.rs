@@ -3,6 +3,7 @@
 use crate::{
     Effort, Failure,
     figures::{self, Figures},
+    fresh,
     world::World,
 };
 use slipway::{
@@ -125,12 +126,12 @@ impl Caller<'_> {
                 "queue": spec.queue, "command": ["python", "train.py", "--lr", "3e-4"], "priority": spec.priority, "resources": spec.resources,
             }))?;
             let began = figures::now();
-            self.admin.submit(&task, Uuid::now_v7()).await?;
+            self.admin.submit(&task, fresh()).await?;
             figures.note(&format!("{name}, REST: submit"), depth, round, began.elapsed());
             let request = ClaimRequest {
                 runner: runner.clone(),
                 instance: INSTANCE,
-                claim_id: Uuid::now_v7(),
+                claim_id: fresh(),
                 max: 1,
                 gpus: 8,
                 queues: vec![QueueAsk { name: "*".into(), max: None }],
@@ -145,7 +146,7 @@ impl Caller<'_> {
             taken.push(got.task);
         }
         for task in taken {
-            self.admin.cancel_task(task, Uuid::now_v7()).await?;
+            self.admin.cancel_task(task, fresh()).await?;
         }
         Ok(())
     }

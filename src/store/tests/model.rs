@@ -5,6 +5,7 @@ mod book;
 mod book_tests;
 mod ops;
 mod reference;
+mod reserve;
 
 use super::harness::{Rig, exit, fresh_uuid};
 use crate::{

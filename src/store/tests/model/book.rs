@@ -1,6 +1,7 @@
 //! The order of service by the book (`docs/ORDER.md`): two plain lists and the rules, and everything is filtered and
 //! sorted anew at every pick. Nothing here is quick, and nothing is kept that a rule does not name.
 
+use super::reserve::Holder;
 use crate::domain::{
     BudgetName, QueueName, TaskId, Times,
     order::{Amount, BudgetRules, QueueRules, Resource, use_of},
@@ -12,43 +13,40 @@ use std::{
 
 /// A task that is queued.
 #[derive(Clone, Debug)]
-pub(in crate::store::tests) struct Ready {
-    pub(in crate::store::tests) task: TaskId,
-    pub(in crate::store::tests) queue: QueueName,
-    pub(in crate::store::tests) user: String,
+pub(super) struct Ready {
+    pub(super) task: TaskId,
+    pub(super) queue: QueueName,
+    pub(super) user: String,
     /// 0 `critical` to 3 `low`.
-    pub(in crate::store::tests) band: i64,
-    pub(in crate::store::tests) boosted: bool,
-    pub(in crate::store::tests) rank: i64,
-    pub(in crate::store::tests) gpus: u32,
-    pub(in crate::store::tests) weight: Amount,
+    pub(super) band: i64,
+    pub(super) boosted: bool,
+    pub(super) rank: i64,
+    pub(super) gpus: u32,
+    pub(super) weight: Amount,
     /// The uptime at which it was ready first.
-    pub(in crate::store::tests) since: i64,
+    pub(super) since: i64,
 }
 
 /// An attempt that lives, as limits count it.
 #[derive(Clone, Debug)]
-pub(in crate::store::tests) struct Living {
-    pub(in crate::store::tests) task: TaskId,
-    pub(in crate::store::tests) queue: QueueName,
-    pub(in crate::store::tests) user: String,
-    pub(in crate::store::tests) runner: String,
-    /// The GPUs that the task asks for.
-    pub(in crate::store::tests) gpus: u32,
-    pub(in crate::store::tests) cost: Cost,
+pub(super) struct Living {
+    pub(super) task: TaskId,
+    pub(super) queue: QueueName,
+    pub(super) user: String,
+    pub(super) cost: Cost,
     /// The uptime of its claim.
-    pub(in crate::store::tests) from: i64,
+    pub(super) from: i64,
 }
 
 /// What an attempt costs, fixed at its claim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::store::tests) struct Cost {
-    pub(in crate::store::tests) gpus: u32,
-    pub(in crate::store::tests) weight: Amount,
+pub(super) struct Cost {
+    pub(super) gpus: u32,
+    pub(super) weight: Amount,
 }
 
 impl Cost {
-    fn of(self, resource: Resource) -> Amount {
+    pub(super) fn of(self, resource: Resource) -> Amount {
         match resource {
             Resource::Gpus => Amount::whole(self.gpus),
             Resource::Weight => self.weight,
@@ -57,31 +55,33 @@ impl Cost {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(in crate::store::tests) struct Queue {
-    pub(in crate::store::tests) rules: QueueRules,
-    pub(in crate::store::tests) paused: bool,
+pub(super) struct Queue {
+    pub(super) rules: QueueRules,
+    pub(super) paused: bool,
     /// What a task costs that says nothing itself.
-    pub(in crate::store::tests) template: Cost,
+    pub(super) template: Cost,
 }
 
 /// What a claim has room for.
 #[derive(Clone, Debug)]
-pub(in crate::store::tests) struct Room {
-    pub(in crate::store::tests) runner: String,
-    pub(in crate::store::tests) max: u32,
-    pub(in crate::store::tests) gpus: u32,
-    pub(in crate::store::tests) shares: Vec<(Option<QueueName>, u32)>,
-    pub(in crate::store::tests) except: BTreeSet<QueueName>,
+pub(super) struct Room {
+    pub(super) runner: String,
+    pub(super) max: u32,
+    /// The GPUs that are free on the runner, and all that it has.
+    pub(super) gpus: u32,
+    pub(super) all_gpus: u32,
+    pub(super) shares: Vec<(Option<QueueName>, u32)>,
+    pub(super) except: BTreeSet<QueueName>,
     taken: BTreeMap<QueueName, u32>,
 }
 
 impl Room {
-    pub(in crate::store::tests) fn new(runner: &str, max: u32, gpus: u32, shares: Vec<(Option<QueueName>, u32)>) -> Self {
-        Self { runner: runner.into(), max, gpus, shares, except: [].into(), taken: [].into() }
+    pub(super) fn new(runner: &str, max: u32, gpus: u32, all_gpus: u32, shares: Vec<(Option<QueueName>, u32)>) -> Self {
+        Self { runner: runner.into(), max, gpus, all_gpus, shares, except: [].into(), taken: [].into() }
     }
 
     /// How many more it may draw from a queue.
-    fn share(&self, queue: &QueueName) -> u32 {
+    pub(super) fn share(&self, queue: &QueueName) -> u32 {
         if self.except.contains(queue) {
             return 0;
         }
@@ -96,7 +96,7 @@ impl Room {
 
 /// What holds a task back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::store::tests) enum Held {
+pub(super) enum Held {
     Paused,
     QueueFull,
     UserFull,
@@ -107,34 +107,31 @@ pub(in crate::store::tests) enum Held {
     GpusReserved,
 }
 
-/// A runner that has not asked for so long leaves its reservation to another.
-const RUNNER_AWAY_MS: i64 = 60_000;
-
-pub(in crate::store::tests) struct Book {
-    pub(in crate::store::tests) up: i64,
-    pub(in crate::store::tests) times: Times,
-    pub(in crate::store::tests) queues: BTreeMap<QueueName, Queue>,
-    pub(in crate::store::tests) budgets: BTreeMap<BudgetName, BudgetRules>,
-    pub(in crate::store::tests) ready: Vec<Ready>,
-    pub(in crate::store::tests) live: Vec<Living>,
+pub(super) struct Book {
+    pub(super) up: i64,
+    pub(super) times: Times,
+    pub(super) queues: BTreeMap<QueueName, Queue>,
+    pub(super) budgets: BTreeMap<BudgetName, BudgetRules>,
+    pub(super) ready: Vec<Ready>,
+    pub(super) live: Vec<Living>,
     /// What attempts that are over used, by queue and user.
-    pub(in crate::store::tests) used: BTreeMap<(QueueName, String), i64>,
-    /// The task that reserves a budget.
-    budget_holders: BTreeMap<BudgetName, TaskId>,
-    /// The task that a runner keeps its GPUs for, and when it asked last.
-    runner_holders: BTreeMap<String, (TaskId, i64)>,
+    pub(super) used: BTreeMap<(QueueName, String), i64>,
+    pub(super) budget_holders: BTreeMap<BudgetName, Holder>,
+    pub(super) runner_holders: BTreeMap<String, Holder>,
+    /// The uptime that use is counted from.
+    epoch: i64,
     /// How often each limit held back a task that a pick came to.
-    pub(in crate::store::tests) refusals: BTreeMap<Held, u64>,
+    pub(super) refusals: BTreeMap<Held, u64>,
     /// Reservations made.
-    pub(in crate::store::tests) reservations: u64,
+    pub(super) reservations: u64,
 }
 
-fn ms(time: u64) -> i64 {
+pub(super) fn ms(time: u64) -> i64 {
     i64::try_from(time).unwrap()
 }
 
 impl Book {
-    pub(in crate::store::tests) fn new(times: Times) -> Self {
+    pub(super) fn new(times: Times) -> Self {
         Self {
             up: 0,
             times,
@@ -145,22 +142,17 @@ impl Book {
             used: BTreeMap::new(),
             budget_holders: BTreeMap::new(),
             runner_holders: BTreeMap::new(),
+            epoch: 0,
             refusals: BTreeMap::new(),
             reservations: 0,
         }
     }
 
-    /// What only memory knew is gone.
-    pub(in crate::store::tests) fn restarted(&mut self) {
-        self.budget_holders.clear();
-        self.runner_holders.clear();
-    }
-
     /// The tasks of a claim, in the order in which they are served.
-    pub(in crate::store::tests) fn claim(&mut self, mut room: Room) -> Vec<TaskId> {
-        if room.max > 0 {
-            self.reserve(&room);
-        }
+    pub(super) fn claim(&mut self, mut room: Room) -> Vec<TaskId> {
+        self.forget();
+        self.left_places();
+        self.reserve(&room);
         let mut picked = Vec::new();
         while room.max > 0
             && let Some(at) = self.pick(&room)
@@ -170,25 +162,26 @@ impl Book {
             room.gpus -= ready.gpus;
             *room.taken.entry(ready.queue.clone()).or_default() += 1;
             picked.push(ready.task);
-            self.live.push(Living {
-                task: ready.task,
-                cost: self.cost(&ready),
-                queue: ready.queue,
-                user: ready.user,
-                runner: room.runner.clone(),
-                gpus: ready.gpus,
-                from: self.up,
-            });
+            self.live.push(Living { task: ready.task, cost: self.cost(&ready), queue: ready.queue, user: ready.user, from: self.up });
         }
         picked
     }
 
     /// An attempt no longer lives: what it used counts for its user.
-    pub(in crate::store::tests) fn end(&mut self, task: TaskId) {
+    pub(super) fn end(&mut self, task: TaskId) {
         let at = self.live.iter().position(|l| l.task == task).unwrap_or_else(|| panic!("{task} does not live"));
         let over = self.live.remove(at);
         let used = self.use_until(&over, self.up);
         *self.used.entry((over.queue, over.user)).or_default() += used;
+    }
+
+    /// The epoch follows in steps of at least twelve half-lives, and what was used before is halved as often.
+    pub(super) fn forget(&mut self) {
+        let passed = (self.up - self.epoch) / ms(self.times.half_life_ms);
+        if passed >= 12 {
+            self.epoch += passed * ms(self.times.half_life_ms);
+            self.used.values_mut().for_each(|used| *used >>= passed);
+        }
     }
 
     /// The place in `ready` of the one that is served next.
@@ -223,13 +216,13 @@ impl Book {
     }
 
     /// 0 for what is boosted; else its priority, one higher for each full time of aging, up to 1.
-    pub(in crate::store::tests) fn tier(&self, task: &Ready) -> i64 {
+    pub(super) fn tier(&self, task: &Ready) -> i64 {
         let aged = (self.up - task.since) / ms(self.times.aging_ms);
         if task.boosted { 0 } else { (task.band + 1 - aged).max(1) }
     }
 
     /// What a user has used of a queue: attempts that are over, and those that live up to the last full 10 s.
-    pub(in crate::store::tests) fn used_by(&self, queue: &QueueName, user: &str) -> i64 {
+    pub(super) fn used_by(&self, queue: &QueueName, user: &str) -> i64 {
         let over = self.used.get(&(queue.clone(), user.to_owned())).copied().unwrap_or(0);
         let mine = self.live.iter().filter(|l| l.queue == *queue && l.user == user);
         let until = |l: &Living| (self.up - self.up % 10_000).max(l.from + ms(self.times.charge_least_ms));
@@ -238,14 +231,14 @@ impl Book {
 
     fn use_until(&self, attempt: &Living, to: i64) -> i64 {
         let weight = self.queues.get(&attempt.queue).and_then(|q| q.rules.user_weights.get(&attempt.user)).copied().unwrap_or(1);
-        use_of(attempt.cost.gpus.max(1), weight, attempt.from, to, 0, self.times.half_life_ms)
+        use_of(attempt.cost.gpus.max(1), weight, attempt.from, to, self.epoch, self.times.half_life_ms)
     }
 
     fn running(&self, queue: &QueueName) -> u64 {
         self.live.iter().filter(|l| l.queue == *queue).count() as u64
     }
 
-    fn cost(&self, task: &Ready) -> Cost {
+    pub(super) fn cost(&self, task: &Ready) -> Cost {
         let template = self.queues[&task.queue].template;
         Cost {
             gpus: if task.gpus > 0 { task.gpus } else { template.gpus },
@@ -254,7 +247,7 @@ impl Book {
     }
 
     /// The budgets that a queue draws on.
-    fn budgets_of(&self, queue: &QueueName) -> Vec<(&BudgetName, BudgetRules)> {
+    pub(super) fn budgets_of(&self, queue: &QueueName) -> Vec<(&BudgetName, BudgetRules)> {
         let named = self.queues[queue].rules.budgets.keys();
         named.filter_map(|name| Some((name, *self.budgets.get(name)?))).collect()
     }
@@ -274,7 +267,7 @@ impl Book {
     }
 
     /// What is left of a budget for a queue: what nobody uses, less what others are guaranteed, do not use and want.
-    fn left(&self, budget: &BudgetName, queue: &QueueName) -> Amount {
+    pub(super) fn left(&self, budget: &BudgetName, queue: &QueueName) -> Amount {
         let members: Vec<&QueueName> =
             self.queues.iter().filter(|(_, q)| q.rules.budgets.contains_key(budget)).map(|(name, _)| name).collect();
         let used: Amount = members.iter().map(|member| self.drawn(budget, member)).sum();
@@ -285,7 +278,7 @@ impl Book {
     }
 
     /// The limits that are the same whoever asks.
-    fn limited(&self, task: &Ready) -> Option<Held> {
+    pub(super) fn limited(&self, task: &Ready) -> Option<Held> {
         let queue = &self.queues[&task.queue];
         let limits = queue.rules.limits;
         let of_user = self.live.iter().filter(|l| l.queue == task.queue && l.user == task.user).count() as u64;
@@ -300,7 +293,7 @@ impl Book {
         }
     }
 
-    fn short_of_budget(&self, task: &Ready) -> bool {
+    pub(super) fn short_of_budget(&self, task: &Ready) -> bool {
         let cost = self.cost(task);
         self.budgets_of(&task.queue).into_iter().any(|(name, rules)| cost.of(rules.resource) > self.left(name, &task.queue))
     }
@@ -308,14 +301,14 @@ impl Book {
     /// What holds a task back from a claim.
     fn held_back(&self, task: &Ready, room: &Room) -> Option<Held> {
         let cost = self.cost(task);
-        let kept_from = |holder: Option<TaskId>| {
-            let holder = holder.and_then(|holder| self.ready.iter().find(|t| t.task == holder));
+        let kept_from = |holder: Option<&Holder>| {
+            let holder = holder.and_then(|holder| self.ready.iter().find(|t| t.task == holder.place.5));
             holder.is_some_and(|holder| holder.task != task.task && self.tier(holder) <= self.tier(task))
         };
         let reserved = self.budgets_of(&task.queue).into_iter().any(|(name, rules)| {
             let cost = cost.of(rules.resource);
             let within = self.drawn(name, &task.queue) + cost <= self.guaranteed(name, &task.queue);
-            cost > Amount(0) && !within && kept_from(self.budget_holders.get(name).copied())
+            cost > Amount(0) && !within && kept_from(self.budget_holders.get(name))
         });
         if let Some(limit) = self.limited(task) {
             Some(limit)
@@ -327,61 +320,10 @@ impl Book {
             Some(Held::Gpus)
         } else if reserved {
             Some(Held::BudgetReserved)
-        } else if task.gpus > 0 && kept_from(self.held_by(&room.runner)) {
+        } else if task.gpus > 0 && kept_from(self.runner_holders.get(&room.runner)) {
             Some(Held::GpusReserved)
         } else {
             None
         }
-    }
-
-    /// Decides anew who reserves each budget, and the GPUs of the runner that asks. Who reserves goes on although by now it
-    /// would fit: else what became free for it would go to whoever stands before it.
-    fn reserve(&mut self, room: &Room) {
-        let budgets: Vec<BudgetName> = self.budgets.keys().cloned().collect();
-        for name in budgets {
-            let holder = self.budget_holders.get(&name).copied();
-            let able = |task: &Ready| {
-                let cost = self.cost(task).of(self.budgets[&name].resource);
-                self.queues[&task.queue].rules.budgets.contains_key(&name) && cost > Amount(0) && cost <= self.budgets[&name].max
-            };
-            let short = |task: &Ready| self.cost(task).of(self.budgets[&name].resource) > self.left(&name, &task.queue);
-            let found = self.best(holder, able, short);
-            self.reservations += u64::from(found.is_some() && found != holder);
-            match found {
-                Some(task) => self.budget_holders.insert(name, task),
-                None => self.budget_holders.remove(&name),
-            };
-        }
-        let holder = self.held_by(&room.runner);
-        let has = room.gpus + self.live.iter().filter(|l| l.runner == room.runner).map(|l| l.gpus).sum::<u32>();
-        let elsewhere = |task: &Ready| {
-            let others = self.runner_holders.iter().filter(|(runner, _)| **runner != room.runner);
-            others.into_iter().any(|(_, (held, asked))| *held == task.task && self.up - asked < RUNNER_AWAY_MS)
-        };
-        let able = |task: &Ready| task.gpus > 0 && task.gpus <= has;
-        let short = |task: &Ready| task.gpus > room.gpus && room.share(&task.queue) > 0 && !elsewhere(task);
-        let found = self.best(holder, able, short);
-        self.reservations += u64::from(found.is_some() && found != holder);
-        self.runner_holders.remove(&room.runner);
-        if let Some(found) = found {
-            self.runner_holders.retain(|_, (held, _)| *held != found);
-            self.runner_holders.insert(room.runner.clone(), (found, self.up));
-        }
-    }
-
-    /// The task that a runner keeps its GPUs for.
-    fn held_by(&self, runner: &str) -> Option<TaskId> {
-        self.runner_holders.get(runner).map(|(task, _)| *task)
-    }
-
-    /// Who reserves a thing: of its holder, and of the first tasks of each user, tier and size that are ready for long enough
-    /// and are short of it, the lowest tier, the longest ready, the lowest id.
-    fn best(&self, holder: Option<TaskId>, able: impl Fn(&Ready) -> bool, short: impl Fn(&Ready) -> bool) -> Option<TaskId> {
-        let kind = |t: &Ready| (t.queue.clone(), self.tier(t), t.user.clone(), t.gpus, t.weight);
-        let first = |t: &Ready| self.ready.iter().filter(|o| kind(o) == kind(t)).map(|o| (o.rank, o.task)).min() == Some((t.rank, t.task));
-        let long = |t: &Ready| self.up - t.since >= ms(self.times.reserve_ms);
-        let able = self.ready.iter().filter(|t| self.limited(t).is_none() && able(t));
-        let all = able.filter(|t| holder == Some(t.task) || (long(t) && short(t) && first(t)));
-        all.min_by_key(|t| (self.tier(t), t.since, t.task)).map(|t| t.task)
     }
 }
