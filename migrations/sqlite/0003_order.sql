@@ -75,6 +75,3 @@ alter table lease add column load_gpus integer not null default 0;
 alter table lease add column load_weight integer not null default 0;
 update lease set user = (select t.user from task t where t.id = lease.task), load_gpus = gpus * 1000,
     claimed_up = coalesce((select cast(value as integer) from meta where key = 'uptime'), 0);
-
--- Over the pause after an attempt that found no place a task keeps the time since which it was ready.
-alter table waiting add column since_up integer;

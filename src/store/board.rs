@@ -3,12 +3,7 @@
 //! The writer owns the board. Whatever changes ready tasks or live attempts tells it within the same batch; where a batch
 //! fails it is thrown away and made anew: by a walk over the lanes of `ready`, never over its rows.
 
-use super::{
-    error::Result,
-    flush::exec,
-    lease::parse,
-    writer::Tx,
-};
+use super::{error::Result, flush::exec, lease::parse, writer::Tx};
 use crate::domain::{
     BudgetName, QueueName, TaskId, Times,
     order::{Amount, Board, BudgetRules, Cost, Head, Kept, Lane, QueueRules, Reservation, Size, Terms, User},
@@ -17,23 +12,22 @@ use serde_json::{Value, json};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use std::collections::{BTreeMap, HashMap};
 
-/// The first row of every lane: each step goes to the next lane by the primary key.
-pub(super) const LANES: &str = "with recursive lane (queue, tier, user, gpus, weight, rank, task) as (
-         select * from (select queue, tier, user, gpus, weight, rank, task from ready order by queue, tier, user, gpus, weight, rank, task limit 1)
+/// The first row of every lane of the queue `$1`: each step goes to the next lane by the primary key. The last rank of all
+/// ends a lane; the plus signs keep SQLite from comparing by affinity, which only the first column of a key would survive.
+pub(super) const LANES: &str = "with recursive lane (task, tier, user, gpus, weight) as (
+         select * from (select task, tier, user, gpus, weight from ready where queue = $1 order by tier, user, gpus, weight, rank, task limit 1)
          union all
-         select n.queue, n.tier, n.user, n.gpus, n.weight, n.rank, n.task from lane l join ready n
-             on (n.queue, n.tier, n.user, n.gpus, n.weight, n.rank, n.task) =
-                (select x.queue, x.tier, x.user, x.gpus, x.weight, x.rank, x.task from ready x
-                 where (x.queue, x.tier, x.user, x.gpus, x.weight) > (l.queue, l.tier, l.user, l.gpus, l.weight)
-                 order by x.queue, x.tier, x.user, x.gpus, x.weight, x.rank, x.task limit 1)
+         select n.task, n.tier, n.user, n.gpus, n.weight from lane l cross join ready n on n.task =
+             (select x.task from ready x
+              where x.queue = $1 and (x.tier, x.user, x.gpus, x.weight, x.rank) > (+l.tier, +l.user, +l.gpus, +l.weight, 9223372036854775807)
+              order by x.tier, x.user, x.gpus, x.weight, x.rank, x.task limit 1)
      )
-     select l.*, r.attempt, r.since_up from lane l join ready r on r.task = l.task";
+     select r.* from lane l cross join ready r on r.task = l.task";
 
 /// The first rows of some lanes after given places, `$2` of each at most.
 pub(super) const NEXT: &str = "select j.key as lane, r.rank, r.task, r.attempt, r.since_up from json_each($1) j
-     join ready r on r.queue = j.value ->> 0 and r.tier = j.value ->> 1 and r.user = j.value ->> 2 and r.gpus = j.value ->> 3
-         and r.weight = j.value ->> 4 and (r.rank, r.task) in
-         (select x.rank, x.task from ready x where x.queue = j.value ->> 0 and x.tier = j.value ->> 1 and x.user = j.value ->> 2
+     cross join ready r on r.task in
+         (select x.task from ready x where x.queue = j.value ->> 0 and x.tier = j.value ->> 1 and x.user = j.value ->> 2
               and x.gpus = j.value ->> 3 and x.weight = j.value ->> 4 and (x.rank, x.task) > (j.value ->> 5, j.value ->> 6)
           order by x.rank, x.task limit $2)
      order by j.key, r.rank, r.task";
@@ -41,8 +35,8 @@ pub(super) const NEXT: &str = "select j.key as lane, r.rank, r.task, r.attempt, 
 /// What lives and counts: no result is stored.
 const LIVE: &str = "select task, queue, user, load_gpus, load_weight, claimed_up from lease where result is null";
 
-/// The board as the database has it.
-pub(super) async fn load(conn: &mut SqliteConnection, times: &Times, now_up: i64) -> Result<Board> {
+/// The board as the database has it; with `only`, the ready tasks of that queue and of those that share a budget with it.
+pub(super) async fn load(conn: &mut SqliteConnection, times: &Times, now_up: i64, only: Option<&QueueName>) -> Result<Board> {
     let epoch: Option<String> = sqlx::query_scalar("select value from meta where key = 'epoch_up'").fetch_optional(&mut *conn).await?;
     let mut board = Board::new(times.clone(), epoch.and_then(|text| text.parse().ok()).unwrap_or(0));
     board.refresh(now_up);
@@ -50,8 +44,14 @@ pub(super) async fn load(conn: &mut SqliteConnection, times: &Times, now_up: i64
     for row in &sqlx::query("select queue, user, used from usage").fetch_all(&mut *conn).await? {
         board.set_used(&queue(row, 0)?, &row.try_get::<&str, _>("user")?.into(), row.try_get("used")?);
     }
-    for row in &sqlx::query(LANES).fetch_all(&mut *conn).await? {
-        board.add(&queue(row, 0)?, &lane(row)?, head(row)?);
+    let queues = match only {
+        Some(queue) => board.sharing(std::iter::once(queue)),
+        None => board.queues().cloned().collect(),
+    };
+    for queue in queues {
+        for row in &sqlx::query(LANES).bind(queue.as_str()).fetch_all(&mut *conn).await? {
+            board.add(&queue, &lane(row)?, head(row)?);
+        }
     }
     for row in &sqlx::query(LIVE).fetch_all(&mut *conn).await? {
         let task: i64 = row.try_get("task")?;
@@ -105,9 +105,15 @@ fn amount(row: &SqliteRow, name: &str) -> Result<Amount> {
 }
 
 /// The lane of a row of `ready`.
-pub(super) fn lane(row: &SqliteRow) -> Result<Lane> {
+fn lane(row: &SqliteRow) -> Result<Lane> {
     let size = Size { gpus: row.try_get("gpus")?, weight: row.try_get::<i64, _>("weight")?.cast_unsigned() };
     Ok(Lane { tier: row.try_get("tier")?, user: row.try_get::<&str, _>("user")?.into(), size })
+}
+
+/// A row of `ready`.
+pub(super) fn ready(row: &SqliteRow) -> Result<(QueueName, Lane, Head)> {
+    let head = head(row)?;
+    Ok((queue(row, head.task.0)?, lane(row)?, head))
 }
 
 fn head(row: &SqliteRow) -> Result<Head> {

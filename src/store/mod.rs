@@ -14,6 +14,7 @@
 
 mod abandon;
 mod beat;
+mod board;
 mod cancel;
 mod changes;
 mod check;
@@ -28,12 +29,13 @@ mod flush;
 mod lease;
 mod logs;
 mod patch;
-mod position;
+mod place;
 mod queues;
 mod record;
 mod report;
 mod runners;
 mod sqlite;
+mod standing;
 mod start;
 mod submit;
 mod tasks;
@@ -60,10 +62,12 @@ pub use finish::{Finish, Finished, Settle};
 pub use lease::{LeaseRecord, Refusal};
 pub use logs::{LogMark, MarkLogs};
 pub use patch::{Patch, Patched, merge_labels};
+pub use place::Age;
 pub use queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRecord, QueueRefusal};
 pub use record::{AttemptRecord, TaskRecord};
 pub use report::{Report, ReportOutcome, Reporting};
 pub use runners::{Register, Renew, RunnerRecord};
+pub use standing::{Block, Standing};
 pub use start::Start;
 pub use submit::{ForgetKeys, Idempotency, NewTask, Submit, Submitted};
 pub use tasks::TaskFilter;
@@ -97,6 +101,7 @@ pub struct Store {
     readers: SqlitePool,
     changes: Changes,
     uptime: Arc<Uptime>,
+    times: Times,
     instance: Arc<str>,
 }
 
@@ -112,9 +117,10 @@ impl Store {
         let instance = record::instance(&mut connection, &*ambient.rng).await?;
         let changes = Changes::at(events::newest(&readers).await?);
         let (jobs, waiting) = mpsc::channel(4096);
+        let times = ambient.times.clone();
         let writer = writer::Writer::new(connection, ambient, changes.clone(), uptime.clone());
         let handle = tokio::spawn(writer.run(waiting));
-        Ok((Self { jobs, readers, changes, uptime, instance: instance.into() }, handle))
+        Ok((Self { jobs, readers, changes, uptime, times, instance: instance.into() }, handle))
     }
 
     /// What changed, for those who wait.

@@ -5,11 +5,15 @@ use super::{
     events::NewEvent,
     flush::{KEEP_WAITING, exec, hex, wait_row},
     lease::parse_json,
+    place::{Place, Places, Standing},
     record::StoredSpec,
     waits::Waits,
     writer::{Statement, Tx},
 };
-use crate::domain::{AttemptNumber, QueueName, TaskId, TaskSpec, UnixMs};
+use crate::domain::{
+    AttemptNumber, QueueName, TaskId, TaskSpec, UnixMs,
+    order::{rank_of, size_of},
+};
 use serde_json::{Value, json};
 use sqlx::Row;
 use std::collections::{HashMap, HashSet};
@@ -161,6 +165,7 @@ async fn absent_queues(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashSet<Queu
 
 /// Inserts the tasks of the submits at `which`; ids in their order.
 async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
+    let (up, now) = (tx.up.now(), tx.now);
     let tasks = || which.iter().flat_map(|&at| batch[at].tasks.iter().map(move |task| (&batch[at].user, task)));
     let rows: Vec<Value> = tasks()
         .map(|(user, task)| {
@@ -173,7 +178,8 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
                 s.priority.band(),
                 serde_json::to_string(&StoredSpec::from(s))?,
                 task.rerun_of,
-                task.not_before.map(|at| at.0)
+                task.not_before.map(|at| at.0),
+                task.waits().over(up, now).then_some(up)
             ]))
         })
         .collect::<std::result::Result<_, serde_json::Error>>()
@@ -182,8 +188,9 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
         return Ok(Vec::new());
     }
     let inserted = sqlx::query(
-        "insert into task (queue, user, name, labels, band, spec, rerun_of, not_before, created_at)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7, $2
+        "insert into task (queue, user, name, labels, band, spec, rerun_of, not_before, queued_up, created_at)
+         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7,
+             j.value ->> 8, $2
          from json_each($1) j order by j.key returning id",
     )
     .bind(Value::Array(rows).to_string())
@@ -193,8 +200,8 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
     let mut ids: Vec<TaskId> = inserted.iter().map(|row| row.try_get("id").map(TaskId)).collect::<std::result::Result<_, _>>()?;
     // `returning` promises no order; ids rise in the order of insertion.
     ids.sort_unstable();
-    let (up, now) = (tx.up.now(), tx.now);
-    let (ready, held): (Vec<_>, Vec<_>) = tasks().map(|(_, task)| task).zip(&ids).partition(|(task, _)| task.waits().over(up, now));
+    let placed = tasks().zip(&ids).map(|((user, task), id)| (user, task, id));
+    let (ready, held): (Vec<_>, Vec<_>) = placed.partition(|(_, task, _)| task.waits().over(up, now));
     insert_ready(&ready, tx).await?;
     insert_waiting(&held, tx).await?;
     for ((user, task), id) in tasks().zip(&ids) {
@@ -205,25 +212,29 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
 }
 
 /// Tasks that can be claimed at once.
-async fn insert_ready(tasks: &[(&NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
+async fn insert_ready(tasks: &[(&String, &NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
     if tasks.is_empty() {
         return Ok(());
     }
-    let row = |(task, id): &(&NewTask, &TaskId)| json!([task.spec.queue, task.spec.priority.band(), id, task.spec.resources.gpus]);
-    exec(
-        tx,
-        "insert into ready (queue, band, task, attempt, gpus)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, 0, j.value ->> 3 from json_each($1) j",
-        Value::Array(tasks.iter().map(row).collect()),
-    )
-    .await?;
-    tx.made_ready();
-    Ok(())
+    let (up, aging) = (tx.up.now(), tx.times.aging_ms);
+    let place = |(user, task, id): &(&String, &NewTask, &TaskId)| {
+        let standing = Standing {
+            user: user.as_str().into(),
+            size: size_of(&task.spec),
+            boosted: false,
+            priority: task.spec.priority,
+            rank: rank_of(**id),
+            since_up: up,
+        };
+        Place::new(&task.spec.queue, **id, AttemptNumber::NONE, &standing, up, aging)
+    };
+    let entering = tasks.iter().map(place).collect();
+    Places { entering, ..Places::default() }.enter(tx).await
 }
 
 /// Tasks that something holds back.
-async fn insert_waiting(tasks: &[(&NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
-    let row = |(task, id): &(&NewTask, &TaskId)| wait_row(**id, &task.spec.queue, AttemptNumber::NONE, &task.waits());
+async fn insert_waiting(tasks: &[(&String, &NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
+    let row = |(_, task, id): &(&String, &NewTask, &TaskId)| wait_row(**id, &task.spec.queue, AttemptNumber::NONE, &task.waits(), None);
     exec(tx, KEEP_WAITING, Value::Array(tasks.iter().map(row).collect())).await
 }
 

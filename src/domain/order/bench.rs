@@ -3,7 +3,7 @@
 use super::{
     lanes::{First, Head, Lane, Lanes, Size, User},
     place::{LAST_TIER, Tier},
-    rules::{Amount, QueueRules, Resource},
+    rules::{Amount, QueueRules, Resource, RunLimits},
     usage::use_of,
 };
 use crate::domain::TaskId;
@@ -113,6 +113,18 @@ impl Bench {
     /// Whether any task of it is ready.
     pub(super) fn has_ready(&self) -> bool {
         self.tiers.iter().any(|lanes| !lanes.is_empty())
+    }
+
+    /// Its limits.
+    #[must_use]
+    pub fn limits(&self) -> RunLimits {
+        self.terms.rules.limits
+    }
+
+    /// What a task of this size costs now.
+    #[must_use]
+    pub fn cost_of(&self, size: Size) -> Cost {
+        self.terms.cost(size)
     }
 
     /// How many attempts live.

@@ -3,13 +3,14 @@
 
 use super::{
     bench::{Bench, Cost, Counting, LiveAttempt, Terms},
+    budgets::BudgetUse,
     lanes::{First, Head, Lane, User},
     reserve::Held,
-    rules::BudgetRules,
+    rules::{BudgetRules, Resource, RunLimits},
     usage::use_step,
 };
 use crate::domain::{BudgetName, QueueName, TaskId, Times};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// The board.
 #[derive(Clone, Debug)]
@@ -98,13 +99,14 @@ impl Board {
         self.bench(queue).begin(task, LiveAttempt { user: user.clone(), cost, claimed_up }, counting);
     }
 
-    /// Its result is stored, or it was given back. Nothing happens to one that does not live.
-    pub fn end(&mut self, task: TaskId, now_up: i64) {
+    /// Its result is stored, or it was given back. Answers whether it lived.
+    pub fn end(&mut self, task: TaskId, now_up: i64) -> bool {
         let counting = self.counting();
-        let Some(queue) = self.live.remove(&task) else { return };
+        let Some(queue) = self.live.remove(&task) else { return false };
         if let Some(user) = self.bench(&queue).end(task, now_up, counting) {
             self.used_changed.insert((queue, user));
         }
+        true
     }
 
     /// What a user used by attempts that are over, as the store kept it.
@@ -133,6 +135,40 @@ impl Board {
             }
         }
         unknown
+    }
+
+    /// The queues.
+    pub fn queues(&self) -> impl Iterator<Item = &QueueName> {
+        self.queues.keys()
+    }
+
+    /// Some queues with those that share a budget with them.
+    #[must_use]
+    pub fn sharing<'a>(&self, queues: impl Iterator<Item = &'a QueueName>) -> BTreeSet<QueueName> {
+        let mut all: BTreeSet<QueueName> = queues.cloned().collect();
+        let budgets: BTreeSet<&BudgetName> =
+            all.iter().filter_map(|queue| self.queues.get(queue)).flat_map(|bench| bench.terms.rules.budgets.keys()).collect();
+        if !budgets.is_empty() {
+            let shares = |bench: &Bench| bench.terms.rules.budgets.keys().any(|name| budgets.contains(name));
+            all.extend(self.queues.iter().filter(|(_, bench)| shares(bench)).map(|(queue, _)| queue.clone()));
+        }
+        all
+    }
+
+    /// The budgets that a queue draws on, with what is counted and their use.
+    #[must_use]
+    pub fn budgets_of_queue(&self, queue: &QueueName) -> Vec<(BudgetName, Resource, BudgetUse)> {
+        let of = |(name, resource): (&BudgetName, Resource)| Some((name.clone(), resource, self.budget(name)?));
+        self.queues.get(queue).map(|bench| self.budgets_of(bench).filter_map(of).collect()).unwrap_or_default()
+    }
+
+    /// Lets a queue serve in its order without any limit; for those who only look ahead.
+    pub fn lift_limits(&mut self, queue: &QueueName) {
+        if let Some(bench) = self.queues.get_mut(queue) {
+            bench.terms.paused = false;
+            bench.terms.rules.limits = RunLimits::default();
+            bench.terms.rules.budgets.clear();
+        }
     }
 
     /// A queue as it stands.

@@ -17,7 +17,7 @@ pub use board::Board;
 pub use budgets::{BudgetUse, QueueUse};
 pub use choose::{Ask, Next, Pick, Picking};
 pub use lanes::{First, Head, Lane, Size, User};
-pub use place::{LAST_TIER, Tier, rank_of, tier_of};
+pub use place::{LAST_TIER, Tier, rank_of, size_of, tier_of, weight_of};
 pub use reserve::{Kept, Reservation, Reservations};
 pub use rules::{Amount, BudgetRules, BudgetShare, QueueRules, Resource, RunLimits, queues_of};
 pub use usage::use_of;
