@@ -6,6 +6,7 @@ mod depth;
 mod evidence;
 mod harness;
 mod model;
+mod order;
 mod plans;
 mod queues;
 mod scenarios;

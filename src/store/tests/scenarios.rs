@@ -52,7 +52,7 @@ pub(super) trait Desk {
     async fn claim(&mut self, runner: &str, max: u32, gpus: u32) -> Vec<TaskId>;
     /// The task's attempt runs to its end, and succeeds.
     async fn end(&mut self, task: TaskId);
-    fn pass(&mut self, ms: u64);
+    async fn pass(&mut self, ms: u64);
     async fn restart(&mut self);
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn a_crowd_of_one_user_delays_another_by_two_rounds_at_most(des
     }
     for _ in 0..3 {
         for task in desk.claim("r1", 4, 8).await {
-            desk.pass(MINUTE);
+            desk.pass(MINUTE).await;
             desk.end(task).await;
         }
     }
@@ -89,7 +89,7 @@ pub(super) async fn users_share_by_their_weights(desk: &mut impl Desk) {
     for _ in 0..40 {
         let task = desk.claim("r1", 1, 8).await[0];
         served += u32::from(of_bob.contains(&task));
-        desk.pass(10 * MINUTE);
+        desk.pass(10 * MINUTE).await;
         desk.end(task).await;
     }
     assert!((29..=31).contains(&served), "of 40 equal tasks 30 are of the user with weight 3 against 1, not {served}");
@@ -110,9 +110,9 @@ pub(super) async fn who_was_idle_comes_first(desk: &mut impl Desk) {
     }
     // Ann and Bob have both used the queue, Ann more.
     let first = desk.claim("r1", 2, 8).await;
-    desk.pass(HOUR);
+    desk.pass(HOUR).await;
     desk.end(first[1]).await;
-    desk.pass(HOUR);
+    desk.pass(HOUR).await;
     desk.end(first[0]).await;
     let idle = desk.submit("cleo", "default", 0).await;
     let next = desk.claim("r1", 3, 8).await;
@@ -123,12 +123,12 @@ pub(super) async fn use_is_forgotten_by_half_a_day_at_a_time(desk: &mut impl Des
     opened(desk, json!({})).await;
     let early = desk.submit("ann", "default", 0).await;
     assert_eq!(desk.claim("r1", 1, 8).await, [early]);
-    desk.pass(3 * HOUR);
+    desk.pass(3 * HOUR).await;
     desk.end(early).await;
-    desk.pass(24 * HOUR);
+    desk.pass(24 * HOUR).await;
     let late = desk.submit("bob", "default", 0).await;
     assert_eq!(desk.claim("r1", 1, 8).await, [late]);
-    desk.pass(2 * HOUR);
+    desk.pass(2 * HOUR).await;
     desk.end(late).await;
     let of_bob = desk.submit("bob", "default", 0).await;
     let of_ann = desk.submit("ann", "default", 0).await;
@@ -140,7 +140,7 @@ pub(super) async fn use_is_forgotten_by_half_a_day_at_a_time(desk: &mut impl Des
 async fn large_among_small(desk: &mut impl Desk, free: impl Fn(usize) -> u32) -> usize {
     let used = desk.submit("eve", "default", 1).await;
     assert_eq!(desk.claim("r1", 1, 8).await, [used]);
-    desk.pass(HOUR);
+    desk.pass(HOUR).await;
     desk.end(used).await;
     let mut running: Vec<(usize, TaskId)> = Vec::new();
     let mut large = None;
@@ -161,7 +161,7 @@ async fn large_among_small(desk: &mut impl Desk, free: impl Fn(usize) -> u32) ->
             return minute - 5;
         }
         running.extend(got.into_iter().map(|task| (minute, task)));
-        desk.pass(MINUTE);
+        desk.pass(MINUTE).await;
     }
     panic!("the large task starved");
 }
@@ -199,10 +199,10 @@ pub(super) async fn a_task_rises_with_its_age(desk: &mut impl Desk) {
     // Bob comes later and has used less; both tasks are of priority normal.
     let used = desk.submit("ann", "default", 0).await;
     assert_eq!(desk.claim("r1", 1, 8).await, [used]);
-    desk.pass(HOUR);
+    desk.pass(HOUR).await;
     desk.end(used).await;
     let old = desk.submit("ann", "default", 0).await;
-    desk.pass(6 * HOUR);
+    desk.pass(6 * HOUR).await;
     let new = desk.submit("bob", "default", 0).await;
     assert_eq!(desk.claim("r1", 2, 8).await, [old, new], "six hours raise a task by one tier");
 }
@@ -214,10 +214,10 @@ pub(super) async fn the_rest_of_a_busy_hour(desk: &mut impl Desk, restart: bool)
     for n in 0..40 {
         let user = ["ann", "bob", "cleo"][n % 3];
         desk.submit(user, ["default", "other"][n % 2], [0, 1, 2][n % 3]).await;
-        desk.pass(10_000);
+        desk.pass(10_000).await;
         if n % 4 == 3 {
             let got = desk.claim("r1", 1, 8).await;
-            desk.pass(30_000);
+            desk.pass(30_000).await;
             if n % 8 == 3 {
                 desk.end(got[0]).await;
             }
@@ -230,7 +230,7 @@ pub(super) async fn the_rest_of_a_busy_hour(desk: &mut impl Desk, restart: bool)
     loop {
         let got = desk.claim("r1", 3, 8).await;
         rest.extend_from_slice(&got);
-        desk.pass(70_000);
+        desk.pass(70_000).await;
         for task in &got {
             desk.end(*task).await;
         }

@@ -119,9 +119,14 @@ pub(super) struct Book {
     pub(super) budget_holders: BTreeMap<BudgetName, Holder>,
     pub(super) runner_holders: BTreeMap<String, Holder>,
     /// The uptime that use is counted from.
-    epoch: i64,
+    pub(super) epoch: i64,
     /// How often each limit held back a task that a pick came to.
     pub(super) refusals: BTreeMap<Held, u64>,
+    /// Tasks served, and those of them that had aged.
+    pub(super) served: u64,
+    pub(super) aged: u64,
+    /// How many that came later were served before a task that had aged as far as it can.
+    pub(super) passed: BTreeMap<TaskId, u64>,
     /// Reservations made.
     pub(super) reservations: u64,
 }
@@ -144,6 +149,9 @@ impl Book {
             runner_holders: BTreeMap::new(),
             epoch: 0,
             refusals: BTreeMap::new(),
+            served: 0,
+            aged: 0,
+            passed: BTreeMap::new(),
             reservations: 0,
         }
     }
@@ -152,11 +160,15 @@ impl Book {
     pub(super) fn claim(&mut self, mut room: Room) -> Vec<TaskId> {
         self.forget();
         self.left_places();
-        self.reserve(&room);
+        if room.max > 0 {
+            self.reserve(&room);
+        }
         let mut picked = Vec::new();
         while room.max > 0
             && let Some(at) = self.pick(&room)
         {
+            self.nobody_starves(at, &room);
+            self.served += 1;
             let ready = self.ready.remove(at);
             room.max -= 1;
             room.gpus -= ready.gpus;
@@ -299,7 +311,7 @@ impl Book {
     }
 
     /// What holds a task back from a claim.
-    fn held_back(&self, task: &Ready, room: &Room) -> Option<Held> {
+    pub(super) fn held_back(&self, task: &Ready, room: &Room) -> Option<Held> {
         let cost = self.cost(task);
         let kept_from = |holder: Option<&Holder>| {
             let holder = holder.and_then(|holder| self.ready.iter().find(|t| t.task == holder.place.5));

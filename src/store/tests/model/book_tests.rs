@@ -56,7 +56,7 @@ impl Desk for Toy {
         self.book.end(task);
     }
 
-    fn pass(&mut self, ms: u64) {
+    async fn pass(&mut self, ms: u64) {
         self.book.up += i64::try_from(ms).unwrap();
     }
 

@@ -18,6 +18,11 @@ pub(super) struct Holder {
 const RUNNER_AWAY_MS: i64 = 60_000;
 
 impl Book {
+    /// A restart keeps every reservation; for the minute that a runner may be away it is as if each had asked just then.
+    pub(super) fn restarted(&mut self, up: i64) {
+        self.runner_holders.values_mut().for_each(|holder| holder.asked = up);
+    }
+
     /// Who is not where it was when it reserved something reserves it no longer.
     pub(super) fn left_places(&mut self) {
         let places: BTreeSet<Place> = self.ready.iter().map(|t| self.place(t)).collect();
