@@ -206,7 +206,7 @@ impl Held {
                 self.attempt_returned(work);
             }
         }
-        if !matches!(&self.life.status, Status::Active(live) if live.result.is_none()) {
+        if !self.life.counts() {
             work.tx.attempt_over(self.task);
         }
         match &self.life.status {

@@ -50,7 +50,6 @@ pub(super) struct Tx<'a> {
     pub(super) rng: &'a dyn Rng,
     pub(super) events: Vec<NewEvent>,
     pub(super) board: &'a mut Board,
-    rules: bool,
     ready: bool,
     due: bool,
     deadline: bool,
@@ -59,12 +58,12 @@ pub(super) struct Tx<'a> {
 impl Tx<'_> {
     /// Rules of queues or budgets are among what is written.
     pub(super) fn rules_written(&mut self) {
-        self.rules = true;
+        self.board.outdate();
     }
 
     /// The board with the rules as they are now.
     pub(super) async fn fresh_board(&mut self) -> Result<()> {
-        if std::mem::take(&mut self.rules) {
+        if self.board.is_outdated() {
             board::load_rules(self.board, self.conn).await?;
             self.made_ready();
         }
@@ -387,7 +386,6 @@ impl Writer {
         let Some(board) = &mut self.board else { return Err(StoreError::Closed) };
         let mut tx = Tx {
             board,
-            rules: false,
             conn: &mut self.conn,
             now: self.ambient.clock.now(),
             up: &self.up,
