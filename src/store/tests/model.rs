@@ -20,7 +20,7 @@ mod reserve;
 use super::harness::Rig;
 use crate::{
     domain::{QueueName, TaskId},
-    store::Claim,
+    store::{Claim, KeepUptime},
 };
 use checks::OPEN;
 use dice::Dice;
@@ -99,6 +99,12 @@ impl History {
         for step in 0..steps {
             if self.dice.chance(2) {
                 self.rig = self.rig.reopened().await;
+                {
+                    use std::io::Write;
+                    let mut f =
+                        std::fs::OpenOptions::new().append(true).create(true).open(format!("/tmp/proof/trace-{}", self.seed)).unwrap();
+                    writeln!(f, "{step} REOPENED").unwrap();
+                } // TRACE
                 self.model.up = self.rig.store.uptime().now();
                 self.model.book.restarted(self.model.up);
                 self.figures.reopenings += 1;
@@ -108,6 +114,10 @@ impl History {
                 let ms = self.dice.of(&[1, 400, 1_000, 4_000, 12_000, 40_000, 70_000, 300_000, 660_000, 3_600_000, 10_800_000]);
                 self.rig.pass(ms);
                 self.rig.age().await;
+                // As the clockwork does.
+                if ms >= 5_000 {
+                    self.rig.store.run(KeepUptime).await.unwrap();
+                }
                 self.model.up = self.rig.store.uptime().now();
                 self.model.line_up();
             }
@@ -136,6 +146,14 @@ impl History {
         let mut done: Vec<_> = ops.into_iter().zip(answers).collect();
         done.sort_by_key(|(op, _)| op.rank());
         let mut served = Vec::new();
+        self.model.book.charging.clone_from(&self.model.book.queues);
+        {
+            use std::io::Write;
+            let mut f = std::fs::OpenOptions::new().append(true).create(true).open(format!("/tmp/proof/trace-{}", self.seed)).unwrap();
+            for (op, answer) in &done {
+                writeln!(f, "{step} up {}: {op:?} -> {answer:?}", self.model.up).unwrap();
+            }
+        } // TRACE
         for (op, answer) in &done {
             let expected = self.model.expect(op, answer);
             let said = match answer {
@@ -144,6 +162,15 @@ impl History {
                 Answer::Started(started) => format!("{:?}", started.as_ref().map(|_| ())),
                 Answer::Plain(text) => text.clone(),
             };
+            if said != expected {
+                let r: Vec<(String, i64, String, i64, i64, i64, i64)> = sqlx::query_as(
+                    "select queue, tier, user, gpus, weight, task, age_up from ready where queue = 'slow' order by 1,2,3,4,5",
+                )
+                .fetch_all(&self.rig.store.readers)
+                .await
+                .unwrap();
+                eprintln!("ROWS {} {r:?}", self.seed);
+            } // TRACE
             let all = || done.iter().map(|d| &d.0).collect::<Vec<_>>();
             assert_eq!(said, expected, "seed {}, step {step}: {op:?} in {:?}\n{}", self.seed, all(), self.model.book);
             if let Answer::Claimed(rows, _) = answer {

@@ -111,6 +111,8 @@ pub(super) struct Book {
     pub(super) up: i64,
     pub(super) times: Times,
     pub(super) queues: BTreeMap<QueueName, Queue>,
+    /// The queues before this batch: what ends in it is charged by their weights.
+    pub(super) charging: BTreeMap<QueueName, Queue>,
     pub(super) budgets: BTreeMap<BudgetName, BudgetRules>,
     pub(super) ready: Vec<Ready>,
     pub(super) live: Vec<Living>,
@@ -141,6 +143,7 @@ impl Book {
             up: 0,
             times,
             queues: BTreeMap::new(),
+            charging: BTreeMap::new(),
             budgets: BTreeMap::new(),
             ready: Vec::new(),
             live: Vec::new(),
@@ -183,7 +186,7 @@ impl Book {
     pub(super) fn end(&mut self, task: TaskId) {
         let at = self.live.iter().position(|l| l.task == task).unwrap_or_else(|| panic!("{task} does not live"));
         let over = self.live.remove(at);
-        let used = self.use_until(&over, self.up);
+        let used = self.use_until(&over, self.up, &self.charging);
         *self.used.entry((over.queue, over.user)).or_default() += used;
     }
 
@@ -205,10 +208,12 @@ impl Book {
                 None => free.push(at),
             }
         }
-        // In each queue: the tier, the user's use, the rank, the id.
+        // In each queue: the tier, the user's use, what the user has first in it, the rank, the id.
         let place = |at: &usize| {
             let task = &self.ready[*at];
-            (self.tier(task), self.used_by(&task.queue, &task.user), task.rank, task.task)
+            let beside = |o: &&Ready| o.queue == task.queue && o.user == task.user && self.tier(o) == self.tier(task);
+            let first = self.ready.iter().filter(beside).map(|o| (o.rank, o.task)).min();
+            (self.tier(task), self.used_by(&task.queue, &task.user), first, task.rank, task.task)
         };
         let queues: BTreeSet<&QueueName> = free.iter().map(|at| &self.ready[*at].queue).collect();
         let firsts =
@@ -238,11 +243,11 @@ impl Book {
         let over = self.used.get(&(queue.clone(), user.to_owned())).copied().unwrap_or(0);
         let mine = self.live.iter().filter(|l| l.queue == *queue && l.user == user);
         let until = |l: &Living| (self.up - self.up % 10_000).max(l.from + ms(self.times.charge_least_ms));
-        over + mine.map(|l| self.use_until(l, until(l))).sum::<i64>()
+        over + mine.map(|l| self.use_until(l, until(l), &self.queues)).sum::<i64>()
     }
 
-    fn use_until(&self, attempt: &Living, to: i64) -> i64 {
-        let weight = self.queues.get(&attempt.queue).and_then(|q| q.rules.user_weights.get(&attempt.user)).copied().unwrap_or(1);
+    fn use_until(&self, attempt: &Living, to: i64, queues: &BTreeMap<QueueName, Queue>) -> i64 {
+        let weight = queues.get(&attempt.queue).and_then(|q| q.rules.user_weights.get(&attempt.user)).copied().unwrap_or(1);
         use_of(attempt.cost.gpus.max(1), weight, attempt.from, to, self.epoch, self.times.half_life_ms)
     }
 
@@ -314,8 +319,7 @@ impl Book {
     pub(super) fn held_back(&self, task: &Ready, room: &Room) -> Option<Held> {
         let cost = self.cost(task);
         let kept_from = |holder: Option<&Holder>| {
-            let holder = holder.and_then(|holder| self.ready.iter().find(|t| t.task == holder.place.5));
-            holder.is_some_and(|holder| holder.task != task.task && self.tier(holder) <= self.tier(task))
+            holder.is_some_and(|holder| holder.place.5 != task.task && holder.place.1 <= self.tier(task)) // MIMIC B1
         };
         let reserved = self.budgets_of(&task.queue).into_iter().any(|(name, rules)| {
             let cost = cost.of(rules.resource);

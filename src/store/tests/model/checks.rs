@@ -58,7 +58,7 @@ impl History {
             .unwrap();
         let expected =
             book.used.iter().filter(|(_, used)| **used > 0).map(|((queue, user), used)| (queue.to_string(), user.clone(), *used));
-        assert_eq!(used, expected.collect::<Vec<_>>(), "seed {seed}, step {step}: what users used");
+        assert_eq!(used, expected.collect::<Vec<_>>(), "seed {seed}, step {step}: what users used, after {}\n{book}", self.last);
         let held: Vec<(String, String, i64)> = sqlx::query_as("select kind, name, task from reservation order by kind, name")
             .fetch_all(&self.rig.store.readers)
             .await
