@@ -6,12 +6,14 @@
 
 mod abandon;
 mod after;
+mod batch;
 mod cancel;
 mod completion;
 mod console;
 mod context;
 mod credential;
 mod exit;
+mod export;
 mod file;
 mod follow;
 mod get;
@@ -19,6 +21,7 @@ mod get;
 mod help;
 mod logs;
 mod ls;
+mod order;
 mod progress;
 mod queue;
 mod rerun;
@@ -52,6 +55,7 @@ pub use console::{ColorChoice, Console, Sink, Terminal};
 pub use context::{Common, Context, DEFAULT_URL, Format, Surroundings};
 pub use credential::Credential;
 pub use exit::{Exit, Failure};
+pub use export::ExportArgs;
 pub(crate) use file::parse as parse_file;
 pub use follow::{follow, wait as wait_for_end};
 pub use get::GetArgs;
@@ -73,7 +77,7 @@ pub use why::WhyArgs;
 pub enum Command {
     /// Submit a task
     #[command(after_help = submit::EXAMPLES)]
-    Submit(SubmitArgs),
+    Submit(Box<SubmitArgs>),
     /// List tasks
     #[command(visible_alias = "ps", after_help = ls::EXAMPLES)]
     Ls(LsArgs),
@@ -101,6 +105,9 @@ pub enum Command {
     /// Show and change queues
     #[command(after_help = queue::EXAMPLES)]
     Queue(QueueArgs),
+    /// Print history as lines of JSON
+    #[command(after_help = export::EXAMPLES)]
+    Export(ExportArgs),
     /// Make, list and revoke tokens
     #[command(after_help = token::EXAMPLES)]
     Token(TokenArgs),
@@ -131,6 +138,7 @@ impl Command {
             Self::Rerun(args) => args.common.clone(),
             Self::Abandon(args) => args.common.clone(),
             Self::Queue(args) => args.common.clone(),
+            Self::Export(args) => args.common.clone(),
             Self::Token(args) => args.common.clone(),
             Self::Whoami(args) => args.common.clone(),
             Self::Version(args) => args.common.clone(),
@@ -159,7 +167,7 @@ pub async fn run(command: Command, around: Surroundings) -> Exit {
 
 async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
     match command {
-        Command::Submit(args) => submit::run(args, context).await,
+        Command::Submit(args) => submit::run(*args, context).await,
         Command::Ls(args) => ls::run(args, context).await,
         Command::Get(args) => get::run(args, context).await,
         Command::Why(args) => why::run(args, context).await,
@@ -169,6 +177,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Rerun(args) => rerun::run(args, context).await,
         Command::Abandon(args) => abandon::run(args, context).await,
         Command::Queue(args) => queue::run(args, context).await,
+        Command::Export(args) => export::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
         Command::Whoami(args) => whoami::run(args, context).await,
         Command::Version(args) => version::run(args, context).await,

@@ -4,8 +4,8 @@ use super::{Common, Context, Surroundings, Terminal};
 use crate::{
     domain::{Clock, Rng, UnixMs},
     wire::{
-        Attempt, AttemptNumber, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits, Resources, Retries, Task, TaskId,
-        TaskState, Timestamp,
+        Attempt, AttemptNumber, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits, Resources, Retention, Retries,
+        Task, TaskId, TaskState, Timestamp,
     },
 };
 use std::{
@@ -124,8 +124,12 @@ pub(super) fn task(id: i64, state: TaskState) -> Task {
         env: [].into(),
         resources: Resources { gpus: 1 },
         timeout_seconds: None,
+        max_wait_seconds: None,
+        total_timeout_seconds: None,
         grace_seconds: 30,
         retries: Retries::default(),
+        not_before: None,
+        depends_on: None,
         created_at: at("2026-11-20T09:14:30Z"),
         started_at: ran.then(|| at("2026-11-20T09:20:42Z")),
         finished_at: state.is_terminal().then(|| at("2026-11-20T09:22:04Z")),
@@ -165,6 +169,7 @@ pub(super) fn queue(name: &str, revision: i64) -> Queue {
         pending_timeout_seconds: None,
         fail_pending_after_seconds: None,
         keep_jobs_seconds: None,
+        retention: Retention::default(),
         paused: None,
         revision,
         counts: QueueCounts { waiting: 1, queued: 4, active: 9 },

@@ -3,15 +3,15 @@
 //! Level-triggered: each round looks at what is due now and acts on it; nothing is scheduled, so nothing can be
 //! missed. Uptime moves on only when the database answered, and not over a gap: an outage of ours expires nobody.
 
-use super::state::App;
-use crate::store::{Age, Due, Expire, ForgetKeys, KeepUptime, SettleOverdue, StoreError, Wake};
+use super::{retention, state::App};
+use crate::store::{Age, Due, Expire, ForgetAwaited, ForgetKeys, KeepUptime, Overdue, SettleOverdue, StoreError, Unblock, Wake};
 use futures::future::join_all;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// How often uptime is written down while a deadline lies ahead.
 const KEEP_EVERY: Duration = Duration::from_secs(5);
-/// How often old idempotency keys, pulses and logs of dead attempts are forgotten.
+/// How often old idempotency keys, pulses, logs of dead attempts and what is over its time are forgotten.
 const TIDY_EVERY: Duration = Duration::from_mins(10);
 
 /// Runs until the server stops, and syncs the logs once more at the end.
@@ -65,15 +65,19 @@ pub(super) async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
     if due.aging {
         app.store.run(Age).await?;
     }
-    let (expired, unsettled, woken) = tokio::join!(
+    let (expired, unsettled, overdue, unblocked, woken) = tokio::join!(
         join_all(due.expired.iter().map(|attempt| app.store.run(Expire(*attempt)))),
         join_all(due.unsettled.iter().map(|attempt| app.store.run(SettleOverdue(*attempt)))),
+        join_all(due.overdue.iter().map(|task| app.store.run(Overdue(*task)))),
+        join_all(due.unblocked.iter().map(|task| app.store.run(Unblock(*task)))),
         join_all(due.waiting.iter().map(|task| app.store.run(Wake(*task)))),
     );
     for attempt in &due.unsettled {
         app.close_log(*attempt).await;
     }
-    expired.into_iter().chain(unsettled).chain(woken).collect::<Result<Vec<_>, _>>().map(drop)
+    let all = [expired, unsettled, overdue, unblocked, woken].into_iter().flatten();
+    all.collect::<Result<Vec<bool>, _>>()?;
+    if due.awaited { app.store.run(ForgetAwaited).await } else { Ok(()) }
 }
 
 async fn log_syncs(app: &App) {
@@ -99,10 +103,13 @@ pub(super) async fn tidy(app: &App) {
     if let Err(error) = app.close_dead_logs().await {
         tracing::error!(%error, "the logs of dead attempts could not be closed");
     }
+    if let Err(error) = retention::round(app).await {
+        tracing::error!(%error, "what is over its time could not be removed");
+    }
 }
 
 /// Waits; `false` when the server stops.
-async fn pause(app: &App, ms: u64) -> bool {
+pub(super) async fn pause(app: &App, ms: u64) -> bool {
     tokio::select! {
         () = app.stop().cancelled() => false,
         () = tokio::time::sleep(Duration::from_millis(ms)) => true,

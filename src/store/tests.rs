@@ -2,6 +2,8 @@
 
 mod attempts;
 mod batches;
+mod deadlines;
+mod dependencies;
 mod depth;
 mod evidence;
 mod harness;
@@ -10,5 +12,6 @@ mod order;
 mod plans;
 mod queues;
 mod scenarios;
+mod retention;
 mod submits;
 mod waiting;

@@ -10,7 +10,9 @@ mod procs;
 mod recorder;
 mod world;
 
+mod backup;
 mod cancels;
+mod chains;
 mod crash_points;
 mod doubles;
 mod endings;
