@@ -6,11 +6,12 @@ use crate::{
         TaskId, TaskSpec, TaskState, Times, UnixMs, Work, fingerprint, order::Cost,
     },
     store::{
-        Ambient, ApplyQueue, Beat, Claim, ClaimedAttempt, Due, Faults, Finish, Finished, NewTask, QueueShare, Refusal, Reporting, Start,
-        Store, Submit, Submitted,
+        Age, Ambient, ApplyQueue, Beat, Claim, ClaimedAttempt, Due, Faults, Finish, Finished, NewTask, QueueShare, Refusal, Reporting,
+        Start, Store, Submit, Submitted,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -87,6 +88,11 @@ impl Rig {
         self.store.run(apply).await.unwrap().expect("apply the queue");
     }
 
+    /// A connection of its own, past the writer.
+    pub(super) async fn beside(&self) -> SqliteConnection {
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(self.dir.path().join("slipway.db"))).await.unwrap()
+    }
+
     /// Around a store that was opened elsewhere, with a clock of its own.
     pub(super) fn over(store: Store, dir: TempDir) -> Self {
         Self { store, dir, times: ambient().times, clock: Arc::new(Fixed(AtomicI64::new(1_800_000_000_000))) }
@@ -95,6 +101,13 @@ impl Rig {
     /// What the clockwork finds now.
     pub(super) async fn due(&self) -> Due {
         self.store.due(self.clock.now()).await.unwrap()
+    }
+
+    /// Lets every task rise whose time has come, as the clockwork does.
+    pub(super) async fn age(&self) {
+        while self.due().await.aging {
+            self.store.run(Age).await.unwrap();
+        }
     }
 
     /// The time of day steps by `ms`, forward or back; uptime does not.

@@ -1,10 +1,13 @@
 //! What a step of the model test does, and how the real store is told.
 
 use crate::{
-    domain::{AttemptRef, AttemptResult, Evidence, FailureClass, Phase, Priority, QueueName, Reason, Resources, Retries, TaskId, TaskSpec},
+    domain::{
+        AttemptRef, AttemptResult, Evidence, FailureClass, Phase, Priority, QueueName, Reason, Resources, Retries, TaskId, TaskSpec,
+        order::Amount,
+    },
     store::{
-        Abandon, Beat, Cancel, Claim, ClaimedAttempt, Expire, Finish, Idempotency, NewTask, Patch, PauseQueue, QueueShare, Refine, Refusal,
-        Renew, Report, Reporting, Settle, SettleOverdue, Start, Store, Submit, Submitted, Wake, tests::harness::spec,
+        Abandon, ApplyQueue, Beat, Cancel, Claim, ClaimedAttempt, Expire, Finish, Idempotency, NewTask, Patch, PauseQueue, QueueShare,
+        Refine, Refusal, Renew, Report, Reporting, Settle, SettleOverdue, Start, Store, Submit, Submitted, Wake, tests::harness::spec,
     },
 };
 use secrecy::SecretString;
@@ -16,6 +19,7 @@ pub(super) struct Wanted {
     pub(super) queue: QueueName,
     pub(super) priority: Priority,
     pub(super) gpus: u32,
+    pub(super) weight: Amount,
     pub(super) retries: Retries,
 }
 
@@ -32,16 +36,33 @@ pub(super) enum Said {
 
 #[derive(Clone, Debug)]
 pub(super) enum Op {
+    /// A queue's document.
+    Apply(QueueName, String),
     Pause(QueueName, bool),
     Renew(&'static str),
-    Submit(Vec<Wanted>, Option<(u64, u8)>),
-    Start { at: AttemptRef, token: String, uid: &'static str, nonce: Uuid },
+    Submit(&'static str, Vec<Wanted>, Option<(u64, u8)>),
+    Start {
+        at: AttemptRef,
+        token: String,
+        uid: &'static str,
+        nonce: Uuid,
+    },
     Beat(AttemptRef, [u8; 32], Phase),
     Finish(AttemptRef, [u8; 32], AttemptResult, Option<bool>),
     Settle(AttemptRef, bool),
     SettleOverdue(AttemptRef),
-    Report { at: AttemptRef, claim: Uuid, uid: Option<&'static str>, said: Said },
-    Refine { at: AttemptRef, claim: Uuid, uid: Option<&'static str>, saw: u32 },
+    Report {
+        at: AttemptRef,
+        claim: Uuid,
+        uid: Option<&'static str>,
+        said: Said,
+    },
+    Refine {
+        at: AttemptRef,
+        claim: Uuid,
+        uid: Option<&'static str>,
+        saw: u32,
+    },
     Cancel(TaskId, bool),
     Abandon(AttemptRef),
     Expire(AttemptRef),
@@ -63,22 +84,23 @@ impl Op {
     /// Its place in the order in which the writer runs a batch.
     pub(super) fn rank(&self) -> u8 {
         match self {
-            Op::Pause(..) => 0,
-            Op::Renew(_) => 1,
-            Op::Submit(..) => 2,
-            Op::Start { .. } => 3,
-            Op::Beat(..) => 4,
-            Op::Finish(..) => 5,
-            Op::Settle(..) => 6,
-            Op::SettleOverdue(_) => 7,
-            Op::Report { .. } => 8,
-            Op::Cancel(..) => 9,
-            Op::Abandon(_) => 10,
-            Op::Expire(_) => 11,
-            Op::Wake(_) => 12,
-            Op::Patch(..) => 13,
-            Op::Refine { .. } => 14,
-            Op::Claim(_) => 15,
+            Op::Apply(..) => 0,
+            Op::Pause(..) => 1,
+            Op::Renew(_) => 2,
+            Op::Submit(..) => 3,
+            Op::Start { .. } => 4,
+            Op::Beat(..) => 5,
+            Op::Finish(..) => 6,
+            Op::Settle(..) => 7,
+            Op::SettleOverdue(_) => 8,
+            Op::Report { .. } => 9,
+            Op::Cancel(..) => 10,
+            Op::Abandon(_) => 11,
+            Op::Expire(_) => 12,
+            Op::Wake(_) => 13,
+            Op::Patch(..) => 14,
+            Op::Refine { .. } => 15,
+            Op::Claim(_) => 16,
         }
     }
 
@@ -88,22 +110,29 @@ impl Op {
         }
         let by = || "ada".to_owned();
         match self.clone() {
+            Op::Apply(name, doc) => plain(
+                store
+                    .run(ApplyQueue { name, doc, cost: crate::domain::order::Cost::default(), by: by(), if_revision: None })
+                    .await
+                    .unwrap(),
+            ),
             Op::Pause(name, on) => plain(store.run(PauseQueue { name, by: by(), pause: on.then_some(None) }).await.unwrap()),
             Op::Renew(runner) => {
                 store.run(Renew(runner.parse().unwrap())).await.unwrap();
                 plain(())
             }
-            Op::Submit(wanted, key) => {
+            Op::Submit(user, wanted, key) => {
                 let task = |w: Wanted| TaskSpec {
                     queue: w.queue,
                     priority: w.priority,
                     resources: Resources { gpus: w.gpus },
+                    labels: (w.weight > Amount(0)).then(|| ("slipway.dev/weight".into(), w.weight.to_string())).into_iter().collect(),
                     retries: w.retries,
                     ..spec()
                 };
                 let tasks = wanted.into_iter().map(|w| NewTask::new(task(w))).collect();
                 let idempotency = key.map(|(key, digest)| Idempotency { route: "submit", key: key.to_string(), digest: [digest; 32] });
-                Answer::Submitted(store.run(Submit { user: by(), tasks, idempotency }).await.unwrap())
+                Answer::Submitted(store.run(Submit { user: user.into(), tasks, idempotency }).await.unwrap())
             }
             Op::Start { at, token, uid, nonce } => {
                 let start = Start { task: at.task, attempt: at.attempt, token: token.into(), uid: uid.into(), nonce, agentless: false };

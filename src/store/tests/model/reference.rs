@@ -1,15 +1,18 @@
 //! The same store as plain data: `domain` says what may happen to a task, the rest is maps.
 
-use super::ops::{Answer, HOLD_MS, Op, Said, Wanted, evidence};
+use super::{
+    book::{Book, Queue},
+    ops::{Answer, HOLD_MS, Op, Said, Wanted, evidence},
+};
 use crate::{
     domain::{
         AttemptNumber, AttemptRef, End, Event, FailureClass, Lifecycle, Phase, Priority, QueueName, Reason, Status, TaskId, TaskState,
-        Times, fingerprint,
+        Times, fingerprint, order::Amount,
     },
-    store::{Cancelled, Claim, Finished, Known, Patched, Refusal, ReportOutcome, Submitted},
+    store::{Cancelled, Finished, Known, Patched, Refusal, ReportOutcome, Submitted},
 };
 use secrecy::ExposeSecret;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 pub(super) struct Lease {
@@ -40,8 +43,14 @@ pub(super) struct Over {
 pub(super) struct Task {
     pub(super) life: Lifecycle,
     pub(super) queue: QueueName,
+    pub(super) user: &'static str,
     pub(super) priority: Priority,
     pub(super) gpus: u32,
+    pub(super) weight: Amount,
+    pub(super) boosted: bool,
+    pub(super) rank: i64,
+    /// The uptime since which it is ready; over the pause of an attempt that found no place it stays.
+    pub(super) since: Option<i64>,
     pub(super) lease: Option<Lease>,
     /// Its attempts that are over, by number.
     pub(super) history: BTreeMap<u32, Over>,
@@ -53,19 +62,19 @@ pub(super) struct Task {
 
 pub(super) struct Model {
     pub(super) tasks: BTreeMap<TaskId, Task>,
-    keys: BTreeMap<u64, (u8, Vec<TaskId>)>,
-    paused: BTreeSet<QueueName>,
-    queues: Vec<QueueName>,
+    keys: BTreeMap<(&'static str, u64), (u8, Vec<TaskId>)>,
+    /// Queues, budgets, who used what, and the order.
+    pub(super) book: Book,
     pub(super) up: i64,
-    times: Times,
+    pub(super) times: Times,
 }
 
 impl Task {
-    fn state(&self) -> TaskState {
+    pub(super) fn state(&self) -> TaskState {
         self.life.state()
     }
 
-    fn has_result(&self) -> bool {
+    pub(super) fn has_result(&self) -> bool {
         matches!(&self.life.status, Status::Active(live) if live.result.is_some())
     }
 
@@ -83,7 +92,7 @@ impl Task {
         }
     }
 
-    fn take(&mut self, event: Event, up: i64, times: &Times) -> bool {
+    pub(super) fn take(&mut self, event: Event, up: i64, times: &Times) -> bool {
         let Ok((life, ended)) = self.life.clone().next(event) else { return false };
         self.life = life;
         if !matches!(self.life.status, Status::Active(_))
@@ -93,6 +102,12 @@ impl Task {
             let end = ended.as_ref().map(|outcome| outcome.end);
             let saw = saw.filter(|_| end != Some(End::Succeeded));
             self.history.insert(self.life.attempt.0, Over { claim, uid, ended_up: up, end, unplaced: false, saw });
+        }
+        match (&self.life.status, &ended) {
+            (Status::Queued, _) => drop(self.since.get_or_insert(up)),
+            // A retry begins anew.
+            (_, Some(_)) => self.since = None,
+            _ => {}
         }
         if let (Status::Waiting, Some(outcome)) = (&self.life.status, ended) {
             let spent = self.life.spent;
@@ -130,10 +145,12 @@ impl Task {
 
 impl Model {
     pub(super) fn new(queues: Vec<QueueName>, times: Times) -> Self {
-        Self { tasks: BTreeMap::new(), keys: BTreeMap::new(), paused: BTreeSet::new(), queues, up: 0, times }
+        let mut book = Book::new(times.clone());
+        book.queues.extend(queues.into_iter().map(|name| (name, Queue::default())));
+        Self { tasks: BTreeMap::new(), keys: BTreeMap::new(), book, up: 0, times }
     }
 
-    fn after(&self, ms: u64) -> i64 {
+    pub(super) fn after(&self, ms: u64) -> i64 {
         self.up + i64::try_from(ms).unwrap()
     }
 
@@ -144,19 +161,26 @@ impl Model {
 
     /// Does what `op` does. Answers what the store should have said, given the secrets and ids that it chose.
     pub(super) fn expect(&mut self, op: &Op, answer: &Answer) -> String {
+        let said = self.follow(op, answer);
+        self.end_attempts();
+        said
+    }
+
+    fn follow(&mut self, op: &Op, answer: &Answer) -> String {
         let (up, times) = (self.up, self.times.clone());
         match op {
             Op::Pause(queue, on) => {
-                let _ = if *on { self.paused.insert(queue.clone()) } else { self.paused.remove(queue) };
+                self.book.queues.get_mut(queue).expect("it exists").paused = *on;
                 "Ok(())".into()
             }
+            Op::Apply(queue, doc) => self.apply(queue, doc),
             Op::Renew(runner) => {
                 let expires = self.after(times.claim_lease_ms);
                 let leases = self.tasks.values_mut().filter_map(|t| t.lease.as_mut());
                 leases.filter(|l| l.runner == *runner && l.expires.is_some()).for_each(|l| l.expires = l.expires.max(Some(expires)));
                 "()".into()
             }
-            Op::Submit(wanted, key) => format!("{:?}", self.submit(wanted, *key, answer)),
+            Op::Submit(user, wanted, key) => format!("{:?}", self.submit(user, wanted, *key, answer)),
             Op::Start { at, token, uid, nonce } => format!("{:?}", self.start(*at, token, uid, *nonce, answer)),
             Op::Beat(at, token, phase) => {
                 let heard = self.attempt(*at).and_then(|task| {
@@ -257,26 +281,40 @@ impl Model {
         live.is_some_and(act).to_string()
     }
 
-    fn submit(&mut self, wanted: &[Wanted], key: Option<(u64, u8)>, answer: &Answer) -> Submitted {
-        if let Some((digest, ids)) = key.and_then(|(key, _)| self.keys.get(&key)) {
+    fn submit(&mut self, user: &'static str, wanted: &[Wanted], key: Option<(u64, u8)>, answer: &Answer) -> Submitted {
+        if let Some((digest, ids)) = key.and_then(|(key, _)| self.keys.get(&(user, key))) {
             let same = key.is_some_and(|(_, d)| d == *digest);
             return if same { Submitted::Repeated(ids.clone()) } else { Submitted::Mismatch };
         }
-        if let Some(absent) = wanted.iter().map(|w| &w.queue).find(|queue| !self.queues.contains(queue)) {
+        if let Some(absent) = wanted.iter().map(|w| &w.queue).find(|queue| !self.book.queues.contains_key(queue)) {
             return Submitted::NoQueue(absent.clone());
         }
         let Answer::Submitted(Submitted::New(ids)) = answer else { panic!("should be stored: {answer:?}") };
         assert_eq!(ids.len(), wanted.len());
         for (id, w) in ids.iter().zip(wanted) {
             assert!(self.tasks.last_key_value().is_none_or(|(last, _)| last < id), "ids only grow");
-            let Wanted { queue, priority, gpus, retries } = w.clone();
+            let Wanted { queue, priority, gpus, weight, retries } = w.clone();
             let life = Lifecycle::new(retries, false);
             self.tasks.insert(
                 *id,
-                Task { life, queue, priority, gpus, lease: None, history: BTreeMap::new(), newest_started: false, due: (0, 0) },
+                Task {
+                    life,
+                    queue,
+                    user,
+                    priority,
+                    gpus,
+                    weight,
+                    boosted: false,
+                    rank: id.0 << 24,
+                    since: Some(self.up),
+                    lease: None,
+                    history: BTreeMap::new(),
+                    newest_started: false,
+                    due: (0, 0),
+                },
             );
         }
-        self.keys.extend(key.map(|(key, digest)| (key, (digest, ids.clone()))));
+        self.keys.extend(key.map(|(key, digest)| ((user, key), (digest, ids.clone()))));
         Submitted::New(ids.clone())
     }
 
@@ -322,45 +360,6 @@ impl Model {
             _ => Known::Superseded,
         };
         ReportOutcome { applied, known }
-    }
-
-    fn claim(&mut self, claim: &Claim, answer: &Answer) -> String {
-        let Answer::Claimed(_, got) = answer else { panic!("not an answer to a claim: {answer:?}") };
-        let row = |id: &TaskId, t: &Task| (*id, t.life.attempt.0, t.queue.clone(), t.gpus);
-        let same = |l: &Lease| l.runner == claim.runner.as_str() && l.claim == claim.claim;
-        let live: Vec<_> = self.tasks.iter().filter(|(_, t)| t.lease.as_ref().is_some_and(same)).collect();
-        if !live.is_empty() {
-            let startable = live.into_iter().filter(|(_, t)| t.lease.as_ref().is_some_and(|l| l.start_token.is_some()));
-            return format!("{:?}", startable.map(|(id, t)| row(id, t)).collect::<Vec<_>>());
-        }
-        let expires = self.after(self.times.claim_lease_ms);
-        let mut order: Vec<TaskId> = self.tasks.iter().filter(|(_, t)| t.state() == TaskState::Queued).map(|(id, _)| *id).collect();
-        order.sort_by_key(|id| (self.tasks[id].priority.band(), *id));
-        let (mut picked, mut gpus, mut drawn) = (Vec::new(), claim.gpus, BTreeMap::<QueueName, u32>::new());
-        for id in order {
-            let Some(task) = self.tasks.get_mut(&id).filter(|t| !self.paused.contains(&t.queue)) else { continue };
-            let named = claim.queues.iter().find(|s| s.queue.as_ref() == Some(&task.queue));
-            let max = named.or(claim.queues.iter().find(|s| s.queue.is_none())).map_or(0, |s| s.max);
-            let from = drawn.entry(task.queue.clone()).or_default();
-            if picked.len() < claim.max as usize && *from < max && task.gpus <= gpus {
-                *from += 1;
-                gpus -= task.gpus;
-                assert!(task.take(Event::Claim, self.up, &self.times));
-                task.lease = Some(Lease {
-                    runner: claim.runner.to_string(),
-                    claim: claim.claim,
-                    start_token: got.iter().find(|c| c.task == id).map(|c| c.start_token.clone()),
-                    token: None,
-                    uid: None,
-                    nonce: Uuid::nil(),
-                    expires: Some(expires),
-                    settle: None,
-                    saw: None,
-                });
-                picked.push(row(&id, task));
-            }
-        }
-        format!("{picked:?}")
     }
 }
 
