@@ -6,7 +6,7 @@
 use super::{error::Result, flush::exec, lease::parse, writer::Tx};
 use crate::domain::{
     BudgetName, QueueName, TaskId, Times,
-    order::{Amount, Board, BudgetRules, Cost, Head, Kept, Lane, QueueRules, Reservation, Size, Terms, User},
+    order::{Amount, Board, BudgetRules, Cost, Head, Holders, Kept, Lane, QueueRules, Reservation, Size, Terms, User},
 };
 use serde_json::{Value, json};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
@@ -191,7 +191,7 @@ pub(super) async fn keep(tx: &mut Tx<'_>) -> Result<()> {
         rows,
     )
     .await?;
-    if let Some((budgets, runners)) = tx.board.take_held() {
+    if let Some(Holders { budgets, runners }) = tx.board.take_held() {
         sqlx::query("delete from reservation").execute(&mut *tx.conn).await?;
         let budgets = budgets.into_iter().map(|(name, task)| json!(["budget", name, task]));
         let rows = budgets.chain(runners.into_iter().map(|(name, task)| json!(["runner", name, task]))).collect();

@@ -13,6 +13,7 @@
 //! Another database joins by another form of what `sqlite.rs`, `work.rs` and the statements hold; callers see neither.
 
 mod abandon;
+mod backup;
 mod beat;
 mod board;
 mod cancel;
@@ -25,6 +26,7 @@ mod due;
 mod error;
 mod events;
 mod evidence;
+mod export;
 mod faults;
 mod finish;
 mod flush;
@@ -35,6 +37,7 @@ mod place;
 mod queues;
 mod record;
 mod report;
+mod retention;
 mod runners;
 mod sqlite;
 mod standing;
@@ -50,6 +53,7 @@ mod work;
 mod writer;
 
 pub use abandon::Abandon;
+pub use backup::{DatabaseCopy, Restored, adopt};
 pub use beat::Beat;
 pub use cancel::{Cancel, Cancelled};
 pub use changes::{Changes, TaskWatch};
@@ -61,6 +65,7 @@ pub use due::{Due, Expire, SettleOverdue};
 pub use error::{Result, StoreError};
 pub use events::{EventFilter, EventRecord};
 pub use evidence::Refine;
+pub use export::AttemptOfPage;
 pub use faults::{Fault, Faults};
 pub use finish::{Finish, Finished, Settle};
 pub use lease::{LeaseRecord, Refusal};
@@ -70,6 +75,7 @@ pub use place::Age;
 pub use queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRecord, QueueRefusal};
 pub use record::{AttemptRecord, TaskRecord};
 pub use report::{Report, ReportOutcome, Reporting};
+pub use retention::{BytesGone, Cut, Kept, Prune, Shrink};
 pub use runners::{Register, Renew, RunnerRecord};
 pub use standing::{Block, Standing};
 pub use start::Start;
@@ -107,6 +113,7 @@ pub struct Store {
     uptime: Arc<Uptime>,
     times: Times,
     instance: Arc<str>,
+    restored_up: Option<i64>,
 }
 
 impl Store {
@@ -119,12 +126,13 @@ impl Store {
         let (mut connection, readers) = sqlite::open(path).await?;
         let uptime = Arc::new(Uptime::load(&mut connection).await?);
         let instance = record::instance(&mut connection, &*ambient.rng).await?;
-        let changes = Changes::at(events::newest(&readers).await?);
+        let restored_up = uptime::restored(&mut connection).await?;
+        let changes = Changes::at(events::newest(&readers).await?, events::forgotten(&readers).await?);
         let (jobs, waiting) = mpsc::channel(4096);
         let times = ambient.times.clone();
         let writer = writer::Writer::new(connection, ambient, changes.clone(), uptime.clone());
         let handle = tokio::spawn(writer.run(waiting));
-        Ok((Self { jobs, readers, changes, uptime, times, instance: instance.into() }, handle))
+        Ok((Self { jobs, readers, changes, uptime, times, instance: instance.into(), restored_up }, handle))
     }
 
     /// What changed, for those who wait.
@@ -137,6 +145,12 @@ impl Store {
     #[must_use]
     pub fn uptime(&self) -> &Arc<Uptime> {
         &self.uptime
+    }
+
+    /// The uptime in ms at which the database was restored, where it was.
+    #[must_use]
+    pub fn restored_up(&self) -> Option<i64> {
+        self.restored_up
     }
 
     /// Five characters minted with the database: the part of object names that tells installations apart.

@@ -25,7 +25,7 @@ pub(super) struct Place {
 }
 
 /// What a place follows from.
-pub(super) struct Standing {
+pub(super) struct Grounds {
     pub(super) user: User,
     pub(super) size: Size,
     pub(super) boosted: bool,
@@ -44,7 +44,7 @@ const INSERT_READY: &str = "insert into ready (queue, tier, user, gpus, weight, 
 
 impl Place {
     /// The place of a task that is ready.
-    pub(super) fn new(queue: &QueueName, task: TaskId, attempt: AttemptNumber, of: &Standing, now_up: i64, aging_ms: u64) -> Self {
+    pub(super) fn new(queue: &QueueName, task: TaskId, attempt: AttemptNumber, of: &Grounds, now_up: i64, aging_ms: u64) -> Self {
         let (tier, age_up) = tier_of(of.boosted, of.priority, of.since_up, now_up, aging_ms);
         Self {
             queue: queue.clone(),
@@ -85,7 +85,7 @@ impl Held {
     fn place(&self, tx: &Tx<'_>) -> Option<Place> {
         (self.life.status == Status::Queued).then(|| {
             let up = tx.up.now();
-            let standing = Standing {
+            let grounds = Grounds {
                 user: self.user.clone(),
                 size: Size { gpus: self.gpus, weight: weight_of(&self.labels) },
                 boosted: self.boosted,
@@ -93,7 +93,7 @@ impl Held {
                 rank: self.own_rank.unwrap_or_else(|| rank_of(self.task)),
                 since_up: self.since_up.unwrap_or(up),
             };
-            Place::new(&self.queue, self.task, self.life.attempt, &standing, up, tx.times.aging_ms)
+            Place::new(&self.queue, self.task, self.rests_at(), &grounds, up, tx.times.aging_ms)
         })
     }
 }

@@ -7,7 +7,7 @@ use super::{
     events::NewEvent,
     flush::{KEEP_WAITING, exec, hex, wait_row},
     lease::parse_json,
-    place::{Place, Places, Standing},
+    place::{Grounds, Place, Places},
     record::StoredSpec,
     waits::Waits,
     writer::{Statement, Tx},
@@ -244,7 +244,7 @@ async fn insert_ready(tasks: &[(&String, &NewTask, &TaskId)], tx: &mut Tx<'_>) -
     }
     let (up, aging) = (tx.up.now(), tx.times.aging_ms);
     let place = |(user, task, id): &(&String, &NewTask, &TaskId)| {
-        let standing = Standing {
+        let grounds = Grounds {
             user: user.as_str().into(),
             size: size_of(&task.spec),
             boosted: false,
@@ -252,7 +252,7 @@ async fn insert_ready(tasks: &[(&String, &NewTask, &TaskId)], tx: &mut Tx<'_>) -
             rank: rank_of(**id),
             since_up: up,
         };
-        Place::new(&task.spec.queue, **id, AttemptNumber::NONE, &standing, up, aging)
+        Place::new(&task.spec.queue, **id, AttemptNumber::NONE, &grounds, up, aging)
     };
     let entering = tasks.iter().map(place).collect();
     Places { entering, ..Places::default() }.enter(tx).await

@@ -10,5 +10,6 @@ mod harness;
 mod model;
 mod plans;
 mod queues;
+mod retention;
 mod submits;
 mod waiting;

@@ -2,6 +2,7 @@
 //! one statement per table (`flush.rs`).
 
 use super::{
+    backup::passed_over,
     deadlines::Deadline,
     dependencies,
     error::Result,
@@ -98,6 +99,8 @@ pub(super) struct Held {
     pub(super) deadline: Option<Deadline>,
     /// What of these was stored when it was loaded.
     pub(super) stored: (Option<i64>, Option<Deadline>),
+    /// Whether an attempt from before a restore ended in this batch.
+    pub(super) inherited: bool,
     /// When its newest attempt started, once that attempt is over.
     pub(super) started_at: Option<UnixMs>,
     /// The outcome of the attempt that ended the task, and whether its log is complete.
@@ -219,6 +222,7 @@ impl Held {
             life,
             lease,
             last: None,
+            inherited: false,
             described: false,
             touched: false,
         })
@@ -253,7 +257,7 @@ impl Held {
             }
         }
         self.keep_deadline(work);
-        if !matches!(&self.life.status, Status::Active(live) if live.result.is_none()) {
+        if !self.life.counts() {
             work.tx.attempt_over(self.task);
         }
         match &self.life.status {
@@ -307,8 +311,14 @@ impl Held {
         }
     }
 
+    /// The number after which the next attempt of a task comes that has none now.
+    pub(super) fn rests_at(&self) -> AttemptNumber {
+        if self.inherited { passed_over(self.life.attempt) } else { self.life.attempt }
+    }
+
     fn attempt_returned(&mut self, work: &mut Work<'_, '_>) {
         if let Some(lease) = self.lease.take() {
+            self.inherited |= lease.instance.is_some();
             self.started_at = None;
             self.evidence = None;
             work.returned.push(ReturnedAttempt { lease, reason: None });
@@ -317,6 +327,7 @@ impl Held {
 
     fn attempt_ended(&mut self, outcome: Outcome, log_complete: Option<bool>, work: &mut Work<'_, '_>) {
         let Some(lease) = self.lease.take() else { return };
+        self.inherited |= lease.instance.is_some();
         self.started_at = lease.started_at;
         self.since_up = None;
         self.holds = 0;

@@ -158,24 +158,24 @@ impl Bench {
         self.users.get(user).map_or(0, |member| member.settled)
     }
 
-    pub(super) fn set_settled(&mut self, user: &User, used: i64, counting: Counting) {
-        self.users.entry(user.clone()).or_default().settled = used;
+    pub(super) fn set_settled(&mut self, user: &User, usage: i64, counting: Counting) {
+        self.users.entry(user.clone()).or_default().settled = usage;
         self.recount(user, counting);
     }
 
     pub(super) fn add(&mut self, lane: &Lane, head: Head) {
-        let used = self.used(&lane.user);
-        self.tier_mut(lane.tier).add(&lane.user, lane.size, head, used);
+        let usage = self.used(&lane.user);
+        self.tier_mut(lane.tier).add(&lane.user, lane.size, head, usage);
     }
 
     pub(super) fn remove(&mut self, lane: &Lane, rank: i64, task: TaskId) {
-        let used = self.used(&lane.user);
-        self.tier_mut(lane.tier).remove(&lane.user, lane.size, rank, task, used);
+        let usage = self.used(&lane.user);
+        self.tier_mut(lane.tier).remove(&lane.user, lane.size, rank, task, usage);
     }
 
     pub(super) fn set(&mut self, lane: &Lane, first: Option<First>) {
-        let used = self.used(&lane.user);
-        self.tier_mut(lane.tier).set(&lane.user, lane.size, first, used);
+        let usage = self.used(&lane.user);
+        self.tier_mut(lane.tier).set(&lane.user, lane.size, first, usage);
     }
 
     /// An attempt begins to live.
@@ -193,10 +193,10 @@ impl Bench {
         let LiveAttempt { user, cost, claimed_up } = self.live.remove(&task)?;
         self.cost.gpus = self.cost.gpus.less(cost.gpus);
         self.cost.weight = self.cost.weight.less(cost.weight);
-        let used = use_of(cost.slots(), self.terms.weight_of(&user), claimed_up, now_up, counting.epoch_up, counting.half_life_ms);
+        let usage = use_of(cost.slots(), self.terms.weight_of(&user), claimed_up, now_up, counting.epoch_up, counting.half_life_ms);
         let member = self.users.entry(user.clone()).or_default();
         member.live.remove(&task);
-        member.settled = member.settled.saturating_add(used);
+        member.settled = member.settled.saturating_add(usage);
         self.recount(&user, counting);
         Some(user)
     }
@@ -217,12 +217,12 @@ impl Bench {
             let to = counting.step_up.max(live.claimed_up.saturating_add(counting.least_ms));
             use_of(live.cost.slots(), weight, live.claimed_up, to, counting.epoch_up, counting.half_life_ms)
         };
-        let used = member.live.iter().map(use_of_live).fold(member.settled, i64::saturating_add);
+        let usage = member.live.iter().map(use_of_live).fold(member.settled, i64::saturating_add);
         let gone = member.live.is_empty() && member.settled == 0;
-        if member.used != used {
-            member.used = used;
+        if member.used != usage {
+            member.used = usage;
             for lanes in &mut self.tiers {
-                lanes.rank(user, used);
+                lanes.rank(user, usage);
             }
         }
         if gone {
@@ -242,9 +242,9 @@ impl Bench {
         for user in users {
             let Some(member) = self.users.get_mut(&user) else { continue };
             member.used = member.settled;
-            let used = member.used;
+            let usage = member.used;
             for lanes in &mut self.tiers {
-                lanes.rank(&user, used);
+                lanes.rank(&user, usage);
             }
         }
     }

@@ -25,6 +25,8 @@ pub struct Board {
     pub(super) refreshed_up: Option<i64>,
     pub(super) used_changed: HashSet<(QueueName, User)>,
     pub(super) held: Held,
+    /// Whether the rules have changed since they were set.
+    outdated: bool,
 }
 
 impl Board {
@@ -40,6 +42,7 @@ impl Board {
             refreshed_up: None,
             used_changed: HashSet::new(),
             held: Held::default(),
+            outdated: true,
         }
     }
 
@@ -65,6 +68,7 @@ impl Board {
     /// Takes over the rules of all queues and budgets. A queue that is not among them is gone, unless something of it lives.
     pub fn set_rules(&mut self, mut queues: BTreeMap<QueueName, Terms>, budgets: BTreeMap<BudgetName, BudgetRules>) {
         let counting = self.counting();
+        self.outdated = false;
         self.budgets = budgets;
         for (name, bench) in &mut self.queues {
             // Of a queue that is gone nothing is claimed.
@@ -74,6 +78,17 @@ impl Board {
         for (name, terms) in queues {
             self.queues.entry(name).or_default().set_terms(terms, counting);
         }
+    }
+
+    /// Rules have changed; they are to be set before anybody is served.
+    pub fn outdate(&mut self) {
+        self.outdated = true;
+    }
+
+    /// Whether rules have changed since they were set.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        self.outdated
     }
 
     /// A task became ready.
@@ -110,17 +125,17 @@ impl Board {
     }
 
     /// What a user used by attempts that are over, as the store kept it.
-    pub fn set_used(&mut self, queue: &QueueName, user: &User, used: i64) {
+    pub fn set_used(&mut self, queue: &QueueName, user: &User, usage: i64) {
         let counting = self.counting();
-        self.bench(queue).set_settled(user, used, counting);
+        self.bench(queue).set_settled(user, usage, counting);
     }
 
     /// Whose use has changed since it was asked last, with the new figure, for the store to keep.
     pub fn take_used(&mut self) -> Vec<(QueueName, User, i64)> {
         let changed = std::mem::take(&mut self.used_changed);
         let figure = |(queue, user): (QueueName, User)| {
-            let used = self.queues.get(&queue).map_or(0, |bench| bench.settled(&user));
-            (queue, user, used)
+            let usage = self.queues.get(&queue).map_or(0, |bench| bench.settled(&user));
+            (queue, user, usage)
         };
         changed.into_iter().map(figure).collect()
     }

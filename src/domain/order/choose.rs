@@ -80,7 +80,7 @@ impl Board {
         let uses = self.uses();
         let budgets = self.reserve_budgets(&uses, now_up);
         let reserved = self.reserve_runner(&ask, &uses, budgets, now_up);
-        Picking { reserved, uses, ask }
+        Picking { ask, reserved, uses }
     }
 
     /// Whom a claim takes next.

@@ -79,25 +79,25 @@ pub(super) struct Lanes {
 
 impl Lanes {
     /// A task became ready.
-    pub(super) fn add(&mut self, user: &User, size: Size, head: Head, used: i64) {
+    pub(super) fn add(&mut self, user: &User, size: Size, head: Head, usage: i64) {
         let first = match self.by_user.get(user).and_then(|lanes| lanes.get(&size)) {
             Some(first) if (head.rank, head.task) > first.place() => return,
             _ => First::Known(head),
         };
-        self.set(user, size, Some(first), used);
+        self.set(user, size, Some(first), usage);
     }
 
     /// A ready task went away.
-    pub(super) fn remove(&mut self, user: &User, size: Size, rank: i64, task: TaskId, used: i64) {
+    pub(super) fn remove(&mut self, user: &User, size: Size, rank: i64, task: TaskId, usage: i64) {
         if let Some(First::Known(head)) = self.by_user.get(user).and_then(|lanes| lanes.get(&size))
             && head.task == task
         {
-            self.set(user, size, Some(First::After(rank, task)), used);
+            self.set(user, size, Some(First::After(rank, task)), usage);
         }
     }
 
     /// Puts what is known of a lane's first task in place of what was; none ends the lane.
-    pub(super) fn set(&mut self, user: &User, size: Size, first: Option<First>, used: i64) {
+    pub(super) fn set(&mut self, user: &User, size: Size, first: Option<First>, usage: i64) {
         let lanes = self.by_user.entry(user.clone()).or_default();
         let before = match first {
             Some(first) => lanes.insert(size, first),
@@ -122,18 +122,18 @@ impl Lanes {
             Some(First::After(..)) => drop(self.unknown.insert((user.clone(), size))),
             None => drop(self.unknown.remove(&(user.clone(), size))),
         }
-        self.rank(user, used);
+        self.rank(user, usage);
     }
 
     /// Notes what a user has used.
-    pub(super) fn rank(&mut self, user: &User, used: i64) {
+    pub(super) fn rank(&mut self, user: &User, usage: i64) {
         let first = self.by_user.get(user).and_then(|lanes| lanes.values().map(|first| first.place()).min());
-        if let Some((used, rank, task)) = self.standing.remove(user) {
-            self.ranked.remove(&(used, rank, task, user.clone()));
+        if let Some((before, rank, task)) = self.standing.remove(user) {
+            self.ranked.remove(&(before, rank, task, user.clone()));
         }
         if let Some((rank, task)) = first {
-            self.ranked.insert((used, rank, task, user.clone()));
-            self.standing.insert(user.clone(), (used, rank, task));
+            self.ranked.insert((usage, rank, task, user.clone()));
+            self.standing.insert(user.clone(), (usage, rank, task));
         }
     }
 

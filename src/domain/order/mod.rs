@@ -18,6 +18,6 @@ pub use budgets::{BudgetUse, QueueUse};
 pub use choose::{Ask, Next, Pick, Picking};
 pub use lanes::{First, Head, Lane, Size, User};
 pub use place::{LAST_TIER, Tier, rank_of, size_of, tier_of, weight_of};
-pub use reserve::{Kept, Reservation, Reservations};
+pub use reserve::{Holders, Kept, Reservation, Reservations};
 pub use rules::{Amount, BudgetRules, BudgetShare, QueueRules, Resource, RunLimits, queues_of};
 pub use usage::use_of;

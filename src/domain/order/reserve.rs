@@ -50,6 +50,15 @@ pub struct Kept {
     pub reservation: Reservation,
 }
 
+/// The tasks that reserve budgets and runners' GPUs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holders {
+    /// By budget.
+    pub budgets: Vec<(BudgetName, TaskId)>,
+    /// By runner.
+    pub runners: Vec<(RunnerName, TaskId)>,
+}
+
 /// The reservations that stand. One stands until its task is claimed or leaves its place: without that a task which fits at
 /// last would be passed once more by one that comes before it.
 #[derive(Clone, Debug, Default)]
@@ -135,14 +144,14 @@ impl Board {
         Reservations { runner, ..reserved }
     }
 
-    /// The reservations that stand, where they have changed since this was asked: the names of budgets, those of runners.
-    pub fn take_held(&mut self) -> Option<(Vec<(BudgetName, TaskId)>, Vec<(RunnerName, TaskId)>)> {
+    /// The reservations that stand, where they have changed since this was asked.
+    pub fn take_held(&mut self) -> Option<Holders> {
         if !std::mem::take(&mut self.held.changed) {
             return None;
         }
         let budgets = self.held.budgets.iter().map(|(name, kept)| (name.clone(), kept.reservation.task)).collect();
         let runners = self.held.runners.iter().map(|(name, (kept, _))| (name.clone(), kept.reservation.task)).collect();
-        Some((budgets, runners))
+        Some(Holders { budgets, runners })
     }
 
     /// A reservation of a budget that the store kept.

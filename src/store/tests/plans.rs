@@ -4,7 +4,9 @@
 use super::harness::Rig;
 use crate::{
     domain::TaskState,
-    store::{board, claim, deadlines, dependencies, due, events, evidence, flush, lease, place, tasks, waits, work},
+    store::{
+        Kept, board, claim, deadlines, dependencies, due, events, evidence, export, flush, lease, place, retention, tasks, waits, work,
+    },
 };
 use sqlx::Row;
 
@@ -51,7 +53,17 @@ async fn no_hot_statement_walks_a_table() {
         waits::WAITS,
         evidence::KEEP_EVIDENCE,
         evidence::FORGET_EVIDENCE,
+        export::ENDED_ATTEMPTS,
+        export::LOG_BYTES,
+        Kept::Task.overdue(),
+        Kept::Log.overdue(),
+        Kept::Events.overdue(),
+        retention::NEWEST,
+        retention::DELETABLE,
+        retention::NEWEST_EVENT_OF,
+        retention::DELETE_EVENTS,
     ];
+    let statements = statements.into_iter().chain(retention::DELETE);
     for sql in statements {
         let plan = plan(&rig, sql).await;
         assert!(plan.iter().all(|step| keyed(step)), "{sql}\n{plan:#?}");
