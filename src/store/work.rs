@@ -88,6 +88,8 @@ pub(super) struct Held {
     pub(super) before: TaskState,
     /// What holds it back, where it waits.
     pub(super) waits: Waits,
+    /// Whether an attempt from before a restore ended in this batch.
+    pub(super) inherited: bool,
     /// The tasks that it depends on which have ended and have not been counted.
     pub(super) ended: Vec<Dependency>,
     /// The time of day before which it is not started, as it was asked for.
@@ -99,8 +101,6 @@ pub(super) struct Held {
     pub(super) deadline: Option<Deadline>,
     /// What of these was stored when it was loaded.
     pub(super) stored: (Option<i64>, Option<Deadline>),
-    /// Whether an attempt from before a restore ended in this batch.
-    pub(super) inherited: bool,
     /// When its newest attempt started, once that attempt is over.
     pub(super) started_at: Option<UnixMs>,
     /// The outcome of the attempt that ended the task, and whether its log is complete.
