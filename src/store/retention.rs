@@ -146,7 +146,8 @@ impl Statement for Prune {
 }
 
 /// The rows of tasks, in the order in which they go: the task itself last.
-pub(super) const DELETE: [&str; 4] = [
+pub(super) const DELETE: [&str; 5] = [
+    "delete from dependency where task in (select value from json_each($1))",
     "delete from evidence where task in (select value from json_each($1))",
     "delete from attempt where task in (select value from json_each($1))",
     "delete from log where task in (select value from json_each($1))",
