@@ -188,7 +188,7 @@ mod tests {
         );
         assert_eq!(piece_of(&found[3].0), Some((key, 1 << 30)));
         let mut damaged = written.clone();
-        damaged[1536 + 3] ^= 1;
+        damaged[1024 + 3] ^= 1;
         assert_eq!(read(&damaged).unwrap().pop().unwrap().2, Some(false));
         for name in ["logs/1/2-0", "logs/1/2/3", "logs/a/2-0/3", "logs/1/2-0/3/4", "log/1/2-0/3"] {
             assert_eq!(piece_of(name), None, "{name}");
