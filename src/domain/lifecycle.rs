@@ -23,7 +23,7 @@ use super::{
 /// Where a task stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Held back until a moment that the caller keeps.
+    /// Held back; by what, the caller keeps.
     Waiting,
     /// Ready to be claimed.
     Queued,
@@ -70,7 +70,7 @@ pub struct Lifecycle {
 /// Something that happens to a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The pause is over.
+    /// Nothing holds it back any more.
     Due,
     /// A runner takes it.
     Claim,
@@ -109,10 +109,11 @@ pub struct Illegal {
 }
 
 impl Lifecycle {
-    /// A task just submitted.
+    /// A task just submitted. `waiting`: whether something holds it back.
     #[must_use]
-    pub fn new(budget: Retries) -> Self {
-        Self { attempt: AttemptNumber::NONE, status: Status::Queued, spent: Spent::default(), budget, cancel_requested: false }
+    pub fn new(budget: Retries, waiting: bool) -> Self {
+        let status = if waiting { Status::Waiting } else { Status::Queued };
+        Self { attempt: AttemptNumber::NONE, status, spent: Spent::default(), budget, cancel_requested: false }
     }
 
     /// The state as shown.
@@ -124,6 +125,12 @@ impl Lifecycle {
             Status::Active(_) => TaskState::Active,
             Status::Ended(end) => end.state(),
         }
+    }
+
+    /// Whether its live attempt counts for limits: it holds its slot until there is a result.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        matches!(&self.status, Status::Active(Live { result: None, .. }))
     }
 
     /// The same with a better reason for the stored result, where the evidence names one of the same class.
@@ -238,8 +245,9 @@ mod tests {
         #[test]
         fn no_sequence_of_events_breaks_a_rule(
             events in prop::collection::vec(event(), 0..60), user in 0..3_u32, oom in 0..2_u32, infra in 0..4_u32,
+            waiting in any::<bool>(),
         ) {
-            let mut task = Lifecycle::new(Retries { user, oom, infra });
+            let mut task = Lifecycle::new(Retries { user, oom, infra }, waiting);
             for event in events {
                 let before = task.clone();
                 match task.clone().next(event.clone()) {
@@ -274,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_cancel_before_the_start_ends_the_task_and_after_it_is_a_request() {
-        let queued = Lifecycle::new(Retries::default());
+        let queued = Lifecycle::new(Retries::default(), false);
         let (cancelled, _) = queued.clone().next(Event::Cancel { silent: false }).unwrap();
         assert_eq!(cancelled.state(), TaskState::Cancelled);
 
@@ -291,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_lost_attempt_is_retried_within_its_budget() {
-        let mut task = Lifecycle::new(Retries { infra: 1, ..Retries::default() });
+        let mut task = Lifecycle::new(Retries { infra: 1, ..Retries::default() }, false);
         for expected in [TaskState::Waiting, TaskState::Failed] {
             for event in [Event::Due, Event::Claim, Event::Start] {
                 task = task.clone().next(event).map_or(task, |(next, _)| next);

@@ -47,7 +47,7 @@ pub(super) use words;
 words!(
     /// The state of a task. Clients must accept values they do not know.
     TaskState {
-        /// Held back: a pause before the next attempt.
+        /// Held back: by a pause before the next attempt, or by a time of day.
         Waiting = "waiting",
         /// Ready to be claimed.
         Queued = "queued",

@@ -4,9 +4,10 @@
 //! missed. Uptime moves on only when the database answered, and not over a gap: an outage of ours expires nobody.
 
 use super::{retention, state::App};
-use crate::store::{Due, Expire, ForgetKeys, KeepUptime, SettleOverdue, StoreError, Wake};
+use crate::store::{Age, Due, Expire, ForgetKeys, KeepUptime, SettleOverdue, StoreError, Wake};
 use futures::future::join_all;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How often uptime is written down while a deadline lies ahead.
 const KEEP_EVERY: Duration = Duration::from_secs(5);
@@ -23,14 +24,18 @@ async fn deadlines(app: &App) {
     let outage = Duration::from_millis(times.outage_ms);
     let mut last = app.settings.clock.monotonic();
     let mut kept = last;
-    while pause(app, times.tick_ms).await {
-        let due = app.store.due().await;
+    let mut fell_due = app.store.changes().due();
+    let mut more = false;
+    while more || round(app, times.tick_ms, &mut fell_due).await {
+        let due = app.store.due(app.settings.clock.now()).await;
         let now = app.settings.clock.monotonic();
+        more = false;
         match due {
             Ok(due) => {
                 app.store.uptime().advance(now.saturating_sub(last), outage);
-                if let Err(error) = act(app, &due).await {
-                    tracing::error!(%error, "deadlines could not be served");
+                match act(app, &due).await {
+                    Ok(()) => more = due.more && !app.stop().is_cancelled(),
+                    Err(error) => tracing::error!(%error, "deadlines could not be served"),
                 }
                 if due.pending && now.saturating_sub(kept) >= KEEP_EVERY {
                     kept = now;
@@ -41,12 +46,25 @@ async fn deadlines(app: &App) {
             }
             Err(error) => tracing::error!(%error, "deadlines could not be read"),
         }
-        last = now;
+        // Uptime counts whole milliseconds; what is left of one counts in the next round, however soon that comes.
+        last = now.saturating_sub(Duration::from_nanos(u64::from(now.saturating_sub(last).subsec_nanos() % 1_000_000)));
+    }
+}
+
+/// Waits for the next round, which comes at once where something fell due; `false` when the server stops.
+async fn round(app: &App, tick_ms: u64, fell_due: &mut watch::Receiver<u64>) -> bool {
+    tokio::select! {
+        go_on = pause(app, tick_ms) => go_on,
+        // The store outlives the clockwork, and with it the sender.
+        _ = fell_due.changed() => !app.stop().is_cancelled(),
     }
 }
 
 /// Serves what has fallen due.
 pub(super) async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
+    if due.aging {
+        app.store.run(Age).await?;
+    }
     let (expired, unsettled, woken) = tokio::join!(
         join_all(due.expired.iter().map(|attempt| app.store.run(Expire(*attempt)))),
         join_all(due.unsettled.iter().map(|attempt| app.store.run(SettleOverdue(*attempt)))),

@@ -22,7 +22,7 @@ pub(super) async fn ready(State(app): State<App>) -> ApiResult<&'static str> {
     if app.stop().is_cancelled() {
         return Err(Problem::new(ProblemCode::Unavailable).detail("The server is stopping.").into());
     }
-    app.store.due().await.map_err(|error| {
+    app.store.due(app.settings.clock.now()).await.map_err(|error| {
         tracing::error!(%error, "not ready");
         Problem::new(ProblemCode::Unavailable).detail("The database does not answer.")
     })?;

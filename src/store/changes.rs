@@ -15,6 +15,8 @@ pub(super) struct Committed {
     pub(super) newest_event: Option<i64>,
     /// A task may have become claimable.
     pub(super) ready: bool,
+    /// Something fell due that the clockwork serves.
+    pub(super) due: bool,
     /// The tasks that it made events of.
     pub(super) tasks: Vec<TaskId>,
     /// The newest of the events that it deleted.
@@ -30,6 +32,7 @@ struct Inner {
     newest_event: watch::Sender<i64>,
     forgotten: AtomicI64,
     ready: watch::Sender<u64>,
+    due: watch::Sender<u64>,
     tasks: Mutex<HashMap<TaskId, watch::Sender<u64>>>,
 }
 
@@ -39,6 +42,7 @@ impl Changes {
             newest_event: watch::Sender::new(newest_event),
             forgotten: AtomicI64::new(forgotten),
             ready: watch::Sender::new(0),
+            due: watch::Sender::new(0),
             tasks: Mutex::default(),
         }))
     }
@@ -59,6 +63,13 @@ impl Changes {
     #[must_use]
     pub fn ready(&self) -> watch::Receiver<u64> {
         self.0.ready.subscribe()
+    }
+
+    /// Ticks whenever a commit made something fall due that no time was set for: whoever serves it need not wait for
+    /// the next round.
+    #[must_use]
+    pub fn due(&self) -> watch::Receiver<u64> {
+        self.0.due.subscribe()
     }
 
     /// Ticks whenever something happens to one task. It costs others nothing: a commit wakes only the watchers of the
@@ -84,6 +95,9 @@ impl Changes {
         }
         if committed.ready {
             self.made_ready();
+        }
+        if committed.due {
+            self.0.due.send_modify(|n| *n += 1);
         }
         let tasks = self.tasks();
         if !tasks.is_empty() {

@@ -9,7 +9,7 @@ use super::{
     work::{Held, Work},
     writer::Transition,
 };
-use crate::domain::{AttemptNumber, AttemptRef, Event, TaskId, TaskState};
+use crate::domain::{AttemptNumber, AttemptRef, Event, TaskId, UnixMs};
 use serde_json::Value;
 use sqlx::Row;
 
@@ -20,26 +20,38 @@ pub struct Due {
     pub expired: Vec<AttemptRef>,
     /// Results whose log did not come.
     pub unsettled: Vec<AttemptRef>,
-    /// Tasks whose pause is over.
+    /// Tasks that nothing holds back any more.
     pub waiting: Vec<TaskId>,
+    /// Whether ready tasks are to rise a tier.
+    pub aging: bool,
     /// Whether any deadline lies ahead.
     pub pending: bool,
+    /// Whether more has fallen due than is listed.
+    pub more: bool,
 }
 
+/// The most that is listed of each kind: a step that holds nobody else up.
+const STEP: usize = 500;
+
+/// What has fallen due at uptime `$1` and time of day `$2`, `$3` of each kind at most.
+pub(super) const DUE: &str = "select * from (select 'expired' as kind, task, attempt from lease where expires_up <= $1 limit $3)
+     union all select * from (select 'unsettled', task, attempt from lease where settle_up <= $1 limit $3)
+     union all select * from (select 'waiting', task, attempt from waiting
+         where due_up <= $1 and due_up is not null and blockers = 0 and throttled = 0 limit $3)
+     union all select * from (select 'waiting', task, attempt from waiting
+         where not_before <= $2 and not_before is not null and due_up is null and blockers = 0 and throttled = 0 limit $3)
+     union all select * from (select 'waiting', task, attempt from waiting
+         where task > 0 and not_before is null and due_up is null and blockers = 0 and throttled = 0 limit $3)
+     union all select * from (select 'aging', task, attempt from ready where age_up <= $1 and age_up is not null limit 1)
+     union all select 'pending', 0, 0 where exists (select 1 from lease where expires_up is not null)
+         or exists (select 1 from lease where settle_up is not null)
+         or exists (select 1 from waiting where due_up is not null and blockers = 0 and throttled = 0)";
+
 impl Store {
-    /// What has fallen due by now, at most 1,000 of each kind.
-    pub async fn due(&self) -> Result<Due> {
-        let now = self.uptime().now();
-        let rows = sqlx::query(
-            "select * from (select 'expired' as kind, task, attempt from lease where expires_up <= $1 limit 1000)
-             union all select * from (select 'unsettled', task, attempt from lease where settle_up <= $1 limit 1000)
-             union all select * from (select 'waiting', task, attempt from waiting where due_up <= $1 limit 1000)
-             union all select 'pending', 0, 0 where exists (select 1 from lease where expires_up is not null)
-                  or exists (select 1 from lease where settle_up is not null) or exists (select 1 from waiting)",
-        )
-        .bind(now)
-        .fetch_all(&self.readers)
-        .await?;
+    /// What has fallen due by now, `now` being the time of day, a step of each kind.
+    pub async fn due(&self, now: UnixMs) -> Result<Due> {
+        let step = i64::try_from(STEP).unwrap_or(i64::MAX);
+        let rows = sqlx::query(DUE).bind(self.uptime().now()).bind(now.0).bind(step).fetch_all(&self.readers).await?;
         let mut due = Due::default();
         for row in &rows {
             let task = TaskId(row.try_get("task")?);
@@ -48,9 +60,11 @@ impl Store {
                 "expired" => due.expired.push(attempt),
                 "unsettled" => due.unsettled.push(attempt),
                 "waiting" => due.waiting.push(task),
+                "aging" => due.aging = true,
                 _ => due.pending = true,
             }
         }
+        due.more = due.aging || [due.expired.len(), due.unsettled.len(), due.waiting.len()].iter().any(|found| *found >= STEP);
         Ok(due)
     }
 }
@@ -92,26 +106,5 @@ impl Transition for SettleOverdue {
         let Some(held) = held else { return false };
         let over = held.live(self.0.attempt).is_some_and(|l| l.settle_up.is_some_and(|at| at <= now));
         over && settle(held, false, work)
-    }
-}
-
-/// Puts a task back into its queue whose pause is over.
-pub struct Wake(pub TaskId);
-
-impl Transition for Wake {
-    type Output = bool;
-
-    fn task(&self) -> TaskId {
-        self.0
-    }
-
-    fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> bool {
-        let now = work.tx.up.now();
-        let Some(held) = held.filter(|h| h.life.state() == TaskState::Waiting && h.due_up <= now) else { return false };
-        let woken = held.take(Event::Due, None, work).is_ok();
-        if woken {
-            work.event(held, "task.queued", None, Value::Null);
-        }
-        woken
     }
 }

@@ -15,6 +15,7 @@
 mod abandon;
 mod backup;
 mod beat;
+mod board;
 mod cancel;
 mod changes;
 mod check;
@@ -30,13 +31,14 @@ mod flush;
 mod lease;
 mod logs;
 mod patch;
-mod position;
+mod place;
 mod queues;
 mod record;
 mod report;
 mod retention;
 mod runners;
 mod sqlite;
+mod standing;
 mod start;
 mod submit;
 mod tasks;
@@ -44,6 +46,7 @@ mod tasks;
 mod tests;
 mod tokens;
 mod uptime;
+mod waits;
 mod work;
 mod writer;
 
@@ -54,7 +57,7 @@ pub use cancel::{Cancel, Cancelled};
 pub use changes::{Changes, TaskWatch};
 pub use check::Known;
 pub use claim::{Claim, ClaimedAttempt, QueueShare};
-pub use due::{Due, Expire, SettleOverdue, Wake};
+pub use due::{Due, Expire, SettleOverdue};
 pub use error::{Result, StoreError};
 pub use events::{EventFilter, EventRecord};
 pub use evidence::Refine;
@@ -64,16 +67,19 @@ pub use finish::{Finish, Finished, Settle};
 pub use lease::{LeaseRecord, Refusal};
 pub use logs::{LogMark, MarkLogs};
 pub use patch::{Patch, Patched, merge_labels};
+pub use place::Age;
 pub use queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRecord, QueueRefusal};
 pub use record::{AttemptRecord, TaskRecord};
 pub use report::{Report, ReportOutcome, Reporting};
 pub use retention::{BytesGone, Cut, Kept, Prune, Shrink};
 pub use runners::{Register, Renew, RunnerRecord};
+pub use standing::{Block, Standing};
 pub use start::Start;
 pub use submit::{ForgetKeys, Idempotency, NewTask, Submit, Submitted};
 pub use tasks::TaskFilter;
 pub use tokens::{CreateToken, RevokeToken, TokenCreated, TokenRecord};
 pub use uptime::{KeepUptime, Uptime};
+pub use waits::{Waits, Wake};
 pub use writer::Operation;
 
 use crate::domain::{Clock, Rng, Times};
@@ -101,6 +107,7 @@ pub struct Store {
     readers: SqlitePool,
     changes: Changes,
     uptime: Arc<Uptime>,
+    times: Times,
     instance: Arc<str>,
     restored_up: Option<i64>,
 }
@@ -118,9 +125,10 @@ impl Store {
         let restored_up = uptime::restored(&mut connection).await?;
         let changes = Changes::at(events::newest(&readers).await?, events::forgotten(&readers).await?);
         let (jobs, waiting) = mpsc::channel(4096);
+        let times = ambient.times.clone();
         let writer = writer::Writer::new(connection, ambient, changes.clone(), uptime.clone());
         let handle = tokio::spawn(writer.run(waiting));
-        Ok((Self { jobs, readers, changes, uptime, instance: instance.into(), restored_up }, handle))
+        Ok((Self { jobs, readers, changes, uptime, times, instance: instance.into(), restored_up }, handle))
     }
 
     /// What changed, for those who wait.

@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../../migrations/sqlite/0001_init.sql")),
     (2, "evidence", include_str!("../../migrations/sqlite/0002_evidence.sql")),
     (3, "order", include_str!("../../migrations/sqlite/0003_order.sql")),
+    (4, "dependencies", include_str!("../../migrations/sqlite/0004_dependencies.sql")),
     (6, "retention", include_str!("../../migrations/sqlite/0006_retention.sql")),
 ];
 

@@ -3,12 +3,17 @@
 use super::{
     error::Result,
     events::NewEvent,
-    flush::{exec, hex},
+    flush::{KEEP_WAITING, exec, hex, wait_row},
     lease::parse_json,
+    place::{Grounds, Place, Places},
     record::StoredSpec,
+    waits::Waits,
     writer::{Statement, Tx},
 };
-use crate::domain::{QueueName, TaskId, TaskSpec};
+use crate::domain::{
+    AttemptNumber, QueueName, TaskId, TaskSpec, UnixMs,
+    order::{rank_of, size_of},
+};
 use serde_json::{Value, json};
 use sqlx::Row;
 use std::collections::{HashMap, HashSet};
@@ -20,6 +25,21 @@ pub struct NewTask {
     pub spec: TaskSpec,
     /// The task it repeats.
     pub rerun_of: Option<TaskId>,
+    /// The time of day before which it is not started.
+    pub not_before: Option<UnixMs>,
+}
+
+impl NewTask {
+    /// A task that nothing holds back.
+    #[must_use]
+    pub fn new(spec: TaskSpec) -> Self {
+        Self { spec, rerun_of: None, not_before: None }
+    }
+
+    /// What holds it back.
+    fn waits(&self) -> Waits {
+        Waits { not_before: self.not_before, ..Waits::default() }
+    }
 }
 
 /// Stores tasks, all or none.
@@ -145,6 +165,7 @@ async fn absent_queues(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashSet<Queu
 
 /// Inserts the tasks of the submits at `which`; ids in their order.
 async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
+    let (up, now) = (tx.up.now(), tx.now);
     let tasks = || which.iter().flat_map(|&at| batch[at].tasks.iter().map(move |task| (&batch[at].user, task)));
     let rows: Vec<Value> = tasks()
         .map(|(user, task)| {
@@ -156,7 +177,9 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
                 json!(s.labels).to_string(),
                 s.priority.band(),
                 serde_json::to_string(&StoredSpec::from(s))?,
-                task.rerun_of
+                task.rerun_of,
+                task.not_before.map(|at| at.0),
+                task.waits().over(up, now).then_some(up)
             ]))
         })
         .collect::<std::result::Result<_, serde_json::Error>>()
@@ -165,8 +188,9 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
         return Ok(Vec::new());
     }
     let inserted = sqlx::query(
-        "insert into task (queue, user, name, labels, band, spec, rerun_of, created_at)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, $2
+        "insert into task (queue, user, name, labels, band, spec, rerun_of, not_before, queued_up, created_at)
+         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7,
+             j.value ->> 8, $2
          from json_each($1) j order by j.key returning id",
     )
     .bind(Value::Array(rows).to_string())
@@ -176,23 +200,42 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
     let mut ids: Vec<TaskId> = inserted.iter().map(|row| row.try_get("id").map(TaskId)).collect::<std::result::Result<_, _>>()?;
     // `returning` promises no order; ids rise in the order of insertion.
     ids.sort_unstable();
-    let ready = tasks()
-        .zip(&ids)
-        .map(|((_, task), id)| json!([task.spec.queue, task.spec.priority.band(), id, task.spec.resources.gpus]))
-        .collect();
-    exec(
-        tx,
-        "insert into ready (queue, band, task, attempt, gpus)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, 0, j.value ->> 3 from json_each($1) j",
-        Value::Array(ready),
-    )
-    .await?;
-    tx.made_ready();
+    let placed = tasks().zip(&ids).map(|((user, task), id)| (user, task, id));
+    let (ready, held): (Vec<_>, Vec<_>) = placed.partition(|(_, task, _)| task.waits().over(up, now));
+    insert_ready(&ready, tx).await?;
+    insert_waiting(&held, tx).await?;
     for ((user, task), id) in tasks().zip(&ids) {
         let data = json!({ "queue": task.spec.queue, "name": task.spec.name });
         tx.events.push(NewEvent { kind: "task.submitted", task: Some(*id), attempt: None, actor: Some(user.clone()), data });
     }
     Ok(ids)
+}
+
+/// Tasks that can be claimed at once.
+async fn insert_ready(tasks: &[(&String, &NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
+    if tasks.is_empty() {
+        return Ok(());
+    }
+    let (up, aging) = (tx.up.now(), tx.times.aging_ms);
+    let place = |(user, task, id): &(&String, &NewTask, &TaskId)| {
+        let grounds = Grounds {
+            user: user.as_str().into(),
+            size: size_of(&task.spec),
+            boosted: false,
+            priority: task.spec.priority,
+            rank: rank_of(**id),
+            since_up: up,
+        };
+        Place::new(&task.spec.queue, **id, AttemptNumber::NONE, &grounds, up, aging)
+    };
+    let entering = tasks.iter().map(place).collect();
+    Places { entering, ..Places::default() }.enter(tx).await
+}
+
+/// Tasks that something holds back.
+async fn insert_waiting(tasks: &[(&String, &NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
+    let row = |(_, task, id): &(&String, &NewTask, &TaskId)| wait_row(**id, &task.spec.queue, AttemptNumber::NONE, &task.waits(), None);
+    exec(tx, KEEP_WAITING, Value::Array(tasks.iter().map(row).collect())).await
 }
 
 async fn remember(batch: &[Submit], ids: &HashMap<usize, Vec<TaskId>>, tx: &mut Tx<'_>) -> Result<()> {

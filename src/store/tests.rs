@@ -10,3 +10,4 @@ mod plans;
 mod queues;
 mod retention;
 mod submits;
+mod waiting;

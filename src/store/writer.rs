@@ -8,10 +8,11 @@ use super::{
     Ambient, Store,
     abandon::Abandon,
     beat::Beat,
+    board,
     cancel::{Cancel, Cancelled},
     changes::{Changes, Committed},
     claim::{Claim, ClaimedAttempt},
-    due::{Expire, SettleOverdue, Wake},
+    due::{Expire, SettleOverdue},
     error::{Result, StoreError},
     events::{self, NewEvent},
     evidence::Refine,
@@ -20,6 +21,7 @@ use super::{
     lease::Refusal,
     logs::MarkLogs,
     patch::{Patch, Patched},
+    place::Age,
     queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRefusal},
     report::{Report, ReportOutcome},
     retention::{BytesGone, Prune, Shrink},
@@ -28,9 +30,10 @@ use super::{
     submit::{ForgetKeys, Submit, Submitted},
     tokens::{CreateToken, RevokeToken, TokenCreated},
     uptime::{KeepUptime, Uptime},
+    waits::Wake,
     work::{Held, Work},
 };
-use crate::domain::{Clock, Rng, TaskId, TaskState, Times, UnixMs};
+use crate::domain::{Clock, Rng, TaskId, TaskState, Times, UnixMs, order::Board};
 use secrecy::SecretString;
 use sqlx::SqliteConnection;
 use std::sync::Arc;
@@ -48,15 +51,43 @@ pub(super) struct Tx<'a> {
     pub(super) rng: &'a dyn Rng,
     pub(super) clock: &'a dyn Clock,
     pub(super) events: Vec<NewEvent>,
+    pub(super) board: &'a mut Board,
     ready: bool,
+    due: bool,
     deadline: bool,
     forgotten: Option<i64>,
 }
 
 impl Tx<'_> {
+    /// Rules of queues or budgets are among what is written.
+    pub(super) fn rules_written(&mut self) {
+        self.board.outdate();
+    }
+
+    /// The board with the rules as they are now.
+    pub(super) async fn fresh_board(&mut self) -> Result<()> {
+        if self.board.is_outdated() {
+            board::load_rules(self.board, self.conn).await?;
+            self.made_ready();
+        }
+        Ok(())
+    }
+
+    /// An attempt counts no more, so others may go that a limit held back.
+    pub(super) fn attempt_over(&mut self, task: TaskId) {
+        if self.board.end(task, self.up.now()) {
+            self.ready |= self.board.holds_back();
+        }
+    }
+
     /// Tasks may have become claimable.
     pub(super) fn made_ready(&mut self) {
         self.ready = true;
+    }
+
+    /// Something fell due that the clockwork serves.
+    pub(super) fn made_due(&mut self) {
+        self.due = true;
     }
 
     /// A deadline is among what is written, so the uptime it counts from is written with it.
@@ -255,6 +286,7 @@ operations! {
     }
     last {
         refine: Refine => bool,
+        age: Age => (),
         claim: Claim => Vec<ClaimedAttempt>,
         prune: Prune => usize,
     }
@@ -287,11 +319,13 @@ pub(super) struct Writer {
     ambient: Ambient,
     changes: Changes,
     up: Arc<Uptime>,
+    /// None where a batch failed: then it may hold what was not committed.
+    board: Option<Board>,
 }
 
 impl Writer {
     pub(super) fn new(conn: SqliteConnection, ambient: Ambient, changes: Changes, up: Arc<Uptime>) -> Self {
-        Self { conn, ambient, changes, up }
+        Self { conn, ambient, changes, up, board: None }
     }
 
     /// Serves until every handle is dropped.
@@ -357,7 +391,12 @@ impl Writer {
     }
 
     async fn fill(&mut self, batch: &mut Batch) -> Result<Committed> {
+        if self.board.is_none() {
+            self.board = Some(board::load(&mut self.conn, &self.ambient.times, self.up.now(), None).await?);
+        }
+        let Some(board) = &mut self.board else { return Err(StoreError::Closed) };
         let mut tx = Tx {
+            board,
             conn: &mut self.conn,
             now: self.ambient.clock.now(),
             up: &self.up,
@@ -366,10 +405,13 @@ impl Writer {
             clock: &*self.ambient.clock,
             events: Vec::new(),
             ready: false,
+            due: false,
             deadline: false,
             forgotten: None,
         };
         batch.run(&mut tx).await?;
+        tx.fresh_board().await?;
+        board::keep(&mut tx).await?;
         let tasks = tx.events.iter().filter_map(|e| e.task).collect();
         let newest_event = events::append(&mut tx).await?;
         if tx.deadline {
@@ -378,10 +420,11 @@ impl Writer {
                 .execute(&mut *tx.conn)
                 .await?;
         }
-        Ok(Committed { newest_event, ready: tx.ready, tasks, forgotten: tx.forgotten })
+        Ok(Committed { newest_event, ready: tx.ready, due: tx.due, tasks, forgotten: tx.forgotten })
     }
 
     async fn rollback(&mut self) {
+        self.board = None;
         if let Err(error) = sqlx::query("rollback").execute(&mut self.conn).await {
             // SQLite ends the transaction itself on some errors; then there is nothing to roll back.
             tracing::debug!(%error, "rolling back");

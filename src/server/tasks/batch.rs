@@ -35,7 +35,7 @@ pub(crate) async fn batch(
         .tasks
         .into_iter()
         .enumerate()
-        .map(|(i, new)| intake::take(&app, new, &format!("/tasks/{i}")).map(|spec| NewTask { spec, rerun_of: None }))
+        .map(|(i, new)| intake::take(&app, new, &format!("/tasks/{i}")).map(NewTask::new))
         .collect::<Result<_, _>>()?;
     let (ids, repeated) = submit::store(&app, principal, tasks, key, "tasks:batch", digest).await?;
     Ok(submit::marked((StatusCode::CREATED, axum::Json(BatchResponse { ids })).into_response(), repeated))

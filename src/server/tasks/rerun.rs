@@ -32,7 +32,7 @@ pub(crate) async fn rerun(
     principal.may_act_on(&task)?;
     intake::again(&app, id, &task.spec)?;
     let digest = sha256(&id.0.to_be_bytes());
-    let tasks = vec![NewTask { spec: task.spec, rerun_of: Some(id) }];
+    let tasks = vec![NewTask { rerun_of: Some(id), ..NewTask::new(task.spec) }];
     let (ids, repeated) = store(&app, principal, tasks, key, "tasks/rerun", digest).await?;
     created(&app, ids.first().copied(), repeated).await
 }

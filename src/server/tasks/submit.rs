@@ -28,7 +28,7 @@ pub(crate) async fn submit(
     Json { value: new, digest }: Json<wire::NewTask>,
 ) -> ApiResult<Response> {
     let spec = intake::take(&app, new, "")?;
-    let tasks = vec![NewTask { spec, rerun_of: None }];
+    let tasks = vec![NewTask::new(spec)];
     let (ids, repeated) = store(&app, principal, tasks, key, "tasks", digest).await?;
     created(&app, ids.first().copied(), repeated).await
 }

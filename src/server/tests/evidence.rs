@@ -46,7 +46,7 @@ async fn agentless(rig: &Rig) -> Own {
         grace_seconds: 30,
         retries: Retries::default(),
     };
-    let submit = Submit { user: "sam".into(), tasks: vec![NewTask { spec, rerun_of: None }], idempotency: None };
+    let submit = Submit { user: "sam".into(), tasks: vec![NewTask::new(spec)], idempotency: None };
     assert!(matches!(rig.app.store.run(submit).await.unwrap(), Submitted::New(_)));
     let mut own = rig.claimed().await;
     own.start(rig).await;

@@ -171,7 +171,7 @@ impl Rig {
 
     /// One round of the clockwork.
     pub(super) async fn tick(&self) {
-        let due = self.app.store.due().await.unwrap();
+        let due = self.app.store.due(self.clock.now()).await.unwrap();
         clockwork::act(&self.app, &due).await.unwrap();
     }
 

@@ -85,7 +85,7 @@ async fn a_claim_that_never_starts_goes_back_and_its_agent_is_refused() {
     let attempt = AttemptRef { task: id, attempt: FIRST };
     assert!(!rig.store.run(Expire(attempt)).await.unwrap(), "not before its time");
     rig.pass(rig.times.claim_lease_ms);
-    assert_eq!(rig.store.due().await.unwrap().expired, [attempt]);
+    assert_eq!(rig.due().await.expired, [attempt]);
     assert!(rig.store.run(Expire(attempt)).await.unwrap());
     assert_eq!(rig.state(id).await, TaskState::Queued);
     assert_eq!(rig.start(&claimed, "late").await.unwrap_err(), Refusal::Superseded);
@@ -101,9 +101,9 @@ async fn deadlines_stand_still_while_the_server_is_away() {
     rig.claim(1).await;
     rig.pass(rig.times.claim_lease_ms / 2);
     let rig = rig.reopened().await;
-    assert!(rig.store.due().await.unwrap().expired.is_empty());
+    assert!(rig.due().await.expired.is_empty());
     rig.pass(rig.times.claim_lease_ms);
-    assert_eq!(rig.store.due().await.unwrap().expired.len(), 1);
+    assert_eq!(rig.due().await.expired.len(), 1);
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn a_stored_result_waits_for_its_log_and_then_counts() {
     let (attempt, token, _) = rig.running().await;
     rig.finish(attempt, token, 3, None).await.unwrap();
     rig.pass(rig.times.log_settle_ms);
-    assert_eq!(rig.store.due().await.unwrap().unsettled, [attempt]);
+    assert_eq!(rig.due().await.unsettled, [attempt]);
     assert!(rig.store.run(SettleOverdue(attempt)).await.unwrap());
     let (outcome, complete) = rig.store.task(id).await.unwrap().unwrap().ended.unwrap();
     assert_eq!((outcome.end.class(), complete), (Some(FailureClass::User), Some(false)));

@@ -15,7 +15,7 @@ fn cancel(task: TaskId) -> Cancel {
 }
 
 fn submit() -> Submit {
-    Submit { user: "ada".into(), tasks: vec![NewTask { spec: spec(), rerun_of: None }], idempotency: None }
+    Submit { user: "ada".into(), tasks: vec![NewTask::new(spec())], idempotency: None }
 }
 
 fn token(hash: u8) -> CreateToken {
@@ -124,7 +124,7 @@ async fn a_repeated_submit_answers_as_the_first_when_its_queue_is_gone() {
     rig.queue("brief").await;
     let brief = TaskSpec { queue: "brief".parse().unwrap(), ..spec() };
     let op = Submit {
-        tasks: vec![NewTask { spec: brief, rerun_of: None }],
+        tasks: vec![NewTask::new(brief)],
         idempotency: Some(Idempotency { route: "submit", key: "k".into(), digest: [1; 32] }),
         ..submit()
     };

@@ -6,8 +6,8 @@ use crate::{
         TaskId, TaskSpec, TaskState, Times, UnixMs, Work, fingerprint,
     },
     store::{
-        Ambient, ApplyQueue, Beat, Claim, ClaimedAttempt, Faults, Finish, Finished, NewTask, QueueShare, Refusal, Reporting, Start, Store,
-        Submit, Submitted,
+        Ambient, ApplyQueue, Beat, Claim, ClaimedAttempt, Due, Faults, Finish, Finished, NewTask, QueueShare, Refusal, Reporting, Start,
+        Store, Submit, Submitted,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -22,7 +22,8 @@ use std::{
 use tempfile::TempDir;
 use uuid::Uuid;
 
-pub(super) struct Fixed(AtomicI64);
+/// Goes on by a millisecond with each look, and by what a test adds.
+pub(super) struct Fixed(pub(super) AtomicI64);
 impl Clock for Fixed {
     fn now(&self) -> UnixMs {
         UnixMs(self.0.fetch_add(1, Ordering::Relaxed))
@@ -47,6 +48,7 @@ pub(super) struct Rig {
     pub(super) store: Store,
     pub(super) dir: TempDir,
     pub(super) times: Times,
+    pub(super) clock: Arc<Fixed>,
 }
 
 impl Rig {
@@ -61,22 +63,37 @@ impl Rig {
     }
 
     pub(super) async fn with_faults(dir: TempDir, faults: Option<Faults>) -> Self {
-        let ambient = Ambient { faults, ..ambient() };
+        Self::at(dir, faults, UnixMs(1_800_000_000_000)).await
+    }
+
+    async fn at(dir: TempDir, faults: Option<Faults>, now: UnixMs) -> Self {
+        let clock = Arc::new(Fixed(AtomicI64::new(now.0)));
+        let ambient = Ambient { faults, clock: clock.clone(), ..ambient() };
         let times = ambient.times.clone();
         let (store, _writer) = Store::open(&dir.path().join("slipway.db"), ambient).await.expect("open the store");
-        Self { store, dir, times }
+        Self { store, dir, times, clock }
     }
 
     /// Closes and opens it again, as a restart of the server does.
     pub(super) async fn reopened(self) -> Self {
-        let Self { store, dir, .. } = self;
+        let Self { store, dir, clock, .. } = self;
         drop(store);
-        Self::open(dir).await
+        Self::at(dir, None, clock.now()).await
     }
 
     pub(super) async fn queue(&self, name: &str) {
         let apply = ApplyQueue { name: name.parse().unwrap(), doc: "{}".into(), by: "ada".into(), if_revision: None };
         self.store.run(apply).await.unwrap().expect("apply the queue");
+    }
+
+    /// What the clockwork finds now.
+    pub(super) async fn due(&self) -> Due {
+        self.store.due(self.clock.now()).await.unwrap()
+    }
+
+    /// The time of day steps by `ms`, forward or back; uptime does not.
+    pub(super) fn step(&self, ms: i64) {
+        self.clock.0.fetch_add(ms, Ordering::Relaxed);
     }
 
     /// Uptime goes on by `ms`.
@@ -86,7 +103,7 @@ impl Rig {
     }
 
     pub(super) async fn submit(&self, spec: TaskSpec) -> TaskId {
-        let submit = Submit { user: "ada".into(), tasks: vec![NewTask { spec, rerun_of: None }], idempotency: None };
+        let submit = Submit { user: "ada".into(), tasks: vec![NewTask::new(spec)], idempotency: None };
         match self.store.run(submit).await.unwrap() {
             Submitted::New(ids) => ids[0],
             other => panic!("not stored: {other:?}"),
@@ -151,6 +168,7 @@ pub(super) fn claim(max: u32) -> Claim {
         claim: fresh_uuid(),
         max,
         gpus: 8,
+        all_gpus: 8,
         queues: vec![QueueShare { queue: None, max }],
         except: [].into(),
     }

@@ -58,7 +58,7 @@ async fn a_runner_renews_what_it_has_not_started() {
     rig.pass(rig.times.claim_lease_ms - 1);
     rig.store.run(Renew("r1".parse().unwrap())).await.unwrap();
     rig.pass(rig.times.claim_lease_ms - 1);
-    assert!(rig.store.due().await.unwrap().expired.is_empty());
+    assert!(rig.due().await.expired.is_empty());
     assert_eq!(rig.store.runner(&"r1".parse().unwrap()).await.unwrap().unwrap().active, 1);
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     depth::{report, timed},
-    harness::{Rig, ambient, claim, spec},
+    harness::{Fixed, Rig, ambient, claim, spec},
 };
 use crate::{
     domain::{AttemptNumber, AttemptRef, Clock, EventId, TaskId, TaskState, UnixMs},
@@ -12,7 +12,7 @@ use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -208,7 +208,7 @@ async fn no_claim_waits_for_what_is_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let real = Ambient { clock: Arc::new(Real), ..ambient() };
     let (store, _writer) = Store::open(&dir.path().join("slipway.db"), real).await.unwrap();
-    let rig = Rig { store, dir, times: ambient().times };
+    let rig = Rig { store, dir, times: ambient().times, clock: Arc::new(Fixed(AtomicI64::new(0))) };
     rig.queue("default").await;
     fill(&rig, 20_000).await;
     let usual = claims_beside(&rig.store, tokio::time::sleep(Duration::from_secs(1))).await;

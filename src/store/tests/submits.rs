@@ -9,7 +9,7 @@ use crate::{
 fn keyed(key: &str, digest: u8) -> Submit {
     Submit {
         user: "ada".into(),
-        tasks: vec![NewTask { spec: spec(), rerun_of: None }],
+        tasks: vec![NewTask::new(spec())],
         idempotency: Some(Idempotency { route: "submit", key: key.into(), digest: [digest; 32] }),
     }
 }
@@ -42,8 +42,7 @@ async fn repeats_that_arrive_together_store_one_task() {
 async fn an_unknown_queue_stores_nothing_of_a_batch() {
     let rig = Rig::new().await;
     let stranger: QueueName = "nowhere".parse().unwrap();
-    let tasks =
-        vec![NewTask { spec: spec(), rerun_of: None }, NewTask { spec: TaskSpec { queue: stranger.clone(), ..spec() }, rerun_of: None }];
+    let tasks = vec![NewTask::new(spec()), NewTask::new(TaskSpec { queue: stranger.clone(), ..spec() })];
     let answer = rig.store.run(Submit { user: "ada".into(), tasks, idempotency: None }).await.unwrap();
     assert_eq!(answer, Submitted::NoQueue(stranger));
     assert!(rig.claim(10).await.is_empty());

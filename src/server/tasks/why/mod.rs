@@ -19,8 +19,9 @@ pub(crate) async fn why(State(app): State<App>, Path(id): Path<TaskId>) -> ApiRe
     let mut position = None;
     let mut reasons = match (task.state, &task.lease) {
         (TaskState::Queued, _) => {
-            let (ahead, of) = app.store.position(&task.spec.queue, task.spec.priority, id).await?;
             // It may have been claimed meanwhile; what was read of it still counts itself.
+            let standing = app.store.standing(id).await?;
+            let (ahead, of) = standing.as_ref().map_or((0, 1), |standing| (standing.ahead, standing.total));
             let place = Position { index: ahead + 1, of: of.max(u64::from(ahead) + 1) };
             position = Some(place);
             app.queued(&task, place).await?
@@ -79,7 +80,7 @@ impl App {
     }
 
     async fn waiting(&self, task: &TaskRecord) -> ApiResult<Vec<Finding>> {
-        let due = self.store.due_up(task.id).await?.unwrap_or(0);
+        let due = self.store.waits(task.id).await?.and_then(|waits| waits.due_up).unwrap_or(0);
         let left = due.saturating_sub(self.store.uptime().now()).max(0);
         let attempts = self.store.attempts(task.id).await?;
         let Some(last) = attempts.last() else { return Ok(Vec::new()) };

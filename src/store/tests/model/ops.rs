@@ -101,7 +101,7 @@ impl Op {
                     retries: w.retries,
                     ..spec()
                 };
-                let tasks = wanted.into_iter().map(|w| NewTask { spec: task(w), rerun_of: None }).collect();
+                let tasks = wanted.into_iter().map(|w| NewTask::new(task(w))).collect();
                 let idempotency = key.map(|(key, digest)| Idempotency { route: "submit", key: key.to_string(), digest: [digest; 32] });
                 Answer::Submitted(store.run(Submit { user: by(), tasks, idempotency }).await.unwrap())
             }

@@ -270,7 +270,7 @@ impl Model {
         for (id, w) in ids.iter().zip(wanted) {
             assert!(self.tasks.last_key_value().is_none_or(|(last, _)| last < id), "ids only grow");
             let Wanted { queue, priority, gpus, retries } = w.clone();
-            let life = Lifecycle::new(retries);
+            let life = Lifecycle::new(retries, false);
             self.tasks.insert(
                 *id,
                 Task { life, queue, priority, gpus, lease: None, history: BTreeMap::new(), newest_started: false, due: (0, 0) },
