@@ -9,7 +9,7 @@ use super::{
     task_ref::TaskRef,
     verdict, why,
 };
-use crate::wire::{Attempt, Phase, Task, TaskState, Timestamp};
+use crate::wire::{Attempt, Dependee, DependsOn, Phase, Task, TaskState, Timestamp};
 use std::time::Duration;
 
 pub(super) const EXAMPLES: &str = "\
@@ -76,6 +76,8 @@ fn block(task: &Task, attempts: &[Attempt], why: Option<String>, now: Timestamp,
     field("limits", Some(limits(task, seconds)));
     let oom = if task.retries.oom > 0 { format!("{} oom, ", task.retries.oom) } else { String::new() };
     field("retries", Some(format!("{} user, {oom}{} infra", task.retries.user, task.retries.infra)));
+    field("after", task.depends_on.as_ref().map(after));
+    field("not before", task.not_before.map(|at| format!("{at:.0}")));
     field("submitted", Some(ago(task.created_at)));
     field("started", task.started_at.map(ago));
     field("ended", task.finished_at.map(ago));
@@ -112,9 +114,25 @@ fn pairs<'a>(map: impl IntoIterator<Item = (&'a String, &'a String)>) -> String 
     map.into_iter().map(|(key, value)| shell(&[format!("{key}={value}")])).collect::<Vec<_>>().join(" ")
 }
 
+/// `1039, 1040 succeeded; 1041 ended; else fail`.
+fn after(depends: &DependsOn) -> String {
+    let list = |tasks: &[Dependee], word: &str| {
+        let ids: Vec<String> = tasks.iter().map(ToString::to_string).collect();
+        (!ids.is_empty()).then(|| format!("{} {word}", ids.join(", ")))
+    };
+    let rule = depends.on_failure.filter(|_| !depends.after_success.is_empty()).map(|rule| format!("else {rule}"));
+    [list(&depends.after_success, "succeeded"), list(&depends.after_any, "ended"), rule]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
 fn limits(task: &Task, seconds: impl Fn(u64) -> String) -> String {
-    let time = task.timeout_seconds.map(|s| format!("time {}, ", seconds(s))).unwrap_or_default();
-    format!("{time}grace {}", seconds(task.grace_seconds))
+    let limit = |name: &str, s: Option<u64>| s.map(|s| format!("{name} {}, ", seconds(s))).unwrap_or_default();
+    let (time, wait) = (limit("time", task.timeout_seconds), limit("wait", task.max_wait_seconds));
+    let total = limit("in all", task.total_timeout_seconds);
+    format!("{time}{wait}{total}grace {}", seconds(task.grace_seconds))
 }
 
 fn table(attempts: &[Attempt], now: Timestamp, width: Option<u16>) -> String {
@@ -164,7 +182,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::testing::{NOW, attempt, task},
-        wire::{Ended, Reason, TaskId},
+        wire::{Ended, OnFailure, Reason, TaskId},
     };
 
     #[test]
@@ -172,6 +190,14 @@ mod tests {
         let failed = Task {
             env: [("LR".to_owned(), "3e-4".to_owned()), ("NOTE".to_owned(), "a b".to_owned())].into(),
             timeout_seconds: Some(9_000),
+            max_wait_seconds: Some(3_600),
+            total_timeout_seconds: Some(86_400),
+            not_before: Some("2026-11-20T09:20:00Z".parse().unwrap()),
+            depends_on: Some(DependsOn {
+                after_success: vec![Dependee::Id(TaskId(1039)), Dependee::Id(TaskId(1040))],
+                after_any: vec![Dependee::Id(TaskId(1041))],
+                on_failure: Some(OnFailure::Fail),
+            }),
             rerun_of: Some(TaskId(1001)),
             ended: Some(Ended { reason: Some(Reason::ExitNonZero), exit_code: Some(1), ..Ended::default() }),
             ..task(1042, TaskState::Failed)

@@ -6,6 +6,7 @@
 
 mod abandon;
 mod after;
+mod batch;
 mod cancel;
 mod completion;
 mod console;
@@ -20,6 +21,7 @@ mod get;
 mod help;
 mod logs;
 mod ls;
+mod order;
 mod progress;
 mod queue;
 mod rerun;
@@ -75,7 +77,7 @@ pub use why::WhyArgs;
 pub enum Command {
     /// Submit a task
     #[command(after_help = submit::EXAMPLES)]
-    Submit(SubmitArgs),
+    Submit(Box<SubmitArgs>),
     /// List tasks
     #[command(visible_alias = "ps", after_help = ls::EXAMPLES)]
     Ls(LsArgs),
@@ -165,7 +167,7 @@ pub async fn run(command: Command, around: Surroundings) -> Exit {
 
 async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
     match command {
-        Command::Submit(args) => submit::run(args, context).await,
+        Command::Submit(args) => submit::run(*args, context).await,
         Command::Ls(args) => ls::run(args, context).await,
         Command::Get(args) => get::run(args, context).await,
         Command::Why(args) => why::run(args, context).await,

@@ -5,6 +5,7 @@
 
 mod ambient;
 pub mod crash;
+mod dependency;
 pub mod evidence;
 mod ids;
 mod labels;
@@ -23,6 +24,7 @@ mod suggest;
 mod task;
 
 pub use ambient::{Clock, Rng, UnixMs};
+pub use dependency::{Dependency, DependencyKind, MAX_DEPENDENCIES, OnFailure, cycle};
 pub use evidence::Evidence;
 pub use ids::{AttemptNumber, AttemptRef, EventId, TaskId};
 pub use labels::{LabelSelector, Labels, SelectorError, valid_label_key, valid_label_value};

@@ -66,6 +66,10 @@ pub struct TaskSpec {
     pub resources: Resources,
     /// How long the command may run, in seconds; none is no limit.
     pub timeout_seconds: Option<u64>,
+    /// How long after it was first queued its first attempt may start, in seconds; none is no limit.
+    pub max_wait_seconds: Option<u64>,
+    /// How long it may take in all, from when it was first queued to its end, in seconds; none is no limit.
+    pub total_timeout_seconds: Option<u64>,
     /// How long the command has between SIGTERM and SIGKILL, in seconds.
     pub grace_seconds: u64,
     /// How often it is tried again.
@@ -145,8 +149,13 @@ impl TaskSpec {
             check(key.len() + value.len() < bounds::STRING && !value.contains('\0'), at, unpassable(value));
         }
         check(self.resources.gpus <= bounds::GPUS, "/resources/gpus".into(), format!("at most {} GPUs", bounds::GPUS));
-        if let Some(seconds) = self.timeout_seconds {
-            check((1..=bounds::SECONDS).contains(&seconds), "/timeoutSeconds".into(), format!("between 1 and {} seconds", bounds::SECONDS));
+        for (field, seconds) in [
+            ("timeoutSeconds", self.timeout_seconds),
+            ("maxWaitSeconds", self.max_wait_seconds),
+            ("totalTimeoutSeconds", self.total_timeout_seconds),
+        ] {
+            let fine = seconds.is_none_or(|seconds| (1..=bounds::SECONDS).contains(&seconds));
+            check(fine, format!("/{field}"), format!("between 1 and {} seconds", bounds::SECONDS));
         }
         check(self.grace_seconds <= 3600, "/graceSeconds".into(), "between 0 and 3600 seconds".into());
         for (field, n) in [("user", self.retries.user), ("oom", self.retries.oom), ("infra", self.retries.infra)] {
@@ -192,6 +201,8 @@ mod tests {
             env: BTreeMap::new(),
             resources: Resources::default(),
             timeout_seconds: None,
+            max_wait_seconds: None,
+            total_timeout_seconds: None,
             grace_seconds: 30,
             retries: Retries::default(),
         }
@@ -211,6 +222,8 @@ mod tests {
             env: [("1A".to_owned(), String::new()), ("SLIPWAY_TOKEN".to_owned(), String::new())].into(),
             resources: Resources { gpus: 5000 },
             timeout_seconds: Some(0),
+            max_wait_seconds: Some(0),
+            total_timeout_seconds: Some(u64::MAX),
             grace_seconds: 9999,
             retries: Retries { user: 101, oom: 0, infra: 0 },
             ..minimal()
@@ -228,6 +241,8 @@ mod tests {
                 "/env/SLIPWAY_TOKEN",
                 "/resources/gpus",
                 "/timeoutSeconds",
+                "/maxWaitSeconds",
+                "/totalTimeoutSeconds",
                 "/graceSeconds",
                 "/retries/user"
             ]

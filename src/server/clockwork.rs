@@ -4,7 +4,7 @@
 //! missed. Uptime moves on only when the database answered, and not over a gap: an outage of ours expires nobody.
 
 use super::{retention, state::App};
-use crate::store::{Age, Due, Expire, ForgetKeys, KeepUptime, SettleOverdue, StoreError, Wake};
+use crate::store::{Age, Due, Expire, ForgetAwaited, ForgetKeys, KeepUptime, Overdue, SettleOverdue, StoreError, Unblock, Wake};
 use futures::future::join_all;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -65,15 +65,19 @@ pub(super) async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
     if due.aging {
         app.store.run(Age).await?;
     }
-    let (expired, unsettled, woken) = tokio::join!(
+    let (expired, unsettled, overdue, unblocked, woken) = tokio::join!(
         join_all(due.expired.iter().map(|attempt| app.store.run(Expire(*attempt)))),
         join_all(due.unsettled.iter().map(|attempt| app.store.run(SettleOverdue(*attempt)))),
+        join_all(due.overdue.iter().map(|task| app.store.run(Overdue(*task)))),
+        join_all(due.unblocked.iter().map(|task| app.store.run(Unblock(*task)))),
         join_all(due.waiting.iter().map(|task| app.store.run(Wake(*task)))),
     );
     for attempt in &due.unsettled {
         app.close_log(*attempt).await;
     }
-    expired.into_iter().chain(unsettled).chain(woken).collect::<Result<Vec<_>, _>>().map(drop)
+    let all = [expired, unsettled, overdue, unblocked, woken].into_iter().flatten();
+    all.collect::<Result<Vec<bool>, _>>()?;
+    if due.awaited { app.store.run(ForgetAwaited).await } else { Ok(()) }
 }
 
 async fn log_syncs(app: &App) {

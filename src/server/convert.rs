@@ -2,7 +2,7 @@
 
 use super::{caches, state::App};
 use crate::{
-    domain::{Outcome, Phase, TaskState},
+    domain::{Dependency, DependencyKind, Outcome, Phase, TaskState},
     store::{AttemptRecord, EventRecord, Known, LeaseRecord, QueueRecord, RunnerRecord, TaskRecord, TokenRecord},
     wire::{self, timestamp},
 };
@@ -33,8 +33,12 @@ impl App {
             env: record.spec.env,
             resources: record.spec.resources,
             timeout_seconds: record.spec.timeout_seconds,
+            max_wait_seconds: record.spec.max_wait_seconds,
+            total_timeout_seconds: record.spec.total_timeout_seconds,
             grace_seconds: record.spec.grace_seconds,
             retries: record.spec.retries,
+            not_before: record.not_before.map(timestamp),
+            depends_on: depends_on(&record.dependencies),
             created_at: timestamp(record.created_at),
             started_at: record.started_at.map(timestamp),
             finished_at: record.finished_at.map(timestamp),
@@ -69,6 +73,15 @@ impl App {
             seen_at: self.seen.at(&record.name).map(timestamp),
         }
     }
+}
+
+fn depends_on(dependencies: &[Dependency]) -> Option<wire::DependsOn> {
+    let of = |kind| dependencies.iter().filter(|d| d.kind == kind).map(|d| wire::Dependee::Id(d.on)).collect();
+    dependencies.first().map(|first| wire::DependsOn {
+        after_success: of(DependencyKind::Success),
+        after_any: of(DependencyKind::Any),
+        on_failure: Some(first.on_failure),
+    })
 }
 
 fn ended((outcome, log_complete): (Outcome, Option<bool>)) -> wire::Ended {

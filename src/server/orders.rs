@@ -3,6 +3,7 @@
 use super::{error::ApiResult, state::App};
 use crate::{
     domain::{QueueName, RunnerName, TaskId, TaskSpec, Work},
+    store::TaskRecord,
     template::{self, Layers, Prepared, TaskLayer},
     wire::{ClusterOffer, JobOrder, NewQueue, RegisterRequest, limits},
 };
@@ -104,13 +105,14 @@ impl App {
         if self.runners.get(name).is_none_or(|runner| runner.cluster.is_none()) {
             return Ok(tasks.map(|_| None).collect());
         }
-        let specs = self.store.specs(tasks.clone().map(|(task, _)| task)).await?;
-        Ok(tasks.map(|(task, starts)| self.order(name, specs.get(&task)?, starts)).collect())
+        let known = self.store.tasks_of(tasks.clone().map(|(task, _)| task)).await?;
+        Ok(tasks.map(|(task, starts)| self.order(name, known.get(&task)?, starts)).collect())
     }
 
     /// What a runner is to make of an attempt; none for one that is not on Kubernetes. `starts` tells whether the attempt
     /// can still start: then the Job goes with it, unless by now it cannot be rendered any more.
-    fn order(&self, name: &RunnerName, spec: &TaskSpec, starts: bool) -> Option<JobOrder> {
+    fn order(&self, name: &RunnerName, task: &TaskRecord, starts: bool) -> Option<JobOrder> {
+        let spec = &task.spec;
         let runner = self.runners.get(name)?;
         let offer = runner.cluster.as_ref()?;
         let queue = self.queues.get(spec.queue.as_str()).unwrap_or_default();
@@ -122,7 +124,7 @@ impl App {
         Some(JobOrder {
             manifest: manifest.flatten(),
             use_image_entrypoint,
-            timeout_seconds: spec.timeout_seconds,
+            timeout_seconds: task.time_limit(self.store.uptime().now()),
             grace_seconds: spec.grace_seconds,
             pending_timeout_seconds: queue.pending_timeout_seconds.unwrap_or(limits::DEFAULT_PENDING_TIMEOUT_SECONDS),
             fail_pending_after_seconds: queue.fail_pending_after_seconds,

@@ -11,6 +11,7 @@ mod finishing;
 mod listing;
 mod logs;
 mod meta;
+mod order;
 mod own;
 mod pods;
 mod problems;

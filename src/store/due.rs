@@ -20,6 +20,12 @@ pub struct Due {
     pub expired: Vec<AttemptRef>,
     /// Results whose log did not come.
     pub unsettled: Vec<AttemptRef>,
+    /// Tasks one of whose limits is over while their command does not run.
+    pub overdue: Vec<TaskId>,
+    /// Tasks that wait for others which have ended since.
+    pub unblocked: Vec<TaskId>,
+    /// Whether there are tasks whose end is not known to everybody who waited for it.
+    pub awaited: bool,
     /// Tasks that nothing holds back any more.
     pub waiting: Vec<TaskId>,
     /// Whether ready tasks are to rise a tier.
@@ -42,10 +48,18 @@ pub(super) const DUE: &str = "select * from (select 'expired' as kind, task, att
          where not_before <= $2 and not_before is not null and due_up is null and blockers = 0 and throttled = 0 limit $3)
      union all select * from (select 'waiting', task, attempt from waiting
          where task > 0 and not_before is null and due_up is null and blockers = 0 and throttled = 0 limit $3)
+     union all select * from (select 'overdue', task, 0 from deadline where start_up <= $1 and start_up is not null limit $3)
+     union all select * from (select 'overdue', task, 0 from deadline where end_up <= $1 and end_up is not null and running = 0 limit $3)
+     union all select * from (select 'unblocked', w.task, 0 from awaited a
+         cross join dependency d on d.on_task = a.task and d.ended is null cross join waiting w on w.task = d.task
+         where a.task > 0 limit $3)
+     union all select 'awaited', 0, 0 where exists (select 1 from awaited where task > 0)
      union all select * from (select 'aging', task, attempt from ready where age_up <= $1 and age_up is not null limit 1)
      union all select 'pending', 0, 0 where exists (select 1 from lease where expires_up is not null)
          or exists (select 1 from lease where settle_up is not null)
-         or exists (select 1 from waiting where due_up is not null and blockers = 0 and throttled = 0)";
+         or exists (select 1 from waiting where due_up is not null and blockers = 0 and throttled = 0)
+         or exists (select 1 from deadline where start_up is not null)
+         or exists (select 1 from deadline where end_up is not null and running = 0)";
 
 impl Store {
     /// What has fallen due by now, `now` being the time of day, a step of each kind.
@@ -60,11 +74,18 @@ impl Store {
                 "expired" => due.expired.push(attempt),
                 "unsettled" => due.unsettled.push(attempt),
                 "waiting" => due.waiting.push(task),
+                "overdue" => due.overdue.push(task),
+                "unblocked" => due.unblocked.push(task),
+                "awaited" => due.awaited = true,
                 "aging" => due.aging = true,
                 _ => due.pending = true,
             }
         }
-        due.more = due.aging || [due.expired.len(), due.unsettled.len(), due.waiting.len()].iter().any(|found| *found >= STEP);
+        let found = [due.expired.len(), due.unsettled.len(), due.waiting.len(), due.overdue.len(), due.unblocked.len()];
+        due.more = due.aging || found.iter().any(|found| *found >= STEP);
+        // One that waits for several of them is found with each, and counts them all at once.
+        due.unblocked.sort_unstable();
+        due.unblocked.dedup();
         Ok(due)
     }
 }

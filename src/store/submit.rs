@@ -1,6 +1,8 @@
 //! Submitting: tasks become rows, ready to be claimed.
 
 use super::{
+    deadlines::{Deadline, KEEP_DEADLINE},
+    dependencies::{self, After, Known, On},
     error::Result,
     events::NewEvent,
     flush::{KEEP_WAITING, exec, hex, wait_row},
@@ -27,18 +29,25 @@ pub struct NewTask {
     pub rerun_of: Option<TaskId>,
     /// The time of day before which it is not started.
     pub not_before: Option<UnixMs>,
+    /// What it waits for.
+    pub after: After,
 }
 
 impl NewTask {
     /// A task that nothing holds back.
     #[must_use]
     pub fn new(spec: TaskSpec) -> Self {
-        Self { spec, rerun_of: None, not_before: None }
+        Self { spec, rerun_of: None, not_before: None, after: After::default() }
     }
 
     /// What holds it back.
-    fn waits(&self) -> Waits {
-        Waits { not_before: self.not_before, ..Waits::default() }
+    fn waits(&self, known: &Known) -> Waits {
+        Waits { not_before: self.not_before, blockers: self.after.blockers(known), ..Waits::default() }
+    }
+
+    /// The tasks of earlier submits that it waits for.
+    fn earlier(&self) -> impl Iterator<Item = TaskId> {
+        self.after.on.keys().filter_map(|on| if let On::Task(id) = on { Some(*id) } else { None })
     }
 }
 
@@ -75,6 +84,8 @@ pub enum Submitted {
     Mismatch,
     /// There is no such queue; nothing was stored.
     NoQueue(QueueName),
+    /// There is no such task to wait for; nothing was stored.
+    NoTask(TaskId),
 }
 
 type IdemKey = (String, &'static str, String);
@@ -85,6 +96,7 @@ impl Statement for Submit {
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<Submitted>> {
         let seen = earlier(batch, tx).await?;
         let absent = absent_queues(batch, tx).await?;
+        let known = dependencies::known(batch.iter().flat_map(|s| &s.tasks).flat_map(NewTask::earlier), tx).await?;
         // Which submit of this batch holds the rows of a key: a repeat inside the batch answers as that one.
         let mut plan: Vec<std::result::Result<usize, Submitted>> = Vec::with_capacity(batch.len());
         let mut first: HashMap<IdemKey, usize> = HashMap::new();
@@ -106,11 +118,15 @@ impl Statement for Submit {
                 plan.push(Err(Submitted::NoQueue(queue.clone())));
                 continue;
             }
+            if let Some(task) = submit.tasks.iter().flat_map(NewTask::earlier).find(|task| !known.contains_key(task)) {
+                plan.push(Err(Submitted::NoTask(task)));
+                continue;
+            }
             first.extend(key.map(|(key, _)| (key, at)));
             plan.push(Ok(at));
         }
         let stored: Vec<usize> = plan.iter().enumerate().filter(|(at, p)| p.as_ref() == Ok(at)).map(|(at, _)| at).collect();
-        let mut ids = insert(batch, &stored, tx).await?.into_iter();
+        let mut ids = insert(batch, &stored, &known, tx).await?.into_iter();
         let ids: HashMap<usize, Vec<TaskId>> = stored.iter().map(|&at| (at, ids.by_ref().take(batch[at].tasks.len()).collect())).collect();
         remember(batch, &ids, tx).await?;
         let of = |at: usize| ids.get(&at).cloned().unwrap_or_default();
@@ -164,9 +180,10 @@ async fn absent_queues(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashSet<Queu
 }
 
 /// Inserts the tasks of the submits at `which`; ids in their order.
-async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
-    let (up, now) = (tx.up.now(), tx.now);
+async fn insert(batch: &[Submit], which: &[usize], known: &Known, tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
     let tasks = || which.iter().flat_map(|&at| batch[at].tasks.iter().map(move |task| (&batch[at].user, task)));
+    let (up, now) = (tx.up.now(), tx.now);
+    let is_ready = |task: &NewTask| task.waits(known).over(up, now);
     let rows: Vec<Value> = tasks()
         .map(|(user, task)| {
             let s = &task.spec;
@@ -179,7 +196,7 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
                 serde_json::to_string(&StoredSpec::from(s))?,
                 task.rerun_of,
                 task.not_before.map(|at| at.0),
-                task.waits().over(up, now).then_some(up)
+                is_ready(task).then_some(up)
             ]))
         })
         .collect::<std::result::Result<_, serde_json::Error>>()
@@ -201,9 +218,18 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
     // `returning` promises no order; ids rise in the order of insertion.
     ids.sort_unstable();
     let placed = tasks().zip(&ids).map(|((user, task), id)| (user, task, id));
-    let (ready, held): (Vec<_>, Vec<_>) = placed.partition(|(_, task, _)| task.waits().over(up, now));
+    let (ready, held): (Vec<_>, Vec<_>) = placed.partition(|(_, task, _)| is_ready(task));
     insert_ready(&ready, tx).await?;
-    insert_waiting(&held, tx).await?;
+    insert_deadlines(&ready, tx).await?;
+    insert_waiting(&held, known, tx).await?;
+    let mut after = Vec::new();
+    let mut rest = ids.as_slice();
+    for submit in which.iter().map(|&at| &batch[at]) {
+        let (own, others) = rest.split_at(submit.tasks.len());
+        after.extend(submit.tasks.iter().zip(own).map(|(task, id)| (&task.after, *id, own)));
+        rest = others;
+    }
+    dependencies::insert(&after, known, tx).await?;
     for ((user, task), id) in tasks().zip(&ids) {
         let data = json!({ "queue": task.spec.queue, "name": task.spec.name });
         tx.events.push(NewEvent { kind: "task.submitted", task: Some(*id), attempt: None, actor: Some(user.clone()), data });
@@ -233,9 +259,20 @@ async fn insert_ready(tasks: &[(&String, &NewTask, &TaskId)], tx: &mut Tx<'_>) -
 }
 
 /// Tasks that something holds back.
-async fn insert_waiting(tasks: &[(&String, &NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
-    let row = |(_, task, id): &(&String, &NewTask, &TaskId)| wait_row(**id, &task.spec.queue, AttemptNumber::NONE, &task.waits(), None);
+async fn insert_waiting(tasks: &[(&String, &NewTask, &TaskId)], known: &Known, tx: &mut Tx<'_>) -> Result<()> {
+    let row =
+        |(_, task, id): &(&String, &NewTask, &TaskId)| wait_row(**id, &task.spec.queue, AttemptNumber::NONE, &task.waits(known), None);
     exec(tx, KEEP_WAITING, Value::Array(tasks.iter().map(row).collect())).await
+}
+
+/// The limits of tasks that are queued now.
+async fn insert_deadlines(tasks: &[(&String, &NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
+    let of = |spec: &TaskSpec| Deadline::of(spec.max_wait_seconds, spec.total_timeout_seconds, tx.up);
+    let rows: Vec<Value> = tasks.iter().filter_map(|(_, task, id)| Some(of(&task.spec)?.row(**id))).collect();
+    if !rows.is_empty() {
+        tx.deadline_written();
+    }
+    exec(tx, KEEP_DEADLINE, Value::Array(rows)).await
 }
 
 async fn remember(batch: &[Submit], ids: &HashMap<usize, Vec<TaskId>>, tx: &mut Tx<'_>) -> Result<()> {

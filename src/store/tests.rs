@@ -2,6 +2,8 @@
 
 mod attempts;
 mod batches;
+mod deadlines;
+mod dependencies;
 mod depth;
 mod evidence;
 mod harness;

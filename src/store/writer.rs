@@ -12,6 +12,8 @@ use super::{
     cancel::{Cancel, Cancelled},
     changes::{Changes, Committed},
     claim::{Claim, ClaimedAttempt},
+    deadlines::Overdue,
+    dependencies::{ForgetAwaited, Unblock},
     due::{Expire, SettleOverdue},
     error::{Result, StoreError},
     events::{self, NewEvent},
@@ -269,6 +271,7 @@ operations! {
         forget_keys: ForgetKeys => (),
         bytes_gone: BytesGone => (),
         shrink: Shrink => bool,
+        forget_awaited: ForgetAwaited => (),
         submit: Submit => Submitted,
     }
     transitions {
@@ -281,6 +284,8 @@ operations! {
         cancel: Cancel => Option<Cancelled>,
         abandon: Abandon => std::result::Result<TaskState, Refusal>,
         expire: Expire => bool,
+        overdue: Overdue => bool,
+        unblock: Unblock => bool,
         wake: Wake => bool,
         patch: Patch => Patched,
     }

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod claim;
+mod depend;
 mod event;
 mod export;
 pub mod handoff;
@@ -22,6 +23,7 @@ pub use claim::{
     CancelOrder, ClaimRequest, ClaimResponse, ClaimedTask, Hold, Holds, JobOrder, QueueAsk, RunnerBeatRequest, RunnerBeatResponse,
     known_hash,
 };
+pub use depend::{Dependee, DependsOn};
 pub use event::{Event, EventKind, LogChunk};
 pub use export::{AttemptLine, ExportQuery, UsageLine};
 pub use handoff::{Assignment, Fault, Testament};
@@ -38,8 +40,8 @@ pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
 pub use why::{Position, Why};
 
 pub use crate::domain::{
-    AttemptNumber, AttemptRef, AttemptResult, EventId, Evidence, FailureClass, Finding, Labels, Phase, Priority, QueueName, Quote, Reason,
-    ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState, Times, UnixMs, Work,
+    AttemptNumber, AttemptRef, AttemptResult, EventId, Evidence, FailureClass, Finding, Labels, OnFailure, Phase, Priority, QueueName,
+    Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState, Times, UnixMs, Work,
 };
 pub use jiff::Timestamp;
 

@@ -12,6 +12,12 @@ pub struct QueueDefaults {
     /// The command's time limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
+    /// The time within which a task's first attempt must start, counted from when it was first queued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_wait_seconds: Option<u64>,
+    /// The time that a task may take in all, counted from when it was first queued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_timeout_seconds: Option<u64>,
     /// The time between SIGTERM and SIGKILL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace_seconds: Option<u64>,

@@ -12,6 +12,7 @@ mod world;
 
 mod backup;
 mod cancels;
+mod chains;
 mod crash_points;
 mod doubles;
 mod endings;

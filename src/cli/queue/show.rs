@@ -84,6 +84,8 @@ fn block(queue: &Queue, now: Timestamp) -> String {
     field("command", queue.use_image_entrypoint.then(|| "its image's".to_owned()));
     field("template", queue.pod_template.as_ref().map(|_| format!("its own; all of it: slipway queue get {} -o yaml", queue.name)));
     field("time limit", defaults.timeout_seconds.map(seconds));
+    field("wait limit", defaults.max_wait_seconds.map(seconds));
+    field("in all", defaults.total_timeout_seconds.map(seconds));
     field("grace", defaults.grace_seconds.map(seconds));
     field("retries", defaults.retries.map(|retries| format!("{} user, {} infra", retries.user, retries.infra)));
     field("env", Some(defaults.env.iter().map(|(k, v)| crate::cli::style::shell(&[format!("{k}={v}")])).collect::<Vec<_>>().join(" ")));
@@ -134,6 +136,8 @@ mod tests {
         let mut gpu = queue("gpu-a100", 4);
         gpu.paused = Some(Paused { by: "lena".into(), reason: Some("driver update".into()), at });
         gpu.defaults.timeout_seconds = Some(3_600);
+        gpu.defaults.max_wait_seconds = Some(7_200);
+        gpu.defaults.total_timeout_seconds = Some(86_400);
         gpu.defaults.env.insert("A".into(), "b c".into());
         let mut mig = queue("mig", 2);
         mig.description = None;

@@ -35,6 +35,7 @@ pub(crate) async fn start(
     crate::crash_point!("server.started");
     app.pulses.beat(attempt, app.store.uptime().now());
     let task = task.ok_or_else(|| no_task(path.task))?;
+    let timeout_seconds = task.time_limit(app.store.uptime().now());
     Ok(axum::Json(StartResponse {
         attempt_token: attempt_token.expose_secret().to_owned(),
         task: path.task,
@@ -44,7 +45,7 @@ pub(crate) async fn start(
         name: task.spec.name,
         work: task.spec.work,
         env: task.spec.env,
-        timeout_seconds: task.spec.timeout_seconds,
+        timeout_seconds,
         grace_seconds: task.spec.grace_seconds,
         times: app.settings.times.clone(),
     }))

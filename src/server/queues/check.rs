@@ -74,6 +74,8 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<()> {
         env: queue.defaults.env.clone(),
         resources: Resources::default(),
         timeout_seconds: queue.defaults.timeout_seconds,
+        max_wait_seconds: queue.defaults.max_wait_seconds,
+        total_timeout_seconds: queue.defaults.total_timeout_seconds,
         grace_seconds: queue.defaults.grace_seconds.unwrap_or(0),
         retries: queue.defaults.retries.unwrap_or_default(),
     };

@@ -4,6 +4,7 @@ pub(super) mod abandon;
 pub(super) mod attempts;
 pub(super) mod batch;
 pub(super) mod cancel;
+mod depend;
 pub(super) mod get;
 mod intake;
 pub(super) mod list;

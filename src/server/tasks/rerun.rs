@@ -17,7 +17,8 @@ use crate::{
 };
 use axum::{extract::State, response::Response};
 
-/// Submits a new task like this one, with `rerunOf`. The old one stays as it is.
+/// Submits a new task like this one, with `rerunOf`. The old one stays as it is. `dependsOn` and `notBefore` were for the first
+/// submit: the new one has none.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/rerun", operation_id = "rerunTask", tag = "tasks",
     params(("id" = i64, Path)),
     responses((status = 201, body = Task), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]

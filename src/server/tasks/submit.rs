@@ -1,6 +1,6 @@
 //! `POST /tasks`: submit one task.
 
-use super::intake;
+use super::{depend, intake};
 use crate::{
     server::{
         auth::Principal,
@@ -27,8 +27,9 @@ pub(crate) async fn submit(
     key: IdempotencyKey,
     Json { value: new, digest }: Json<wire::NewTask>,
 ) -> ApiResult<Response> {
+    let (not_before, after) = (depend::not_before(&new), depend::of_one(&app, &new).await?);
     let spec = intake::take(&app, new, "")?;
-    let tasks = vec![NewTask::new(spec)];
+    let tasks = vec![NewTask { not_before, after, ..NewTask::new(spec) }];
     let (ids, repeated) = store(&app, principal, tasks, key, "tasks", digest).await?;
     created(&app, ids.first().copied(), repeated).await
 }
@@ -52,6 +53,7 @@ pub(super) async fn store(
             .detail("This Idempotency-Key came before with another body; nothing was stored.")
             .hint("Use a new key for a new request.")
             .into()),
+        Submitted::NoTask(id) => Err(Problem::new(ProblemCode::TaskNotFound).detail(depend::no_task(id)).into()),
         Submitted::NoQueue(name) => Err(intake::no_queue(app, name.as_str(), "").into()),
     }
 }

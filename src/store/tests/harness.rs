@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 /// Goes on by a millisecond with each look, and by what a test adds.
-pub(super) struct Fixed(pub(super) AtomicI64);
+pub(super) struct Fixed(AtomicI64);
 impl Clock for Fixed {
     fn now(&self) -> UnixMs {
         UnixMs(self.0.fetch_add(1, Ordering::Relaxed))
@@ -84,6 +84,11 @@ impl Rig {
     pub(super) async fn queue(&self, name: &str) {
         let apply = ApplyQueue { name: name.parse().unwrap(), doc: "{}".into(), by: "ada".into(), if_revision: None };
         self.store.run(apply).await.unwrap().expect("apply the queue");
+    }
+
+    /// Around a store that was opened elsewhere, with a clock of its own.
+    pub(super) fn over(store: Store, dir: TempDir) -> Self {
+        Self { store, dir, times: ambient().times, clock: Arc::new(Fixed(AtomicI64::new(1_800_000_000_000))) }
     }
 
     /// What the clockwork finds now.
@@ -194,6 +199,8 @@ pub(super) fn spec() -> TaskSpec {
         env: BTreeMap::new(),
         resources: Resources::default(),
         timeout_seconds: None,
+        max_wait_seconds: None,
+        total_timeout_seconds: None,
         grace_seconds: 30,
         retries: Retries::default(),
     }

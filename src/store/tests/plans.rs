@@ -4,7 +4,9 @@
 use super::harness::Rig;
 use crate::{
     domain::TaskState,
-    store::{Kept, board, claim, due, events, evidence, export, flush, lease, place, retention, tasks, waits, work},
+    store::{
+        Kept, board, claim, deadlines, dependencies, due, events, evidence, export, flush, lease, place, retention, tasks, waits, work,
+    },
 };
 use sqlx::Row;
 
@@ -34,6 +36,13 @@ async fn no_hot_statement_walks_a_table() {
         flush::UPDATE_LEASE,
         flush::END_TASK,
         flush::KEEP_WAITING,
+        flush::QUEUED_FIRST,
+        deadlines::KEEP_DEADLINE,
+        deadlines::FORGET_DEADLINE,
+        dependencies::STATES,
+        dependencies::AWAIT,
+        dependencies::COUNT,
+        dependencies::DEPENDENCIES,
         flush::DESCRIBE_TASK,
         due::DUE,
         lease::LEASE,

@@ -127,7 +127,7 @@ pub(super) fn failed(attempt: AttemptNumber, outcome: &Outcome, at: Option<Times
 }
 
 /// `ExitNonZero, class user, exit code 3`.
-fn verdict_of(outcome: &Outcome) -> String {
+pub(super) fn verdict_of(outcome: &Outcome) -> String {
     let facts = [
         outcome.end.reason().map(|reason| reason.to_string()),
         outcome.end.class().map(|class| format!("class {class}")),

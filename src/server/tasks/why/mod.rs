@@ -1,5 +1,6 @@
 //! `GET /tasks/{id}/why`: why a task is where it is.
 
+mod blocked;
 mod findings;
 
 use crate::{
@@ -52,7 +53,7 @@ impl App {
     async fn since(&self, task: &TaskRecord) -> ApiResult<UnixMs> {
         let kinds: &[&str] = match task.state {
             TaskState::Queued => &["task.submitted", "task.queued", "attempt.returned", "attempt.abandoned"],
-            TaskState::Waiting => &["attempt.ended", "attempt.returned"],
+            TaskState::Waiting => &["task.submitted", "attempt.ended", "attempt.returned"],
             TaskState::Active => &["attempt.claimed", "attempt.started", "attempt.phase"],
             _ => return Ok(task.finished_at.unwrap_or(task.created_at)),
         };
@@ -80,12 +81,20 @@ impl App {
     }
 
     async fn waiting(&self, task: &TaskRecord) -> ApiResult<Vec<Finding>> {
-        let due = self.store.waits(task.id).await?.and_then(|waits| waits.due_up).unwrap_or(0);
-        let left = due.saturating_sub(self.store.uptime().now()).max(0);
-        let attempts = self.store.attempts(task.id).await?;
-        let Some(last) = attempts.last() else { return Ok(Vec::new()) };
-        let until = timestamp(UnixMs(self.now().0.saturating_add(left)));
-        Ok(findings::paused_for(last, until))
+        let Some(waits) = self.store.waits(task.id).await? else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        if waits.blockers > 0 {
+            let open = task.dependencies.iter().filter(|dependency| dependency.ended.is_none());
+            let states = self.store.tasks_of(open.map(|dependency| dependency.on)).await?;
+            found.extend(blocked::by_tasks(&task.dependencies, |id| states.get(&id).map(|task| task.state)));
+        }
+        found.extend(waits.not_before.filter(|at| *at > self.now()).map(|at| blocked::until(timestamp(at), task.created_at)));
+        if let (Some(due), Some(last)) = (waits.due_up, self.store.attempts(task.id).await?.last()) {
+            let left = due.saturating_sub(self.store.uptime().now()).max(0);
+            let until = timestamp(UnixMs(self.now().0.saturating_add(left)));
+            found.extend(findings::paused_for(last, until));
+        }
+        Ok(found)
     }
 
     async fn active(&self, task: &TaskRecord, lease: &LeaseRecord) -> ApiResult<Vec<Finding>> {
@@ -104,15 +113,23 @@ impl App {
 
     async fn ended(&self, task: &TaskRecord) -> ApiResult<Vec<Finding>> {
         let Some((outcome, _)) = &task.ended else { return Ok(Vec::new()) };
+        let finished = task.finished_at.map(timestamp);
+        if let Some(found) = blocked::by_failure(&task.dependencies, outcome, finished) {
+            return Ok(vec![found]);
+        }
         if task.state == TaskState::Cancelled {
             let request = self.store.last_event(task.id, &["task.cancelRequested"]).await?;
             return Ok(vec![findings::cancelled(request.as_ref())]);
+        }
+        let attempts = self.store.attempts(task.id).await?;
+        let last = attempts.last().and_then(|last| last.ended.as_ref());
+        if last.is_none_or(|(last, _)| last.end != outcome.end) {
+            return Ok(blocked::given_up(outcome, finished).into_iter().collect());
         }
         let evidence = match task.attempt {
             AttemptNumber::NONE => None,
             attempt => self.store.evidence(AttemptRef { task: task.id, attempt }).await?,
         };
-        let finished = task.finished_at.map(timestamp);
         Ok(findings::failed(task.attempt, outcome, finished, evidence.as_ref()).into_iter().collect())
     }
 }
