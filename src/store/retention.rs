@@ -46,7 +46,8 @@ const PIECE: usize = 10;
 /// What must hold before a task is deleted, as a condition on `task t`: it has ended, and nothing that has not refers to it.
 macro_rules! deletable {
     () => {
-        "t.state is not null"
+        "t.state is not null and not exists
+             (select 1 from dependency d join task o on o.id = d.task where d.on_task = t.id and d.ended is null and o.state is null)"
     };
 }
 
