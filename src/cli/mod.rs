@@ -6,6 +6,7 @@
 
 mod abandon;
 mod after;
+mod array;
 mod cancel;
 mod completion;
 mod console;
@@ -14,6 +15,7 @@ mod credential;
 mod exit;
 mod file;
 mod follow;
+mod gather;
 mod get;
 #[cfg(test)]
 mod help;

@@ -2,6 +2,7 @@
 
 use super::{
     after::AfterArgs,
+    array,
     context::{Common, Context},
     exit::{Exit, Failure},
     file,
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     client::Client,
-    wire::{NewTask, Priority, QueueName, Resources, Retries},
+    wire::{NewArray, NewTask, Priority, QueueName, Resources, Retries, TaskId},
 };
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,8 @@ Examples:
   slipway submit -q gpu --gpus 1 --time 2h train.sh   run a script; the file is sent along
   slipway submit -q serve -e MODEL=7b                 where the queue's image brings the command
   slipway submit -f task.yaml --priority high         a task from a file, changed by flags
+  slipway submit --array 0-31%8 -- python train.py --fold {index}
+                                                      32 tasks, at most 8 at once
   ID=$(slipway submit -- make eval)                   in a pipe: only the id, at once
   slipway submit --wait -- make test                  exit code 0, or 3 when the task fails
 
@@ -74,6 +77,12 @@ pub struct SubmitArgs {
     /// How soon it is served: critical, high, normal or low
     #[arg(long, value_name = "PRIORITY")]
     priority: Option<Priority>,
+    /// Run it many times: 32, 0-31, 3-7,12, or 0-31%8 for at most 8 at once. {index} in CMD becomes the element's index
+    #[arg(long, value_name = "INDICES", value_parser = array::parse)]
+    array: Option<NewArray>,
+    /// The task that it belongs to: to cancel that one cancels this one too
+    #[arg(long, value_name = "ID")]
+    parent: Option<i64>,
     #[command(flatten)]
     after: AfterArgs,
     #[command(flatten)]
@@ -149,6 +158,8 @@ impl SubmitArgs {
         if let Some(gpus) = self.gpus {
             task.resources = Some(Resources { gpus });
         }
+        task.array = self.array.clone().or(task.array);
+        task.parent = self.parent.map(TaskId).or(task.parent);
         task.env.extend(self.env.iter().cloned());
         task.labels.extend(self.label.iter().cloned());
         task

@@ -4,6 +4,7 @@
 //! serves the store, the server, the runners and the command line. See `docs/ARCHITECTURE.md` for the words.
 
 mod ambient;
+pub mod array;
 pub mod crash;
 pub mod evidence;
 mod ids;
@@ -23,6 +24,7 @@ mod suggest;
 mod task;
 
 pub use ambient::{Clock, Rng, UnixMs};
+pub use array::{ArraySpec, ElementCounts, Indices};
 pub use evidence::Evidence;
 pub use ids::{AttemptNumber, AttemptRef, EventId, TaskId};
 pub use labels::{LabelSelector, Labels, SelectorError, valid_label_key, valid_label_value};

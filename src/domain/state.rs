@@ -126,6 +126,8 @@ words!(
         QueuePaused = "QueuePaused",
         /// A pause before the next attempt.
         RetryBackoff = "RetryBackoff",
+        /// As many elements of its array are out as may be at once.
+        ArrayThrottle = "ArrayThrottle",
         /// No runner serves the queue.
         NoRunnerForQueue = "NoRunnerForQueue",
         /// The queue's template cannot be rendered for any runner that serves it.

@@ -4,7 +4,7 @@
 //! missed. Uptime moves on only when the database answered, and not over a gap: an outage of ours expires nobody.
 
 use super::state::App;
-use crate::store::{Due, Expire, ForgetKeys, KeepUptime, SettleOverdue, StoreError, Wake};
+use crate::store::{Cascade, Cascaded, Due, Expire, ForgetKeys, KeepUptime, Release, SettleOverdue, StoreError, Wake};
 use futures::future::join_all;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -70,7 +70,24 @@ pub(super) async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
     for attempt in &due.unsettled {
         app.close_log(*attempt).await;
     }
+    if due.releasing {
+        app.store.run(Release).await?;
+    }
+    if due.cascading {
+        let cascaded = app.store.run(Cascade).await?;
+        carry_on(app, cascaded).await?;
+    }
     expired.into_iter().chain(unsettled).chain(woken).collect::<Result<Vec<_>, _>>().map(drop)
+}
+
+/// What follows for live attempts from the cancel of a step of children.
+pub(super) async fn carry_on(app: &App, Cascaded { ended, asked }: Cascaded) -> Result<(), StoreError> {
+    for attempt in ended {
+        app.close_log(attempt).await;
+    }
+    // Whose agent is silent would never hear of it.
+    let silent: Vec<_> = asked.into_iter().filter(|attempt| app.is_quiet(*attempt)).collect();
+    app.cancel_silent(silent.into_iter().map(|attempt| attempt.task)).await
 }
 
 async fn log_syncs(app: &App) {

@@ -2,7 +2,8 @@
 
 use super::{error::ApiResult, state::App};
 use crate::{
-    domain::{QueueName, RunnerName, TaskId, TaskSpec, Work},
+    domain::{QueueName, RunnerName, TaskId, TaskSpec, Work, array},
+    store::{Place, TaskRecord},
     template::{self, Layers, Prepared, TaskLayer},
     wire::{ClusterOffer, JobOrder, NewQueue, RegisterRequest, limits},
 };
@@ -104,8 +105,8 @@ impl App {
         if self.runners.get(name).is_none_or(|runner| runner.cluster.is_none()) {
             return Ok(tasks.map(|_| None).collect());
         }
-        let specs = self.store.specs(tasks.clone().map(|(task, _)| task)).await?;
-        Ok(tasks.map(|(task, starts)| self.order(name, specs.get(&task)?, starts)).collect())
+        let known = self.store.tasks_of(tasks.clone().map(|(task, _)| task)).await?;
+        Ok(tasks.map(|(task, starts)| self.order(name, &runs(known.get(&task)?), starts)).collect())
     }
 
     /// What a runner is to make of an attempt; none for one that is not on Kubernetes. `starts` tells whether the attempt
@@ -129,6 +130,16 @@ impl App {
             keep_jobs_seconds: queue.keep_jobs_seconds.unwrap_or_default(),
         })
     }
+}
+
+/// What a task runs: of an element, with its place in the arguments and in the environment.
+pub(super) fn runs(task: &TaskRecord) -> TaskSpec {
+    let mut spec = task.spec.clone();
+    if let (Some(array), Some(Place::Element { index, size })) = (task.parent, &task.place) {
+        spec.work = array::work_of(&spec.work, *index);
+        spec.env.extend(array::env_of(array, *index, *size).map(|(name, value)| (name.to_owned(), value)));
+    }
+    spec
 }
 
 fn manifest(prepared: &Attempted, spec: &TaskSpec) -> Option<Value> {

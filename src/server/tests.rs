@@ -2,6 +2,7 @@
 
 mod access;
 mod agents;
+mod arrays;
 mod claims;
 mod document;
 mod events;

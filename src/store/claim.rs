@@ -1,6 +1,7 @@
 //! Claiming: ready tasks become live attempts of a runner.
 
 use super::{
+    arrays,
     error::Result,
     events::NewEvent,
     flush::{DELETE_READY, exec},
@@ -129,6 +130,8 @@ impl Statement for Claim {
         if !leases.is_empty() {
             tx.deadline_written();
         }
+        let taken: Vec<TaskId> = ready.iter().filter(|r| r.taken).map(|r| TaskId(r.task)).collect();
+        arrays::claimed(&taken, tx).await?;
         let gone = ready.iter().filter(|r| r.taken).map(|r| json!([r.queue, r.band, r.task])).collect();
         exec(tx, DELETE_READY, Value::Array(gone)).await?;
         exec(

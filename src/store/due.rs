@@ -22,6 +22,10 @@ pub struct Due {
     pub unsettled: Vec<AttemptRef>,
     /// Tasks that nothing holds back any more.
     pub waiting: Vec<TaskId>,
+    /// Whether arrays have slots for elements that wait for one.
+    pub releasing: bool,
+    /// Whether children are to be cancelled with their parents.
+    pub cascading: bool,
     /// Whether any deadline lies ahead.
     pub pending: bool,
     /// Whether more has fallen due than is listed.
@@ -40,6 +44,9 @@ pub(super) const DUE: &str = "select * from (select 'expired' as kind, task, att
          where not_before <= $2 and not_before is not null and due_up is null and blockers = 0 and throttled = 0 limit $3)
      union all select * from (select 'waiting', task, attempt from waiting
          where task > 0 and not_before is null and due_up is null and blockers = 0 and throttled = 0 limit $3)
+     union all select 'releasing', 0, 0 where exists (select 1 from array indexed by array_releasing where task > 0 and gated = 0 and throttled > 0
+         and waiting + queued + active - throttled - slots < 0)
+     union all select 'cascading', 0, 0 where exists (select 1 from cascade where id > 0)
      union all select 'pending', 0, 0 where exists (select 1 from lease where expires_up is not null)
          or exists (select 1 from lease where settle_up is not null)
          or exists (select 1 from waiting where due_up is not null and blockers = 0 and throttled = 0)";
@@ -57,10 +64,14 @@ impl Store {
                 "expired" => due.expired.push(attempt),
                 "unsettled" => due.unsettled.push(attempt),
                 "waiting" => due.waiting.push(task),
+                "releasing" => due.releasing = true,
+                "cascading" => due.cascading = true,
                 _ => due.pending = true,
             }
         }
-        due.more = [due.expired.len(), due.unsettled.len(), due.waiting.len()].iter().any(|found| *found >= STEP);
+        due.more = due.releasing
+            || due.cascading
+            || [due.expired.len(), due.unsettled.len(), due.waiting.len()].iter().any(|found| *found >= STEP);
         Ok(due)
     }
 }

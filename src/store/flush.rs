@@ -1,6 +1,8 @@
 //! Writing back what a batch of transitions changed: one statement per table, whatever the size of the batch.
 
 use super::{
+    arrays::{self, Moves},
+    cascade,
     error::Result,
     evidence::{FORGET_EVIDENCE, KEEP_EVIDENCE},
     lease::LeaseRecord,
@@ -43,7 +45,7 @@ pub(super) const DESCRIBE_TASK: &str = "update task set name = j.value ->> 'name
 impl Work<'_, '_> {
     /// Writes every change of the batch.
     pub(super) async fn flush(self, held: HashMap<TaskId, Held>) -> Result<()> {
-        let Work { tx, ended, begun, returned, seen, forgotten } = self;
+        let Work { tx, ended, begun, returned, seen, forgotten, cascades, asked, opened } = self;
         let now = tx.now.0;
         attempts(tx, &ended, &begun, &returned).await?;
         let docs = seen.into_iter().map(|(of, doc)| json!([of.task, of.attempt, doc, now])).collect();
@@ -51,7 +53,9 @@ impl Work<'_, '_> {
         exec(tx, FORGET_EVIDENCE, Value::Array(forgotten.iter().map(|of| json!([of.task, of.attempt])).collect())).await?;
         let changed: Vec<Held> = held.into_values().filter(|h| h.touched || h.described).collect();
         let pick = |f: &dyn Fn(&Held) -> Option<Value>| Value::Array(changed.iter().filter_map(f).collect());
+        // The state that tells the table in which it stands; an array stands in none of them.
         let state = |h: &Held| h.life.state();
+        let stands = |h: &Held| !matches!(h.life.status, Status::Array(_));
 
         // Rows that no longer hold: the state, or the place in the order, is another one.
         let moved = |h: &Held| (state(h), h.priority) != h.before;
@@ -80,11 +84,14 @@ impl Work<'_, '_> {
             "insert into ready (queue, band, task, attempt, gpus)
                   select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4 from json_each($1) j",
             pick(&|h| {
-                (state(h) == TaskState::Queued && moved(h)).then(|| json!([h.queue, h.priority.band(), h.task, h.life.attempt, h.gpus]))
+                (state(h) == TaskState::Queued && stands(h) && moved(h))
+                    .then(|| json!([h.queue, h.priority.band(), h.task, h.life.attempt, h.gpus]))
             }),
         )
         .await?;
-        let waits = pick(&|h| (state(h) == TaskState::Waiting && h.touched).then(|| wait_row(h.task, &h.queue, h.life.attempt, &h.waits)));
+        let waits = pick(&|h| {
+            (state(h) == TaskState::Waiting && stands(h) && h.touched).then(|| wait_row(h.task, &h.queue, h.life.attempt, &h.waits))
+        });
         exec(tx, KEEP_WAITING, waits).await?;
         exec(tx, UPDATE_LEASE, pick(&|h| h.lease.as_ref().filter(|_| h.touched).map(lease_row))).await?;
         exec(tx, END_TASK,
@@ -108,6 +115,13 @@ impl Work<'_, '_> {
             }),
         )
         .await?;
+        arrays::asked_to_stop(asked, tx).await?;
+        arrays::open(&opened, tx).await?;
+        cascade::begin(cascades, tx).await?;
+        let over = Moves::of(&changed).tell(tx).await?;
+        if !over.is_empty() {
+            arrays::end(&over, tx).await?;
+        }
         Ok(())
     }
 }

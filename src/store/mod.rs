@@ -13,8 +13,10 @@
 //! Another database joins by another form of what `sqlite.rs`, `work.rs` and the statements hold; callers see neither.
 
 mod abandon;
+mod arrays;
 mod beat;
 mod cancel;
+mod cascade;
 mod changes;
 mod check;
 mod claim;
@@ -27,6 +29,7 @@ mod finish;
 mod flush;
 mod lease;
 mod logs;
+mod parents;
 mod patch;
 mod position;
 mod queues;
@@ -46,8 +49,10 @@ mod work;
 mod writer;
 
 pub use abandon::Abandon;
+pub use arrays::{ArrayRecord, Place, Release};
 pub use beat::Beat;
 pub use cancel::{Cancel, Cancelled};
+pub use cascade::{CancelElements, Cascade, Cascaded};
 pub use changes::{Changes, TaskWatch};
 pub use check::Known;
 pub use claim::{Claim, ClaimedAttempt, QueueShare};
@@ -59,6 +64,7 @@ pub use faults::{Fault, Faults};
 pub use finish::{Finish, Finished, Settle};
 pub use lease::{LeaseRecord, Refusal};
 pub use logs::{LogMark, MarkLogs};
+pub use parents::{NoParent, Parent};
 pub use patch::{Patch, Patched, merge_labels};
 pub use queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRecord, QueueRefusal};
 pub use record::{AttemptRecord, TaskRecord};

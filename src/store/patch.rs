@@ -8,7 +8,7 @@ use crate::domain::{Labels, Priority, TaskId, TaskState};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Changes name, labels and priority of a task that is waiting or queued. What is `None` stays.
+/// Changes name, labels and priority of a task that is waiting or queued, or of an array that has not ended. What is `None` stays.
 pub struct Patch {
     /// The task.
     pub task: TaskId,
@@ -53,7 +53,8 @@ impl Transition for Patch {
     fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> Patched {
         let Some(held) = held else { return Patched::NotFound };
         let state = held.life.state();
-        if !matches!(state, TaskState::Waiting | TaskState::Queued) {
+        let open = held.kin.gated.is_some() && !state.is_terminal();
+        if !open && !matches!(state, TaskState::Waiting | TaskState::Queued) {
             return Patched::Refused(state);
         }
         if let Some(name) = &self.name {

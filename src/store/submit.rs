@@ -1,15 +1,17 @@
 //! Submitting: tasks become rows, ready to be claimed.
 
 use super::{
+    arrays::{self, NewArray},
     error::Result,
     events::NewEvent,
     flush::{KEEP_WAITING, exec, hex, wait_row},
     lease::parse_json,
+    parents::{NoParent, Parent, parents, refused},
     record::StoredSpec,
     waits::Waits,
     writer::{Statement, Tx},
 };
-use crate::domain::{AttemptNumber, QueueName, TaskId, TaskSpec, UnixMs};
+use crate::domain::{ArraySpec, AttemptNumber, QueueName, TaskId, TaskSpec, UnixMs};
 use serde_json::{Value, json};
 use sqlx::Row;
 use std::collections::{HashMap, HashSet};
@@ -23,13 +25,17 @@ pub struct NewTask {
     pub rerun_of: Option<TaskId>,
     /// The time of day before which it is not started.
     pub not_before: Option<UnixMs>,
+    /// The task that it belongs to.
+    pub parent: Option<Parent>,
+    /// What makes it an array. Its elements get the ids that follow its own.
+    pub array: Option<ArraySpec>,
 }
 
 impl NewTask {
     /// A task that nothing holds back.
     #[must_use]
     pub fn new(spec: TaskSpec) -> Self {
-        Self { spec, rerun_of: None, not_before: None }
+        Self { spec, rerun_of: None, not_before: None, parent: None, array: None }
     }
 
     /// What holds it back.
@@ -71,6 +77,8 @@ pub enum Submitted {
     Mismatch,
     /// There is no such queue; nothing was stored.
     NoQueue(QueueName),
+    /// The parent takes no children; nothing was stored.
+    NoParent(TaskId, NoParent),
 }
 
 type IdemKey = (String, &'static str, String);
@@ -81,6 +89,7 @@ impl Statement for Submit {
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<Submitted>> {
         let seen = earlier(batch, tx).await?;
         let absent = absent_queues(batch, tx).await?;
+        let parents = parents(batch, tx).await?;
         // Which submit of this batch holds the rows of a key: a repeat inside the batch answers as that one.
         let mut plan: Vec<std::result::Result<usize, Submitted>> = Vec::with_capacity(batch.len());
         let mut first: HashMap<IdemKey, usize> = HashMap::new();
@@ -100,6 +109,10 @@ impl Statement for Submit {
             }
             if let Some(queue) = submit.tasks.iter().map(|t| &t.spec.queue).find(|queue| absent.contains(queue)) {
                 plan.push(Err(Submitted::NoQueue(queue.clone())));
+                continue;
+            }
+            if let Some((parent, why)) = submit.tasks.iter().find_map(|t| refused(t.parent.as_ref()?, &parents)) {
+                plan.push(Err(Submitted::NoParent(parent, why)));
                 continue;
             }
             first.extend(key.map(|(key, _)| (key, at)));
@@ -161,55 +174,79 @@ async fn absent_queues(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashSet<Queu
 
 /// Inserts the tasks of the submits at `which`; ids in their order.
 async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
-    let tasks = || which.iter().flat_map(|&at| batch[at].tasks.iter().map(move |task| (&batch[at].user, task)));
-    let rows: Vec<Value> = tasks()
-        .map(|(user, task)| {
-            let s = &task.spec;
-            Ok(json!([
-                s.queue,
-                user,
-                s.name,
-                json!(s.labels).to_string(),
-                s.priority.band(),
-                serde_json::to_string(&StoredSpec::from(s))?,
-                task.rerun_of,
-                task.not_before.map(|at| at.0)
-            ]))
-        })
-        .collect::<std::result::Result<_, serde_json::Error>>()
-        .map_err(|e| super::StoreError::Corrupt { table: "task", id: 0, what: e.to_string() })?;
-    if rows.is_empty() {
+    let tasks: Vec<(&String, &NewTask)> =
+        which.iter().flat_map(|&at| batch[at].tasks.iter().map(move |task| (&batch[at].user, task))).collect();
+    if tasks.is_empty() {
         return Ok(Vec::new());
     }
-    let inserted = sqlx::query(
-        "insert into task (queue, user, name, labels, band, spec, rerun_of, not_before, created_at)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7, $2
-         from json_each($1) j order by j.key returning id",
-    )
-    .bind(Value::Array(rows).to_string())
-    .bind(tx.now.0)
-    .fetch_all(&mut *tx.conn)
-    .await?;
-    let mut ids: Vec<TaskId> = inserted.iter().map(|row| row.try_get("id").map(TaskId)).collect::<std::result::Result<_, _>>()?;
-    // `returning` promises no order; ids rise in the order of insertion.
-    ids.sort_unstable();
+    let ids = number(tasks.iter().map(|(_, task)| *task), tx).await?;
+    let row = |((user, task), id): (&(&String, &NewTask), &TaskId)| {
+        let s = &task.spec;
+        Ok(json!([
+            id,
+            s.queue,
+            user,
+            s.name,
+            json!(s.labels).to_string(),
+            s.priority.band(),
+            serde_json::to_string(&StoredSpec::from(s))?,
+            task.rerun_of,
+            task.not_before.map(|at| at.0),
+            task.parent.as_ref().map(|parent| parent.id)
+        ]))
+    };
+    let rows = tasks.iter().zip(&ids).map(row).collect::<std::result::Result<_, serde_json::Error>>();
+    let rows = rows.map_err(|e| super::StoreError::Corrupt { table: "task", id: 0, what: e.to_string() })?;
+    sqlx::query(INSERT).bind(Value::Array(rows).to_string()).bind(tx.now.0).execute(&mut *tx.conn).await?;
     let (up, now) = (tx.up.now(), tx.now);
-    let (ready, held): (Vec<_>, Vec<_>) = tasks().map(|(_, task)| task).zip(&ids).partition(|(task, _)| task.waits().over(up, now));
+    let (mut ready, mut held, mut arrays) = (Vec::new(), Vec::new(), Vec::new());
+    for ((user, task), id) in tasks.iter().zip(&ids) {
+        let data = json!({ "queue": task.spec.queue, "name": task.spec.name });
+        tx.events.push(NewEvent { kind: "task.submitted", task: Some(*id), attempt: None, actor: Some((*user).clone()), data });
+        let waits = task.waits();
+        let gated = !waits.over(up, now);
+        if let Some(spec) = &task.array {
+            let array = NewArray { id: *id, user, task, spec, gated };
+            let (out, throttled) = array.elements();
+            ready.extend(out.map(|id| (*task, id)));
+            held.extend(throttled.map(|id| (*task, id, Waits { throttled: true, ..Waits::default() })));
+            arrays.push(array);
+        }
+        if gated {
+            held.push((*task, *id, waits));
+        } else if task.array.is_none() {
+            ready.push((*task, *id));
+        }
+    }
+    arrays::insert(&arrays, tx).await?;
     insert_ready(&ready, tx).await?;
     insert_waiting(&held, tx).await?;
-    for ((user, task), id) in tasks().zip(&ids) {
-        let data = json!({ "queue": task.spec.queue, "name": task.spec.name });
-        tx.events.push(NewEvent { kind: "task.submitted", task: Some(*id), attempt: None, actor: Some(user.clone()), data });
-    }
     Ok(ids)
 }
 
+/// Writes tasks under ids of ours.
+pub(super) const INSERT: &str = "insert into task (id, queue, user, name, labels, band, spec, rerun_of, not_before, parent, created_at)
+    select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7, j.value ->> 8,
+        j.value ->> 9, $2 from json_each($1) j";
+
+/// The ids of tasks: each the next that was never used, those of an array's elements left free behind its own.
+async fn number(tasks: impl Iterator<Item = &NewTask>, tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
+    let used: Option<i64> = sqlx::query_scalar("select seq from sqlite_sequence where name = 'task'").fetch_optional(&mut *tx.conn).await?;
+    let mut next = used.unwrap_or(0) + 1;
+    let number = |task: &NewTask| {
+        let id = TaskId(next);
+        next += 1 + task.array.as_ref().map_or(0, |array| i64::from(array.indices.count()));
+        id
+    };
+    Ok(tasks.map(number).collect())
+}
+
 /// Tasks that can be claimed at once.
-async fn insert_ready(tasks: &[(&NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
+async fn insert_ready(tasks: &[(&NewTask, TaskId)], tx: &mut Tx<'_>) -> Result<()> {
     if tasks.is_empty() {
         return Ok(());
     }
-    let row = |(task, id): &(&NewTask, &TaskId)| json!([task.spec.queue, task.spec.priority.band(), id, task.spec.resources.gpus]);
+    let row = |(task, id): &(&NewTask, TaskId)| json!([task.spec.queue, task.spec.priority.band(), id, task.spec.resources.gpus]);
     exec(
         tx,
         "insert into ready (queue, band, task, attempt, gpus)
@@ -222,8 +259,8 @@ async fn insert_ready(tasks: &[(&NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<
 }
 
 /// Tasks that something holds back.
-async fn insert_waiting(tasks: &[(&NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
-    let row = |(task, id): &(&NewTask, &TaskId)| wait_row(**id, &task.spec.queue, AttemptNumber::NONE, &task.waits());
+async fn insert_waiting(tasks: &[(&NewTask, TaskId, Waits)], tx: &mut Tx<'_>) -> Result<()> {
+    let row = |(task, id, waits): &(&NewTask, TaskId, Waits)| wait_row(*id, &task.spec.queue, AttemptNumber::NONE, waits);
     exec(tx, KEEP_WAITING, Value::Array(tasks.iter().map(row).collect())).await
 }
 

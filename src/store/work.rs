@@ -2,6 +2,7 @@
 //! one statement per table (`flush.rs`).
 
 use super::{
+    arrays::Kin,
     error::Result,
     events::NewEvent,
     lease::{LeaseRecord, lease_columns, parse, parse_json},
@@ -20,8 +21,10 @@ use std::collections::{BTreeSet, HashMap};
 
 /// Everything that the rules need of the tasks in a list of ids.
 pub(super) const LOAD: &str = lease_columns!(
-    "select t.id as task_id, t.queue as task_queue, t.name, t.labels, t.band, t.spec, t.state, t.reason as end_reason, t.class as end_class,
+    "select t.id as task_id, t.queue as task_queue, t.name, t.labels, t.band, coalesce(p.spec, t.spec) as spec, t.state, t.reason as end_reason, t.class as end_class,
             t.attempt as last_attempt, r.attempt as ready_attempt, w.attempt as waiting_attempt, w.due_up, w.not_before, w.blockers, w.throttled,
+            t.parent, t.idx, y.gated, y.cancel_at as array_cancel_at,
+            case when y.active > 0 then 'active' when y.queued > 0 then 'queued' else 'waiting' end as array_state,
             (select a.started_at from attempt a where a.task = t.id and a.attempt = coalesce(w.attempt, r.attempt, t.attempt)) as newest_started_at,
             (select count(*) from attempt a where a.task = t.id and a.class = 'user') as spent_user,
             (select count(*) from attempt a where a.task = t.id and a.class = 'oom') as spent_oom,
@@ -33,6 +36,8 @@ pub(super) const LOAD: &str = lease_columns!(
      join task t on t.id = j.value
      left join lease l on l.task = t.id
      left join evidence e on e.task = l.task and e.attempt = l.attempt
+     left join task p on p.id = t.parent and t.idx is not null
+     left join array y on y.task = t.id
      left join waiting w on w.task = t.id
      left join ready r on r.queue = t.queue and r.band = t.band and r.task = t.id"
 );
@@ -63,6 +68,8 @@ pub(super) struct Held {
     holds: u32,
     /// Where it stood when it was loaded, which tells the rows to remove.
     pub(super) before: (TaskState, Priority),
+    /// Its place among parents, children and elements.
+    pub(super) kin: Kin,
     /// What holds it back, where it waits.
     pub(super) waits: Waits,
     /// When its newest attempt started, once that attempt is over.
@@ -99,6 +106,12 @@ pub(super) struct Work<'a, 'tx> {
     pub(super) seen: HashMap<AttemptRef, String>,
     /// Attempts whose evidence nobody will ask for.
     pub(super) forgotten: Vec<AttemptRef>,
+    /// Whose children are to be cancelled: the task, by whom, and where not all of them are, the indices.
+    pub(super) cascades: Vec<Value>,
+    /// Arrays that were asked to stop as a whole: the array, by whom, when.
+    pub(super) asked: Vec<Value>,
+    /// Arrays that nothing holds back any more.
+    pub(super) opened: Vec<TaskId>,
 }
 
 impl<'a, 'tx> Work<'a, 'tx> {
@@ -110,7 +123,17 @@ impl<'a, 'tx> Work<'a, 'tx> {
     }
 
     pub(super) fn new(tx: &'a mut Tx<'tx>) -> Self {
-        Self { tx, ended: Vec::new(), begun: Vec::new(), returned: Vec::new(), seen: HashMap::new(), forgotten: Vec::new() }
+        Self {
+            tx,
+            ended: Vec::new(),
+            begun: Vec::new(),
+            returned: Vec::new(),
+            seen: HashMap::new(),
+            forgotten: Vec::new(),
+            cascades: Vec::new(),
+            asked: Vec::new(),
+            opened: Vec::new(),
+        }
     }
 
     /// Records an event about a task's present attempt.
@@ -125,9 +148,12 @@ impl Held {
         let id: i64 = row.try_get("task_id")?;
         let spec: Limits = parse_json("task", id, row.try_get("spec")?)?;
         let number = |name: &str| row.try_get::<Option<u32>, _>(name);
+        let kin = Kin::read(row)?;
         let lease = row.try_get::<Option<i64>, _>("task")?.map(|_| LeaseRecord::read(row)).transpose()?;
         let (status, attempt) = if let Some(end) = terminal(row, id)? {
             (Status::Ended(end), AttemptNumber(row.try_get("last_attempt")?))
+        } else if kin.gated.is_some() {
+            (Status::Array(parse("array", id, row.try_get("array_state")?)?), AttemptNumber::NONE)
         } else if let Some(lease) = &lease {
             let live = Live { started: lease.uid.is_some(), phase: lease.phase, result: lease.result.clone() };
             (Status::Active(live), lease.attempt.attempt)
@@ -142,7 +168,8 @@ impl Held {
             (Status::Queued, AttemptNumber(attempt))
         };
         let spent = Spent { user: row.try_get("spent_user")?, oom: row.try_get("spent_oom")?, infra: row.try_get("spent_infra")? };
-        let cancel_requested = lease.as_ref().is_some_and(|l| l.cancel.is_some());
+        let array_cancelled = row.try_get::<Option<i64>, _>("array_cancel_at")?.is_some();
+        let cancel_requested = array_cancelled || lease.as_ref().is_some_and(|l| l.cancel.is_some());
         let life = Lifecycle { attempt, status, spent, budget: spec.retries, cancel_requested };
         let priority = band_priority(row.try_get("band")?);
         Ok(Self {
@@ -155,6 +182,7 @@ impl Held {
             evidence: row.try_get("evidence")?,
             holds: row.try_get("holds")?,
             before: (life.state(), priority),
+            kin,
             waits: Waits::read(row)?,
             started_at: row.try_get::<Option<i64>, _>("newest_started_at")?.map(UnixMs),
             life,
@@ -190,15 +218,17 @@ impl Held {
             }
         }
         match &self.life.status {
-            Status::Ended(end) => {
-                let end = *end;
-                let data = end_data(&self.queue, end.state(), self.last.as_ref());
-                work.event(self, "task.ended", None, data);
-            }
+            Status::Ended(_) => self.announce_end(work),
             Status::Queued => work.tx.made_ready(),
-            Status::Waiting | Status::Active(_) => {}
+            Status::Waiting | Status::Active(_) | Status::Array(_) => {}
         }
         Ok(())
+    }
+
+    /// Tells that the task is over.
+    pub(super) fn announce_end(&self, work: &mut Work<'_, '_>) {
+        let data = end_data(&self.queue, self.life.state(), self.last.as_ref());
+        work.event(self, "task.ended", None, data);
     }
 
     /// Gives the attempt back because it found no place, and pauses the task, longer each time in a row, so that others

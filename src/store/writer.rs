@@ -7,8 +7,10 @@
 use super::{
     Ambient, Store,
     abandon::Abandon,
+    arrays::Release,
     beat::Beat,
     cancel::{Cancel, Cancelled},
+    cascade::{CancelElements, Cascade, Cascaded},
     changes::{Changes, Committed},
     claim::{Claim, ClaimedAttempt},
     due::{Expire, SettleOverdue},
@@ -235,6 +237,8 @@ operations! {
         mark_logs: MarkLogs => (),
         keep_uptime: KeepUptime => (),
         forget_keys: ForgetKeys => (),
+        release: Release => (),
+        cascade: Cascade => Cascaded,
         submit: Submit => Submitted,
     }
     transitions {
@@ -245,6 +249,7 @@ operations! {
         settle_overdue: SettleOverdue => bool,
         report: Report => ReportOutcome,
         cancel: Cancel => Option<Cancelled>,
+        cancel_elements: CancelElements => Option<Cancelled>,
         abandon: Abandon => std::result::Result<TaskState, Refusal>,
         expire: Expire => bool,
         wake: Wake => bool,

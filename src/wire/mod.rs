@@ -3,6 +3,7 @@
 //! JSON is lowerCamelCase, times are RFC 3339 in UTC, durations are whole seconds (`…Seconds`) for people and whole
 //! milliseconds (`…Ms`) between the parts. Requests refuse unknown fields; readers of responses must ignore them.
 
+mod array;
 mod attempt;
 mod claim;
 mod event;
@@ -16,6 +17,7 @@ mod task;
 mod token;
 mod why;
 
+pub use array::{CancelRequest, NewArray, OnlyElements, RerunRequest, TaskArray};
 pub use attempt::{FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse};
 pub use claim::{
     CancelOrder, ClaimRequest, ClaimResponse, ClaimedTask, Hold, Holds, JobOrder, QueueAsk, RunnerBeatRequest, RunnerBeatResponse,
@@ -34,8 +36,8 @@ pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
 pub use why::{Position, Why};
 
 pub use crate::domain::{
-    AttemptNumber, AttemptRef, AttemptResult, EventId, Evidence, FailureClass, Finding, Labels, Phase, Priority, QueueName, Quote, Reason,
-    ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState, Times, UnixMs, Work,
+    AttemptNumber, AttemptRef, AttemptResult, ElementCounts, EventId, Evidence, FailureClass, Finding, Indices, Labels, Phase, Priority,
+    QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState, Times, UnixMs, Work,
 };
 pub use jiff::Timestamp;
 

@@ -31,6 +31,11 @@ fn before_the_node(code: Reason) -> Option<Row> {
         R::BehindInQueue => (Wait, "Others go first.", "Nothing to do; an operator can change its priority."),
         R::QueuePaused => (Wait, "An operator paused the queue.", "Ask who paused it, or resume it: slipway queue resume QUEUE"),
         R::RetryBackoff => (Wait, "A pause before the next attempt.", "Nothing to do; the attempts so far: slipway get TASK"),
+        R::ArrayThrottle => (
+            Wait,
+            "As many elements of its array are out as may be at once.",
+            "Nothing to do; the next element follows when one ends. All of them: slipway get TASK",
+        ),
         R::NoRunnerForQueue => (Escalate, "No runner serves the queue.", "Start a runner for it; those that are known: slipway runner ls"),
         R::TemplateInvalid => (
             Escalate,

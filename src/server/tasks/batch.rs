@@ -1,6 +1,6 @@
 //! `POST /tasks:batch`: submit many tasks, all or none.
 
-use super::{intake, submit};
+use super::submit;
 use crate::{
     server::{
         auth::Principal,
@@ -35,7 +35,7 @@ pub(crate) async fn batch(
         .tasks
         .into_iter()
         .enumerate()
-        .map(|(i, new)| intake::take(&app, new, &format!("/tasks/{i}")).map(|spec| NewTask::new(spec)))
+        .map(|(i, new)| submit::taken(&app, &principal, new, &format!("/tasks/{i}")))
         .collect::<Result<_, _>>()?;
     let (ids, repeated) = submit::store(&app, principal, tasks, key, "tasks:batch", digest).await?;
     Ok(submit::marked((StatusCode::CREATED, axum::Json(BatchResponse { ids })).into_response(), repeated))

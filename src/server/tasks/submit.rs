@@ -1,6 +1,6 @@
 //! `POST /tasks`: submit one task.
 
-use super::intake;
+use super::{intake, kin};
 use crate::{
     server::{
         auth::Principal,
@@ -27,10 +27,16 @@ pub(crate) async fn submit(
     key: IdempotencyKey,
     Json { value: new, digest }: Json<wire::NewTask>,
 ) -> ApiResult<Response> {
-    let spec = intake::take(&app, new, "")?;
-    let tasks = vec![NewTask::new(spec)];
+    let tasks = vec![taken(&app, &principal, new, "")?];
     let (ids, repeated) = store(&app, principal, tasks, key, "tasks", digest).await?;
     created(&app, ids.first().copied(), repeated).await
+}
+
+/// A task as it is stored, checked. `at`: where it stands in the request.
+pub(super) fn taken(app: &App, principal: &Principal, new: wire::NewTask, at: &str) -> ApiResult<NewTask> {
+    let array = new.array.as_ref().map(|array| kin::array(array, at)).transpose()?;
+    let parent = new.parent.map(|id| kin::parent(principal, id));
+    Ok(NewTask { parent, array, ..NewTask::new(intake::take(app, new, at)?) })
 }
 
 /// Stores tasks; ids in order, and whether an earlier request stored them.
@@ -53,6 +59,7 @@ pub(super) async fn store(
             .hint("Use a new key for a new request.")
             .into()),
         Submitted::NoQueue(name) => Err(intake::no_queue(app, name.as_str(), "").into()),
+        Submitted::NoParent(id, why) => Err(kin::no_parent(id, &why)),
     }
 }
 

@@ -1,0 +1,90 @@
+//! Parents and children: who takes children, and what a cancel does to them.
+
+use super::harness::{Rig, spec};
+use crate::{
+    domain::{ElementCounts, TaskId, TaskState, UnixMs},
+    store::{CancelElements, Cascade, NewTask, NoParent, Parent, Place, Submitted},
+};
+
+impl Rig {
+    async fn child(&self, parent: TaskId) -> Submitted {
+        self.submit_new(NewTask { parent: Some(Parent { id: parent, of: Some("ada".into()) }), ..NewTask::new(spec()) }).await
+    }
+}
+
+/// Cancels are worked off in steps, and a death between two of them loses none.
+#[tokio::test]
+async fn a_cascade_goes_on_after_a_restart_in_the_middle_of_it() {
+    let rig = Rig::new().await;
+    let array = rig.array("0-1199", Some(3), spec()).await;
+    let (running, hash, _) = rig.running().await;
+    assert_eq!(rig.cancel(array).await, TaskState::Active);
+    assert_eq!(rig.store.run(Cascade).await.unwrap().asked, [running]);
+    let counts = rig.counts(array).await;
+    assert_eq!(counts.cancelled, 499, "one step, and no more");
+    let rig = rig.reopened().await;
+    rig.store.run(Cascade).await.unwrap();
+    let rig = rig.reopened().await;
+    rig.settle().await;
+    assert_eq!(rig.checked(array).await, ElementCounts { active: 1, cancelled: 1199, ..ElementCounts::default() });
+    assert_eq!(rig.state(array).await, TaskState::Active);
+    rig.finish(running, hash, 0, Some(true)).await.unwrap();
+    assert_eq!(rig.state(array).await, TaskState::Cancelled);
+    assert_eq!(rig.told(array).await, ["task.submitted", "task.cancelRequested", "task.ended"]);
+    assert!(!rig.store.due(UnixMs(0)).await.unwrap().cascading);
+}
+
+#[tokio::test]
+async fn a_part_of_an_array_is_cancelled_by_its_indices() {
+    let rig = Rig::new().await;
+    let array = rig.array("0-9,20", Some(2), spec()).await;
+    let cancel = CancelElements { array, by: "ada".into(), indices: "8-30,1".parse().unwrap() };
+    assert_eq!(rig.store.run(cancel).await.unwrap().unwrap().state, TaskState::Queued);
+    rig.settle().await;
+    assert_eq!(rig.checked(array).await, ElementCounts { waiting: 5, queued: 2, cancelled: 4, ..ElementCounts::default() });
+    for index in [1, 8, 9, 20] {
+        let element = rig.store.element(array, index).await.unwrap().unwrap();
+        assert_eq!(rig.state(element).await, TaskState::Cancelled);
+    }
+    assert!(rig.record(array).await.place.is_some_and(|place| matches!(place, Place::Array(of) if of.cancel_at.is_none())));
+}
+
+#[tokio::test]
+async fn a_cancelled_task_takes_its_open_children_with_it_and_theirs() {
+    let rig = Rig::new().await;
+    let parent = rig.submit(spec()).await;
+    let (running, hash, _) = rig.running().await;
+    assert_eq!(running.task, parent);
+    let Submitted::New(ids) = rig.child(parent).await else { panic!("not stored") };
+    let done = rig.run_next(0).await;
+    assert_eq!(ids, [done]);
+    let mut line = vec![parent];
+    for _ in 0..3 {
+        let Submitted::New(ids) = rig.child(*line.last().unwrap()).await else { panic!("not stored") };
+        line.extend(ids);
+    }
+    assert_eq!(rig.cancel(parent).await, TaskState::Active);
+    assert_eq!(rig.child(parent).await, Submitted::NoParent(parent, NoParent::Cancelled));
+    rig.settle().await;
+    for child in &line[1..] {
+        assert_eq!(rig.state(*child).await, TaskState::Cancelled);
+        assert_eq!(rig.child(*child).await, Submitted::NoParent(*child, NoParent::Ended(TaskState::Cancelled)));
+    }
+    assert_eq!(rig.state(done).await, TaskState::Succeeded);
+    rig.finish(running, hash, 0, Some(true)).await.unwrap();
+    assert_eq!(rig.child(parent).await, Submitted::NoParent(parent, NoParent::Ended(TaskState::Succeeded)));
+    assert_eq!(rig.child(TaskId(4711)).await, Submitted::NoParent(TaskId(4711), NoParent::Absent));
+    let theirs = NewTask { parent: Some(Parent { id: parent, of: Some("bob".into()) }), ..NewTask::new(spec()) };
+    assert_eq!(rig.submit_new(theirs).await, Submitted::NoParent(parent, NoParent::Foreign("ada".into())));
+}
+
+#[tokio::test]
+async fn a_parent_that_ends_by_itself_leaves_its_children_alone() {
+    let rig = Rig::new().await;
+    let parent = rig.submit(spec()).await;
+    let (running, hash, _) = rig.running().await;
+    let Submitted::New(ids) = rig.child(parent).await else { panic!("not stored") };
+    rig.finish(running, hash, 1, Some(true)).await.unwrap();
+    rig.settle().await;
+    assert_eq!((rig.state(parent).await, rig.state(ids[0]).await), (TaskState::Failed, TaskState::Queued));
+}
