@@ -32,3 +32,46 @@ create table usage (
     used  integer not null check (used >= 0),
     primary key (queue, user)
 ) strict, without rowid;
+
+-- A task that a budget, or a runner's GPUs, are kept for.
+create table reservation (
+    kind text not null check (kind in ('budget', 'runner')),
+    name text not null,
+    task integer not null,
+    primary key (kind, name)
+) strict, without rowid;
+
+-- Ready tasks in the order in which each user's are served: what has one queue, tier, user and size is a lane, and a claim
+-- reads only the first rows of the lanes that it takes from.
+create table ready_new (
+    queue    text    not null,
+    tier     integer not null check (tier between 0 and 4),
+    user     text    not null,
+    gpus     integer not null,
+    weight   integer not null,
+    rank     integer not null,
+    task     integer not null,
+    attempt  integer not null,
+    -- It has been ready since then.
+    since_up integer not null,
+    -- It rises a tier then; none in the tiers where none rises.
+    age_up   integer,
+    primary key (queue, tier, user, gpus, weight, rank, task)
+) strict, without rowid;
+insert into ready_new (queue, tier, user, gpus, weight, rank, task, attempt, since_up, age_up)
+    select r.queue, r.band + 1, t.user, r.gpus, 0, r.task << 24, r.task, r.attempt, u.up, iif(r.band > 0, u.up + 21600000, null)
+    from ready r join task t on t.id = r.task, (select coalesce((select cast(value as integer) from meta where key = 'uptime'), 0) as up) u;
+drop table ready;
+alter table ready_new rename to ready;
+create unique index ready_by_task on ready (task);
+create index ready_by_age on ready (age_up) where age_up is not null;
+
+-- What an attempt that lives counts for, fixed by its claim.
+alter table lease add column user text not null default '';
+alter table lease add column since_up integer;
+alter table lease add column claimed_up integer not null default 0;
+-- Its cost in GPUs and in weight, in thousandths.
+alter table lease add column load_gpus integer not null default 0;
+alter table lease add column load_weight integer not null default 0;
+update lease set user = (select t.user from task t where t.id = lease.task), load_gpus = gpus * 1000,
+    claimed_up = coalesce((select cast(value as integer) from meta where key = 'uptime'), 0);

@@ -12,7 +12,9 @@ create table waiting_anew (
     due_up     integer,
     not_before integer,
     blockers   integer not null default 0 check (blockers >= 0),
-    throttled  integer not null default 0 check (throttled in (0, 1))
+    throttled  integer not null default 0 check (throttled in (0, 1)),
+    -- Over the pause after an attempt that found no place it keeps the uptime since which it was ready.
+    since_up   integer
 ) strict;
 insert into waiting_anew (task, queue, attempt, due_up) select task, queue, attempt, due_up from waiting;
 drop table waiting;

@@ -132,6 +132,12 @@ impl Lifecycle {
         }
     }
 
+    /// Whether its live attempt counts for limits: it holds its slot until there is a result.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        matches!(&self.status, Status::Active(Live { result: None, .. }))
+    }
+
     /// The same with a better reason for the stored result, where the evidence names one of the same class.
     #[must_use]
     pub fn refined(mut self, evidence: &Evidence) -> Self {

@@ -4,7 +4,7 @@
 //! missed. Uptime moves on only when the database answered, and not over a gap: an outage of ours expires nobody.
 
 use super::state::App;
-use crate::store::{Cascade, Cascaded, Due, Expire, ForgetKeys, KeepUptime, Release, SettleOverdue, StoreError, Wake};
+use crate::store::{Age, Cascade, Cascaded, Due, Expire, ForgetKeys, KeepUptime, Release, SettleOverdue, StoreError, Wake};
 use futures::future::join_all;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -62,6 +62,9 @@ async fn round(app: &App, tick_ms: u64, fell_due: &mut watch::Receiver<u64>) -> 
 
 /// Serves what has fallen due.
 pub(super) async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
+    if due.aging {
+        app.store.run(Age).await?;
+    }
     let (expired, unsettled, woken) = tokio::join!(
         join_all(due.expired.iter().map(|attempt| app.store.run(Expire(*attempt)))),
         join_all(due.unsettled.iter().map(|attempt| app.store.run(SettleOverdue(*attempt)))),

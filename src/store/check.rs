@@ -43,7 +43,7 @@ impl Store {
             "select t.id, l.attempt as live, l.claim, coalesce(l.attempt, w.attempt, r.attempt, t.attempt) as newest
              from json_each($1) j join task t on t.id = j.value
              left join lease l on l.task = t.id left join waiting w on w.task = t.id
-             left join ready r on r.queue = t.queue and r.band = t.band and r.task = t.id",
+             left join ready r on r.task = t.id",
         )
         .bind(json!(ids).to_string())
         .fetch_all(&self.readers)

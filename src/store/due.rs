@@ -26,6 +26,8 @@ pub struct Due {
     pub releasing: bool,
     /// Whether children are to be cancelled with their parents.
     pub cascading: bool,
+    /// Whether ready tasks are to rise a tier.
+    pub aging: bool,
     /// Whether any deadline lies ahead.
     pub pending: bool,
     /// Whether more has fallen due than is listed.
@@ -47,6 +49,7 @@ pub(super) const DUE: &str = "select * from (select 'expired' as kind, task, att
      union all select 'releasing', 0, 0 where exists (select 1 from array indexed by array_releasing where task > 0 and gated = 0 and throttled > 0
          and waiting + queued + active - throttled - slots < 0)
      union all select 'cascading', 0, 0 where exists (select 1 from cascade where id > 0)
+     union all select * from (select 'aging', task, attempt from ready where age_up <= $1 and age_up is not null limit 1)
      union all select 'pending', 0, 0 where exists (select 1 from lease where expires_up is not null)
          or exists (select 1 from lease where settle_up is not null)
          or exists (select 1 from waiting where due_up is not null and blockers = 0 and throttled = 0)";
@@ -64,14 +67,14 @@ impl Store {
                 "expired" => due.expired.push(attempt),
                 "unsettled" => due.unsettled.push(attempt),
                 "waiting" => due.waiting.push(task),
+                "aging" => due.aging = true,
                 "releasing" => due.releasing = true,
                 "cascading" => due.cascading = true,
                 _ => due.pending = true,
             }
         }
-        due.more = due.releasing
-            || due.cascading
-            || [due.expired.len(), due.unsettled.len(), due.waiting.len()].iter().any(|found| *found >= STEP);
+        let full = [due.expired.len(), due.unsettled.len(), due.waiting.len()].iter().any(|found| *found >= STEP);
+        due.more = full || due.aging || due.releasing || due.cascading;
         Ok(due)
     }
 }

@@ -1,11 +1,12 @@
 //! Writing back what a batch of transitions changed: one statement per table, whatever the size of the batch.
 
 use super::{
-    arrays::{self, Moves},
     cascade,
     error::Result,
     evidence::{FORGET_EVIDENCE, KEEP_EVIDENCE},
+    gather::{self, Moves},
     lease::LeaseRecord,
+    place::Places,
     waits::Waits,
     work::{EndedAttempt, Held, ReturnedAttempt, Work},
     writer::Tx,
@@ -14,13 +15,9 @@ use crate::domain::{AttemptNumber, Priority, QueueName, Status, TaskId, TaskStat
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-/// Takes rows out of `ready`, each by its whole key.
-pub(super) const DELETE_READY: &str =
-    "delete from ready where (queue, band, task) in (select j.value ->> 0, j.value ->> 1, j.value ->> 2 from json_each($1) j)";
-
 /// Writes what holds tasks back: rows of [`wait_row`].
-pub(super) const KEEP_WAITING: &str = "insert into waiting (task, queue, attempt, due_up, not_before, blockers, throttled)
-                  select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6
+pub(super) const KEEP_WAITING: &str = "insert into waiting (task, queue, attempt, due_up, not_before, blockers, throttled, since_up)
+                  select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7
                   from json_each($1) j where true
                   on conflict (task) do update set due_up = excluded.due_up, not_before = excluded.not_before,
                     blockers = excluded.blockers, throttled = excluded.throttled";
@@ -53,50 +50,34 @@ impl Work<'_, '_> {
         exec(tx, FORGET_EVIDENCE, Value::Array(forgotten.iter().map(|of| json!([of.task, of.attempt])).collect())).await?;
         let changed: Vec<Held> = held.into_values().filter(|h| h.touched || h.described).collect();
         let pick = |f: &dyn Fn(&Held) -> Option<Value>| Value::Array(changed.iter().filter_map(f).collect());
-        // The state that tells the table in which it stands; an array stands in none of them.
         let state = |h: &Held| h.life.state();
-        let stands = |h: &Held| !matches!(h.life.status, Status::Array(_));
 
         // Rows that no longer hold: the state, or the place in the order, is another one.
-        let moved = |h: &Held| (state(h), h.priority) != h.before;
-        exec(
-            tx,
-            DELETE_READY,
-            pick(&|h| (h.before.0 == TaskState::Queued && moved(h)).then(|| json!([h.queue, h.before.1.band(), h.task]))),
-        )
-        .await?;
+        let places = Places::of(&changed, tx);
+        places.leave(tx).await?;
         exec(
             tx,
             "delete from waiting where task in (select value from json_each($1))",
-            pick(&|h| (h.before.0 == TaskState::Waiting && state(h) != TaskState::Waiting).then(|| json!(h.task))),
+            pick(&|h| (h.before == TaskState::Waiting && state(h) != TaskState::Waiting).then(|| json!(h.task))),
         )
         .await?;
         exec(
             tx,
             "delete from lease where task in (select value from json_each($1))",
-            pick(&|h| (h.before.0 == TaskState::Active && h.lease.is_none()).then(|| json!(h.task))),
+            pick(&|h| (h.before == TaskState::Active && h.lease.is_none()).then(|| json!(h.task))),
         )
         .await?;
 
         // Rows that hold now.
-        exec(
-            tx,
-            "insert into ready (queue, band, task, attempt, gpus)
-                  select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4 from json_each($1) j",
-            pick(&|h| {
-                (state(h) == TaskState::Queued && stands(h) && moved(h))
-                    .then(|| json!([h.queue, h.priority.band(), h.task, h.life.attempt, h.gpus]))
-            }),
-        )
-        .await?;
+        places.enter(tx).await?;
         let waits = pick(&|h| {
-            (state(h) == TaskState::Waiting && stands(h) && h.touched).then(|| wait_row(h.task, &h.queue, h.life.attempt, &h.waits))
+            (h.life.status == Status::Waiting && h.touched).then(|| wait_row(h.task, &h.queue, h.life.attempt, &h.waits, h.since_up))
         });
         exec(tx, KEEP_WAITING, waits).await?;
         exec(tx, UPDATE_LEASE, pick(&|h| h.lease.as_ref().filter(|_| h.touched).map(lease_row))).await?;
         exec(tx, END_TASK,
             pick(&|h| match &h.life.status {
-                Status::Ended(end) if !h.before.0.is_terminal() => {
+                Status::Ended(end) if !h.before.is_terminal() => {
                     let result = h.last.as_ref().map(|(outcome, _)| &outcome.result);
                     Some(json!({ "task": h.task, "state": end.state(), "class": end.class(), "reason": end.reason(),
                         "message": result.and_then(|r| r.message.clone()), "exit_code": result.and_then(|r| r.exit_code),
@@ -115,12 +96,12 @@ impl Work<'_, '_> {
             }),
         )
         .await?;
-        arrays::asked_to_stop(asked, tx).await?;
-        arrays::open(&opened, tx).await?;
+        gather::asked_to_stop(asked, tx).await?;
+        gather::open(&opened, tx).await?;
         cascade::begin(cascades, tx).await?;
         let over = Moves::of(&changed).tell(tx).await?;
         if !over.is_empty() {
-            arrays::end(&over, tx).await?;
+            gather::end(&over, tx).await?;
         }
         Ok(())
     }
@@ -165,8 +146,8 @@ async fn attempts(tx: &mut Tx<'_>, ended: &[EndedAttempt], begun: &[LeaseRecord]
 }
 
 /// A row of `waiting`.
-pub(super) fn wait_row(task: TaskId, queue: &QueueName, attempt: AttemptNumber, waits: &Waits) -> Value {
-    json!([task, queue, attempt, waits.due_up, waits.not_before.map(|at| at.0), waits.blockers, i64::from(waits.throttled)])
+pub(super) fn wait_row(task: TaskId, queue: &QueueName, attempt: AttemptNumber, waits: &Waits, since_up: Option<i64>) -> Value {
+    json!([task, queue, attempt, waits.due_up, waits.not_before.map(|at| at.0), waits.blockers, i64::from(waits.throttled), since_up])
 }
 
 fn lease_row(lease: &LeaseRecord) -> Value {

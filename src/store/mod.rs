@@ -15,6 +15,7 @@
 mod abandon;
 mod arrays;
 mod beat;
+mod board;
 mod cancel;
 mod cascade;
 mod changes;
@@ -27,16 +28,18 @@ mod evidence;
 mod faults;
 mod finish;
 mod flush;
+mod gather;
 mod lease;
 mod logs;
 mod parents;
 mod patch;
-mod position;
+mod place;
 mod queues;
 mod record;
 mod report;
 mod runners;
 mod sqlite;
+mod standing;
 mod start;
 mod submit;
 mod tasks;
@@ -49,7 +52,7 @@ mod work;
 mod writer;
 
 pub use abandon::Abandon;
-pub use arrays::{ArrayRecord, Place, Release};
+pub use arrays::{ArrayRecord, Place};
 pub use beat::Beat;
 pub use cancel::{Cancel, Cancelled};
 pub use cascade::{CancelElements, Cascade, Cascaded};
@@ -62,14 +65,17 @@ pub use events::{EventFilter, EventRecord};
 pub use evidence::Refine;
 pub use faults::{Fault, Faults};
 pub use finish::{Finish, Finished, Settle};
+pub use gather::Release;
 pub use lease::{LeaseRecord, Refusal};
 pub use logs::{LogMark, MarkLogs};
 pub use parents::{NoParent, Parent};
 pub use patch::{Patch, Patched, merge_labels};
+pub use place::Age;
 pub use queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRecord, QueueRefusal};
 pub use record::{AttemptRecord, TaskRecord};
 pub use report::{Report, ReportOutcome, Reporting};
 pub use runners::{Register, Renew, RunnerRecord};
+pub use standing::{Block, Standing};
 pub use start::Start;
 pub use submit::{ForgetKeys, Idempotency, NewTask, Submit, Submitted};
 pub use tasks::TaskFilter;
@@ -103,6 +109,7 @@ pub struct Store {
     readers: SqlitePool,
     changes: Changes,
     uptime: Arc<Uptime>,
+    times: Times,
     instance: Arc<str>,
 }
 
@@ -118,9 +125,10 @@ impl Store {
         let instance = record::instance(&mut connection, &*ambient.rng).await?;
         let changes = Changes::at(events::newest(&readers).await?);
         let (jobs, waiting) = mpsc::channel(4096);
+        let times = ambient.times.clone();
         let writer = writer::Writer::new(connection, ambient, changes.clone(), uptime.clone());
         let handle = tokio::spawn(writer.run(waiting));
-        Ok((Self { jobs, readers, changes, uptime, instance: instance.into() }, handle))
+        Ok((Self { jobs, readers, changes, uptime, times, instance: instance.into() }, handle))
     }
 
     /// What changed, for those who wait.

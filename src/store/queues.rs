@@ -89,6 +89,7 @@ impl ApplyQueue {
         .bind(tx.now.0)
         .execute(&mut *tx.conn)
         .await?;
+        tx.rules_written();
         event(tx, "queue.applied", &self.name, &self.by, None);
         Ok(Ok(revision == 0))
     }
@@ -126,7 +127,7 @@ impl Statement for PauseQueue {
                 Some(reason) => event(tx, "queue.paused", &op.name, &op.by, reason.as_deref()),
                 None => event(tx, "queue.resumed", &op.name, &op.by, None),
             }
-            tx.made_ready();
+            tx.rules_written();
             answers.push(Ok(()));
         }
         Ok(answers)
@@ -172,6 +173,7 @@ impl DeleteQueue {
             return Ok(Err(QueueRefusal::Busy));
         }
         sqlx::query("delete from queue where name = $1").bind(self.name.as_str()).execute(&mut *tx.conn).await?;
+        tx.rules_written();
         event(tx, "queue.deleted", &self.name, &self.by, None);
         Ok(Ok(()))
     }

@@ -7,11 +7,15 @@ use super::{
     flush::{KEEP_WAITING, exec, hex, wait_row},
     lease::parse_json,
     parents::{NoParent, Parent, parents, refused},
+    place::{Grounds, Place, Places},
     record::StoredSpec,
     waits::Waits,
     writer::{Statement, Tx},
 };
-use crate::domain::{ArraySpec, AttemptNumber, QueueName, TaskId, TaskSpec, UnixMs};
+use crate::domain::{
+    ArraySpec, AttemptNumber, QueueName, TaskId, TaskSpec, UnixMs,
+    order::{User, rank_of, size_of},
+};
 use serde_json::{Value, json};
 use sqlx::Row;
 use std::collections::{HashMap, HashSet};
@@ -179,6 +183,7 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
     if tasks.is_empty() {
         return Ok(Vec::new());
     }
+    let (up, now) = (tx.up.now(), tx.now);
     let ids = number(tasks.iter().map(|(_, task)| *task), tx).await?;
     let row = |((user, task), id): (&(&String, &NewTask), &TaskId)| {
         let s = &task.spec;
@@ -192,30 +197,32 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
             serde_json::to_string(&StoredSpec::from(s))?,
             task.rerun_of,
             task.not_before.map(|at| at.0),
+            task.waits().over(up, now).then_some(up),
             task.parent.as_ref().map(|parent| parent.id)
         ]))
     };
     let rows = tasks.iter().zip(&ids).map(row).collect::<std::result::Result<_, serde_json::Error>>();
     let rows = rows.map_err(|e| super::StoreError::Corrupt { table: "task", id: 0, what: e.to_string() })?;
     sqlx::query(INSERT).bind(Value::Array(rows).to_string()).bind(tx.now.0).execute(&mut *tx.conn).await?;
-    let (up, now) = (tx.up.now(), tx.now);
+    let users: Vec<User> = tasks.iter().map(|(user, _)| user.as_str().into()).collect();
     let (mut ready, mut held, mut arrays) = (Vec::new(), Vec::new(), Vec::new());
-    for ((user, task), id) in tasks.iter().zip(&ids) {
+    for (((_, task), id), user) in tasks.iter().zip(&ids).zip(&users) {
+        let (task, id) = (*task, *id);
         let data = json!({ "queue": task.spec.queue, "name": task.spec.name });
-        tx.events.push(NewEvent { kind: "task.submitted", task: Some(*id), attempt: None, actor: Some((*user).clone()), data });
+        tx.events.push(NewEvent { kind: "task.submitted", task: Some(id), attempt: None, actor: Some(user.to_string()), data });
         let waits = task.waits();
         let gated = !waits.over(up, now);
         if let Some(spec) = &task.array {
-            let array = NewArray { id: *id, user, task, spec, gated };
+            let array = NewArray { id, user, task, spec, gated };
             let (out, throttled) = array.elements();
-            ready.extend(out.map(|id| (*task, id)));
-            held.extend(throttled.map(|id| (*task, id, Waits { throttled: true, ..Waits::default() })));
+            ready.extend(out.map(|id| Entry { user, task, id }));
+            held.extend(throttled.map(|id| (Entry { user, task, id }, Waits { throttled: true, ..Waits::default() })));
             arrays.push(array);
         }
         if gated {
-            held.push((*task, *id, waits));
+            held.push((Entry { user, task, id }, waits));
         } else if task.array.is_none() {
-            ready.push((*task, *id));
+            ready.push(Entry { user, task, id });
         }
     }
     arrays::insert(&arrays, tx).await?;
@@ -225,9 +232,9 @@ async fn insert(batch: &[Submit], which: &[usize], tx: &mut Tx<'_>) -> Result<Ve
 }
 
 /// Writes tasks under ids of ours.
-pub(super) const INSERT: &str = "insert into task (id, queue, user, name, labels, band, spec, rerun_of, not_before, parent, created_at)
+pub(super) const INSERT: &str = "insert into task (id, queue, user, name, labels, band, spec, rerun_of, not_before, queued_up, parent, created_at)
     select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7, j.value ->> 8,
-        j.value ->> 9, $2 from json_each($1) j";
+        j.value ->> 9, j.value ->> 10, $2 from json_each($1) j";
 
 /// The ids of tasks: each the next that was never used, those of an array's elements left free behind its own.
 async fn number(tasks: impl Iterator<Item = &NewTask>, tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
@@ -241,26 +248,38 @@ async fn number(tasks: impl Iterator<Item = &NewTask>, tx: &mut Tx<'_>) -> Resul
     Ok(tasks.map(number).collect())
 }
 
+/// A new task, or an element of one that is an array, under its id.
+struct Entry<'a> {
+    user: &'a User,
+    task: &'a NewTask,
+    id: TaskId,
+}
+
 /// Tasks that can be claimed at once.
-async fn insert_ready(tasks: &[(&NewTask, TaskId)], tx: &mut Tx<'_>) -> Result<()> {
+async fn insert_ready(tasks: &[Entry<'_>], tx: &mut Tx<'_>) -> Result<()> {
     if tasks.is_empty() {
         return Ok(());
     }
-    let row = |(task, id): &(&NewTask, TaskId)| json!([task.spec.queue, task.spec.priority.band(), id, task.spec.resources.gpus]);
-    exec(
-        tx,
-        "insert into ready (queue, band, task, attempt, gpus)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, 0, j.value ->> 3 from json_each($1) j",
-        Value::Array(tasks.iter().map(row).collect()),
-    )
-    .await?;
-    tx.made_ready();
-    Ok(())
+    let (up, aging) = (tx.up.now(), tx.times.aging_ms);
+    let place = |row: &Entry<'_>| {
+        let spec = &row.task.spec;
+        let grounds = Grounds {
+            user: row.user.clone(),
+            size: size_of(spec),
+            boosted: false,
+            priority: spec.priority,
+            rank: rank_of(row.id),
+            since_up: up,
+        };
+        Place::new(&spec.queue, row.id, AttemptNumber::NONE, &grounds, up, aging)
+    };
+    let entering = tasks.iter().map(place).collect();
+    Places { entering, ..Places::default() }.enter(tx).await
 }
 
 /// Tasks that something holds back.
-async fn insert_waiting(tasks: &[(&NewTask, TaskId, Waits)], tx: &mut Tx<'_>) -> Result<()> {
-    let row = |(task, id, waits): &(&NewTask, TaskId, Waits)| wait_row(*id, &task.spec.queue, AttemptNumber::NONE, waits);
+async fn insert_waiting(tasks: &[(Entry<'_>, Waits)], tx: &mut Tx<'_>) -> Result<()> {
+    let row = |(row, waits): &(Entry<'_>, Waits)| wait_row(row.id, &row.task.spec.queue, AttemptNumber::NONE, waits, None);
     exec(tx, KEEP_WAITING, Value::Array(tasks.iter().map(row).collect())).await
 }
 

@@ -50,7 +50,7 @@ pub(super) const TASKS: &str = lease_columns!(
      left join array y on y.task = t.id
      left join lease l on l.task = t.id
      left join waiting w on w.task = t.id
-     left join ready r on r.queue = t.queue and r.band = t.band and r.task = t.id"
+     left join ready r on r.task = t.id"
 );
 
 impl Store {

@@ -6,13 +6,14 @@ use super::{
     error::Result,
     events::NewEvent,
     lease::{LeaseRecord, lease_columns, parse, parse_json},
+    place::Place,
     record::{band_priority, terminal},
     waits::Waits,
     writer::Tx,
 };
 use crate::domain::{
     AttemptNumber, AttemptRef, End, Event, Evidence, FailureClass, Illegal, Labels, Lifecycle, Live, Outcome, Priority, QueueName, Reason,
-    Resources, Retries, Spent, Status, TaskId, TaskState, UnixMs, backoff_ms, hold_ms,
+    Resources, Retries, Spent, Status, TaskId, TaskState, UnixMs, backoff_ms, hold_ms, order::User,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,7 +23,8 @@ use std::collections::{BTreeSet, HashMap};
 /// Everything that the rules need of the tasks in a list of ids.
 pub(super) const LOAD: &str = lease_columns!(
     "select t.id as task_id, t.queue as task_queue, t.name, t.labels, t.band, coalesce(p.spec, t.spec) as spec, t.state, t.reason as end_reason, t.class as end_class,
-            t.attempt as last_attempt, r.attempt as ready_attempt, w.attempt as waiting_attempt, w.due_up, w.not_before, w.blockers, w.throttled,
+            t.attempt as last_attempt, r.attempt as ready_attempt, w.attempt as waiting_attempt, t.user as task_user, t.rank as own_rank, t.boosted,
+            r.tier, r.user, r.gpus as ready_gpus, r.weight, r.rank, r.age_up, coalesce(r.since_up, l.since_up, w.since_up) as place_since, w.due_up, w.not_before, w.blockers, w.throttled,
             t.parent, t.idx, y.gated, y.cancel_at as array_cancel_at,
             case when y.active > 0 then 'active' when y.queued > 0 then 'queued' else 'waiting' end as array_state,
             (select a.started_at from attempt a where a.task = t.id and a.attempt = coalesce(w.attempt, r.attempt, t.attempt)) as newest_started_at,
@@ -39,7 +41,7 @@ pub(super) const LOAD: &str = lease_columns!(
      left join task p on p.id = t.parent and t.idx is not null
      left join array y on y.task = t.id
      left join waiting w on w.task = t.id
-     left join ready r on r.queue = t.queue and r.band = t.band and r.task = t.id"
+     left join ready r on r.task = t.id"
 );
 
 /// The part of a task's description that the rules need; the rest, which may be long, is read over.
@@ -58,6 +60,16 @@ pub(super) struct Held {
     pub(super) labels: Labels,
     pub(super) priority: Priority,
     pub(super) gpus: u32,
+    /// Who submitted it.
+    pub(super) user: User,
+    /// Where it stands among its user's own, if not where it was submitted.
+    pub(super) own_rank: Option<i64>,
+    /// Whether an operator put it before every priority.
+    pub(super) boosted: bool,
+    /// Since when it has been ready, in ms of uptime; kept while it is claimed and has not started.
+    pub(super) since_up: Option<i64>,
+    /// Its row of `ready` as stored.
+    pub(super) placed: Option<Place>,
     /// The rules' view of it; changed by [`Held::take`] alone.
     pub(super) life: Lifecycle,
     /// The live attempt as stored. Its attempt, phase and result are those of `life`.
@@ -67,7 +79,7 @@ pub(super) struct Held {
     /// How many attempts in a row were held for want of a place.
     holds: u32,
     /// Where it stood when it was loaded, which tells the rows to remove.
-    pub(super) before: (TaskState, Priority),
+    pub(super) before: TaskState,
     /// Its place among parents, children and elements.
     pub(super) kin: Kin,
     /// What holds it back, where it waits.
@@ -179,9 +191,14 @@ impl Held {
             labels: parse_json("task", id, row.try_get("labels")?)?,
             priority,
             gpus: spec.resources.gpus,
+            user: row.try_get::<&str, _>("task_user")?.into(),
+            own_rank: row.try_get("own_rank")?,
+            boosted: row.try_get("boosted")?,
+            since_up: row.try_get("place_since")?,
+            placed: Place::read(row)?,
             evidence: row.try_get("evidence")?,
             holds: row.try_get("holds")?,
-            before: (life.state(), priority),
+            before: life.state(),
             kin,
             waits: Waits::read(row)?,
             started_at: row.try_get::<Option<i64>, _>("newest_started_at")?.map(UnixMs),
@@ -217,9 +234,15 @@ impl Held {
                 self.attempt_returned(work);
             }
         }
+        if !self.life.counts() {
+            work.tx.attempt_over(self.task);
+        }
         match &self.life.status {
             Status::Ended(_) => self.announce_end(work),
-            Status::Queued => work.tx.made_ready(),
+            Status::Queued => {
+                self.since_up.get_or_insert(work.tx.up.now());
+                work.tx.made_ready();
+            }
             Status::Waiting | Status::Active(_) | Status::Array(_) => {}
         }
         Ok(())
@@ -278,6 +301,7 @@ impl Held {
     fn attempt_ended(&mut self, outcome: Outcome, log_complete: Option<bool>, work: &mut Work<'_, '_>) {
         let Some(lease) = self.lease.take() else { return };
         self.started_at = lease.started_at;
+        self.since_up = None;
         self.holds = 0;
         if self.evidence.take().is_some() && outcome.end == End::Succeeded {
             work.seen.remove(&lease.attempt);

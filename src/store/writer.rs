@@ -7,8 +7,8 @@
 use super::{
     Ambient, Store,
     abandon::Abandon,
-    arrays::Release,
     beat::Beat,
+    board,
     cancel::{Cancel, Cancelled},
     cascade::{CancelElements, Cascade, Cascaded},
     changes::{Changes, Committed},
@@ -19,9 +19,11 @@ use super::{
     evidence::Refine,
     faults::{Fault, injected},
     finish::{Finish, Finished, Settle},
+    gather::Release,
     lease::Refusal,
     logs::MarkLogs,
     patch::{Patch, Patched},
+    place::Age,
     queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRefusal},
     report::{Report, ReportOutcome},
     runners::{Register, Renew},
@@ -32,7 +34,7 @@ use super::{
     waits::Wake,
     work::{Held, Work},
 };
-use crate::domain::{Rng, TaskId, TaskState, Times, UnixMs};
+use crate::domain::{Rng, TaskId, TaskState, Times, UnixMs, order::Board};
 use secrecy::SecretString;
 use sqlx::SqliteConnection;
 use std::sync::Arc;
@@ -49,12 +51,34 @@ pub(super) struct Tx<'a> {
     pub(super) times: &'a Times,
     pub(super) rng: &'a dyn Rng,
     pub(super) events: Vec<NewEvent>,
+    pub(super) board: &'a mut Board,
     ready: bool,
     due: bool,
     deadline: bool,
 }
 
 impl Tx<'_> {
+    /// Rules of queues or budgets are among what is written.
+    pub(super) fn rules_written(&mut self) {
+        self.board.outdate();
+    }
+
+    /// The board with the rules as they are now.
+    pub(super) async fn fresh_board(&mut self) -> Result<()> {
+        if self.board.is_outdated() {
+            board::load_rules(self.board, self.conn).await?;
+            self.made_ready();
+        }
+        Ok(())
+    }
+
+    /// An attempt counts no more, so others may go that a limit held back.
+    pub(super) fn attempt_over(&mut self, task: TaskId) {
+        if self.board.end(task, self.up.now()) {
+            self.ready |= self.board.holds_back();
+        }
+    }
+
     /// Tasks may have become claimable.
     pub(super) fn made_ready(&mut self) {
         self.ready = true;
@@ -257,6 +281,7 @@ operations! {
     }
     last {
         refine: Refine => bool,
+        age: Age => (),
         claim: Claim => Vec<ClaimedAttempt>,
     }
 }
@@ -288,11 +313,13 @@ pub(super) struct Writer {
     ambient: Ambient,
     changes: Changes,
     up: Arc<Uptime>,
+    /// None where a batch failed: then it may hold what was not committed.
+    board: Option<Board>,
 }
 
 impl Writer {
     pub(super) fn new(conn: SqliteConnection, ambient: Ambient, changes: Changes, up: Arc<Uptime>) -> Self {
-        Self { conn, ambient, changes, up }
+        Self { conn, ambient, changes, up, board: None }
     }
 
     /// Serves until every handle is dropped.
@@ -358,7 +385,12 @@ impl Writer {
     }
 
     async fn fill(&mut self, batch: &mut Batch) -> Result<Committed> {
+        if self.board.is_none() {
+            self.board = Some(board::load(&mut self.conn, &self.ambient.times, self.up.now(), None).await?);
+        }
+        let Some(board) = &mut self.board else { return Err(StoreError::Closed) };
         let mut tx = Tx {
+            board,
             conn: &mut self.conn,
             now: self.ambient.clock.now(),
             up: &self.up,
@@ -370,6 +402,8 @@ impl Writer {
             deadline: false,
         };
         batch.run(&mut tx).await?;
+        tx.fresh_board().await?;
+        board::keep(&mut tx).await?;
         let tasks = tx.events.iter().filter_map(|e| e.task).collect();
         let newest_event = events::append(&mut tx).await?;
         if tx.deadline {
@@ -382,6 +416,7 @@ impl Writer {
     }
 
     async fn rollback(&mut self) {
+        self.board = None;
         if let Err(error) = sqlx::query("rollback").execute(&mut self.conn).await {
             // SQLite ends the transaction itself on some errors; then there is nothing to roll back.
             tracing::debug!(%error, "rolling back");

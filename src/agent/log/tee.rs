@@ -180,12 +180,15 @@ mod tests {
         let text = thread.join().unwrap();
         assert!(text.starts_with("begin\nxxx"));
         let notices: Vec<_> = text.lines().filter(|l| l.contains("not repeated here")).collect();
-        assert_eq!(notices.len(), 1, "{notices:?}");
-        let dropped: usize = notices[0].split_whitespace().find_map(|word| word.parse().ok()).unwrap();
-        let kept = text.replace(&format!("{}\n", notices[0]), "").replace("[slipway: the end]\n", "");
+        // The pipe may take some on the way, and then there is one notice before that and one after it.
+        assert!((1..=2).contains(&notices.len()), "{notices:?}");
+        let missed = |notice: &&str| notice.split_whitespace().find_map(|word| word.parse::<usize>().ok()).unwrap();
+        let dropped: usize = notices.iter().map(missed).sum();
+        let unnoticed = |text: String, notice: &&str| text.replace(&format!("{notice}\n"), "");
+        let kept = notices.iter().fold(text.clone(), unnoticed).replace("[slipway: the end]\n", "");
         // A notice begins on a line of its own.
         let extra = kept.len() + dropped - (6 + 100_000 * 100);
-        assert!(extra <= 1, "{} bytes and {dropped} dropped", kept.len());
+        assert!(extra <= notices.len(), "{} bytes and {dropped} dropped", kept.len());
     }
 
     #[test]

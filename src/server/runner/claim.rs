@@ -21,6 +21,11 @@ use std::{collections::BTreeSet, time::Duration};
 pub(crate) async fn claim(State(app): State<App>, Json { value: request, .. }: Json<ClaimRequest>) -> ApiResult<axum::Json<ClaimResponse>> {
     let mut claim = check(&request)?;
     app.hear(&request.runner, request.instance).await?;
+    // Only a runner that counts its GPUs can keep them for a large task; on a cluster the scheduler does.
+    claim.all_gpus = match app.runners.get(&request.runner) {
+        Some(runner) if runner.cluster.is_none() => runner.gpus,
+        _ => request.gpus,
+    };
     let wait = Duration::from_secs(request.wait_seconds.min(limits::MAX_CLAIM_WAIT_SECONDS));
     let deadline = tokio::time::sleep(wait);
     tokio::pin!(deadline);
@@ -76,6 +81,7 @@ fn check(request: &ClaimRequest) -> ApiResult<Claim> {
         claim: request.claim_id,
         max: request.max,
         gpus: request.gpus,
+        all_gpus: request.gpus,
         queues,
         except: BTreeSet::new(),
     })

@@ -176,7 +176,7 @@ async fn the_image_chooses_the_command() {
     assert_eq!(item["job"]["useImageEntrypoint"], true);
     let container = item["job"]["manifest"]["spec"]["template"]["spec"]["containers"][0].clone();
     assert_eq!(container["env"], json!([{"name": "A", "value": "queue"}, {"name": "B", "value": "task"}]));
-    let element = claim(&rig, 1).await.remove(0);
+    let element = claim(&rig, 2).await.remove(0);
     let env = &element["job"]["manifest"]["spec"]["template"]["spec"]["containers"][0]["env"];
     for (name, value) in [("SLIPWAY_ARRAY_ID", array.to_string()), ("SLIPWAY_ARRAY_INDEX", "7".into()), ("SLIPWAY_ARRAY_SIZE", "9".into())]
     {

@@ -23,7 +23,7 @@ fn one() -> Submit {
 }
 
 /// `depth` ready tasks, of which each tenth needs no GPU and the others eight; past the writer, as it is only to be quick.
-async fn fill(rig: &Rig, depth: u32) {
+async fn fill(rig: Rig, depth: u32) -> Rig {
     let options = SqliteConnectOptions::new().filename(rig.dir.path().join("slipway.db"));
     let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
     rig.submit(spec()).await;
@@ -31,18 +31,19 @@ async fn fill(rig: &Rig, depth: u32) {
         "insert into task (queue, user, labels, band, spec, created_at)
          with recursive n (i) as (select 1 union all select i + 1 from n where i < $1)
          select queue, user, labels, band, spec, created_at from n, task where task.id = 1",
-        "insert into ready select queue, band, id, 0, iif(id % 10, 8, 0) from task where id > 1 and $1",
+        "insert into ready select queue, band + 1, user, iif(id % 10, 8, 0), 0, id << 24, id, 0, 0, null from task where id > 1 and $1",
     ] {
         sqlx::query(sql).bind(depth).execute(&mut conn).await.unwrap();
     }
     conn.close().await.unwrap();
+    // What was put in beside the writer is seen when the store opens.
+    rig.reopened().await
 }
 
 #[tokio::test]
 async fn a_claim_finds_its_tasks_at_any_depth() {
     for depth in [1_000, 100_000] {
-        let rig = Rig::new().await;
-        fill(&rig, depth).await;
+        let rig = fill(Rig::new().await, depth).await;
         for (what, gpus, max) in [("0 GPUs, 1 task", 0, 1), ("4 of 8 GPUs, 10 tasks", 4, 10), ("16 GPUs, 10 tasks", 16, 10)] {
             let mut took = Vec::new();
             for _ in 0..5 {

@@ -168,6 +168,7 @@ pub(super) fn claim(max: u32) -> Claim {
         claim: fresh_uuid(),
         max,
         gpus: 8,
+        all_gpus: 8,
         queues: vec![QueueShare { queue: None, max }],
         except: [].into(),
     }

@@ -198,7 +198,15 @@ impl History {
             _ => vec![share(None, 5)],
         };
         let runner = d.of(&["r1", "r2"]).parse().unwrap();
-        let claim = Claim { runner, claim: fresh_uuid(), max: d.of(&[0, 1, 2, 5]), gpus: d.of(&[0, 1, 4, 9]), queues, except: [].into() };
+        let claim = Claim {
+            runner,
+            claim: fresh_uuid(),
+            max: d.of(&[0, 1, 2, 5]),
+            gpus: d.of(&[0, 1, 4, 9]),
+            all_gpus: 9,
+            queues,
+            except: [].into(),
+        };
         self.claims.push(claim.clone());
         self.claims.drain(..self.claims.len().saturating_sub(4));
         Op::Claim(claim)
@@ -246,8 +254,8 @@ impl History {
             ),
             (
                 "places belong to tasks, under their queue and band",
-                "select r.task from ready r left join task t using (queue, band) where t.id = r.task
-                group by r.task having count(*) != 1 union all select task from ready where task not in (select id from task)
+                "select r.task from ready r left join task t on t.id = r.task
+                where t.queue is not r.queue or t.user is not r.user or r.tier > t.band + 1
                 union all select l.task from lease l left join task t on t.id = l.task where t.queue is not l.queue
                 union all select w.task from waiting w left join task t on t.id = w.task where t.queue is not w.queue",
             ),

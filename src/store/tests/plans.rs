@@ -4,7 +4,7 @@
 use super::harness::Rig;
 use crate::{
     domain::TaskState,
-    store::{arrays, cascade, claim, due, events, evidence, flush, lease, parents, submit, tasks, waits, work},
+    store::{arrays, board, cascade, claim, due, events, evidence, flush, gather, lease, parents, place, submit, tasks, waits, work},
 };
 use sqlx::Row;
 
@@ -16,7 +16,7 @@ async fn plan(rig: &Rig, sql: &str) -> Vec<String> {
 
 /// Walks only what the statement was given, or what it made itself.
 fn keyed(step: &str) -> bool {
-    let own = ["SCAN j ", "SCAN k", "SCAN json_each", "SCAN (subquery", "SCAN CONSTANT"].iter().any(|own| step.starts_with(own));
+    let own = ["SCAN j ", "SCAN l", "SCAN json_each", "SCAN (subquery", "SCAN CONSTANT"].iter().any(|own| step.starts_with(own));
     // `(queue=?)` alone is every row of a queue.
     let whole_queue = step.contains("PRIMARY KEY (queue=?)");
     !whole_queue && (own || !step.starts_with("SCAN"))
@@ -27,20 +27,21 @@ async fn no_hot_statement_walks_a_table() {
     let rig = Rig::new().await;
     let statements = [
         work::LOAD,
-        arrays::COUNT,
-        arrays::RELEASE,
-        arrays::ARRAYS_OF,
-        arrays::RELEASING,
-        arrays::ENDED,
+        gather::COUNT,
+        gather::RELEASE,
+        gather::ARRAYS_OF,
+        gather::RELEASING,
+        gather::ENDED,
+        arrays::INSERT_ELEMENTS,
+        board::NEXT,
         cascade::BEGIN,
         cascade::CHILDREN,
         cascade::ELEMENTS,
         parents::PARENTS,
+        place::AGED,
         submit::INSERT,
-        arrays::INSERT_ELEMENTS,
-        claim::CANDIDATES,
         claim::REPEATED,
-        flush::DELETE_READY,
+        place::DELETE_READY,
         flush::UPDATE_LEASE,
         flush::END_TASK,
         flush::KEEP_WAITING,
@@ -59,6 +60,14 @@ async fn no_hot_statement_walks_a_table() {
         let plan = plan(&rig, sql).await;
         assert!(plan.iter().all(|step| keyed(step)), "{sql}\n{plan:#?}");
     }
+}
+
+#[tokio::test]
+async fn the_order_is_rebuilt_by_steps_from_lane_to_lane() {
+    let rig = Rig::new().await;
+    let plan = plan(&rig, board::LANES).await;
+    let steps = plan.iter().filter(|step| step.contains("(tier,user,gpus,weight,rank)>(?,?,?,?,?)")).count();
+    assert_eq!(steps, 1, "each step is one search by the whole lane: {plan:#?}");
 }
 
 #[tokio::test]

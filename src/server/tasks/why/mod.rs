@@ -46,8 +46,9 @@ impl App {
     async fn reasons(&self, task: &TaskRecord) -> ApiResult<(Option<Position>, Vec<Finding>)> {
         let reasons = match (task.state, &task.lease) {
             (TaskState::Queued, _) => {
-                let (ahead, of) = self.store.position(&task.spec.queue, task.spec.priority, task.id).await?;
                 // It may have been claimed meanwhile; what was read of it still counts itself.
+                let standing = self.store.standing(task.id).await?;
+                let (ahead, of) = standing.as_ref().map_or((0, 1), |standing| (standing.ahead, standing.total));
                 let place = Position { index: ahead + 1, of: of.max(u64::from(ahead) + 1) };
                 return Ok((Some(place), self.queued(task, place).await?));
             }

@@ -1,0 +1,257 @@
+//! One queue on the board: its rules, its lanes, its users and what of it lives.
+
+use super::{
+    lanes::{First, Head, Lane, Lanes, Size, User},
+    place::{LAST_TIER, Tier},
+    rules::{Amount, QueueRules, Resource, RunLimits},
+    usage::use_of,
+};
+use crate::domain::TaskId;
+use std::collections::{BTreeSet, HashMap};
+
+/// How much of each resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// GPUs.
+    pub gpus: Amount,
+    /// Weight.
+    pub weight: Amount,
+}
+
+impl Cost {
+    /// The amount of one resource.
+    #[must_use]
+    pub fn of(self, resource: Resource) -> Amount {
+        match resource {
+            Resource::Gpus => self.gpus,
+            Resource::Weight => self.weight,
+        }
+    }
+
+    /// The slots that a task of this cost uses.
+    #[must_use]
+    pub fn slots(self) -> u32 {
+        u32::try_from(self.gpus.0 / 1000).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+/// A queue's rules as the board needs them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// What its document says.
+    pub rules: QueueRules,
+    /// Whether nothing is claimed from it.
+    pub paused: bool,
+    /// The cost of a task that names none: its template's.
+    pub template: Cost,
+}
+
+impl Terms {
+    /// What a task of this size costs.
+    #[must_use]
+    pub fn cost(&self, size: Size) -> Cost {
+        Cost {
+            gpus: if size.gpus > 0 { Amount::whole(size.gpus) } else { self.template.gpus },
+            weight: if size.weight > 0 { Amount(size.weight) } else { self.template.weight },
+        }
+    }
+
+    fn weight_of(&self, user: &str) -> u32 {
+        self.rules.user_weights.get(user).copied().unwrap_or(1)
+    }
+}
+
+/// An attempt that lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LiveAttempt {
+    pub(super) user: User,
+    pub(super) cost: Cost,
+    pub(super) claimed_up: i64,
+}
+
+/// A user in a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Member {
+    /// Used by attempts that are over.
+    settled: i64,
+    /// The same with what live ones used, as it counts now.
+    used: i64,
+    live: BTreeSet<TaskId>,
+}
+
+/// How use is counted now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counting {
+    /// To this uptime use of live attempts counts.
+    pub(super) step_up: i64,
+    pub(super) least_ms: i64,
+    pub(super) epoch_up: i64,
+    pub(super) half_life_ms: u64,
+}
+
+/// One queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bench {
+    pub(super) terms: Terms,
+    tiers: [Lanes; LAST_TIER as usize + 1],
+    users: HashMap<User, Member>,
+    live: HashMap<TaskId, LiveAttempt>,
+    /// What the live attempts cost together.
+    pub(super) cost: Cost,
+}
+
+impl Bench {
+    fn tier_mut(&mut self, tier: Tier) -> &mut Lanes {
+        &mut self.tiers[usize::from(tier.min(LAST_TIER))]
+    }
+
+    /// Its tiers, the first served first.
+    pub(super) fn tiers(&self) -> impl Iterator<Item = (Tier, &Lanes)> {
+        (0..).zip(&self.tiers)
+    }
+
+    /// Whether any task of it is ready.
+    pub(super) fn has_ready(&self) -> bool {
+        self.tiers.iter().any(|lanes| !lanes.is_empty())
+    }
+
+    /// Its limits.
+    #[must_use]
+    pub fn limits(&self) -> RunLimits {
+        self.terms.rules.limits
+    }
+
+    /// What a task of this size costs now.
+    #[must_use]
+    pub fn cost_of(&self, size: Size) -> Cost {
+        self.terms.cost(size)
+    }
+
+    /// How many attempts live.
+    #[must_use]
+    pub fn running(&self) -> u32 {
+        u32::try_from(self.live.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How many of a user's attempts live.
+    #[must_use]
+    pub fn running_of(&self, user: &str) -> u32 {
+        self.users.get(user).map_or(0, |member| u32::try_from(member.live.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Whether another attempt of the queue may live.
+    pub(super) fn is_open(&self) -> bool {
+        !self.terms.paused && self.terms.rules.limits.max_running.is_none_or(|max| self.running() < max)
+    }
+
+    /// Whether another attempt of a user may live.
+    pub(super) fn is_open_to(&self, user: &str) -> bool {
+        self.terms.rules.limits.max_running_per_user.is_none_or(|max| self.running_of(user) < max)
+    }
+
+    fn used(&self, user: &User) -> i64 {
+        self.users.get(user).map_or(0, |member| member.used)
+    }
+
+    /// The use of a user by attempts that are over.
+    pub(super) fn settled(&self, user: &str) -> i64 {
+        self.users.get(user).map_or(0, |member| member.settled)
+    }
+
+    pub(super) fn set_settled(&mut self, user: &User, usage: i64, counting: Counting) {
+        self.users.entry(user.clone()).or_default().settled = usage;
+        self.recount(user, counting);
+    }
+
+    pub(super) fn add(&mut self, lane: &Lane, head: Head) {
+        let usage = self.used(&lane.user);
+        self.tier_mut(lane.tier).add(&lane.user, lane.size, head, usage);
+    }
+
+    pub(super) fn remove(&mut self, lane: &Lane, rank: i64, task: TaskId) {
+        let usage = self.used(&lane.user);
+        self.tier_mut(lane.tier).remove(&lane.user, lane.size, rank, task, usage);
+    }
+
+    pub(super) fn set(&mut self, lane: &Lane, first: Option<First>) {
+        let usage = self.used(&lane.user);
+        self.tier_mut(lane.tier).set(&lane.user, lane.size, first, usage);
+    }
+
+    /// An attempt begins to live.
+    pub(super) fn begin(&mut self, task: TaskId, live: LiveAttempt, counting: Counting) {
+        let user = live.user.clone();
+        self.cost.gpus += live.cost.gpus;
+        self.cost.weight += live.cost.weight;
+        self.users.entry(user.clone()).or_default().live.insert(task);
+        self.live.insert(task, live);
+        self.recount(&user, counting);
+    }
+
+    /// An attempt lives no more; what it used is settled. Answers its user.
+    pub(super) fn end(&mut self, task: TaskId, now_up: i64, counting: Counting) -> Option<User> {
+        let LiveAttempt { user, cost, claimed_up } = self.live.remove(&task)?;
+        self.cost.gpus = self.cost.gpus.less(cost.gpus);
+        self.cost.weight = self.cost.weight.less(cost.weight);
+        let usage = use_of(cost.slots(), self.terms.weight_of(&user), claimed_up, now_up, counting.epoch_up, counting.half_life_ms);
+        let member = self.users.entry(user.clone()).or_default();
+        member.live.remove(&task);
+        member.settled = member.settled.saturating_add(usage);
+        self.recount(&user, counting);
+        Some(user)
+    }
+
+    /// Counts the use of those whose attempts live up to the present step.
+    pub(super) fn recount_live(&mut self, counting: Counting) {
+        let users: Vec<User> = self.users.iter().filter(|(_, member)| !member.live.is_empty()).map(|(user, _)| user.clone()).collect();
+        for user in users {
+            self.recount(&user, counting);
+        }
+    }
+
+    fn recount(&mut self, user: &User, counting: Counting) {
+        let weight = self.terms.weight_of(user);
+        let Some(member) = self.users.get_mut(user) else { return };
+        let use_of_live = |task: &TaskId| {
+            let Some(live) = self.live.get(task) else { return 0 };
+            let to = counting.step_up.max(live.claimed_up.saturating_add(counting.least_ms));
+            use_of(live.cost.slots(), weight, live.claimed_up, to, counting.epoch_up, counting.half_life_ms)
+        };
+        let usage = member.live.iter().map(use_of_live).fold(member.settled, i64::saturating_add);
+        let gone = member.live.is_empty() && member.settled == 0;
+        if member.used != usage {
+            member.used = usage;
+            for lanes in &mut self.tiers {
+                lanes.rank(user, usage);
+            }
+        }
+        if gone {
+            self.users.remove(user);
+        }
+    }
+
+    /// Halves what was used by attempts that are over, and names whose.
+    pub(super) fn halve(&mut self, times: u32, mut changed: impl FnMut(&User)) {
+        for (user, member) in &mut self.users {
+            if member.settled > 0 {
+                member.settled >>= times;
+                changed(user);
+            }
+        }
+        let users: Vec<User> = self.users.keys().cloned().collect();
+        for user in users {
+            let Some(member) = self.users.get_mut(&user) else { continue };
+            member.used = member.settled;
+            let usage = member.used;
+            for lanes in &mut self.tiers {
+                lanes.rank(&user, usage);
+            }
+        }
+    }
+
+    /// Takes over new rules. What lives keeps its cost.
+    pub(super) fn set_terms(&mut self, terms: Terms, counting: Counting) {
+        self.terms = terms;
+        self.recount_live(counting);
+    }
+}
