@@ -34,8 +34,47 @@ pub(super) enum Command {
     #[cfg(feature = "glue")]
     #[command(after_help = GLUE_EXAMPLES, args_conflicts_with_subcommands = true)]
     Glue(GlueArgs),
+    /// Back up and restore a server's data
+    #[command(subcommand, after_help = ADMIN_EXAMPLES)]
+    Admin(AdminCommand),
     #[command(flatten)]
     User(Box<cli::Command>),
+}
+
+const ADMIN_EXAMPLES: &str = "\
+Examples:
+  slipway admin backup --data-dir /srv/slipway --to slipway.tar    while the server runs
+  slipway admin backup --to - | zstd > slipway.tar.zst             compressed
+  slipway admin restore --from slipway.tar --data-dir /srv/new     into a new directory (docs/OPERATIONS.md)";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AdminCommand {
+    /// Copy database and logs into one file, also while the server runs
+    #[command(after_help = "Not in it: the files with tokens, and what belongs to runners. The tokens in them hold after a restore.")]
+    Backup(BackupArgs),
+    /// Unpack a backup into a new data directory
+    #[command(after_help = "The server that the backup is of must not run any more. Its live attempts go on (docs/OPERATIONS.md).")]
+    Restore(RestoreArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct BackupArgs {
+    /// The server's data directory [default: `$XDG_DATA_HOME/slipway`]
+    #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true)]
+    pub(super) data_dir: Option<PathBuf>,
+    /// The file to write, which must not be there yet; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) to: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RestoreArgs {
+    /// The backup; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) from: PathBuf,
+    /// The directory to make, or an empty one [default: `$XDG_DATA_HOME/slipway`]
+    #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true)]
+    pub(super) data_dir: Option<PathBuf>,
 }
 
 const UP_EXAMPLES: &str = "\
@@ -276,6 +315,11 @@ mod tests {
             let mut role = command.find_subcommand(role).expect(role).clone().term_width(110);
             all += "\n===\n";
             all += &role.render_help().to_string();
+        }
+        let admin = command.find_subcommand("admin").expect("admin");
+        for admin in std::iter::once(admin).chain(admin.get_subcommands()) {
+            all += "\n===\n";
+            all += &admin.clone().term_width(110).render_help().to_string();
         }
         let trimmed: String = all.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
         insta::assert_snapshot!(trimmed);

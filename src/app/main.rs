@@ -1,7 +1,7 @@
 //! From the command line to a role.
 
 use super::{
-    agent, args,
+    admin, agent, args,
     args::{Cli, Command, RunnerCommand},
     runner, serve,
     surroundings::{self, say},
@@ -53,6 +53,7 @@ async fn run(command: Command) -> ExitCode {
                 glue::run(args).await.map(|()| ExitCode::SUCCESS)
             }
         },
+        Command::Admin(command) => admin::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Server(args) => {
             telemetry::start(&args.log, "info");
             serve::run(args).await.map(|()| ExitCode::SUCCESS)

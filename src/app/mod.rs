@@ -1,5 +1,7 @@
 //! The composition of the programs: main, configuration, clock, randomness, telemetry.
 
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod admin;
 #[cfg(feature = "agent")]
 pub mod agent;
 pub mod ambient;

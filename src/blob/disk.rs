@@ -28,6 +28,10 @@ impl Disk {
         Self { root: root.to_owned(), files: Files::new(MAX_FILES), anchored: Mutex::default() }
     }
 
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Makes the file exactly `len` bytes long, creating it if need be; returns how long it was.
     pub(super) fn prepare(&self, key: LogKey, len: u64) -> io::Result<u64> {
         self.files.forget(|other| other == key);

@@ -18,6 +18,7 @@
 
 mod disk;
 mod files;
+mod hold;
 mod log;
 mod logs;
 mod read;
@@ -28,6 +29,7 @@ mod tail;
 mod tests;
 mod types;
 
+pub use hold::{Hold, Removing};
 pub use logs::Logs;
 pub use types::{AppendError, Extent, Gap, Head, LogKey, MAX_GAPS, MAX_OFFSET, MAX_READ, Piece, Progress, Resume, SyncError, Synced};
 

@@ -65,7 +65,9 @@ impl Exit {
         match problem.code {
             C::InvalidParameter | C::ValidationFailed => Self::Usage,
             C::Unauthenticated => Self::Authentication,
-            C::TaskNotFound | C::AttemptNotFound | C::QueueNotFound | C::RunnerNotFound | C::TokenNotFound => Self::NotFound,
+            C::TaskNotFound | C::AttemptNotFound | C::QueueNotFound | C::RunnerNotFound | C::TokenNotFound | C::LogExpired => {
+                Self::NotFound
+            }
             C::Conflict | C::Superseded | C::RunnerNameTaken | C::Cancelled | C::PreconditionFailed | C::IdempotencyMismatch => {
                 Self::Conflict
             }

@@ -13,6 +13,7 @@ mod console;
 mod context;
 mod credential;
 mod exit;
+mod export;
 mod file;
 mod follow;
 mod gather;
@@ -54,6 +55,7 @@ pub use console::{ColorChoice, Console, Sink, Terminal};
 pub use context::{Common, Context, DEFAULT_URL, Format, Surroundings};
 pub use credential::Credential;
 pub use exit::{Exit, Failure};
+pub use export::ExportArgs;
 pub(crate) use file::parse as parse_file;
 pub use follow::{follow, wait as wait_for_end};
 pub use get::GetArgs;
@@ -103,6 +105,9 @@ pub enum Command {
     /// Show and change queues
     #[command(after_help = queue::EXAMPLES)]
     Queue(QueueArgs),
+    /// Print history as lines of JSON
+    #[command(after_help = export::EXAMPLES)]
+    Export(ExportArgs),
     /// Make, list and revoke tokens
     #[command(after_help = token::EXAMPLES)]
     Token(TokenArgs),
@@ -133,6 +138,7 @@ impl Command {
             Self::Rerun(args) => args.common.clone(),
             Self::Abandon(args) => args.common.clone(),
             Self::Queue(args) => args.common.clone(),
+            Self::Export(args) => args.common.clone(),
             Self::Token(args) => args.common.clone(),
             Self::Whoami(args) => args.common.clone(),
             Self::Version(args) => args.common.clone(),
@@ -171,6 +177,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Rerun(args) => rerun::run(args, context).await,
         Command::Abandon(args) => abandon::run(args, context).await,
         Command::Queue(args) => queue::run(args, context).await,
+        Command::Export(args) => export::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
         Command::Whoami(args) => whoami::run(args, context).await,
         Command::Version(args) => version::run(args, context).await,

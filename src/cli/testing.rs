@@ -4,8 +4,8 @@ use super::{Common, Context, Surroundings, Terminal};
 use crate::{
     domain::{Clock, Rng, UnixMs},
     wire::{
-        Attempt, AttemptNumber, ElementCounts, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits, Resources, Retries,
-        Task, TaskArray, TaskId, TaskState, Timestamp,
+        Attempt, AttemptNumber, ElementCounts, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits, Resources,
+        Retention, Retries, Task, TaskArray, TaskId, TaskState, Timestamp,
     },
 };
 use std::{
@@ -180,6 +180,7 @@ pub(super) fn queue(name: &str, revision: i64) -> Queue {
         pending_timeout_seconds: None,
         fail_pending_after_seconds: None,
         keep_jobs_seconds: None,
+        retention: Retention::default(),
         paused: None,
         revision,
         counts: QueueCounts { waiting: 1, queued: 4, active: 9 },

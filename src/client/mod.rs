@@ -4,6 +4,7 @@
 //! only the caller knows what waits for the answer. [`Error::is_final`] holds the closed list of permanent answers.
 
 mod attempt;
+mod export;
 mod names;
 mod queues;
 mod retry;

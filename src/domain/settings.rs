@@ -82,6 +82,14 @@ times! {
     /// A glue's pause between two full comparisons, and the least age of a Secret without an owner that it removes is
     /// ten times this.
     sweep_ms = 60_000,
+    /// Nothing of a task is removed within this time after its end, whatever its queue says: by then nobody repeats its
+    /// submit, no Job of it stands, and whoever waited for it knows how it ended.
+    keep_least_ms = 90_000_000,
+    /// After a restore nothing is claimed for so long: longer than an agent waits between two calls, so that one whose
+    /// attempt the backup did not know hears that it is over.
+    restore_quiet_ms = 150_000,
+    /// The pause between two steps of removing what is over its time.
+    prune_pause_ms = 50,
     /// The pause between two rounds of the server's clockwork.
     tick_ms = 250,
     /// A gap between two rounds beyond this is an outage of ours: it expires nobody.

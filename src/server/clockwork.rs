@@ -3,7 +3,7 @@
 //! Level-triggered: each round looks at what is due now and acts on it; nothing is scheduled, so nothing can be
 //! missed. Uptime moves on only when the database answered, and not over a gap: an outage of ours expires nobody.
 
-use super::state::App;
+use super::{retention, state::App};
 use crate::store::{Age, Cascade, Cascaded, Due, Expire, ForgetKeys, KeepUptime, Release, SettleOverdue, StoreError, Wake};
 use futures::future::join_all;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 /// How often uptime is written down while a deadline lies ahead.
 const KEEP_EVERY: Duration = Duration::from_secs(5);
-/// How often old idempotency keys, pulses and logs of dead attempts are forgotten.
+/// How often old idempotency keys, pulses, logs of dead attempts and what is over its time are forgotten.
 const TIDY_EVERY: Duration = Duration::from_mins(10);
 
 /// Runs until the server stops, and syncs the logs once more at the end.
@@ -116,10 +116,13 @@ pub(super) async fn tidy(app: &App) {
     if let Err(error) = app.close_dead_logs().await {
         tracing::error!(%error, "the logs of dead attempts could not be closed");
     }
+    if let Err(error) = retention::round(app).await {
+        tracing::error!(%error, "what is over its time could not be removed");
+    }
 }
 
 /// Waits; `false` when the server stops.
-async fn pause(app: &App, ms: u64) -> bool {
+pub(super) async fn pause(app: &App, ms: u64) -> bool {
     tokio::select! {
         () = app.stop().cancelled() => false,
         () = tokio::time::sleep(Duration::from_millis(ms)) => true,

@@ -143,6 +143,7 @@ pub(super) fn queue(record: &QueueRecord) -> wire::Queue {
         pending_timeout_seconds: doc.pending_timeout_seconds,
         fail_pending_after_seconds: doc.fail_pending_after_seconds,
         keep_jobs_seconds: doc.keep_jobs_seconds,
+        retention: doc.retention,
         paused,
         revision: record.revision,
         counts: wire::QueueCounts { waiting: record.waiting, queued: record.queued, active: record.active },

@@ -37,7 +37,8 @@ pub(super) struct EventParams {
 }
 
 /// Events as server-sent events: the id is the cursor, the event's name is its kind, the data is an `Event`.
-/// `Last-Event-ID` resumes without loss.
+/// `Last-Event-ID` resumes without loss. Where events after the cursor were removed by the retention of a queue, a `resync`
+/// comes first, with the cursor as its id; what is left of them follows.
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "watchEvents", tag = "events", params(EventParams),
     responses((status = 200, body = wire::Event, content_type = "text/event-stream")))]
 pub(super) async fn watch(State(app): State<App>, Query(query): Query<EventParams>, headers: HeaderMap) -> ApiResult<Response> {
@@ -58,7 +59,7 @@ pub(super) async fn watch(State(app): State<App>, Query(query): Query<EventParam
         None => Wake::Any(newest),
     };
     let topics = query.topics.unwrap_or_default().split(',').map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect();
-    let watcher = Watcher { app, filter: EventFilter { task: query.task }, topics, cursor, wake };
+    let watcher = Watcher { app, filter: EventFilter { task: query.task }, topics, cursor, wake, told: false };
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
     let mut response = Sse::new(watcher.stream()).keep_alive(keep_alive).into_response();
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -76,11 +77,16 @@ struct Watcher {
     topics: Vec<String>,
     cursor: EventId,
     wake: Wake,
+    /// Whether it was told of what it missed.
+    told: bool,
 }
 
 impl Watcher {
     fn stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
         stream::unfold(self, |mut watcher| async move {
+            if let Some(resync) = watcher.resync().await? {
+                return Some((stream::iter(vec![Ok(frame(resync))]), watcher));
+            }
             let page = watcher.page().await?;
             let events: Vec<_> = page.into_iter().filter(|e| watcher.wants(e)).map(|e| Ok(frame(e))).collect();
             Some((stream::iter(events), watcher))
@@ -110,6 +116,30 @@ impl Watcher {
                 () = self.app.stop().cancelled() => return None,
             }
         }
+    }
+
+    /// What stands in place of events that were removed since the watcher's cursor, once.
+    #[expect(clippy::option_option, reason = "as in `page`, the outer one ends the stream")]
+    async fn resync(&mut self) -> Option<Option<EventRecord>> {
+        let forgotten = self.app.store.changes().forgotten();
+        if self.told || self.cursor.0 >= forgotten {
+            return Some(None);
+        }
+        self.told = true;
+        if let Some(task) = self.filter.task
+            && !self.app.store.events_expired(task).await.ok()?
+        {
+            return Some(None);
+        }
+        Some(Some(EventRecord {
+            id: self.cursor,
+            at: self.app.now(),
+            kind: "resync".to_owned(),
+            task: None,
+            attempt: None,
+            actor: None,
+            data: serde_json::json!({ "removedUpTo": forgotten }),
+        }))
     }
 
     fn wants(&self, event: &EventRecord) -> bool {

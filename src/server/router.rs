@@ -1,6 +1,8 @@
 //! Every route, registered together with its description, so that the API document cannot drift from the code.
 
-use super::{attempts, auth, document, envelope, error::ApiError, events, meta, queues, runner, runners, state::App, tasks, tokens};
+use super::{
+    attempts, auth, document, envelope, error::ApiError, events, export, meta, queues, runner, runners, state::App, tasks, tokens,
+};
 use crate::wire::ProblemCode;
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -16,6 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
         (name = "tasks", description = "Submit tasks and watch them"),
         (name = "queues", description = "Where tasks wait"),
         (name = "events", description = "What happens, as it happens"),
+        (name = "export", description = "History, as lines of JSON"),
         (name = "tokens", description = "Who may do what"),
         (name = "runner", description = "For runners: claim and report"),
         (name = "attempt", description = "For agents: start, heartbeat, log, finish"),
@@ -53,6 +56,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(tasks::abandon::abandon))
         .routes(routes!(tasks::log::get))
         .routes(routes!(events::watch))
+        .routes(routes!(export::tasks))
+        .routes(routes!(export::attempts))
+        .routes(routes!(export::usage))
         .routes(routes!(queues::get::list))
         .routes(routes!(queues::get::get, queues::apply::apply, queues::delete::delete))
         .routes(routes!(queues::pause::pause))

@@ -3,7 +3,10 @@
 use crate::domain::TaskId;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 use tokio::sync::watch;
 
@@ -16,6 +19,8 @@ pub(super) struct Committed {
     pub(super) due: bool,
     /// The tasks that it made events of.
     pub(super) tasks: Vec<TaskId>,
+    /// The newest of the events that it deleted.
+    pub(super) forgotten: Option<i64>,
 }
 
 /// Wakes those who wait. Register first, then read, then wait: so no change is missed.
@@ -25,15 +30,17 @@ pub struct Changes(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     newest_event: watch::Sender<i64>,
+    forgotten: AtomicI64,
     ready: watch::Sender<u64>,
     due: watch::Sender<u64>,
     tasks: Mutex<HashMap<TaskId, watch::Sender<u64>>>,
 }
 
 impl Changes {
-    pub(super) fn at(newest_event: i64) -> Self {
+    pub(super) fn at(newest_event: i64, forgotten: i64) -> Self {
         Self(Arc::new(Inner {
             newest_event: watch::Sender::new(newest_event),
+            forgotten: AtomicI64::new(forgotten),
             ready: watch::Sender::new(0),
             due: watch::Sender::new(0),
             tasks: Mutex::default(),
@@ -44,6 +51,12 @@ impl Changes {
     #[must_use]
     pub fn events(&self) -> watch::Receiver<i64> {
         self.0.newest_event.subscribe()
+    }
+
+    /// The newest event that was deleted: a watcher that goes on from before it may have missed some.
+    #[must_use]
+    pub fn forgotten(&self) -> i64 {
+        self.0.forgotten.load(Ordering::Relaxed)
     }
 
     /// Ticks whenever a task may have become claimable: submitted, given back, due, or its queue resumed.
@@ -76,6 +89,9 @@ impl Changes {
     pub(super) fn announce(&self, committed: &Committed) {
         if let Some(id) = committed.newest_event {
             self.0.newest_event.send_replace(id);
+        }
+        if let Some(id) = committed.forgotten {
+            self.0.forgotten.fetch_max(id, Ordering::Relaxed);
         }
         if committed.ready {
             self.made_ready();

@@ -71,6 +71,12 @@ pub(super) async fn newest(readers: &SqlitePool) -> Result<i64> {
     Ok(sqlx::query_scalar::<_, Option<i64>>("select max(id) from event").fetch_one(readers).await?.unwrap_or(0))
 }
 
+/// The newest event that was deleted, 0 where none was.
+pub(super) async fn forgotten(readers: &SqlitePool) -> Result<i64> {
+    let kept = sqlx::query_scalar("select cast(value as integer) from meta where key = 'events_forgotten'");
+    Ok(kept.fetch_optional(readers).await?.unwrap_or(0))
+}
+
 /// The newest event of a task among some kinds.
 pub(super) const LAST_EVENT: &str = "select id, at, task, attempt, kind, actor, data from event
      where task = $1 and kind in (select value from json_each($2)) order by id desc limit 1";

@@ -71,7 +71,7 @@ impl Work<'_, '_> {
         // Rows that hold now.
         places.enter(tx).await?;
         let waits = pick(&|h| {
-            (h.life.status == Status::Waiting && h.touched).then(|| wait_row(h.task, &h.queue, h.life.attempt, &h.waits, h.since_up))
+            (h.life.status == Status::Waiting && h.touched).then(|| wait_row(h.task, &h.queue, h.rests_at(), &h.waits, h.since_up))
         });
         exec(tx, KEEP_WAITING, waits).await?;
         exec(tx, UPDATE_LEASE, pick(&|h| h.lease.as_ref().filter(|_| h.touched).map(lease_row))).await?;

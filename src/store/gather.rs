@@ -90,7 +90,7 @@ pub(super) const RELEASE: &str = "update waiting set throttled = 0 where task in
 struct Slots {
     task: TaskId,
     elements: u32,
-    slots: u32,
+    places: u32,
     open: u32,
     throttled: u32,
     gated: bool,
@@ -101,7 +101,7 @@ impl Slots {
         Ok(Self {
             task: TaskId(row.try_get("task")?),
             elements: row.try_get("elements")?,
-            slots: row.try_get("slots")?,
+            places: row.try_get("slots")?,
             open: row.try_get("open")?,
             throttled: row.try_get("throttled")?,
             gated: row.try_get("gated")?,
@@ -111,7 +111,7 @@ impl Slots {
     /// Lets elements out of the throttle for the slots that are free, `most` at most; answers how many. The clockwork
     /// wakes them, and comes again where more are left.
     async fn release(&self, most: u32, tx: &mut Tx<'_>) -> Result<u32> {
-        let free = if self.gated { 0 } else { free_slots(self.slots, self.open, self.throttled) };
+        let free = if self.gated { 0 } else { free_slots(self.places, self.open, self.throttled) };
         if free == 0 {
             return Ok(0);
         }

@@ -21,6 +21,8 @@ pub struct LeaseRecord {
     pub claim: Uuid,
     /// What it takes of the runner's GPUs.
     pub gpus: u32,
+    /// The installation that it began under, where that was before a restore: its objects bear that name.
+    pub instance: Option<String>,
     /// The furthest phase reported.
     pub phase: Option<Phase>,
     /// When it was claimed.
@@ -84,7 +86,7 @@ macro_rules! lease_columns {
     ($before:literal, $after:literal) => {
         concat!(
             $before,
-            " l.task, l.attempt, l.queue, l.runner, l.claim, l.gpus, l.phase, l.claimed_at, l.expires_up, l.start_token, l.uid, l.nonce,",
+            " l.task, l.attempt, l.queue, l.runner, l.claim, l.gpus, l.instance, l.phase, l.claimed_at, l.expires_up, l.start_token, l.uid, l.nonce,",
             " l.token_hash, l.started_at, l.cancel_by, l.cancel_at, l.cancel_up, l.result, l.log_bytes, l.log_crc, l.settle_up ",
             $after
         )
@@ -94,6 +96,8 @@ pub(super) use lease_columns;
 
 /// The lease of a task.
 pub(super) const LEASE: &str = lease_columns!("select", "from lease l where l.task = $1");
+/// All leases.
+pub(super) const LEASES: &str = lease_columns!("select", "from lease l order by l.task");
 /// The leases of a runner.
 pub(super) const LEASES_OF: &str = lease_columns!("select", "from lease l where l.runner = $1 order by l.task");
 
@@ -123,6 +127,7 @@ impl LeaseRecord {
             runner: parse("lease", task, row.try_get("runner")?)?,
             claim: parse("lease", task, &claim)?,
             gpus: row.try_get("gpus")?,
+            instance: text("instance")?,
             phase: text("phase")?.map(|p| parse("lease", task, &p)).transpose()?,
             claimed_at: UnixMs(row.try_get("claimed_at")?),
             expires_up: int("expires_up")?,

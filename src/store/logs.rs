@@ -65,7 +65,7 @@ impl Store {
     }
 }
 
-fn read(row: &SqliteRow, attempt: AttemptRef) -> Result<LogMark> {
+pub(super) fn read(row: &SqliteRow, attempt: AttemptRef) -> Result<LogMark> {
     Ok(LogMark {
         attempt,
         member: row.try_get("member")?,

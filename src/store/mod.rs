@@ -14,6 +14,7 @@
 
 mod abandon;
 mod arrays;
+mod backup;
 mod beat;
 mod board;
 mod cancel;
@@ -25,6 +26,7 @@ mod due;
 mod error;
 mod events;
 mod evidence;
+mod export;
 mod faults;
 mod finish;
 mod flush;
@@ -37,6 +39,7 @@ mod place;
 mod queues;
 mod record;
 mod report;
+mod retention;
 mod runners;
 mod sqlite;
 mod standing;
@@ -53,6 +56,7 @@ mod writer;
 
 pub use abandon::Abandon;
 pub use arrays::{ArrayRecord, Place};
+pub use backup::{DatabaseCopy, Restored, adopt};
 pub use beat::Beat;
 pub use cancel::{Cancel, Cancelled};
 pub use cascade::{CancelElements, Cascade, Cascaded};
@@ -63,6 +67,7 @@ pub use due::{Due, Expire, SettleOverdue};
 pub use error::{Result, StoreError};
 pub use events::{EventFilter, EventRecord};
 pub use evidence::Refine;
+pub use export::AttemptOfPage;
 pub use faults::{Fault, Faults};
 pub use finish::{Finish, Finished, Settle};
 pub use gather::Release;
@@ -74,6 +79,7 @@ pub use place::Age;
 pub use queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRecord, QueueRefusal};
 pub use record::{AttemptRecord, TaskRecord};
 pub use report::{Report, ReportOutcome, Reporting};
+pub use retention::{BytesGone, Cut, Kept, Prune, Shrink};
 pub use runners::{Register, Renew, RunnerRecord};
 pub use standing::{Block, Standing};
 pub use start::Start;
@@ -111,6 +117,7 @@ pub struct Store {
     uptime: Arc<Uptime>,
     times: Times,
     instance: Arc<str>,
+    restored_up: Option<i64>,
 }
 
 impl Store {
@@ -123,12 +130,13 @@ impl Store {
         let (mut connection, readers) = sqlite::open(path).await?;
         let uptime = Arc::new(Uptime::load(&mut connection).await?);
         let instance = record::instance(&mut connection, &*ambient.rng).await?;
-        let changes = Changes::at(events::newest(&readers).await?);
+        let restored_up = uptime::restored(&mut connection).await?;
+        let changes = Changes::at(events::newest(&readers).await?, events::forgotten(&readers).await?);
         let (jobs, waiting) = mpsc::channel(4096);
         let times = ambient.times.clone();
         let writer = writer::Writer::new(connection, ambient, changes.clone(), uptime.clone());
         let handle = tokio::spawn(writer.run(waiting));
-        Ok((Self { jobs, readers, changes, uptime, times, instance: instance.into() }, handle))
+        Ok((Self { jobs, readers, changes, uptime, times, instance: instance.into(), restored_up }, handle))
     }
 
     /// What changed, for those who wait.
@@ -141,6 +149,12 @@ impl Store {
     #[must_use]
     pub fn uptime(&self) -> &Arc<Uptime> {
         &self.uptime
+    }
+
+    /// The uptime in ms at which the database was restored, where it was.
+    #[must_use]
+    pub fn restored_up(&self) -> Option<i64> {
+        self.restored_up
     }
 
     /// Five characters minted with the database: the part of object names that tells installations apart.

@@ -93,7 +93,7 @@ impl Held {
                 rank: self.own_rank.unwrap_or_else(|| rank_of(self.task)),
                 since_up: self.since_up.unwrap_or(up),
             };
-            Place::new(&self.queue, self.task, self.life.attempt, &grounds, up, tx.times.aging_ms)
+            Place::new(&self.queue, self.task, self.rests_at(), &grounds, up, tx.times.aging_ms)
         })
     }
 }

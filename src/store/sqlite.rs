@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "order", include_str!("../../migrations/sqlite/0003_order.sql")),
     (4, "dependencies", include_str!("../../migrations/sqlite/0004_dependencies.sql")),
     (5, "arrays", include_str!("../../migrations/sqlite/0005_arrays.sql")),
+    (6, "retention", include_str!("../../migrations/sqlite/0006_retention.sql")),
 ];
 
 /// Readers beside the one writer. Reads never wait for writes in WAL mode.
@@ -46,6 +47,16 @@ pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, SqlitePool)> 
     migrator(MIGRATIONS).run(&mut writer).await?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1).connect_with(common.read_only(true)).await?;
     Ok((writer, readers))
+}
+
+/// A connection to the database at `path`, which is there, whoever else uses it.
+///
+/// # Errors
+/// `NewerSchema` where a newer version wrote the file.
+pub(super) async fn open_existing(path: &Path) -> Result<SqliteConnection> {
+    refuse_newer(path).await?;
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(10)).pragma("temp_store", "memory");
+    Ok(SqliteConnection::connect_with(&options).await?)
 }
 
 fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {

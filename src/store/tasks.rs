@@ -219,11 +219,11 @@ pub(super) fn of_states(states: &[TaskState], folded: bool) -> Option<String> {
     }
 }
 
-fn tasks_where() -> QueryBuilder<Sqlite> {
+pub(super) fn tasks_where() -> QueryBuilder<Sqlite> {
     QueryBuilder::new(TASKS)
 }
 
-fn read_attempt(row: &SqliteRow, task: TaskId) -> Result<AttemptRecord> {
+pub(super) fn read_attempt(row: &SqliteRow, task: TaskId) -> Result<AttemptRecord> {
     let ended = outcome(row, task.0)?;
     let ended_at = row.try_get::<Option<i64>, _>("ended_at")?.map(UnixMs);
     let unplaced = row.try_get::<Option<&str>, _>("end_reason")?.filter(|_| ended.is_none());
@@ -241,7 +241,7 @@ fn read_attempt(row: &SqliteRow, task: TaskId) -> Result<AttemptRecord> {
     })
 }
 
-fn live(lease: &LeaseRecord, evidence: Option<Evidence>) -> AttemptRecord {
+pub(super) fn live(lease: &LeaseRecord, evidence: Option<Evidence>) -> AttemptRecord {
     AttemptRecord {
         attempt: lease.attempt.attempt,
         phase: lease.phase.unwrap_or(Phase::Claimed),

@@ -10,5 +10,6 @@ mod model;
 mod parents;
 mod plans;
 mod queues;
+mod retention;
 mod submits;
 mod waiting;

@@ -46,6 +46,12 @@ impl Uptime {
     }
 }
 
+/// The uptime at which the database was restored.
+pub(super) async fn restored(conn: &mut SqliteConnection) -> Result<Option<i64>> {
+    let kept = sqlx::query_scalar("select cast(value as integer) from meta where key = 'restored_up'");
+    Ok(kept.fetch_optional(conn).await?)
+}
+
 /// Writes the uptime down although no deadline was, so that a restart repeats little of it.
 #[derive(Clone, Copy, Debug)]
 pub struct KeepUptime;

@@ -3,6 +3,7 @@
 
 use super::{
     arrays::Kin,
+    backup::passed_over,
     error::Result,
     events::NewEvent,
     lease::{LeaseRecord, lease_columns, parse, parse_json},
@@ -84,6 +85,8 @@ pub(super) struct Held {
     pub(super) kin: Kin,
     /// What holds it back, where it waits.
     pub(super) waits: Waits,
+    /// Whether an attempt from before a restore ended in this batch.
+    pub(super) inherited: bool,
     /// When its newest attempt started, once that attempt is over.
     pub(super) started_at: Option<UnixMs>,
     /// The outcome of the attempt that ended the task, and whether its log is complete.
@@ -205,6 +208,7 @@ impl Held {
             life,
             lease,
             last: None,
+            inherited: false,
             described: false,
             touched: false,
         })
@@ -290,8 +294,14 @@ impl Held {
         }
     }
 
+    /// The number after which the next attempt of a task comes that has none now.
+    pub(super) fn rests_at(&self) -> AttemptNumber {
+        if self.inherited { passed_over(self.life.attempt) } else { self.life.attempt }
+    }
+
     fn attempt_returned(&mut self, work: &mut Work<'_, '_>) {
         if let Some(lease) = self.lease.take() {
+            self.inherited |= lease.instance.is_some();
             self.started_at = None;
             self.evidence = None;
             work.returned.push(ReturnedAttempt { lease, reason: None });
@@ -300,6 +310,7 @@ impl Held {
 
     fn attempt_ended(&mut self, outcome: Outcome, log_complete: Option<bool>, work: &mut Work<'_, '_>) {
         let Some(lease) = self.lease.take() else { return };
+        self.inherited |= lease.instance.is_some();
         self.started_at = lease.started_at;
         self.since_up = None;
         self.holds = 0;

@@ -26,6 +26,7 @@ use super::{
     place::Age,
     queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRefusal},
     report::{Report, ReportOutcome},
+    retention::{BytesGone, Prune, Shrink},
     runners::{Register, Renew},
     start::Start,
     submit::{ForgetKeys, Submit, Submitted},
@@ -34,7 +35,7 @@ use super::{
     waits::Wake,
     work::{Held, Work},
 };
-use crate::domain::{Rng, TaskId, TaskState, Times, UnixMs, order::Board};
+use crate::domain::{Clock, Rng, TaskId, TaskState, Times, UnixMs, order::Board};
 use secrecy::SecretString;
 use sqlx::SqliteConnection;
 use std::sync::Arc;
@@ -50,11 +51,13 @@ pub(super) struct Tx<'a> {
     pub(super) up: &'a Uptime,
     pub(super) times: &'a Times,
     pub(super) rng: &'a dyn Rng,
+    pub(super) clock: &'a dyn Clock,
     pub(super) events: Vec<NewEvent>,
     pub(super) board: &'a mut Board,
     ready: bool,
     due: bool,
     deadline: bool,
+    forgotten: Option<i64>,
 }
 
 impl Tx<'_> {
@@ -92,6 +95,11 @@ impl Tx<'_> {
     /// A deadline is among what is written, so the uptime it counts from is written with it.
     pub(super) fn deadline_written(&mut self) {
         self.deadline = true;
+    }
+
+    /// Events up to this one were deleted.
+    pub(super) fn forgot_events(&mut self, newest: i64) {
+        self.forgotten = self.forgotten.max(Some(newest));
     }
 }
 
@@ -263,6 +271,8 @@ operations! {
         forget_keys: ForgetKeys => (),
         release: Release => (),
         cascade: Cascade => Cascaded,
+        bytes_gone: BytesGone => (),
+        shrink: Shrink => bool,
         submit: Submit => Submitted,
     }
     transitions {
@@ -283,6 +293,7 @@ operations! {
         refine: Refine => bool,
         age: Age => (),
         claim: Claim => Vec<ClaimedAttempt>,
+        prune: Prune => usize,
     }
 }
 
@@ -396,10 +407,12 @@ impl Writer {
             up: &self.up,
             times: &self.ambient.times,
             rng: &*self.ambient.rng,
+            clock: &*self.ambient.clock,
             events: Vec::new(),
             ready: false,
             due: false,
             deadline: false,
+            forgotten: None,
         };
         batch.run(&mut tx).await?;
         tx.fresh_board().await?;
@@ -412,7 +425,7 @@ impl Writer {
                 .execute(&mut *tx.conn)
                 .await?;
         }
-        Ok(Committed { newest_event, ready: tx.ready, due: tx.due, tasks })
+        Ok(Committed { newest_event, ready: tx.ready, due: tx.due, tasks, forgotten: tx.forgotten })
     }
 
     async fn rollback(&mut self) {

@@ -149,6 +149,10 @@ pub struct Hold {
     /// What started it; absent before the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
+    /// The installation whose name its objects bear, where that is not the one of the registration: the attempt began
+    /// before a restore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// Its phase.
     pub phase: Phase,
     /// The right to start it, until the first heartbeat.
@@ -181,6 +185,7 @@ impl From<ClaimedTask> for Hold {
             attempt: task.attempt,
             claim: task.claim,
             uid: None,
+            instance: None,
             phase: Phase::Claimed,
             start_token: Some(task.start_token),
             queue: task.queue,

@@ -53,6 +53,9 @@ pub enum EventKind {
     /// A queue was deleted; `data.queue`.
     #[serde(rename = "queue.deleted")]
     QueueDeleted,
+    /// Events after this id were removed by the retention of a queue: read anew what they told of.
+    #[serde(rename = "resync")]
+    Resync,
     /// A kind of a newer version.
     #[serde(other, rename = "unknown")]
     Unknown,

@@ -7,6 +7,7 @@ mod array;
 mod attempt;
 mod claim;
 mod event;
+mod export;
 pub mod handoff;
 pub mod limits;
 mod problem;
@@ -24,9 +25,12 @@ pub use claim::{
     known_hash,
 };
 pub use event::{Event, EventKind, LogChunk};
+pub use export::{AttemptLine, ExportQuery, UsageLine};
 pub use handoff::{Assignment, Fault, Testament};
 pub use problem::{FieldError, Problem, ProblemCode};
-pub use queue::{KeepJobs, NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList};
+pub use queue::{
+    Keep, KeepDays, KeepJobs, NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList, Retention,
+};
 pub use report::{
     CheckItem, CheckRequest, CheckResponse, Checked, Proof, ReportItem, ReportKind, ReportRequest, ReportResponse, Reported, Verdict,
 };

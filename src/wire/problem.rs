@@ -72,6 +72,8 @@ codes! {
     RunnerNameTaken = ("RUNNER_NAME_TAKEN", 409, "The runner name is taken"),
     /// The task was cancelled before this attempt started. Final: do not start.
     Cancelled = ("CANCELLED", 410, "The task was cancelled"),
+    /// The bytes of the log were removed by the retention of its queue.
+    LogExpired = ("LOG_EXPIRED", 410, "The log has expired"),
     /// `If-Match` does not name the present revision.
     PreconditionFailed = ("PRECONDITION_FAILED", 412, "The revision has changed"),
     /// The body is larger than the route takes.

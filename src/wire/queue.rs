@@ -53,6 +53,58 @@ impl Default for KeepJobs {
     }
 }
 
+/// How much is kept of ended tasks. Each figure bounds by itself: what is beyond any of them goes. Nothing goes within 25
+/// hours of the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Keep {
+    /// For so many days after the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+    /// Only of so many tasks, those that ended last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+}
+
+/// The same of what is kept by age alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct KeepDays {
+    /// For so many days after the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+}
+
+/// What is kept of the ended tasks of a queue. Nothing is deleted unless it is asked for here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Retention {
+    /// The tasks themselves, with everything of theirs.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tasks: Keep,
+    /// The bytes of their logs.
+    #[serde(skip_serializing_if = "is_default")]
+    pub logs: Keep,
+    /// Their events.
+    #[serde(skip_serializing_if = "is_default")]
+    pub events: KeepDays,
+}
+
+impl Retention {
+    /// Whether everything is kept.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        is_default(self)
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// A queue to create or replace; the body of `PUT /queues/{name}`.
 ///
 /// What concerns pods is for runners on Kubernetes alone; a queue with a `podTemplate` is served by no process runner.
@@ -91,6 +143,9 @@ pub struct NewQueue {
     /// How long ended Jobs stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_jobs_seconds: Option<KeepJobs>,
+    /// What is kept of ended tasks; everything where nothing is said.
+    #[serde(default, skip_serializing_if = "Retention::is_all")]
+    pub retention: Retention,
 }
 
 /// A queue.
@@ -126,6 +181,9 @@ pub struct Queue {
     /// How long ended Jobs stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_jobs_seconds: Option<KeepJobs>,
+    /// What is kept of ended tasks; everything where nothing is said.
+    #[serde(default, skip_serializing_if = "Retention::is_all")]
+    pub retention: Retention,
     /// Set while nothing is claimed from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,

@@ -11,6 +11,7 @@ mod recorder;
 mod world;
 
 mod arrays;
+mod backup;
 mod cancels;
 mod crash_points;
 mod doubles;

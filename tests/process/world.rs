@@ -41,6 +41,7 @@ pub(crate) fn times() -> Times {
         retry_backoff_max_ms: 500,
         tick_ms: 50,
         outage_ms: 1_000,
+        restore_quiet_ms: 2_000,
         ..Times::default()
     }
 }
@@ -109,6 +110,11 @@ impl World {
         let mut world = Self::new();
         world.start(Part::Up);
         world
+    }
+
+    /// From now on the server's data directory is another one.
+    pub(crate) fn moved(&mut self, data: PathBuf) {
+        self.front.moved(data);
     }
 
     pub(crate) fn attempts_dir(&self) -> PathBuf {

@@ -24,6 +24,11 @@ impl Front {
         Self { url, data }
     }
 
+    /// From now on the tokens lie in another directory.
+    pub(crate) fn moved(&mut self, data: PathBuf) {
+        self.data = data;
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.data.clone()
     }

@@ -82,6 +82,7 @@ fn same(queue: &Queue, wanted: &NewQueue) -> bool {
         pending_timeout_seconds: queue.pending_timeout_seconds,
         fail_pending_after_seconds: queue.fail_pending_after_seconds,
         keep_jobs_seconds: queue.keep_jobs_seconds,
+        retention: queue.retention,
     };
     now == *wanted
 }

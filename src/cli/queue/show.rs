@@ -9,7 +9,7 @@ use crate::{
         style::{Tone, clean, paint},
         table::{Table, cell},
     },
-    wire::{KeepJobs, Paused, Queue, QueueList, QueueName, Timestamp},
+    wire::{KeepJobs, Paused, Queue, QueueList, QueueName, Retention, Timestamp},
 };
 use std::time::Duration;
 
@@ -91,9 +91,23 @@ fn block(queue: &Queue, now: Timestamp) -> String {
     field("no place", pending(queue));
     let kept = |kept: KeepJobs| format!("{} after a success, {} after a failure", seconds(kept.success), seconds(kept.failure));
     field("jobs stay", queue.keep_jobs_seconds.map(kept));
+    field("keeps", kept_of(&queue.retention));
     field("revision", Some(queue.revision.to_string()));
     field("changed", Some(format!("{:.0}  ({} ago)", queue.updated_at, age(between(queue.updated_at, now)))));
     lines.concat()
+}
+
+/// What is kept of its ended tasks, where not everything is.
+fn kept_of(retention: &Retention) -> Option<String> {
+    let rule = |what: &str, days: Option<u32>, count: Option<u32>| {
+        let bounds = [days.map(|n| format!("{n} days")), count.map(|n| format!("the newest {n}"))];
+        let told: Vec<String> = bounds.into_iter().flatten().collect();
+        (!told.is_empty()).then(|| format!("{what} {}", told.join(" and of ")))
+    };
+    let (tasks, logs, events) = (retention.tasks, retention.logs, retention.events);
+    let rules = [rule("tasks", tasks.days, tasks.count), rule("logs", logs.days, logs.count), rule("events", events.days, None)];
+    let told: Vec<String> = rules.into_iter().flatten().collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 /// What becomes of attempts whose pods find no place.
@@ -108,7 +122,10 @@ fn pending(queue: &Queue) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::testing::{NOW, queue};
+    use crate::{
+        cli::testing::{NOW, queue},
+        wire::Keep,
+    };
 
     #[test]
     fn queues_are_read_at_a_glance() {
@@ -127,6 +144,8 @@ mod tests {
         ]}}));
         mig.use_image_entrypoint = true;
         mig.fail_pending_after_seconds = Some(7200);
+        mig.retention.tasks = Keep { days: Some(90), count: Some(10_000) };
+        mig.retention.logs.days = Some(30);
         mig.keep_jobs_seconds = Some(KeepJobs { success: 60, failure: 86_400 });
         let table = table(&[queue("default", 1), gpu.clone(), mig.clone()], now).render(true, None);
         let all = [table, block(&gpu, now), block(&mig, now)].join("\n");

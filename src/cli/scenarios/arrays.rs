@@ -29,7 +29,12 @@ async fn a_submitted_array_is_followed_by_its_counts_to_its_result() {
     let body = r#"{"name":"sweep","command":["train","{index}"],"array":{"size":32,"maxParallel":8}}"#;
     assert_eq!(server.seen()[0].body, body);
     assert_eq!(bench.out.text(), "");
-    insta::assert_snapshot!(bench.errors(&server), @"");
+    insta::assert_snapshot!(bench.errors(&server), @"
+    Array 1040  sweep[0-31%8] in queue gpu-a100
+      ● 19 done · 8 running · 5 waiting
+      ✖ 29 done · 3 failed
+    ✖ 1040 failed after 1m22s  3 of 32 elements failed: 1040_2, 1040_5, 1040_9
+    ");
 }
 
 #[tokio::test]
@@ -58,7 +63,15 @@ async fn elements_are_named_by_array_and_index() {
     }
     let sent: Vec<_> = server.seen().into_iter().filter(|seen| seen.line.starts_with("POST")).map(|seen| seen.body).collect();
     assert_eq!(sent, ["", r#"{"indices":"3-5"}"#, r#"{"only":"failed"}"#, r#"{"indices":"7"}"#]);
-    insta::assert_snapshot!(bench.out.text(), @"");
+    insta::assert_snapshot!(bench.out.text(), @"
+    1040_7 cancelled
+    1040_3-5 is being stopped; the array now: 19 done, 8 running, 5 waiting
+    1080
+    1080
+    hello
+    ID      NAME        QUEUE     STATE      PHASE  AGE  RUN    NOTE
+    1040_7  resnet-lr3  gpu-a100  cancelled  -      8m   1m22s  -
+    ");
     let bench = Bench::default();
     assert_eq!(bench.types(&server, &["cancel", "1", "2", "--indices", "3"]).await, 2);
 }

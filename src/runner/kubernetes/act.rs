@@ -54,6 +54,8 @@ pub(super) struct Hands {
     pub(super) config: Arc<Config>,
     /// The installation.
     pub(super) instance: String,
+    /// The installation of attempts that began under another one.
+    inherited: Arc<BTreeMap<AttemptRef, String>>,
     pub(super) times: Times,
     pub(super) metrics: Metrics,
     pub(super) done: mpsc::UnboundedSender<(AttemptRef, Done)>,
@@ -63,7 +65,22 @@ pub(super) struct Hands {
 impl Hands {
     pub(super) fn new(cluster: Cluster, config: Arc<Config>, metrics: Metrics, done: mpsc::UnboundedSender<(AttemptRef, Done)>) -> Self {
         let permits = Arc::new(Semaphore::new(AT_ONCE));
-        Self { cluster, config, instance: String::new(), times: Times::default(), metrics, done, permits }
+        Self { cluster, config, instance: String::new(), inherited: Arc::default(), times: Times::default(), metrics, done, permits }
+    }
+
+    /// The installation whose name the objects of an attempt bear.
+    pub(super) fn instance_of(&self, of: AttemptRef) -> &str {
+        self.inherited.get(&of).unwrap_or(&self.instance)
+    }
+
+    /// Takes note of attempts that began before a restore of the server. They stay known beyond their end, for as long as
+    /// this process lives: their Jobs are to be removed.
+    pub(super) fn inherit<'a>(&mut self, holds: impl Iterator<Item = &'a Hold>) {
+        for (hold, instance) in holds.filter_map(|hold| Some((hold, hold.instance.as_ref()?))) {
+            if self.inherited.get(&hold.attempt_ref()) != Some(instance) {
+                Arc::make_mut(&mut self.inherited).insert(hold.attempt_ref(), instance.clone());
+            }
+        }
     }
 
     /// Runs an act beside the loop; its outcome comes through `done`.
@@ -87,7 +104,7 @@ impl Hands {
         let hands = self.clone();
         let of = hold.attempt_ref();
         self.run(of, async move {
-            match objects(&hold, &hands.instance, &hands.config, &hands.times) {
+            match objects(&hold, hands.instance_of(of), &hands.config, &hands.times) {
                 Ok(objects) => hands.create_both(&hold, of, &objects).await,
                 Err(fault) => {
                     tracing::error!(attempt = %of, queue = %hold.queue, fault, "the Job that the server rendered cannot be completed");
@@ -163,7 +180,7 @@ impl Hands {
     ) -> Result<Look, Failed> {
         crash_point!("glue.look");
         let labels = [
-            (pod::LABEL_INSTANCE, self.instance.clone()),
+            (pod::LABEL_INSTANCE, self.instance_of(of).to_owned()),
             (pod::LABEL_RUNNER, self.config.name.to_string()),
             (pod::LABEL_TASK, of.task.to_string()),
             (pod::LABEL_ATTEMPT, of.attempt.to_string()),
@@ -277,7 +294,7 @@ impl Hands {
         let hands = self.clone();
         let of = hold.attempt_ref();
         self.run(of, async move {
-            let Ok(Objects { namespace, name, .. }) = objects(&hold, &hands.instance, &hands.config, &hands.times) else {
+            let Ok(Objects { namespace, name, .. }) = objects(&hold, hands.instance_of(of), &hands.config, &hands.times) else {
                 return Done::Idle;
             };
             hands.drop_named(of, &namespace, &name, |secret| claims(secret, &hold)).await
@@ -290,7 +307,7 @@ impl Hands {
         // Beside whatever is being done about its other objects, so its outcome is nobody's business.
         tokio::spawn(async move {
             let _permit = hands.permits.acquire().await;
-            let name = pod::object_name(None, &hands.instance, of);
+            let name = pod::object_name(None, hands.instance_of(of), of);
             let oldest = hands.cluster.meter.cluster_now().0 - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
             let left = |secret: &Secret| {
                 let old = secret.metadata.creation_timestamp.as_ref().is_some_and(|at| at.0.as_millisecond() < oldest);

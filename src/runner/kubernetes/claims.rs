@@ -15,7 +15,7 @@ use tokio::time::Instant;
 impl Desk {
     /// Every attempt as it is known now, and how many Jobs bear the runner's name for another installation.
     pub(super) fn observe(&mut self) -> (Vec<Observed>, usize) {
-        let (sights, foreign) = self.cache.sights(&self.hands.instance);
+        let (sights, foreign) = self.cache.sights(|mark| mark.instance == self.hands.instance_of(mark.of));
         let now = Now { here: self.clock.monotonic(), cluster: self.hands.cluster.meter.cluster_now() };
         (self.notes.observe(sights, &self.held, now, &self.link.times), foreign)
     }

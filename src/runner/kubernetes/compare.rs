@@ -57,6 +57,7 @@ impl Desk {
         let held = self.link.holds().await?;
         crash_point!("glue.held");
         self.held = held.into_iter().map(|hold| (hold.attempt_ref(), hold)).collect();
+        self.hands.inherit(self.held.values());
         self.stale = false;
         self.followers.retain(|of, _| self.held.contains_key(of));
         let mut observed = self.observe().0;

@@ -98,6 +98,7 @@ pub(super) fn hold(task: i64, uid: Option<&str>) -> Hold {
         attempt: AttemptNumber(1),
         claim: Uuid::from_u128(7),
         uid: uid.map(str::to_owned),
+        instance: None,
         phase: if uid.is_some() { Phase::Running } else { Phase::Claimed },
         start_token: uid.is_none().then(|| "token".to_owned()),
         queue: QueueName::default(),

@@ -2,7 +2,7 @@
 
 use super::{
     cluster::Cluster,
-    facts::{SeenJob, SeenPod},
+    facts::{Mark, SeenJob, SeenPod},
 };
 use crate::{
     domain::pod::LABEL_RUNNER,
@@ -144,13 +144,13 @@ impl Cache {
         state.watches.iter().filter_map(|(watch, (_, trouble))| Some((watch, trouble.as_ref()?))).map(told).collect()
     }
 
-    /// Every attempt of the installation `instance`, and how many objects bear our name for another one.
-    pub(super) fn sights(&self, instance: &str) -> (BTreeMap<AttemptRef, Sight>, usize) {
+    /// Every attempt whose objects are of the right installation, and how many Jobs bear our name for another one.
+    pub(super) fn sights(&self, ours: impl Fn(&Mark) -> bool) -> (BTreeMap<AttemptRef, Sight>, usize) {
         let mut state = self.state();
         let mut sights: BTreeMap<AttemptRef, Sight> = BTreeMap::new();
         let mut foreign = 0;
         for job in state.jobs.values() {
-            if job.mark.instance == instance {
+            if ours(&job.mark) {
                 let sight = sights.entry(job.mark.of).or_default();
                 if sight.job.as_ref().is_none_or(|other| other.created_at <= job.created_at) {
                     sight.job = Some(job.clone());
@@ -159,7 +159,7 @@ impl Cache {
                 foreign += 1;
             }
         }
-        for pod in state.pods.values().filter(|pod| pod.mark.instance == instance) {
+        for pod in state.pods.values().filter(|pod| ours(&pod.mark)) {
             sights.entry(pod.mark.of).or_default().pods.push(pod.clone());
         }
         state.revisions.retain(|of, _| sights.contains_key(of));
@@ -272,13 +272,13 @@ mod tests {
         let watch = ("jobs", "a".to_owned());
         cache.state().replace(&watch, vec![Kept::Job(job(1)), Kept::Job(job(2))]);
         cache.state().replace(&("pods", "a".to_owned()), vec![Kept::Pod(pod(1))]);
-        let (before, _) = cache.sights("k3f9a");
+        let (before, _) = cache.sights(|mark| mark.instance == "k3f9a");
         assert_eq!(before.len(), 2);
         cache.state().replace(&watch, vec![Kept::Job(job(2))]);
-        let (after, foreign) = cache.sights("k3f9a");
+        let (after, foreign) = cache.sights(|mark| mark.instance == "k3f9a");
         assert_eq!(foreign, 0);
         assert!(after[&job(1).mark.of].job.is_none() && after[&job(1).mark.of].pods.len() == 1, "a deletion missed is seen");
         assert!(after[&job(1).mark.of].revision > before[&job(1).mark.of].revision);
-        assert_eq!(cache.sights("other"), (BTreeMap::new(), 1));
+        assert_eq!(cache.sights(|mark| mark.instance == "other"), (BTreeMap::new(), 1));
     }
 }

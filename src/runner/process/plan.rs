@@ -152,6 +152,7 @@ mod tests {
             attempt: OF.attempt,
             claim: Uuid::nil(),
             uid: uid.map(str::to_owned),
+            instance: None,
             phase: Phase::Claimed,
             start_token: uid.is_none().then(|| "token".to_owned()),
             queue: QueueName::default(),

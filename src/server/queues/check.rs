@@ -11,6 +11,10 @@ use crate::{
 const MAX_PENDING_SECONDS: u64 = 30 * 86_400;
 /// How long an ended Job can stay: then the cluster removes it by itself.
 const MAX_KEPT_SECONDS: u64 = 86_400;
+/// The longest that something is kept for: ten years. Whoever wants more sets no limit.
+const MAX_KEPT_DAYS: u32 = 3_650;
+/// The most ended tasks that are counted.
+const MAX_KEPT_TASKS: u32 = 1_000_000;
 /// The longest name of an image, in bytes.
 const MAX_IMAGE: usize = 1_000;
 
@@ -44,6 +48,17 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<()> {
         for (pointer, seconds) in [("/keepJobsSeconds/success", kept.success), ("/keepJobsSeconds/failure", kept.failure)] {
             rule(seconds <= MAX_KEPT_SECONDS, pointer, format!("at most {MAX_KEPT_SECONDS} seconds"));
         }
+    }
+    let retention = &queue.retention;
+    for (pointer, days) in [
+        ("/retention/tasks/days", retention.tasks.days),
+        ("/retention/logs/days", retention.logs.days),
+        ("/retention/events/days", retention.events.days),
+    ] {
+        rule(days.is_none_or(|n| (1..=MAX_KEPT_DAYS).contains(&n)), pointer, format!("between 1 and {MAX_KEPT_DAYS} days"));
+    }
+    for (pointer, count) in [("/retention/tasks/count", retention.tasks.count), ("/retention/logs/count", retention.logs.count)] {
+        rule(count.is_none_or(|n| (1..=MAX_KEPT_TASKS).contains(&n)), pointer, format!("between 1 and {MAX_KEPT_TASKS} tasks"));
     }
     if let Some(template) = &queue.pod_template {
         let most = limits::MAX_POD_TEMPLATE;

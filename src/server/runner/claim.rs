@@ -32,6 +32,14 @@ pub(crate) async fn claim(State(app): State<App>, Json { value: request, .. }: J
     let mut ready = app.store.changes().ready();
     loop {
         ready.mark_unchanged();
+        if let Some(rest) = app.quiet() {
+            tokio::select! {
+                () = tokio::time::sleep(rest) => continue,
+                () = &mut deadline => {}
+                () = app.stop().cancelled() => {}
+            }
+            return Ok(axum::Json(ClaimResponse { items: Vec::new() }));
+        }
         claim.except = app.beyond(&request.runner);
         let claimed = app.store.run(claim.clone()).await?;
         if !claimed.is_empty() {
@@ -54,6 +62,17 @@ pub(crate) async fn claim(State(app): State<App>, Json { value: request, .. }: J
             () = app.stop().cancelled() => {}
         }
         return Ok(axum::Json(ClaimResponse { items: Vec::new() }));
+    }
+}
+
+impl App {
+    /// How long nothing is claimed yet, after a restore: what was claimed after the backup was made is unknown here, and is
+    /// to hear first that it must stop.
+    fn quiet(&self) -> Option<Duration> {
+        let times = &self.settings.times;
+        let long = i64::try_from(times.restore_quiet_ms).unwrap_or(i64::MAX);
+        let rest = self.store.restored_up()?.saturating_add(long) - self.store.uptime().now();
+        (rest > 0).then(|| Duration::from_millis(rest.unsigned_abs().min(times.tick_ms)))
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) async fn holds(State(app): State<App>, Query(query): Query<HoldsQuery
         finished: l.result.is_some(),
         start_token: l.start_token,
         uid: l.uid,
+        instance: l.instance,
         queue: l.queue,
         resources: Resources { gpus: l.gpus },
         job,

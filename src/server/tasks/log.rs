@@ -6,7 +6,7 @@ use super::{
     stream::{Reader, Span, Step},
 };
 use crate::{
-    domain::{AttemptNumber, AttemptRef},
+    domain::{AttemptNumber, AttemptRef, TaskId},
     server::{
         body::Query,
         error::{ApiError, ApiResult},
@@ -51,7 +51,7 @@ pub(crate) struct LogParams {
 /// `attempt:next`, and `end` with the task's state. `Last-Event-ID` goes on after such an id.
 #[utoipa::path(get, path = "/api/v1/tasks/{id}/log", operation_id = "getLog", tag = "tasks", params(TaskPath, LogParams),
     responses((status = 200, content((String = "text/plain"), (LogChunk = "text/event-stream"))), (status = 206, body = String, content_type = "text/plain"),
-    (status = 404, body = Problem), (status = 409, body = Problem), (status = 416, body = Problem)))]
+    (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem), (status = 416, body = Problem)))]
 pub(crate) async fn get(
     State(app): State<App>,
     OfTask(id): OfTask,
@@ -63,6 +63,9 @@ pub(crate) async fn get(
     if query.attempt.is_some_and(|n| n > task.attempt || n == AttemptNumber::NONE) {
         let detail = format!("Task {id} has had {} attempts.", task.attempt);
         return Err(Problem::new(ProblemCode::AttemptNotFound).detail(detail).into());
+    }
+    if app.store.log_expired(id).await? {
+        return Err(expired(id));
     }
     let accepts = |kind: &str| headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains(kind));
     let mut span = Span {
@@ -134,6 +137,12 @@ impl App {
         }
         Ok(Ok(Some((first, end - first, total))))
     }
+}
+
+/// The refusal where the bytes of a task's log were removed.
+pub(super) fn expired(id: TaskId) -> ApiError {
+    let detail = format!("The log of task {id} was removed by the retention of its queue.");
+    Problem::new(ProblemCode::LogExpired).detail(detail).hint(format!("slipway get {id}")).into()
 }
 
 /// First and last byte of a range as asked for.

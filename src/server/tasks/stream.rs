@@ -1,5 +1,6 @@
 //! Reading a task's log in order, over its attempts, and waiting for what is still to come.
 
+use super::log::expired;
 use crate::{
     blob::{Extent, LogKey, Piece},
     domain::{AttemptNumber, AttemptRef, TaskId, TaskState},
@@ -102,6 +103,10 @@ impl Reader {
             Piece::End => return Ok(None),
             Piece::Bytes { offset, bytes } => (offset, offset + bytes.len() as u64, bytes),
             Piece::Gap { offset, len } => {
+                // Removed while it was read.
+                if self.app.store.log_expired(self.task).await? {
+                    return Err(expired(self.task));
+                }
                 (offset, offset + len, Bytes::from(format!("\n[slipway: {len} bytes of output were lost here]\n")))
             }
         };

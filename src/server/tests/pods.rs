@@ -172,11 +172,10 @@ async fn the_image_chooses_the_command() {
     let of_task = json!({"defaults": {"image": "model-server:5"}});
     let problem = apply(&rig, "serve", &of_task).await.problem(409, "CONFLICT");
     assert!(problem["detail"].as_str().unwrap().contains("chosen by the image"), "{problem}");
-    let item = claim(&rig, 1).await.remove(0);
+    let [item, element] = claim(&rig, 1).await.try_into().expect("both");
     assert_eq!(item["job"]["useImageEntrypoint"], true);
     let container = item["job"]["manifest"]["spec"]["template"]["spec"]["containers"][0].clone();
     assert_eq!(container["env"], json!([{"name": "A", "value": "queue"}, {"name": "B", "value": "task"}]));
-    let element = claim(&rig, 2).await.remove(0);
     let env = &element["job"]["manifest"]["spec"]["template"]["spec"]["containers"][0]["env"];
     for (name, value) in [("SLIPWAY_ARRAY_ID", array.to_string()), ("SLIPWAY_ARRAY_INDEX", "7".into()), ("SLIPWAY_ARRAY_SIZE", "9".into())]
     {

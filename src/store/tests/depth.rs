@@ -8,13 +8,13 @@ use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{io::Write, time::Duration};
 
 #[expect(clippy::disallowed_methods, reason = "figures for people, of a real clock")]
-async fn timed<T>(work: impl Future<Output = T>) -> (Duration, T) {
+pub(super) async fn timed<T>(work: impl Future<Output = T>) -> (Duration, T) {
     let began = std::time::Instant::now();
     let done = work.await;
     (began.elapsed(), done)
 }
 
-fn report(line: &str) {
+pub(super) fn report(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 

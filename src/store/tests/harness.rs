@@ -86,6 +86,11 @@ impl Rig {
         self.store.run(apply).await.unwrap().expect("apply the queue");
     }
 
+    /// Around a store that was opened elsewhere, with a clock of its own.
+    pub(super) fn over(store: Store, dir: TempDir) -> Self {
+        Self { store, dir, times: ambient().times, clock: Arc::new(Fixed(AtomicI64::new(1_800_000_000_000))) }
+    }
+
     /// What the clockwork finds now.
     pub(super) async fn due(&self) -> Due {
         self.store.due(self.clock.now()).await.unwrap()

@@ -3,7 +3,7 @@
 use super::harness::{Rig, spec};
 use crate::{
     domain::{ElementCounts, TaskId, TaskState, UnixMs},
-    store::{CancelElements, Cascade, NewTask, NoParent, Parent, Place, Submitted},
+    store::{CancelElements, Cascade, Cut, Kept, NewTask, NoParent, Parent, Place, Prune, Submitted, TaskFilter},
 };
 
 impl Rig {
@@ -87,4 +87,37 @@ async fn a_parent_that_ends_by_itself_leaves_its_children_alone() {
     rig.finish(running, hash, 1, Some(true)).await.unwrap();
     rig.settle().await;
     assert_eq!((rig.state(parent).await, rig.state(ids[0]).await), (TaskState::Failed, TaskState::Queued));
+}
+
+/// An array counts as one task, and its elements go with it: none of them before it is over its time, and its row after theirs.
+#[tokio::test]
+async fn an_array_is_forgotten_with_its_elements() {
+    let rig = Rig::new().await;
+    let array = rig.array("0-99", Some(1), spec()).await;
+    let queue = "default".parse().unwrap();
+    let all = Cut { at: UnixMs(i64::MAX), task: TaskId(0) };
+    rig.run_next(0).await;
+    assert_eq!(rig.store.overdue(Kept::Task, &queue, all).await.unwrap(), [], "the first element has ended, and the array has not");
+    rig.cancel(array).await;
+    rig.settle().await;
+    assert_eq!(rig.store.cut_after(&queue, 2).await.unwrap(), None, "it is one task");
+    let mut steps = 0;
+    loop {
+        let due = rig.store.overdue(Kept::Task, &queue, all).await.unwrap();
+        if due.is_empty() {
+            break;
+        }
+        assert_eq!(due, [array]);
+        rig.store.run(Prune { what: Kept::Task, tasks: due }).await.unwrap();
+        steps += 1;
+        // What is left can still be read.
+        let filter = TaskFilter { elements: true, limit: 200, ..TaskFilter::default() };
+        rig.store.tasks(&filter).await.unwrap();
+    }
+    assert_eq!(steps, 3);
+    let left: i64 = sqlx::query_scalar("select (select count(*) from task) + (select count(*) from array) + (select count(*) from event)")
+        .fetch_one(&rig.store.readers)
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
 }

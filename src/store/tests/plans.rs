@@ -4,7 +4,10 @@
 use super::harness::Rig;
 use crate::{
     domain::TaskState,
-    store::{arrays, board, cascade, claim, due, events, evidence, flush, gather, lease, parents, place, submit, tasks, waits, work},
+    store::{
+        Kept, arrays, board, cascade, claim, due, events, evidence, export, flush, gather, lease, parents, place, retention, submit, tasks,
+        waits, work,
+    },
 };
 use sqlx::Row;
 
@@ -55,7 +58,18 @@ async fn no_hot_statement_walks_a_table() {
         waits::WAITS,
         evidence::KEEP_EVIDENCE,
         evidence::FORGET_EVIDENCE,
+        export::ENDED_ATTEMPTS,
+        export::LOG_BYTES,
+        Kept::Task.overdue(),
+        Kept::Log.overdue(),
+        Kept::Events.overdue(),
+        retention::NEWEST,
+        retention::DELETABLE,
+        retention::ELEMENTS_OF,
+        retention::NEWEST_EVENT_OF,
+        retention::DELETE_EVENTS,
     ];
+    let statements = statements.into_iter().chain(retention::DELETE);
     for sql in statements {
         let plan = plan(&rig, sql).await;
         assert!(plan.iter().all(|step| keyed(step)), "{sql}\n{plan:#?}");

@@ -81,6 +81,7 @@ pub(super) async fn holds(State(s): State<Server>) -> Answer {
             attempt: at.attempt,
             claim: a.claim,
             uid: a.started.as_ref().map(|(uid, _)| uid.clone()),
+            instance: None,
             phase: a.phases.last().copied().unwrap_or(Phase::Claimed),
             start_token: a.phases.is_empty().then(|| token(*at, "start")),
             queue: QueueName::default(),

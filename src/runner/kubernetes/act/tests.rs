@@ -190,3 +190,24 @@ async fn a_look_finds_what_the_caches_do_not_know() {
     );
     assert!(left.lock().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn an_attempt_from_before_a_restore_keeps_its_name() {
+    let inherited = Hold { instance: Some("older".into()), ..claimed() };
+    let named = |verb: &str, path: &str| -> &'static str { format!("{verb} {path}/slw-older-1-a1").leak() };
+    let job = json!({"metadata": {"name": "slw-older-1-a1", "namespace": "a", "uid": "job-1",
+        "labels": BTreeMap::from(pod::labels("older", &"glue".parse().unwrap(), of(1), &QueueName::default(), uuid::Uuid::from_u128(7)))}});
+    let (mut hands, mut done, left) = hands(vec![
+        (at("POST", SECRETS, false), 201, object(7, "s")),
+        (at("POST", JOBS, false), 201, job),
+        (named("PATCH", SECRETS), 200, object(7, "s")),
+    ]);
+    hands.inherit([claimed(), Hold { attempt: crate::wire::AttemptNumber(1), ..inherited.clone() }].iter());
+    assert_eq!((hands.instance_of(of(1)), hands.instance_of(of(2))), ("older", "k3f9a"));
+    hands.create(inherited);
+    assert!(matches!(done.recv().await.unwrap().1, Done::Created(job, true) if job.mark.instance == "older"));
+    assert!(left.lock().unwrap().is_empty(), "not everything was asked: {left:?}");
+    // Once over it is held no more, and its Job is still known as ours.
+    hands.inherit([].iter());
+    assert_eq!(hands.instance_of(of(1)), "older");
+}

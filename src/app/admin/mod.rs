@@ -1,0 +1,72 @@
+//! `slipway admin`: what is done to a data directory itself.
+
+mod archive;
+mod backup;
+mod restore;
+
+use super::{args::AdminCommand, surroundings::say};
+use crate::domain::Clock;
+use anyhow::Result;
+use std::time::Duration;
+
+/// Runs one of them.
+pub(super) async fn run(command: AdminCommand) -> Result<()> {
+    match command {
+        AdminCommand::Backup(args) => backup::run(&args).await,
+        AdminCommand::Restore(args) => restore::run(&args).await,
+    }
+}
+
+/// How far something long has come, said now and then.
+struct Progress {
+    clock: super::ambient::SystemClock,
+    said: Duration,
+    logs: u64,
+    bytes: u64,
+}
+
+impl Progress {
+    fn new() -> Self {
+        let clock = super::ambient::SystemClock;
+        Self { clock, said: clock.monotonic(), logs: 0, bytes: 0 }
+    }
+
+    fn bytes(&mut self, more: usize) {
+        self.bytes += more as u64;
+        let now = self.clock.monotonic();
+        if now.saturating_sub(self.said) >= Duration::from_secs(2) {
+            self.said = now;
+            say(format_args!("  {self}"));
+        }
+    }
+}
+
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} logs, {}", self.logs, size(self.bytes))
+    }
+}
+
+/// `512 B`, `3.4 MiB`.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    // Tenths of a unit, in whole numbers.
+    let (mut tenths, mut unit) = (u128::from(bytes) * 10 / 1024, 0);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn sizes_are_read_at_a_glance() {
+        let shown = [0, 1023, 1024, 3_565_158, 5 << 30, 7 << 40].map(super::size);
+        assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "3.4 MiB", "5.0 GiB", "7.0 TiB"]);
+    }
+}
