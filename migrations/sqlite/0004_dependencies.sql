@@ -25,3 +25,34 @@ create index waiting_pausing on waiting (due_up) where due_up is not null and bl
 create index waiting_until on waiting (not_before)
     where not_before is not null and due_up is null and blockers = 0 and throttled = 0;
 create index waiting_free on waiting (task) where not_before is null and due_up is null and blockers = 0 and throttled = 0;
+
+-- What a task waits for, one row each; `blockers` of its waiting row counts those that have not been counted as ended.
+create table dependency (
+    task       integer not null,
+    on_task    integer not null,
+    kind       text    not null check (kind in ('success', 'any')),
+    on_failure text    not null check (on_failure in ('cancel', 'fail')),
+    -- how on_task ended, once that has been counted
+    ended      text    check (ended in ('succeeded', 'failed', 'cancelled')),
+    primary key (task, on_task)
+) strict, without rowid;
+create index dependency_open on dependency (on_task, task) where ended is null;
+
+-- Tasks that have ended while others waited for them, until those have been told. It keeps how they ended, so that it stands
+-- by itself.
+create table awaited (
+    task  integer primary key,
+    state text not null check (state in ('succeeded', 'failed', 'cancelled'))
+) strict;
+
+-- The limits of a task in uptime, from when it was first queued to its end; only of tasks that have any.
+create table deadline (
+    task     integer primary key,
+    -- it must have started by then; null once it has
+    start_up integer,
+    -- it must have ended by then; while its command runs, its agent sees to that
+    end_up   integer,
+    running  integer not null check (running in (0, 1))
+) strict;
+create index deadline_to_start on deadline (start_up) where start_up is not null;
+create index deadline_to_end on deadline (end_up) where end_up is not null and running = 0;

@@ -4,10 +4,13 @@ use super::{
     array,
     context::{Context, Format},
     exit::{Exit, Failure},
-    follow::{detached, follow, wait},
-    gather, verdict,
+    follow::{self, detached, follow},
+    gather, verdict, wait,
 };
-use crate::{client::Client, wire::Task};
+use crate::{
+    client::Client,
+    wire::{BatchResponse, Task},
+};
 
 /// What to do once the task is submitted.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
@@ -68,7 +71,7 @@ impl AfterArgs {
                 if !whole {
                     context.console.line(id)?;
                 }
-                let task = wait(client, id).await?;
+                let task = follow::wait(client, id).await?;
                 if whole {
                     print(context, &task)?;
                 }
@@ -82,6 +85,35 @@ impl AfterArgs {
                 Ok(Exit::of_task(&task, self.propagate_exit_code))
             }
         }
+    }
+}
+
+impl AfterArgs {
+    /// Refuses to follow: only one task can be.
+    pub(crate) fn without_following(self) -> Result<(), Failure> {
+        if self.follow {
+            return Err(Failure::usage("--follow shows one task, and the file describes several").hint("wait for all of them: --wait"));
+        }
+        Ok(())
+    }
+
+    /// Goes on with several tasks just submitted; a person at a terminal gets their ids, too.
+    pub(crate) async fn go_all(self, context: &Context, client: &Client, submitted: BatchResponse) -> Result<Exit, Failure> {
+        let waits = self.wait || self.propagate_exit_code;
+        let whole = matches!(context.format(), Format::Json | Format::Yaml);
+        if !(waits && whole) {
+            let lines = |answer: &BatchResponse| answer.ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+            context.print(&submitted, lines, |answer| lines(answer).join("\n") + "\n")?;
+        }
+        if waits {
+            let way = wait::Way { propagate_exit_code: self.propagate_exit_code, ..wait::Way::default() };
+            return wait::ends(submitted.ids.into_iter().collect(), &way, context, client).await;
+        }
+        if let Some(last) = submitted.ids.last() {
+            let count = submitted.ids.len();
+            context.console.aside(format_args!("Submitted {count} tasks. Follow one: slipway logs -f {last}"));
+        }
+        Ok(Exit::Ok)
     }
 }
 

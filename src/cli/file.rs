@@ -26,7 +26,9 @@ pub(crate) fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Fa
 /// The library's message without path and place, which it repeats in its own way.
 fn bare<'a>(whole: &'a str, path: &str) -> &'a str {
     let what = whole.split(" at line ").next().unwrap_or(whole);
-    let paths = [path, parent(path)].map(|path| [format!("{path}: "), format!(".{path}: ")]).concat();
+    // In a list the library names the list, and we its item.
+    let list = path.rsplit_once('[').map_or(path, |(list, _)| list);
+    let paths = [path, parent(path), list].map(|path| [format!("{path}: "), format!(".{path}: ")]).concat();
     paths.iter().find_map(|path| what.strip_prefix(path.as_str())).unwrap_or(what)
 }
 

@@ -10,7 +10,7 @@ use super::{
     task_ref::TaskRef,
     verdict, why,
 };
-use crate::wire::{Attempt, Phase, Task, TaskState, Timestamp};
+use crate::wire::{Attempt, Dependee, DependsOn, Phase, Task, TaskState, Timestamp, Why};
 use std::time::Duration;
 
 pub(super) const EXAMPLES: &str = "\
@@ -40,7 +40,7 @@ pub(super) async fn run(args: GetArgs, context: &Context) -> Result<Exit, Failur
         if context.format() == Format::Table && array::of(&task).is_none() { client.attempts(id).await?.items } else { Vec::new() };
     // The reason is a courtesy: a server that does not give any must not keep the rest from being shown.
     let why = if context.format() == Format::Table && held_up(&task) { client.why(id).await.ok() } else { None };
-    let why = why.as_ref().and_then(why::in_short);
+    let why = why.as_ref();
     context.print(
         &task,
         |task| vec![task.id.to_string()],
@@ -56,7 +56,7 @@ fn held_up(task: &Task) -> bool {
 }
 
 /// A task as a readable block, seen at `now`. `why`: what holds it up.
-fn block(task: &Task, attempts: &[Attempt], why: Option<String>, now: Timestamp, width: Option<u16>, marks: Marks) -> String {
+fn block(task: &Task, attempts: &[Attempt], why: Option<&Why>, now: Timestamp, width: Option<u16>, marks: Marks) -> String {
     let mut lines = Vec::new();
     let mut field = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -73,19 +73,22 @@ fn block(task: &Task, attempts: &[Attempt], why: Option<String>, now: Timestamp,
     field("elements", array::of(task).map(|(_, counts)| format!("{}  (slipway ls {})", array::summary(counts, marks), task.id)));
     field("parent", task.parent.filter(|_| task.array.is_none()).map(|id| id.to_string()));
     field("state", Some(state(task)));
-    field("why", why);
+    field("why", why.and_then(why::in_short));
     field("queue", Some(task.queue.to_string()));
+    field("position", why.and_then(|why| why.position).map(why::place));
     field("user", Some(clean(&task.user)));
     let of_image = || task.script.is_none().then(|| "its image's".to_owned());
     field("command", task.command.as_deref().map(shell).or_else(of_image));
     field("script", task.script.as_deref().map(script));
     field("env", Some(pairs(&task.env)));
     field("labels", Some(pairs(&task.labels)));
-    field("priority", Some(task.priority.to_string()));
+    field("priority", Some(format!("{}{}", task.priority, if task.boosted { ", boosted before all others" } else { "" })));
     field("gpus", (task.resources.gpus > 0).then(|| task.resources.gpus.to_string()));
     field("limits", Some(limits(task, seconds)));
     let oom = if task.retries.oom > 0 { format!("{} oom, ", task.retries.oom) } else { String::new() };
     field("retries", Some(format!("{} user, {oom}{} infra", task.retries.user, task.retries.infra)));
+    field("after", task.depends_on.as_ref().map(after));
+    field("not before", task.not_before.map(|at| format!("{at:.0}")));
     field("submitted", Some(ago(task.created_at)));
     field("started", task.started_at.map(ago));
     field("ended", task.finished_at.map(ago));
@@ -133,9 +136,25 @@ fn pairs<'a>(map: impl IntoIterator<Item = (&'a String, &'a String)>) -> String 
     map.into_iter().map(|(key, value)| shell(&[format!("{key}={value}")])).collect::<Vec<_>>().join(" ")
 }
 
+/// `1039, 1040 succeeded; 1041 ended; else fail`.
+fn after(depends: &DependsOn) -> String {
+    let list = |tasks: &[Dependee], word: &str| {
+        let ids: Vec<String> = tasks.iter().map(ToString::to_string).collect();
+        (!ids.is_empty()).then(|| format!("{} {word}", ids.join(", ")))
+    };
+    let rule = depends.on_failure.filter(|_| !depends.after_success.is_empty()).map(|rule| format!("else {rule}"));
+    [list(&depends.after_success, "succeeded"), list(&depends.after_any, "ended"), rule]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
 fn limits(task: &Task, seconds: impl Fn(u64) -> String) -> String {
-    let time = task.timeout_seconds.map(|s| format!("time {}, ", seconds(s))).unwrap_or_default();
-    format!("{time}grace {}", seconds(task.grace_seconds))
+    let limit = |name: &str, s: Option<u64>| s.map(|s| format!("{name} {}, ", seconds(s))).unwrap_or_default();
+    let (time, wait) = (limit("time", task.timeout_seconds), limit("wait", task.max_wait_seconds));
+    let total = limit("in all", task.total_timeout_seconds);
+    format!("{time}{wait}{total}grace {}", seconds(task.grace_seconds))
 }
 
 fn table(attempts: &[Attempt], now: Timestamp, width: Option<u16>) -> String {
@@ -185,7 +204,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::testing::{NOW, array, attempt, task},
-        wire::{Ended, Reason, TaskArray, TaskId},
+        wire::{AttemptNumber, Ended, Finding, OnFailure, Position, Quote, Reason, TaskArray, TaskId},
     };
 
     #[test]
@@ -193,6 +212,14 @@ mod tests {
         let failed = Task {
             env: [("LR".to_owned(), "3e-4".to_owned()), ("NOTE".to_owned(), "a b".to_owned())].into(),
             timeout_seconds: Some(9_000),
+            max_wait_seconds: Some(3_600),
+            total_timeout_seconds: Some(86_400),
+            not_before: Some("2026-11-20T09:20:00Z".parse().unwrap()),
+            depends_on: Some(DependsOn {
+                after_success: vec![Dependee::Id(TaskId(1039)), Dependee::Id(TaskId(1040))],
+                after_any: vec![Dependee::Id(TaskId(1041))],
+                on_failure: Some(OnFailure::Fail),
+            }),
             rerun_of: Some(TaskId(1001)),
             ended: Some(Ended { reason: Some(Reason::ExitNonZero), exit_code: Some(1), ..Ended::default() }),
             ..task(1042, TaskState::Failed)
@@ -203,8 +230,19 @@ mod tests {
         let attempts = [attempt(1, Some((TaskState::Failed, end))), returned, attempt(3, None)];
         let text = block(&failed, &attempts, None, NOW.parse().unwrap(), None, Marks::new(true));
         let live = Task { script: Some("#!/bin/sh\necho hi\n".into()), command: None, ..task(7, TaskState::Active) };
-        let why = Some("QueuePaused: olga paused the queue  (slipway why 7)".to_owned());
-        let text = text + "\n" + &block(&live, &[], why, NOW.parse().unwrap(), None, Marks::new(true));
+        let paused = Finding::new(Reason::QueuePaused, "olga paused the queue", vec![Quote::new("Queue", "paused")]);
+        let why = Why {
+            task: TaskId(7),
+            state: TaskState::Queued,
+            attempt: AttemptNumber(0),
+            phase: None,
+            since: NOW.parse().unwrap(),
+            position: Some(Position { index: 3, of: 17 }),
+            verdict: None,
+            reasons: vec![paused],
+        };
+        let live = Task { boosted: true, ..live };
+        let text = text + "\n" + &block(&live, &[], Some(&why), NOW.parse().unwrap(), None, Marks::new(true));
         let sweep = Task {
             ended: Some(Ended { message: Some("3 of 32 elements failed: 6_1, 6_4, 6_9".into()), ..Ended::default() }),
             ..array(6, TaskState::Failed)

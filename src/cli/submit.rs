@@ -3,15 +3,17 @@
 use super::{
     after::AfterArgs,
     array,
+    batch::{self, Described},
     context::{Common, Context},
     exit::{Exit, Failure},
     file,
+    order::OrderArgs,
     span::parse_seconds,
     style::shell,
 };
 use crate::{
     client::Client,
-    wire::{NewArray, NewTask, Priority, QueueName, Resources, Retries, TaskId},
+    wire::{BatchRequest, NewArray, NewTask, Priority, QueueName, Resources, Retries, TaskId},
 };
 use std::path::{Path, PathBuf};
 
@@ -23,6 +25,8 @@ Examples:
   slipway submit -f task.yaml --priority high         a task from a file, changed by flags
   slipway submit --array 0-31%8 -- python train.py --fold {index}
                                                       32 tasks, at most 8 at once
+  slipway submit --after 1041 -- make eval            once another task has succeeded
+  slipway submit -f chain.yaml                        several tasks, which name each other by ref
   ID=$(slipway submit -- make eval)                   in a pipe: only the id, at once
   slipway submit --wait -- make test                  exit code 0, or 3 when the task fails
 
@@ -47,7 +51,7 @@ pub struct SubmitArgs {
     /// The program to run and its arguments
     #[arg(value_name = "CMD", last = true)]
     command: Vec<String>,
-    /// Read the task from a YAML or JSON file, - for standard input; flags go over its fields
+    /// Read the task, or a list of tasks, from a YAML or JSON file, - for standard input; flags go over its fields
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// The queue [default: the file's, else default]
@@ -65,6 +69,12 @@ pub struct SubmitArgs {
     /// Stop the command after this time: 90, 90s, 2h30m, 1d
     #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
     time: Option<u64>,
+    /// Fail where it has not started so long after it was first queued
+    #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
+    max_wait: Option<u64>,
+    /// The time that it may take in all, over all attempts and pauses
+    #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
+    total_time: Option<u64>,
     /// The time between SIGTERM and SIGKILL when it is stopped
     #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
     grace: Option<u64>,
@@ -83,6 +93,8 @@ pub struct SubmitArgs {
     /// The task that it belongs to: to cancel that one cancels this one too
     #[arg(long, value_name = "ID")]
     parent: Option<i64>,
+    #[command(flatten)]
+    order: OrderArgs,
     #[command(flatten)]
     after: AfterArgs,
     #[command(flatten)]
@@ -151,6 +163,8 @@ impl SubmitArgs {
         task.name = self.name.clone().or(task.name);
         task.priority = self.priority.or(task.priority);
         task.timeout_seconds = self.time.or(task.timeout_seconds);
+        task.max_wait_seconds = self.max_wait.or(task.max_wait_seconds);
+        task.total_timeout_seconds = self.total_time.or(task.total_timeout_seconds);
         task.grace_seconds = self.grace.or(task.grace_seconds);
         if let Some(user) = self.retries {
             task.retries = Some(Retries { user, ..task.retries.unwrap_or_default() });
@@ -166,6 +180,28 @@ impl SubmitArgs {
     }
 }
 
+impl SubmitArgs {
+    /// Submits the tasks of a file, all or none; flags go over the fields of each.
+    async fn several(self, tasks: Vec<NewTask>, context: &Context, client: &Client) -> Result<Exit, Failure> {
+        if self.name.is_some() || !self.command.is_empty() {
+            let what = if self.name.is_some() { "--name" } else { "a command" };
+            return Err(Failure::usage(format!("the file describes {} tasks, and {what} would be that of each", tasks.len()))
+                .hint("write it into the file"));
+        }
+        self.after.without_following()?;
+        let order = self.order.found(context, client).await?;
+        let tasks = tasks.into_iter().map(|task| {
+            let mut task = self.over(task);
+            order.over(&mut task);
+            task
+        });
+        let request = BatchRequest { tasks: tasks.collect() };
+        context.on_interrupt("Interrupted before the server answered: the tasks may be submitted or not.\n  look: slipway ls");
+        let answer = client.submit_batch(&request, context.key()).await?;
+        self.after.go_all(context, client, answer).await
+    }
+}
+
 /// Submits a task, then detaches, waits or follows.
 pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Failure> {
     let source = args.source()?;
@@ -178,11 +214,15 @@ pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Fai
         }
         Source::File(path) => {
             let name = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
-            file::parse(&name, &file::text(&name, context.read(path).await?)?)?
+            match batch::parse(&name, &file::text(&name, context.read(path).await?)?)? {
+                Described::One(task) => *task,
+                Described::Several(tasks) => return args.several(tasks, context, &client).await,
+            }
         }
         Source::Script(path) => script(path, context.read(path).await)?,
     };
-    let task = args.over(base);
+    let mut task = args.over(base);
+    args.order.found(context, &client).await?.over(&mut task);
     context.on_interrupt("Interrupted before the server answered: the task may be submitted or not.\n  look: slipway ls");
     let task = client.submit(&task, context.key()).await?;
     args.after.go(context, &client, task).await

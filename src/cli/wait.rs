@@ -8,7 +8,10 @@ use super::{
     task_ref::TaskRef,
     verdict,
 };
-use crate::wire::{Task, TaskId};
+use crate::{
+    client::Client,
+    wire::{Task, TaskId},
+};
 use std::{collections::BTreeSet, time::Duration};
 use tokio::task::JoinSet;
 
@@ -46,6 +49,25 @@ pub(super) async fn run(args: WaitArgs, context: &Context) -> Result<Exit, Failu
     for task in &args.tasks {
         waiting.insert(task.id(context, &client).await?);
     }
+    ends(waiting, &args.way(), context, &client).await
+}
+
+/// How to wait.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Way {
+    pub(super) limit: Option<Duration>,
+    pub(super) any: bool,
+    pub(super) propagate_exit_code: bool,
+}
+
+impl WaitArgs {
+    fn way(&self) -> Way {
+        Way { limit: self.timeout, any: self.any, propagate_exit_code: self.propagate_exit_code }
+    }
+}
+
+/// Waits for tasks to end, and tells how each did.
+pub(super) async fn ends(mut waiting: BTreeSet<TaskId>, way: &Way, context: &Context, client: &Client) -> Result<Exit, Failure> {
     context.on_interrupt("Not waiting any longer; the tasks go on.");
     let mut ends = JoinSet::new();
     for id in waiting.clone() {
@@ -61,22 +83,22 @@ pub(super) async fn run(args: WaitArgs, context: &Context) -> Result<Exit, Failu
                 context.console.line(format_args!("{} {}", task.id, verdict::sentence(&task)))?;
             }
             done.push(task);
-            if args.any {
+            if way.any {
                 break;
             }
         }
         Ok::<_, Failure>(())
     };
-    let in_time = match args.timeout {
+    let in_time = match way.limit {
         Some(limit) => tokio::time::timeout(limit, all).await.map_or(Ok(false), |done| done.map(|()| true))?,
         None => all.await.map(|()| true)?,
     };
-    let exits: Vec<_> = done.iter().map(|task| Exit::of_task(task, args.propagate_exit_code)).collect();
+    let exits: Vec<_> = done.iter().map(|task| Exit::of_task(task, way.propagate_exit_code)).collect();
     if context.format() != Format::Table {
         several::print(context, done, |task| task.id.to_string())?;
     }
     if !in_time {
-        return Err(timed_out(&waiting, args.timeout.unwrap_or_default()));
+        return Err(timed_out(&waiting, way.limit.unwrap_or_default()));
     }
     Ok(exits.into_iter().find(|exit| *exit != Exit::Ok).unwrap_or(Exit::Ok))
 }

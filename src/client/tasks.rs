@@ -2,8 +2,8 @@
 
 use super::{Client, Error};
 use crate::wire::{
-    AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, CancelRequest, Indices, NewTask, RerunRequest, Task, TaskId,
-    TaskList, TaskPatch, TaskQuery, Why,
+    AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, BoostRequest, CancelRequest, Indices, MoveRequest, NewTask,
+    RerunRequest, Task, TaskId, TaskList, TaskPatch, TaskQuery, Why,
 };
 use reqwest::{Method, Response};
 use serde::Serialize;
@@ -72,6 +72,16 @@ impl Client {
     /// Submits an array once more with some of its elements, which keep their indices.
     pub async fn rerun_elements(&self, array: TaskId, request: &RerunRequest, key: Uuid) -> Result<Task, Error> {
         self.call(Method::POST, &format!("api/v1/tasks/{array}/rerun")).idempotent(key).json(request).send().await
+    }
+
+    /// Moves a task among its user's own.
+    pub async fn move_task(&self, id: TaskId, request: &MoveRequest, key: Uuid) -> Result<Task, Error> {
+        self.call(Method::POST, &format!("api/v1/tasks/{id}/move")).idempotent(key).json(request).send().await
+    }
+
+    /// Puts a task before every priority, or takes that back. For operators.
+    pub async fn boost_task(&self, id: TaskId, request: &BoostRequest, key: Uuid) -> Result<Task, Error> {
+        self.call(Method::POST, &format!("api/v1/tasks/{id}/boost")).idempotent(key).json(request).send().await
     }
 
     /// Submits the same task once more; the new one names the old in `rerunOf`.

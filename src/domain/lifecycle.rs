@@ -4,8 +4,10 @@
 //! waiting ──Due──▶ queued ──Claim──▶ active(attempt n) ──Settle / Lost──▶ ended
 //!    ▲                ▲                    │    │
 //!    ├── retry, pause ┴──── Return ────────┤    └─ retry
-//!    └────────────────────── Hold ─────────┘
+//!    └──── Postpone (from queued) / Hold ──┘
 //! ```
+//!
+//! What has not started can also be cancelled or given up, which ends it.
 //!
 //! Invariants, held by the property tests below: an ended task never changes; attempt numbers only grow, by one per
 //! claim; a phase never goes back; nothing starts twice; `Cancelled` needs a request.
@@ -67,6 +69,8 @@ pub struct Lifecycle {
     pub budget: Retries,
     /// Whether somebody asked to stop it.
     pub cancel_requested: bool,
+    /// Whether the time that it may take in all is over: then no attempt follows another.
+    pub out_of_time: bool,
 }
 
 /// Something that happens to a task.
@@ -74,6 +78,8 @@ pub struct Lifecycle {
 pub enum Event {
     /// Nothing holds it back any more.
     Due,
+    /// Something holds it back although it was ready.
+    Postpone,
     /// A runner takes it.
     Claim,
     /// The runner gives it back, or its lease ran out, before the start; no budget is charged.
@@ -100,6 +106,8 @@ pub enum Event {
     Abandon(String),
     /// The last element of an array ended.
     Gathered(End),
+    /// A rule that the task names ends it before its start, or before another start: a time limit, a task that it depended on.
+    GiveUp(End, String),
 }
 
 /// An event that the task's status does not allow. The task is unchanged.
@@ -117,7 +125,7 @@ impl Lifecycle {
     #[must_use]
     pub fn new(budget: Retries, waiting: bool) -> Self {
         let status = if waiting { Status::Waiting } else { Status::Queued };
-        Self { attempt: AttemptNumber::NONE, status, spent: Spent::default(), budget, cancel_requested: false }
+        Self { attempt: AttemptNumber::NONE, status, spent: Spent::default(), budget, cancel_requested: false, out_of_time: false }
     }
 
     /// The state as shown.
@@ -152,8 +160,10 @@ impl Lifecycle {
     pub fn next(mut self, event: Event) -> Result<(Self, Option<Outcome>), Illegal> {
         use Status::{Active, Array, Ended, Queued, Waiting};
         let mut ended = None;
+        let gives_up = matches!(event, Event::GiveUp(..));
         self.status = match (self.status, event) {
             (Waiting, Event::Due) => Queued,
+            (Queued, Event::Postpone) => Waiting,
             (Queued, Event::Claim) => {
                 self.attempt = self.attempt.next();
                 Active(Live::default())
@@ -188,6 +198,14 @@ impl Lifecycle {
                 self.cancel_requested = true;
                 Ended(End::Cancelled)
             }
+            (Waiting | Queued, Event::GiveUp(end, _)) if end != End::Succeeded => {
+                self.cancel_requested |= end == End::Cancelled;
+                Ended(end)
+            }
+            (Active(live), Event::GiveUp(end, message)) if !live.started && end != End::Succeeded => {
+                self.cancel_requested |= end == End::Cancelled;
+                ended.insert(Outcome::without_result(end, message)).end.into()
+            }
             (Active(live), Event::Cancel { silent }) if live.result.is_none() => {
                 self.cancel_requested = true;
                 if silent || !live.started {
@@ -207,13 +225,15 @@ impl Lifecycle {
                 Array(state)
             }
             (Array(_), Event::Gathered(end)) => Ended(end),
+            (Array(_), Event::GiveUp(end, _)) if end != End::Succeeded => Ended(end),
             (status, event) => {
                 self.status = status;
                 return Err(Illegal { state: self.state(), event });
             }
         };
         if let Some(outcome) = &ended {
-            let follows = next_after(outcome.end, self.spent, self.budget, self.cancel_requested);
+            let last = self.cancel_requested || self.out_of_time || gives_up;
+            let follows = next_after(outcome.end, self.spent, self.budget, last);
             self.spent = outcome.end.class().map_or(self.spent, |class| self.spent.and(class));
             if matches!(follows, Next::Retry { .. }) {
                 self.status = Waiting;
@@ -252,6 +272,13 @@ mod tests {
             1 => any::<bool>().prop_map(|silent| Event::Cancel { silent }),
             1 => Just(Event::Abandon(String::new())),
             1 => Just(Event::Gathered(End::Succeeded)),
+            1 => Just(Event::Postpone),
+            1 => prop::sample::select(vec![
+                End::Cancelled,
+                End::Succeeded,
+                End::Failed(FailureClass::Timeout, Reason::NotStartedInTime),
+                End::Failed(FailureClass::Infra, Reason::Evicted),
+            ]).prop_map(|end| Event::GiveUp(end, String::new())),
         ]
     }
 
@@ -260,10 +287,12 @@ mod tests {
         #[test]
         fn no_sequence_of_events_breaks_a_rule(
             events in prop::collection::vec(event(), 0..60), user in 0..3_u32, oom in 0..2_u32, infra in 0..4_u32,
-            waiting in any::<bool>(),
+            waiting in any::<bool>(), mut in_time in 0..60_u32,
         ) {
             let mut task = Lifecycle::new(Retries { user, oom, infra }, waiting);
             for event in events {
+                in_time = in_time.saturating_sub(1);
+                task.out_of_time = in_time == 0;
                 let before = task.clone();
                 match task.clone().next(event.clone()) {
                     Err(_) => prop_assert_eq!(&task, &before),
@@ -284,6 +313,13 @@ mod tests {
                                 };
                                 prop_assert_eq!(outcome.result.exit_code, Some(0));
                             }
+                        }
+                        if let Event::GiveUp(end, _) = event {
+                            prop_assert!(after.status == Status::Ended(end), "it was given up, and is {}", after.state());
+                            prop_assert!(!matches!(&before.status, Status::Active(live) if live.started), "it had started");
+                        }
+                        if before.out_of_time && ended.is_some() {
+                            prop_assert!(after.state().is_terminal(), "an attempt follows although no time is left");
                         }
                         prop_assert!(after.spent.user <= user + 1 && after.spent.oom <= oom + 1 && after.spent.infra <= infra + 1);
                         let over = matches!((&before.status, &after.status), (Status::Active(_), Status::Ended(_) | Status::Waiting));

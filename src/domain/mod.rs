@@ -6,6 +6,7 @@
 mod ambient;
 pub mod array;
 pub mod crash;
+mod dependency;
 pub mod evidence;
 mod ids;
 mod labels;
@@ -25,6 +26,7 @@ mod task;
 
 pub use ambient::{Clock, Rng, UnixMs};
 pub use array::{ArraySpec, ElementCounts, Indices};
+pub use dependency::{Dependency, DependencyKind, MAX_DEPENDENCIES, OnFailure, cycle};
 pub use evidence::Evidence;
 pub use ids::{AttemptNumber, AttemptRef, EventId, TaskId};
 pub use labels::{LabelSelector, Labels, SelectorError, valid_label_key, valid_label_value};

@@ -45,11 +45,12 @@ pub enum Next {
 }
 
 /// The rule: `user` failures draw on `retries.user`, `oom` on `retries.oom`, `infra` and `lost` together on
-/// `retries.infra`, and so do those of `setup` and `image` that may pass; every other failure, and a cancel request, end
-/// the task. `spent` excludes the attempt that just ended.
+/// `retries.infra`, and so do those of `setup` and `image` that may pass; every other failure ends the task,
+/// and so does every one that is `last`: somebody asked to stop it, or no time is left. `spent` excludes the attempt that just
+/// ended.
 #[must_use]
-pub fn next_after(end: End, spent: Spent, budget: Retries, cancel_requested: bool) -> Next {
-    let Some(class) = end.class().filter(|_| !cancel_requested) else { return Next::End };
+pub fn next_after(end: End, spent: Spent, budget: Retries, last: bool) -> Next {
+    let Some(class) = end.class().filter(|_| !last) else { return Next::End };
     let after = spent.and(class);
     let (nth, allowed) = match class {
         FailureClass::User => (after.user, budget.user),

@@ -47,7 +47,7 @@ pub(super) use words;
 words!(
     /// The state of a task. Clients must accept values they do not know.
     TaskState {
-        /// Held back: by a pause before the next attempt, or by a time of day.
+        /// Held back: by tasks that it depends on, a time of day, or a pause before the next attempt.
         Waiting = "waiting",
         /// Ready to be claimed.
         Queued = "queued",
@@ -107,11 +107,11 @@ words!(
         Setup = "setup",
         /// The image could not be had.
         Image = "image",
-        /// It ran longer than allowed.
+        /// It ran or waited longer than allowed.
         Timeout = "timeout",
         /// The template or its configuration.
         Config = "config",
-        /// A rule of the queue.
+        /// A rule: the queue's, or one that the task names.
         Policy = "policy",
     }
 );
@@ -124,10 +124,22 @@ words!(
         BehindInQueue = "BehindInQueue",
         /// An operator paused the queue.
         QueuePaused = "QueuePaused",
+        /// So many of the queue's tasks run as may.
+        QueueConcurrencyLimit = "QueueConcurrencyLimit",
+        /// So many of the user's tasks in the queue run as may.
+        UserLimit = "UserLimit",
+        /// A budget has not enough left for the task.
+        BudgetExhausted = "BudgetExhausted",
+        /// A budget is kept for a task that has waited long and needs more than what is left.
+        ReservedForLarger = "ReservedForLarger",
         /// A pause before the next attempt.
         RetryBackoff = "RetryBackoff",
         /// As many elements of its array are out as may be at once.
         ArrayThrottle = "ArrayThrottle",
+        /// Its `notBefore` has not come.
+        ScheduledLater = "ScheduledLater",
+        /// Tasks that it depends on have not ended.
+        DependencyNotMet = "DependencyNotMet",
         /// No runner serves the queue.
         NoRunnerForQueue = "NoRunnerForQueue",
         /// The queue's template cannot be rendered for any runner that serves it.
@@ -212,8 +224,12 @@ words!(
         ExitNonZero = "ExitNonZero",
         /// The memory limit was hit.
         OomKilled = "OOMKilled",
-        /// It ran longer than its `timeoutSeconds`.
+        /// It ran longer than its `timeoutSeconds`, or took longer in all than its `totalTimeoutSeconds`.
         DeadlineExceeded = "DeadlineExceeded",
+        /// It did not start within its `maxWaitSeconds`.
+        NotStartedInTime = "NotStartedInTime",
+        /// A task that had to succeed before it did not.
+        DependencyFailed = "DependencyFailed",
         /// Somebody stopped it.
         Cancelled = "Cancelled",
         /// The machine told it to go: node pressure, drain, shutdown.

@@ -1,6 +1,6 @@
 //! What a user submits, checked.
 
-use super::{labels::Labels, labels::valid_label_key, labels::valid_label_value, names::QueueName, state::Priority};
+use super::{labels::Labels, labels::valid_label_key, labels::valid_label_value, names::QueueName, order, state::Priority};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -66,6 +66,10 @@ pub struct TaskSpec {
     pub resources: Resources,
     /// How long the command may run, in seconds; none is no limit.
     pub timeout_seconds: Option<u64>,
+    /// How long after it was first queued its first attempt may start, in seconds; none is no limit.
+    pub max_wait_seconds: Option<u64>,
+    /// How long it may take in all, from when it was first queued to its end, in seconds; none is no limit.
+    pub total_timeout_seconds: Option<u64>,
     /// How long the command has between SIGTERM and SIGKILL, in seconds.
     pub grace_seconds: u64,
     /// How often it is tried again.
@@ -118,7 +122,10 @@ impl TaskSpec {
         for (key, value) in &self.labels {
             let at = format!("/labels/{}", escape(key));
             check(valid_label_key(key), at.clone(), format!("{key:?} is no legal label key (Kubernetes' rule: [prefix/]name)"));
-            check(valid_label_value(value), at, format!("{value:?} is no legal label value (0 to 63 of A-Z a-z 0-9 . _ -)"));
+            check(valid_label_value(value), at.clone(), format!("{value:?} is no legal label value (0 to 63 of A-Z a-z 0-9 . _ -)"));
+            if let Some(wrong) = order::not_a_weight(key, value) {
+                check(false, at, wrong);
+            }
         }
         match &self.work {
             Work::Command(argv) => {
@@ -145,8 +152,13 @@ impl TaskSpec {
             check(key.len() + value.len() < bounds::STRING && !value.contains('\0'), at, unpassable(value));
         }
         check(self.resources.gpus <= bounds::GPUS, "/resources/gpus".into(), format!("at most {} GPUs", bounds::GPUS));
-        if let Some(seconds) = self.timeout_seconds {
-            check((1..=bounds::SECONDS).contains(&seconds), "/timeoutSeconds".into(), format!("between 1 and {} seconds", bounds::SECONDS));
+        for (field, seconds) in [
+            ("timeoutSeconds", self.timeout_seconds),
+            ("maxWaitSeconds", self.max_wait_seconds),
+            ("totalTimeoutSeconds", self.total_timeout_seconds),
+        ] {
+            let fine = seconds.is_none_or(|seconds| (1..=bounds::SECONDS).contains(&seconds));
+            check(fine, format!("/{field}"), format!("between 1 and {} seconds", bounds::SECONDS));
         }
         check(self.grace_seconds <= 3600, "/graceSeconds".into(), "between 0 and 3600 seconds".into());
         for (field, n) in [("user", self.retries.user), ("oom", self.retries.oom), ("infra", self.retries.infra)] {
@@ -192,6 +204,8 @@ mod tests {
             env: BTreeMap::new(),
             resources: Resources::default(),
             timeout_seconds: None,
+            max_wait_seconds: None,
+            total_timeout_seconds: None,
             grace_seconds: 30,
             retries: Retries::default(),
         }
@@ -206,11 +220,13 @@ mod tests {
     fn every_fault_is_named_with_its_place() {
         let spec = TaskSpec {
             name: Some("a\nb".into()),
-            labels: [("bad key".to_owned(), "v".to_owned()), ("ok".to_owned(), "no good".to_owned())].into(),
+            labels: [("bad key", "v"), ("ok", "no good"), ("slipway.dev/weight", "much")].map(|(k, v)| (k.into(), v.into())).into(),
             work: Work::Command(vec!["x".into(), "a\0b".into(), "y".repeat(200_000)]),
             env: [("1A".to_owned(), String::new()), ("SLIPWAY_TOKEN".to_owned(), String::new())].into(),
             resources: Resources { gpus: 5000 },
             timeout_seconds: Some(0),
+            max_wait_seconds: Some(0),
+            total_timeout_seconds: Some(u64::MAX),
             grace_seconds: 9999,
             retries: Retries { user: 101, oom: 0, infra: 0 },
             ..minimal()
@@ -222,12 +238,15 @@ mod tests {
                 "/name",
                 "/labels/bad key",
                 "/labels/ok",
+                "/labels/slipway.dev~1weight",
                 "/command/1",
                 "/command/2",
                 "/env/1A",
                 "/env/SLIPWAY_TOKEN",
                 "/resources/gpus",
                 "/timeoutSeconds",
+                "/maxWaitSeconds",
+                "/totalTimeoutSeconds",
                 "/graceSeconds",
                 "/retries/user"
             ]

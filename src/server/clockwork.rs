@@ -4,7 +4,10 @@
 //! missed. Uptime moves on only when the database answered, and not over a gap: an outage of ours expires nobody.
 
 use super::{retention, state::App};
-use crate::store::{Age, Cascade, Cascaded, Due, Expire, ForgetKeys, KeepUptime, Release, SettleOverdue, StoreError, Wake};
+use crate::store::{
+    Age, Cascade, Cascaded, Chore, Due, Expire, ForgetAwaited, ForgetKeys, KeepUptime, Overdue, Release, SettleOverdue, StoreError,
+    Unblock, Wake,
+};
 use futures::future::join_all;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -62,25 +65,27 @@ async fn round(app: &App, tick_ms: u64, fell_due: &mut watch::Receiver<u64>) -> 
 
 /// Serves what has fallen due.
 pub(super) async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
-    if due.aging {
-        app.store.run(Age).await?;
-    }
-    let (expired, unsettled, woken) = tokio::join!(
+    let (expired, unsettled, overdue, unblocked, woken) = tokio::join!(
         join_all(due.expired.iter().map(|attempt| app.store.run(Expire(*attempt)))),
         join_all(due.unsettled.iter().map(|attempt| app.store.run(SettleOverdue(*attempt)))),
+        join_all(due.overdue.iter().map(|task| app.store.run(Overdue(*task)))),
+        join_all(due.unblocked.iter().map(|task| app.store.run(Unblock(*task)))),
         join_all(due.waiting.iter().map(|task| app.store.run(Wake(*task)))),
     );
     for attempt in &due.unsettled {
         app.close_log(*attempt).await;
     }
-    if due.releasing {
-        app.store.run(Release).await?;
+    let all = [expired, unsettled, overdue, unblocked, woken].into_iter().flatten();
+    all.collect::<Result<Vec<bool>, _>>()?;
+    for chore in &due.chores {
+        match chore {
+            Chore::ForgetAwaited => app.store.run(ForgetAwaited).await?,
+            Chore::Age => app.store.run(Age).await?,
+            Chore::Release => app.store.run(Release).await?,
+            Chore::Cascade => carry_on(app, app.store.run(Cascade).await?).await?,
+        }
     }
-    if due.cascading {
-        let cascaded = app.store.run(Cascade).await?;
-        carry_on(app, cascaded).await?;
-    }
-    expired.into_iter().chain(unsettled).chain(woken).collect::<Result<Vec<_>, _>>().map(drop)
+    Ok(())
 }
 
 /// What follows for live attempts from the cancel of a step of children.

@@ -106,24 +106,25 @@ impl App {
             return Ok(tasks.map(|_| None).collect());
         }
         let known = self.store.tasks_of(tasks.clone().map(|(task, _)| task)).await?;
-        Ok(tasks.map(|(task, starts)| self.order(name, &runs(known.get(&task)?), starts)).collect())
+        Ok(tasks.map(|(task, starts)| self.order(name, known.get(&task)?, starts)).collect())
     }
 
     /// What a runner is to make of an attempt; none for one that is not on Kubernetes. `starts` tells whether the attempt
     /// can still start: then the Job goes with it, unless by now it cannot be rendered any more.
-    fn order(&self, name: &RunnerName, spec: &TaskSpec, starts: bool) -> Option<JobOrder> {
+    fn order(&self, name: &RunnerName, task: &TaskRecord, starts: bool) -> Option<JobOrder> {
+        let spec = &task.spec;
         let runner = self.runners.get(name)?;
         let offer = runner.cluster.as_ref()?;
         let queue = self.queues.get(spec.queue.as_str()).unwrap_or_default();
         let use_image_entrypoint = spec.work == Work::Entrypoint;
         let manifest = starts.then(|| {
             let prepared = self.templates.prepare((name, &runner), offer, (&spec.queue, &queue));
-            manifest(&prepared, spec)
+            manifest(&prepared, &runs(task))
         });
         Some(JobOrder {
             manifest: manifest.flatten(),
             use_image_entrypoint,
-            timeout_seconds: spec.timeout_seconds,
+            timeout_seconds: task.time_limit(self.store.uptime().now()),
             grace_seconds: spec.grace_seconds,
             pending_timeout_seconds: queue.pending_timeout_seconds.unwrap_or(limits::DEFAULT_PENDING_TIMEOUT_SECONDS),
             fail_pending_after_seconds: queue.fail_pending_after_seconds,

@@ -2,6 +2,7 @@
 
 mod access;
 mod agents;
+mod arrange;
 mod arrays;
 mod claims;
 mod document;
@@ -12,6 +13,7 @@ mod finishing;
 mod listing;
 mod logs;
 mod meta;
+mod order;
 mod own;
 mod pods;
 mod problems;
@@ -20,6 +22,7 @@ mod races;
 mod reading;
 mod retention;
 mod rig;
+mod rules;
 mod runners;
 mod tasks;
 mod tokens;

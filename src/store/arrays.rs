@@ -124,6 +124,8 @@ pub(super) async fn insert(arrays: &[NewArray<'_>], tx: &mut Tx<'_>) -> Result<(
     for array in arrays {
         let (count, out) = (array.count(), array.out());
         let spec = array.spec;
+        let (up, last_out) = (tx.up.now(), TaskId(array.id.0 + i64::from(out)));
+        let queued_up = |id: TaskId| (id <= last_out).then_some(up);
         rows.push(json!([
             array.id,
             count,
@@ -136,7 +138,7 @@ pub(super) async fn insert(arrays: &[NewArray<'_>], tx: &mut Tx<'_>) -> Result<(
             i64::from(array.gated)
         ]));
         for (id, index) in array.ids(0..count).zip(spec.indices.iter()) {
-            elements.push(json!([id, array.id, index]));
+            elements.push(json!([id, array.id, index, queued_up(id)]));
             let data = json!({ "queue": array.task.spec.queue, "name": array.task.spec.name });
             let actor = Some(array.user.to_owned());
             tx.events.push(NewEvent { kind: "task.submitted", task: Some(id), attempt: None, actor, data });
@@ -155,6 +157,6 @@ pub(super) async fn insert(arrays: &[NewArray<'_>], tx: &mut Tx<'_>) -> Result<(
 }
 
 /// Writes the rows of elements: what each shares with its array, and the place that tells it apart.
-pub(super) const INSERT_ELEMENTS: &str = "insert into task (id, queue, user, name, labels, band, spec, created_at, parent, idx)
-    select j.value ->> 0, t.queue, t.user, t.name, t.labels, t.band, 'null', t.created_at, t.id, j.value ->> 2
+pub(super) const INSERT_ELEMENTS: &str = "insert into task (id, queue, user, name, labels, band, spec, created_at, parent, idx, queued_up)
+    select j.value ->> 0, t.queue, t.user, t.name, t.labels, t.band, 'null', t.created_at, t.id, j.value ->> 2, j.value ->> 3
     from json_each($1) j join task t on t.id = j.value ->> 1";

@@ -37,7 +37,7 @@ impl Transition for CancelElements {
     fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> Self::Output {
         let held = held?;
         let state = held.life.state();
-        if held.kin.gated.is_some() && !state.is_terminal() {
+        if held.is_open_array() {
             work.cascades.push(json!([held.task, self.by, self.indices]));
         }
         Some(Cancelled { state })

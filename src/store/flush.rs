@@ -2,6 +2,8 @@
 
 use super::{
     cascade,
+    deadlines::{FORGET_DEADLINE, KEEP_DEADLINE},
+    dependencies::{COUNT, tell},
     error::Result,
     evidence::{FORGET_EVIDENCE, KEEP_EVIDENCE},
     gather::{self, Moves},
@@ -35,19 +37,25 @@ pub(super) const END_TASK: &str = "update task set state = j.value ->> 'state', 
                     attempt = j.value ->> 'attempt', started_at = j.value ->> 'started_at', finished_at = j.value ->> 'finished_at'
                   from json_each($1) j where task.id = j.value ->> 'task'";
 
-/// Writes name, labels and band of tasks.
-pub(super) const DESCRIBE_TASK: &str = "update task set name = j.value ->> 'name', labels = j.value ->> 'labels', band = j.value ->> 'band'
+/// Writes name, labels and time of tasks, and what places them.
+pub(super) const DESCRIBE_TASK: &str =
+    "update task set name = j.value ->> 'name', labels = j.value ->> 'labels', band = j.value ->> 'band',
+                    not_before = j.value ->> 'not_before', rank = j.value ->> 'rank', boosted = j.value ->> 'boosted'
                   from json_each($1) j where task.id = j.value ->> 'task'";
+
+/// Writes when tasks were first queued.
+pub(super) const QUEUED_FIRST: &str = "update task set queued_up = j.value ->> 1 from json_each($1) j where task.id = j.value ->> 0";
 
 impl Work<'_, '_> {
     /// Writes every change of the batch.
     pub(super) async fn flush(self, held: HashMap<TaskId, Held>) -> Result<()> {
-        let Work { tx, ended, begun, returned, seen, forgotten, cascades, asked, opened } = self;
+        let Work { tx, ended, begun, returned, seen, forgotten, counted, cascades, asked, opened } = self;
         let now = tx.now.0;
         attempts(tx, &ended, &begun, &returned).await?;
         let docs = seen.into_iter().map(|(of, doc)| json!([of.task, of.attempt, doc, now])).collect();
         exec(tx, KEEP_EVIDENCE, Value::Array(docs)).await?;
         exec(tx, FORGET_EVIDENCE, Value::Array(forgotten.iter().map(|of| json!([of.task, of.attempt])).collect())).await?;
+        exec(tx, COUNT, Value::Array(counted)).await?;
         let changed: Vec<Held> = held.into_values().filter(|h| h.touched || h.described).collect();
         let pick = |f: &dyn Fn(&Held) -> Option<Value>| Value::Array(changed.iter().filter_map(f).collect());
         let state = |h: &Held| h.life.state();
@@ -71,7 +79,8 @@ impl Work<'_, '_> {
         // Rows that hold now.
         places.enter(tx).await?;
         let waits = pick(&|h| {
-            (h.life.status == Status::Waiting && h.touched).then(|| wait_row(h.task, &h.queue, h.rests_at(), &h.waits, h.since_up))
+            let waits = h.life.status == Status::Waiting || h.kin.gated == Some(true) && !state(h).is_terminal();
+            (waits && h.touched).then(|| wait_row(h.task, &h.queue, h.rests_at(), &h.waits, h.since_up))
         });
         exec(tx, KEEP_WAITING, waits).await?;
         exec(tx, UPDATE_LEASE, pick(&|h| h.lease.as_ref().filter(|_| h.touched).map(lease_row))).await?;
@@ -86,13 +95,17 @@ impl Work<'_, '_> {
                 }
                 _ => None,
             })).await?;
+        deadlines(tx, &changed).await?;
+        let over = changed.iter().filter(|h| state(h).is_terminal() && !h.before.is_terminal());
+        tell(over.map(|h| (h.task, h.life.state())), tx).await?;
         exec(
             tx,
             DESCRIBE_TASK,
             pick(&|h| {
-                h.described.then(
-                    || json!({ "task": h.task, "name": h.name, "labels": json!(h.labels).to_string(), "band": Priority::band(h.priority) }),
-                )
+                h.described.then(|| {
+                    json!({ "task": h.task, "name": h.name, "labels": json!(h.labels).to_string(), "band": Priority::band(h.priority),
+                        "not_before": h.not_before.map(|at| at.0), "rank": h.own_rank, "boosted": i64::from(h.boosted) })
+                })
             }),
         )
         .await?;
@@ -105,6 +118,14 @@ impl Work<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// When tasks were first queued, and the limits that count from then.
+async fn deadlines(tx: &mut Tx<'_>, changed: &[Held]) -> Result<()> {
+    let pick = |f: &dyn Fn(&Held) -> Option<Value>| Value::Array(changed.iter().filter_map(f).collect());
+    exec(tx, QUEUED_FIRST, pick(&|h| h.queued_up.filter(|_| h.stored.0.is_none()).map(|at| json!([h.task, at])))).await?;
+    exec(tx, KEEP_DEADLINE, pick(&|h| h.deadline.filter(|_| h.deadline != h.stored.1).map(|deadline| deadline.row(h.task)))).await?;
+    exec(tx, FORGET_DEADLINE, pick(&|h| (h.deadline.is_none() && h.stored.1.is_some()).then(|| json!(h.task)))).await
 }
 
 /// History is written at the start and at the end of an attempt.

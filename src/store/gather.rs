@@ -210,6 +210,11 @@ fn gathered(row: &SqliteRow) -> Result<Outcome> {
 }
 
 impl Held {
+    /// Whether it is an array that has not ended.
+    pub(super) fn is_open_array(&self) -> bool {
+        self.kin.gated.is_some() && !self.life.state().is_terminal()
+    }
+
     /// Ends an array as its elements did.
     fn gather(&mut self, outcome: Outcome, work: &mut Work<'_, '_>) {
         let Ok((life, _)) = self.life.clone().next(Event::Gathered(outcome.end)) else { return };

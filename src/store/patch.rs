@@ -4,11 +4,12 @@ use super::{
     work::{Held, Work},
     writer::Transition,
 };
-use crate::domain::{Labels, Priority, TaskId, TaskState};
+use crate::domain::{Event, Labels, Priority, TaskId, TaskState, UnixMs};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Changes name, labels and priority of a task that is waiting or queued, or of an array that has not ended. What is `None` stays.
+/// Changes name, labels, priority and time of a task that is waiting or queued, or of an array that has not ended. What is
+/// `None` stays.
 pub struct Patch {
     /// The task.
     pub task: TaskId,
@@ -20,6 +21,8 @@ pub struct Patch {
     pub labels: BTreeMap<String, Option<String>>,
     /// The new priority.
     pub priority: Option<Priority>,
+    /// The time of day before which it is not started; `Some(None)` removes it.
+    pub not_before: Option<Option<UnixMs>>,
 }
 
 /// Sets and removes labels as a JSON Merge Patch says.
@@ -53,8 +56,7 @@ impl Transition for Patch {
     fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> Patched {
         let Some(held) = held else { return Patched::NotFound };
         let state = held.life.state();
-        let open = held.kin.gated.is_some() && !state.is_terminal();
-        if !open && !matches!(state, TaskState::Waiting | TaskState::Queued) {
+        if !held.is_open_array() && !matches!(state, TaskState::Waiting | TaskState::Queued) {
             return Patched::Refused(state);
         }
         if let Some(name) = &self.name {
@@ -63,8 +65,24 @@ impl Transition for Patch {
         merge_labels(&mut held.labels, &self.labels);
         held.priority = self.priority.unwrap_or(held.priority);
         held.described = true;
-        let data = json!({ "name": held.name, "labels": held.labels, "priority": held.priority });
+        if let Some(not_before) = self.not_before {
+            held.not_before = not_before;
+            held.touched = true;
+        }
+        let mut data = json!({ "name": held.name, "labels": held.labels, "priority": held.priority });
+        if let Some(at) = held.not_before {
+            data["notBefore"] = json!(at.0);
+        }
         work.event(held, "task.changed", Some(&self.by), data);
+        if let Some(not_before) = self.not_before {
+            held.waits.not_before = not_before;
+            if state == TaskState::Waiting {
+                held.release(work);
+            } else if not_before.is_some_and(|at| at > work.tx.now) {
+                // A task that is queued takes it.
+                let _ = held.take(Event::Postpone, None, work);
+            }
+        }
         Patched::Changed
     }
 }

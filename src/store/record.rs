@@ -2,12 +2,13 @@
 
 use super::{
     arrays::Place,
+    dependencies,
     error::{Result, StoreError},
     lease::{LeaseRecord, parse, parse_json},
 };
 use crate::domain::{
-    AttemptNumber, AttemptResult, End, Evidence, FailureClass, Outcome, Phase, Priority, Reason, Resources, Retries, Rng, RunnerName,
-    TaskId, TaskSpec, TaskState, UnixMs, Work,
+    AttemptNumber, AttemptResult, Dependency, End, Evidence, FailureClass, Outcome, Phase, Priority, Reason, Resources, Retries, Rng,
+    RunnerName, TaskId, TaskSpec, TaskState, UnixMs, Work,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
@@ -22,6 +23,8 @@ pub struct TaskRecord {
     pub user: String,
     /// What was submitted.
     pub spec: TaskSpec,
+    /// Whether an operator put it before every priority.
+    pub boosted: bool,
     /// Where it stands.
     pub state: TaskState,
     /// Its newest attempt, 0 before the first.
@@ -32,6 +35,12 @@ pub struct TaskRecord {
     pub parent: Option<TaskId>,
     /// Where it is an array, or an element of one.
     pub place: Option<Place>,
+    /// The time of day before which it is not started.
+    pub not_before: Option<UnixMs>,
+    /// What it depends on.
+    pub dependencies: Vec<Dependency>,
+    /// Uptime in ms by which it must have ended.
+    pub end_up: Option<i64>,
     /// When it was submitted.
     pub created_at: UnixMs,
     /// When its newest attempt started.
@@ -79,6 +88,10 @@ pub(super) struct StoredSpec {
     pub(super) resources: Resources,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) timeout_seconds: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_wait_seconds: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) total_timeout_seconds: Option<u64>,
     pub(super) grace_seconds: u64,
     pub(super) retries: Retries,
 }
@@ -90,6 +103,8 @@ impl From<&TaskSpec> for StoredSpec {
             env: spec.env.clone(),
             resources: spec.resources,
             timeout_seconds: spec.timeout_seconds,
+            max_wait_seconds: spec.max_wait_seconds,
+            total_timeout_seconds: spec.total_timeout_seconds,
             grace_seconds: spec.grace_seconds,
             retries: spec.retries,
         }
@@ -154,20 +169,34 @@ impl TaskRecord {
                 env: stored.env,
                 resources: stored.resources,
                 timeout_seconds: stored.timeout_seconds,
+                max_wait_seconds: stored.max_wait_seconds,
+                total_timeout_seconds: stored.total_timeout_seconds,
                 grace_seconds: stored.grace_seconds,
                 retries: stored.retries,
             },
+            boosted: row.try_get("boosted")?,
             state,
             attempt,
             rerun_of: row.try_get::<Option<i64>, _>("rerun_of")?.map(TaskId),
             parent: row.try_get::<Option<i64>, _>("parent")?.map(TaskId),
             place,
+            not_before: row.try_get::<Option<i64>, _>("not_before")?.map(UnixMs),
+            dependencies: dependencies::read(id, row.try_get("dependencies")?)?,
+            end_up: row.try_get("end_up")?,
             created_at: UnixMs(row.try_get("created_at")?),
             started_at: lease.as_ref().map_or(started_at, |l| l.started_at),
             finished_at: row.try_get::<Option<i64>, _>("finished_at")?.map(UnixMs),
             lease,
             ended,
         })
+    }
+
+    /// How long its command may run that starts at uptime `up`, in seconds: by its own limit and by what is left of the time
+    /// that the task may take in all.
+    #[must_use]
+    pub fn time_limit(&self, up: i64) -> Option<u64> {
+        let left = self.end_up.map(|end| u64::try_from(end.saturating_sub(up)).unwrap_or(0).div_ceil(1_000).max(1));
+        [self.spec.timeout_seconds, left].into_iter().flatten().min()
     }
 }
 

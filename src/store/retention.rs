@@ -150,16 +150,16 @@ impl Statement for Prune {
 }
 
 /// The rows of tasks, in the order in which they go: the task itself last.
-pub(super) const DELETE: [&str; 5] = [
+pub(super) const DELETE: [&str; 6] = [
     "delete from evidence where task in (select value from json_each($1))",
     "delete from attempt where task in (select value from json_each($1))",
     "delete from log where task in (select value from json_each($1))",
+    "delete from dependency where task in (select value from json_each($1))",
     "delete from array where task in (select value from json_each($1))",
     "delete from task where id in (select value from json_each($1))",
 ];
 /// Elements of some arrays, `$2` at most: their arrays go after them.
-pub(super) const ELEMENTS_OF: &str =
-    "select c.id from json_each($1) j join task c on c.parent = j.value and c.idx is not null order by c.id desc limit $2";
+pub(super) const ELEMENTS_OF: &str = "select c.id from json_each($1) j join task c on c.parent = j.value and c.idx is not null and c.state is not null order by c.id desc limit $2";
 const WITH_ELEMENTS: &str = "select j.value from json_each($1) j
      where exists (select 1 from task c where c.parent = j.value and c.idx is not null)";
 

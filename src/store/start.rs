@@ -39,6 +39,10 @@ impl Transition for Start {
     fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> Self::Output {
         let held = held.ok_or(Refusal::NotFound)?;
         refuse_dead(held, self.attempt)?;
+        // The clockwork may not have come to it yet.
+        if held.overdue(work) {
+            return Err(Refusal::Superseded);
+        }
         let lease = held.live(self.attempt).ok_or(Refusal::Superseded)?;
         // Erased at the first heartbeat: from then on nobody starts this attempt again.
         let expected = lease.start_token.as_deref().ok_or(Refusal::Superseded)?;

@@ -2,13 +2,14 @@
 
 use super::{
     Store,
+    dependencies::STATES,
     error::Result,
     lease::{LeaseRecord, lease_columns, parse, parse_json},
     record::{AttemptRecord, TaskRecord, outcome},
 };
 use crate::domain::{AttemptNumber, AttemptRef, Evidence, Indices, LabelSelector, Phase, QueueName, TaskId, TaskState, UnixMs};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Which tasks a list shows. An empty list of values means any.
 #[derive(Clone, Debug, Default)]
@@ -37,9 +38,11 @@ pub struct TaskFilter {
 
 /// Everything known of tasks, up to the `where`.
 pub(super) const TASKS: &str = lease_columns!(
-    "select t.id, t.queue as task_queue, t.user, t.name, t.labels, t.band, coalesce(p.spec, t.spec) as spec, t.rerun_of, t.parent, t.idx, t.created_at, t.state, t.class as end_class,
+    "select t.id, t.queue as task_queue, t.user, t.name, t.labels, t.band, t.boosted, coalesce(p.spec, t.spec) as spec, t.rerun_of, t.parent, t.idx, t.not_before, dl.end_up,
+            t.created_at, t.state, t.class as end_class,
             t.reason as end_reason, t.message, t.exit_code, t.signal, t.log_complete, t.attempt as last_attempt, t.finished_at,
             coalesce(t.started_at, (select a.started_at from attempt a where a.task = t.id and a.attempt = coalesce(w.attempt, r.attempt))) as task_started_at,
+            (select json_group_array(json_array(d.on_task, d.kind, d.on_failure, d.ended)) from dependency d where d.task = t.id) as dependencies,
             w.attempt as waiting_attempt, r.attempt as ready_attempt, z.size as element_size,
             y.indices as array_indices, y.size as array_size, y.max_parallel as array_max_parallel, y.waiting as array_waiting,
             y.queued as array_queued, y.active as array_active, y.succeeded as array_succeeded, y.failed as array_failed,
@@ -50,6 +53,7 @@ pub(super) const TASKS: &str = lease_columns!(
      left join array y on y.task = t.id
      left join lease l on l.task = t.id
      left join waiting w on w.task = t.id
+     left join deadline dl on dl.task = t.id
      left join ready r on r.task = t.id"
 );
 
@@ -105,6 +109,13 @@ impl Store {
         sql.push(" where t.id in (select value from json_each(").push_bind(serde_json::json!(ids).to_string()).push("))");
         let rows = sql.build().fetch_all(&self.readers).await?;
         rows.iter().map(|row| TaskRecord::read(row).map(|task| (task.id, task))).collect()
+    }
+
+    /// Those of some tasks that exist.
+    pub async fn existing(&self, tasks: impl IntoIterator<Item = TaskId>) -> Result<BTreeSet<TaskId>> {
+        let ids: Vec<i64> = tasks.into_iter().map(|task| task.0).collect();
+        let rows = sqlx::query(STATES).bind(serde_json::json!(ids).to_string()).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok(TaskId(row.try_get("id")?))).collect()
     }
 
     /// Tasks, newest first, and whether more follow. An array is one of them, and stands for its elements.

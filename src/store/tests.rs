@@ -3,13 +3,17 @@
 mod arrays;
 mod attempts;
 mod batches;
+mod deadlines;
+mod dependencies;
 mod depth;
 mod evidence;
 mod harness;
 mod model;
+mod moves;
 mod parents;
 mod plans;
 mod queues;
 mod retention;
+mod rules;
 mod submits;
 mod waiting;

@@ -4,6 +4,8 @@
 use super::{
     arrays::Kin,
     backup::passed_over,
+    deadlines::Deadline,
+    dependencies,
     error::Result,
     events::NewEvent,
     lease::{LeaseRecord, lease_columns, parse, parse_json},
@@ -13,8 +15,8 @@ use super::{
     writer::Tx,
 };
 use crate::domain::{
-    AttemptNumber, AttemptRef, End, Event, Evidence, FailureClass, Illegal, Labels, Lifecycle, Live, Outcome, Priority, QueueName, Reason,
-    Resources, Retries, Spent, Status, TaskId, TaskState, UnixMs, backoff_ms, hold_ms, order::User,
+    AttemptNumber, AttemptRef, Dependency, End, Event, Evidence, FailureClass, Illegal, Labels, Lifecycle, Live, Outcome, Priority,
+    QueueName, Reason, Resources, Retries, Spent, Status, TaskId, TaskState, UnixMs, backoff_ms, hold_ms, order::User,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,6 +30,9 @@ pub(super) const LOAD: &str = lease_columns!(
             r.tier, r.user, r.gpus as ready_gpus, r.weight, r.rank, r.age_up, coalesce(r.since_up, l.since_up, w.since_up) as place_since, w.due_up, w.not_before, w.blockers, w.throttled,
             t.parent, t.idx, y.gated, y.cancel_at as array_cancel_at,
             case when y.active > 0 then 'active' when y.queued > 0 then 'queued' else 'waiting' end as array_state,
+            t.not_before as task_not_before, t.queued_up, dl.start_up, dl.end_up, dl.running,
+            case when w.blockers > 0 then (select json_group_array(json_array(d.on_task, d.kind, d.on_failure, a.state))
+                from dependency d join awaited a on a.task = d.on_task where d.task = t.id and d.ended is null) end as ended_since,
             (select a.started_at from attempt a where a.task = t.id and a.attempt = coalesce(w.attempt, r.attempt, t.attempt)) as newest_started_at,
             (select count(*) from attempt a where a.task = t.id and a.class = 'user') as spent_user,
             (select count(*) from attempt a where a.task = t.id and a.class = 'oom') as spent_oom,
@@ -42,6 +47,7 @@ pub(super) const LOAD: &str = lease_columns!(
      left join task p on p.id = t.parent and t.idx is not null
      left join array y on y.task = t.id
      left join waiting w on w.task = t.id
+     left join deadline dl on dl.task = t.id
      left join ready r on r.task = t.id"
 );
 
@@ -50,6 +56,10 @@ pub(super) const LOAD: &str = lease_columns!(
 struct Limits {
     #[serde(default)]
     resources: Resources,
+    #[serde(default)]
+    max_wait_seconds: Option<u64>,
+    #[serde(default)]
+    total_timeout_seconds: Option<u64>,
     retries: Retries,
 }
 
@@ -87,6 +97,17 @@ pub(super) struct Held {
     pub(super) waits: Waits,
     /// Whether an attempt from before a restore ended in this batch.
     pub(super) inherited: bool,
+    /// The tasks that it depends on which have ended and have not been counted.
+    pub(super) ended: Vec<Dependency>,
+    /// The time of day before which it is not started, as it was asked for.
+    pub(super) not_before: Option<UnixMs>,
+    /// Uptime in ms at which it was queued first.
+    pub(super) queued_up: Option<i64>,
+    pub(super) max_wait_seconds: Option<u64>,
+    pub(super) total_timeout_seconds: Option<u64>,
+    pub(super) deadline: Option<Deadline>,
+    /// What of these was stored when it was loaded.
+    pub(super) stored: (Option<i64>, Option<Deadline>),
     /// When its newest attempt started, once that attempt is over.
     pub(super) started_at: Option<UnixMs>,
     /// The outcome of the attempt that ended the task, and whether its log is complete.
@@ -127,6 +148,8 @@ pub(super) struct Work<'a, 'tx> {
     pub(super) asked: Vec<Value>,
     /// Arrays that nothing holds back any more.
     pub(super) opened: Vec<TaskId>,
+    /// Dependencies that were counted: `[task, on, state]`.
+    pub(super) counted: Vec<Value>,
 }
 
 impl<'a, 'tx> Work<'a, 'tx> {
@@ -134,7 +157,8 @@ impl<'a, 'tx> Work<'a, 'tx> {
     pub(super) async fn load(tasks: &[TaskId], tx: &mut Tx<'_>) -> Result<HashMap<TaskId, Held>> {
         let ids: BTreeSet<i64> = tasks.iter().map(|t| t.0).collect();
         let rows = sqlx::query(LOAD).bind(json!(ids).to_string()).fetch_all(&mut *tx.conn).await?;
-        rows.iter().map(|row| Held::read(row).map(|held| (held.task, held))).collect()
+        let up = tx.up.now();
+        rows.iter().map(|row| Held::read(row, up).map(|held| (held.task, held))).collect()
     }
 
     pub(super) fn new(tx: &'a mut Tx<'tx>) -> Self {
@@ -148,6 +172,7 @@ impl<'a, 'tx> Work<'a, 'tx> {
             cascades: Vec::new(),
             asked: Vec::new(),
             opened: Vec::new(),
+            counted: Vec::new(),
         }
     }
 
@@ -159,7 +184,7 @@ impl<'a, 'tx> Work<'a, 'tx> {
 }
 
 impl Held {
-    fn read(row: &SqliteRow) -> Result<Self> {
+    fn read(row: &SqliteRow, up: i64) -> Result<Self> {
         let id: i64 = row.try_get("task_id")?;
         let spec: Limits = parse_json("task", id, row.try_get("spec")?)?;
         let number = |name: &str| row.try_get::<Option<u32>, _>(name);
@@ -185,7 +210,10 @@ impl Held {
         let spent = Spent { user: row.try_get("spent_user")?, oom: row.try_get("spent_oom")?, infra: row.try_get("spent_infra")? };
         let array_cancelled = row.try_get::<Option<i64>, _>("array_cancel_at")?.is_some();
         let cancel_requested = array_cancelled || lease.as_ref().is_some_and(|l| l.cancel.is_some());
-        let life = Lifecycle { attempt, status, spent, budget: spec.retries, cancel_requested };
+        let deadline = Deadline::read(row)?;
+        let queued_up = row.try_get("queued_up")?;
+        let out_of_time = deadline.and_then(|deadline| deadline.end_up).is_some_and(|at| at <= up);
+        let life = Lifecycle { attempt, status, spent, budget: spec.retries, cancel_requested, out_of_time };
         let priority = band_priority(row.try_get("band")?);
         Ok(Self {
             task: TaskId(id),
@@ -204,6 +232,13 @@ impl Held {
             before: life.state(),
             kin,
             waits: Waits::read(row)?,
+            ended: dependencies::read(id, row.try_get("ended_since")?)?,
+            not_before: row.try_get::<Option<i64>, _>("task_not_before")?.map(UnixMs),
+            queued_up,
+            max_wait_seconds: spec.max_wait_seconds,
+            total_timeout_seconds: spec.total_timeout_seconds,
+            deadline,
+            stored: (queued_up, deadline),
             started_at: row.try_get::<Option<i64>, _>("newest_started_at")?.map(UnixMs),
             life,
             lease,
@@ -222,6 +257,10 @@ impl Held {
     /// Applies an event by the rules of `domain` and does what follows from it: an ended attempt goes to the history,
     /// a retry gets its pause, an end is announced. `log_complete` is recorded with an attempt that ends.
     pub(super) fn take(&mut self, event: Event, log_complete: Option<bool>, work: &mut Work<'_, '_>) -> std::result::Result<(), Illegal> {
+        let given_up = match &event {
+            Event::GiveUp(end, message) => Some((Outcome::without_result(*end, message.clone()), None)),
+            _ => None,
+        };
         let (life, ended) = self.life.clone().next(event)?;
         self.life = life;
         self.touched = true;
@@ -233,16 +272,23 @@ impl Held {
             self.attempt_ended(outcome, log_complete, work);
         } else {
             // An attempt that ended earlier in this batch does not tell how the task ends.
-            self.last = None;
+            self.last = given_up;
             if !matches!(self.life.status, Status::Active(_)) {
                 self.attempt_returned(work);
             }
         }
+        self.keep_deadline(work);
         if !self.life.counts() {
             work.tx.attempt_over(self.task);
         }
         match &self.life.status {
-            Status::Ended(_) => self.announce_end(work),
+            Status::Ended(_) => {
+                self.announce_end(work);
+                if self.kin.gated.is_some() {
+                    // An array that ends by a rule of its own takes its elements with it.
+                    work.cascades.push(json!([self.task, &*self.user]));
+                }
+            }
             Status::Queued => {
                 self.since_up.get_or_insert(work.tx.up.now());
                 work.tx.made_ready();

@@ -3,9 +3,12 @@
 //! JSON is lowerCamelCase, times are RFC 3339 in UTC, durations are whole seconds (`…Seconds`) for people and whole
 //! milliseconds (`…Ms`) between the parts. Requests refuse unknown fields; readers of responses must ignore them.
 
+mod arrange;
 mod array;
 mod attempt;
+mod budget;
 mod claim;
+mod depend;
 mod event;
 mod export;
 pub mod handoff;
@@ -18,12 +21,15 @@ mod task;
 mod token;
 mod why;
 
+pub use arrange::{BoostRequest, MoveEnd, MoveRequest};
 pub use array::{CancelRequest, NewArray, OnlyElements, RerunRequest, TaskArray};
 pub use attempt::{FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse};
+pub use budget::{Budget, BudgetList, BudgetQueue, NewBudget};
 pub use claim::{
     CancelOrder, ClaimRequest, ClaimResponse, ClaimedTask, Hold, Holds, JobOrder, QueueAsk, RunnerBeatRequest, RunnerBeatResponse,
     known_hash,
 };
+pub use depend::{Dependee, DependsOn};
 pub use event::{Event, EventKind, LogChunk};
 pub use export::{AttemptLine, ExportQuery, UsageLine};
 pub use handoff::{Assignment, Fault, Testament};
@@ -40,8 +46,10 @@ pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
 pub use why::{Position, Why};
 
 pub use crate::domain::{
-    AttemptNumber, AttemptRef, AttemptResult, ElementCounts, EventId, Evidence, FailureClass, Finding, Indices, Labels, Phase, Priority,
-    QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState, Times, UnixMs, Work,
+    AttemptNumber, AttemptRef, AttemptResult, BudgetName, ElementCounts, EventId, Evidence, FailureClass, Finding, Indices, Labels,
+    OnFailure, Phase, Priority, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState,
+    Times, UnixMs, Work,
+    order::{Amount, BudgetShare, Resource},
 };
 pub use jiff::Timestamp;
 

@@ -1,8 +1,8 @@
 //! Tasks and their attempts as users see them.
 
 use super::{
-    AttemptNumber, Evidence, FailureClass, Labels, NewArray, Phase, Priority, QueueName, Reason, Resources, Retries, RunnerName, TaskArray,
-    TaskId, TaskState, Timestamp,
+    AttemptNumber, DependsOn, Evidence, FailureClass, Labels, NewArray, Phase, Priority, QueueName, Reason, Resources, Retries, RunnerName,
+    TaskArray, TaskId, TaskState, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,6 +41,14 @@ pub struct NewTask {
     /// The time limit of the command; default the queue's, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
+    /// It fails with `NotStartedInTime` where its first attempt has not started so long after it was first queued; default the
+    /// queue's, else none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_wait_seconds: Option<u64>,
+    /// The time that it may take in all, from when it was first queued to its end, over all attempts and pauses; default the
+    /// queue's, else none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_timeout_seconds: Option<u64>,
     /// The time between SIGTERM and SIGKILL; default the queue's, else 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_seconds: Option<u64>,
@@ -54,6 +62,16 @@ pub struct NewTask {
     /// Makes it an array: many tasks that differ in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub array: Option<NewArray>,
+    /// Not to be started before this time of day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub not_before: Option<Timestamp>,
+    /// The tasks that must end before it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depends_on: Option<DependsOn>,
+    /// In a batch: the name under which others of the batch depend on it; 1 to 63 of `A-Z a-z 0-9 . _ -`, unique in the batch.
+    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
 }
 
 /// A task.
@@ -86,6 +104,9 @@ pub struct Task {
     pub labels: Labels,
     /// Its priority.
     pub priority: Priority,
+    /// Whether an operator put it before every priority.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub boosted: bool,
     /// The program and its arguments, where it was submitted so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
@@ -100,10 +121,22 @@ pub struct Task {
     /// The command's time limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
+    /// The time within which its first attempt must start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_wait_seconds: Option<u64>,
+    /// The time that it may take in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_timeout_seconds: Option<u64>,
     /// The time between SIGTERM and SIGKILL.
     pub grace_seconds: u64,
     /// Its retry budgets.
     pub retries: Retries,
+    /// The time of day before which it is not started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// The tasks that must end before it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depends_on: Option<DependsOn>,
     /// When it was submitted.
     pub created_at: Timestamp,
     /// When the newest attempt started.
@@ -251,7 +284,7 @@ pub struct TaskQuery {
 }
 
 /// A change to a task that is not active and has not ended: a JSON Merge Patch (RFC 7396) of these members.
-/// `null` removes a name or a label.
+/// `null` removes a name, a label or a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -266,12 +299,16 @@ pub struct TaskPatch {
     /// A new priority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
+    /// Not to be started before this time of day; `null` removes it. A task that was queued waits again until then.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub not_before: Option<Option<Timestamp>>,
 }
 
 /// Tells a member that is `null` from one that is absent.
 #[expect(clippy::option_option, reason = "RFC 7396 knows three cases: absent, null, a value")]
-fn given<'de, D: serde::Deserializer<'de>>(de: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::<String>::deserialize(de).map(Some)
+fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(de: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(de).map(Some)
 }
 
 /// Several tasks at once: all are stored, or none.

@@ -13,6 +13,7 @@ mod world;
 mod arrays;
 mod backup;
 mod cancels;
+mod chains;
 mod crash_points;
 mod doubles;
 mod endings;

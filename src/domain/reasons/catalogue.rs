@@ -18,30 +18,65 @@ pub struct Entry {
 /// What is known of `code`.
 #[must_use]
 pub fn entry(code: Reason) -> Entry {
-    let (class, meaning, hint) = before_the_node(code).or_else(|| on_the_node(code)).unwrap_or_else(|| at_the_end(code));
+    let (class, meaning, hint) =
+        in_the_queue(code).or_else(|| before_the_node(code)).or_else(|| on_the_node(code)).unwrap_or_else(|| at_the_end(code));
     Entry { class, meaning, hint }
 }
 
 type Row = (ReasonClass, &'static str, &'static str);
 
-/// From the queue to a place.
-fn before_the_node(code: Reason) -> Option<Row> {
+/// Until a runner takes it.
+fn in_the_queue(code: Reason) -> Option<Row> {
     use Reason as R;
     Some(match code {
         R::BehindInQueue => (Wait, "Others go first.", "Nothing to do; an operator can change its priority."),
         R::QueuePaused => (Wait, "An operator paused the queue.", "Ask who paused it, or resume it: slipway queue resume QUEUE"),
+        R::QueueConcurrencyLimit => (
+            Wait,
+            "So many of the queue's tasks run as may (`limits.maxRunning`).",
+            "It goes on when one of them ends: slipway ls --all -q QUEUE --state active",
+        ),
+        R::UserLimit => (
+            Wait,
+            "So many of the user's tasks in the queue run as may (`limits.maxRunningPerUser`).",
+            "It goes on when one of them ends; to change which of yours is next: slipway move TASK --front",
+        ),
+        R::BudgetExhausted => (
+            Wait,
+            "A budget that the queue draws on has not enough left for the task.",
+            "It goes on when others end; who uses how much: slipway budget ls",
+        ),
+        R::ReservedForLarger => (
+            Wait,
+            "A budget is kept for a task that has waited long and needs more than what is left.",
+            "Nothing to do; it goes on once that task has started.",
+        ),
         R::RetryBackoff => (Wait, "A pause before the next attempt.", "Nothing to do; the attempts so far: slipway get TASK"),
         R::ArrayThrottle => (
             Wait,
             "As many elements of its array are out as may be at once.",
             "Nothing to do; the next element follows when one ends. All of them: slipway get TASK",
         ),
+        R::ScheduledLater => {
+            (Wait, "Its `notBefore` has not come.", "Nothing to do; to have it sooner, change notBefore: PATCH /api/v1/tasks/TASK")
+        }
+        R::DependencyNotMet => {
+            (Wait, "Tasks that it depends on have not ended.", "Nothing to do; what holds one of them up: slipway why ID")
+        }
         R::NoRunnerForQueue => (Escalate, "No runner serves the queue.", "Start a runner for it; those that are known: slipway runner ls"),
         R::TemplateInvalid => (
             Escalate,
             "The queue's template cannot be rendered for any runner that serves it.",
             "Repair the template and apply the queue again: slipway queue apply -f FILE",
         ),
+        _ => return None,
+    })
+}
+
+/// From a runner to a place.
+fn before_the_node(code: Reason) -> Option<Row> {
+    use Reason as R;
+    Some(match code {
         R::ResourceQuotaExceeded => (
             Wait,
             "The namespace's quota is used up, or smaller than the request.",
@@ -196,7 +231,19 @@ fn at_the_end(code: Reason) -> Row {
     match code {
         R::ExitNonZero => (Change, "The command ended with a code other than 0, or by a signal.", "Read the log: slipway logs TASK"),
         R::OomKilled => (Change, "The memory limit was hit.", "Ask for more memory, or use less; retries.oom tries again."),
-        R::DeadlineExceeded => (Change, "It ran longer than its `timeoutSeconds`.", "Give it more time: slipway submit --time"),
+        R::DeadlineExceeded => (
+            Change,
+            "It ran longer than its `timeoutSeconds`, or took longer in all than its `totalTimeoutSeconds`.",
+            "Give it more time: slipway submit --time, --total-time",
+        ),
+        R::NotStartedInTime => (
+            Wait,
+            "It did not start within its `maxWaitSeconds`.",
+            "Run it again, when there is room or with a longer wait: slipway submit --max-wait",
+        ),
+        R::DependencyFailed => {
+            (Change, "A task that had to succeed before it did not.", "See why that one did not, then submit both again: slipway why ID")
+        }
         R::Cancelled => (Wait, "Somebody stopped it.", "Run it again: slipway rerun TASK"),
         R::Evicted => (Wait, "The machine told it to go: node pressure, drain, shutdown.", "Nothing to do while retries.infra lasts."),
         R::NodeLost => (Wait, "The machine restarted under it, or went away.", "Nothing to do while retries.infra lasts."),

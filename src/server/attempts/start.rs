@@ -36,6 +36,7 @@ pub(crate) async fn start(
     crate::crash_point!("server.started");
     app.pulses.beat(attempt, app.store.uptime().now());
     let task = task.ok_or_else(|| no_task(path.task))?;
+    let timeout_seconds = task.time_limit(app.store.uptime().now());
     let spec = orders::runs(&task);
     Ok(axum::Json(StartResponse {
         attempt_token: attempt_token.expose_secret().to_owned(),
@@ -46,7 +47,7 @@ pub(crate) async fn start(
         name: spec.name,
         work: spec.work,
         env: spec.env,
-        timeout_seconds: spec.timeout_seconds,
+        timeout_seconds,
         grace_seconds: spec.grace_seconds,
         times: app.settings.times.clone(),
     }))

@@ -1,6 +1,6 @@
 //! `POST /tasks:batch`: submit many tasks, all or none.
 
-use super::submit;
+use super::{depend, submit};
 use crate::{
     server::{
         auth::Principal,
@@ -8,8 +8,8 @@ use crate::{
         error::ApiResult,
         state::App,
     },
-    store::NewTask,
-    wire::{BatchRequest, BatchResponse, Problem, ProblemCode, limits},
+    store::{After, NewTask},
+    wire::{self, BatchRequest, BatchResponse, Problem, ProblemCode, limits},
 };
 use axum::{
     extract::State,
@@ -17,10 +17,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// Submits up to 1,000 tasks; where one is wrong none is stored.
+/// Submits up to 1,000 tasks; where one is wrong none is stored. They may depend on each other by `ref`.
 #[utoipa::path(post, path = "/api/v1/tasks:batch", operation_id = "submitTasks", tag = "tasks",
     request_body = BatchRequest,
-    responses((status = 201, body = BatchResponse), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = BatchResponse), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 422, body = Problem)))]
 pub(crate) async fn batch(
     State(app): State<App>,
     principal: Principal,
@@ -31,12 +32,12 @@ pub(crate) async fn batch(
         let detail = format!("A batch has 1 to {} tasks; this one has {}.", limits::MAX_BATCH, request.tasks.len());
         return Err(Problem::new(ProblemCode::ValidationFailed).detail(detail).into());
     }
-    let tasks: Vec<NewTask> = request
-        .tasks
-        .into_iter()
-        .enumerate()
-        .map(|(i, new)| submit::taken(&app, &principal, new, &format!("/tasks/{i}")))
-        .collect::<Result<_, _>>()?;
+    let after = depend::of_batch(&app, &request.tasks).await?;
+    let take = |((nth, new), after): ((usize, wire::NewTask), After)| {
+        let task = submit::taken(&app, &principal, new, &format!("/tasks/{nth}"))?;
+        Ok(NewTask { after, ..task })
+    };
+    let tasks = request.tasks.into_iter().enumerate().zip(after).map(take).collect::<ApiResult<Vec<_>>>()?;
     let (ids, repeated) = submit::store(&app, principal, tasks, key, "tasks:batch", digest).await?;
     Ok(submit::marked((StatusCode::CREATED, axum::Json(BatchResponse { ids })).into_response(), repeated))
 }

@@ -53,6 +53,8 @@ fn spec(new: NewTask, name: QueueName, queue: &NewQueue) -> Result<TaskSpec, Vec
         env,
         resources: new.resources.unwrap_or_default(),
         timeout_seconds: new.timeout_seconds.or(queue.defaults.timeout_seconds),
+        max_wait_seconds: new.max_wait_seconds.or(queue.defaults.max_wait_seconds),
+        total_timeout_seconds: new.total_timeout_seconds.or(queue.defaults.total_timeout_seconds),
         grace_seconds: new.grace_seconds.or(queue.defaults.grace_seconds).unwrap_or(DEFAULT_GRACE_SECONDS),
         retries: new.retries.or(queue.defaults.retries).unwrap_or_default(),
     };

@@ -8,10 +8,12 @@ use crate::{
     server::{
         auth::Principal,
         error::{ApiError, ApiResult, invalid, no_task},
+        state::App,
     },
-    store::{ArrayRecord, NoParent, Parent, Place, TaskRecord},
+    store::{ArrayRecord, NoParent, Operation, Parent, Place, TaskRecord},
     wire::{FieldError, NewArray, Problem, ProblemCode},
 };
+use futures::future::join_all;
 
 /// The parent that a submit names: one of the caller's own, for an operator anybody's.
 pub(super) fn parent(principal: &Principal, id: TaskId) -> Parent {
@@ -62,6 +64,20 @@ pub(super) fn array_of(task: &TaskRecord) -> Option<&ArrayRecord> {
     match &task.place {
         Some(Place::Array(array)) => Some(array),
         _ => None,
+    }
+}
+
+/// So many elements are changed in one commit.
+const STEP: u32 = 500;
+
+/// Runs an operation on each element of an array that has not ended and has no live attempt, a step at a time.
+pub(super) async fn each_unclaimed<O: Operation>(app: &App, array: TaskId, of: impl Fn(TaskId) -> O) -> ApiResult<()> {
+    let mut after = array;
+    loop {
+        let step = app.store.unclaimed_elements(array, after, STEP).await?;
+        let Some(last) = step.last().copied() else { return Ok(()) };
+        join_all(step.into_iter().map(|element| app.store.run(of(element)))).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        after = last;
     }
 }
 

@@ -1,9 +1,11 @@
 //! The routes of tasks.
 
 pub(super) mod abandon;
+pub(super) mod arrange;
 pub(super) mod attempts;
 pub(super) mod batch;
 pub(super) mod cancel;
+mod depend;
 pub(super) mod get;
 mod intake;
 mod kin;

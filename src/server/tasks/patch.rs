@@ -12,16 +12,11 @@ use crate::{
         state::App,
     },
     store::{Patch, Patched, merge_labels},
-    wire::{FieldError, Problem, ProblemCode, Task, TaskPatch},
+    wire::{FieldError, Problem, ProblemCode, Task, TaskPatch, UnixMs},
 };
 use axum::extract::State;
-use futures::future::join_all;
-
-/// So many elements are changed in one commit.
-const STEP: u32 = 500;
-
-/// Changes name, labels or priority of a task that is waiting or queued: a JSON Merge Patch of these members. Of an array
-/// it changes them for all its elements that are waiting or queued.
+/// Changes name, labels, priority or `notBefore` of a task that is waiting or queued: a JSON Merge Patch of these members. Name,
+/// labels and priority of an array are changed for all its elements that are waiting or queued.
 #[utoipa::path(patch, path = "/api/v1/tasks/{id}", operation_id = "patchTask", tag = "tasks", params(TaskPath), request_body = TaskPatch,
     responses((status = 200, body = Task), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 422, body = Problem)))]
@@ -42,18 +37,24 @@ pub(crate) async fn patch(
     if !violations.is_empty() {
         return Err(invalid(violations.into_iter().map(|v| FieldError { pointer: v.pointer, message: v.message }).collect()));
     }
-    let of =
-        |task| Patch { task, by: principal.user.clone(), name: patch.name.clone(), labels: patch.labels.clone(), priority: patch.priority };
-    let patched = app.store.run(of(id)).await?;
-    if patched == Patched::Changed && kin::array_of(&task).is_some() {
-        let mut after = id;
+    let not_before = patch.not_before.map(|at| at.map(|at| UnixMs(at.as_millisecond())));
+    let is_array = kin::array_of(&task).is_some();
+    if is_array && not_before.is_some() && app.store.waits(id).await?.is_none() {
+        let detail = format!("The elements of {id} are no longer held back together; notBefore of an array can be changed until then.");
+        return Err(Problem::new(ProblemCode::Conflict).detail(detail).into());
+    }
+    let of = |task, not_before| Patch {
+        task,
+        by: principal.user.clone(),
+        name: patch.name.clone(),
+        labels: patch.labels.clone(),
+        priority: patch.priority,
+        not_before,
+    };
+    let patched = app.store.run(of(id, not_before)).await?;
+    if patched == Patched::Changed && is_array {
         // What was claimed meanwhile takes no change.
-        while let step = app.store.unclaimed_elements(id, after, STEP).await?
-            && let Some(last) = step.last().copied()
-        {
-            join_all(step.into_iter().map(|element| app.store.run(of(element)))).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-            after = last;
-        }
+        kin::each_unclaimed(&app, id, |element| of(element, None)).await?;
     }
     match patched {
         Patched::Changed => Ok(axum::Json(app.task(app.record(id).await?))),

@@ -18,8 +18,9 @@ use crate::{
 };
 use axum::{extract::State, response::Response};
 
-/// Submits a new task like this one, with `rerunOf`. The old one stays as it is. Of an array all elements are repeated, or
-/// those that the body names, and keep their indices; an element is repeated as an array of its one index.
+/// Submits a new task like this one, with `rerunOf`. The old one stays as it is. `dependsOn` and `notBefore` were for the first
+/// submit: the new one has none. Of an array all elements are repeated, or those that the body names, and keep their indices; an
+/// element is repeated as an array of its one index.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/rerun", operation_id = "rerunTask", tag = "tasks",
     params(TaskPath), request_body = RerunRequest,
     responses((status = 201, body = Task), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),

@@ -1,6 +1,6 @@
 //! `POST /tasks`: submit one task.
 
-use super::{intake, kin};
+use super::{depend, intake, kin};
 use crate::{
     server::{
         auth::Principal,
@@ -8,8 +8,8 @@ use crate::{
         error::ApiResult,
         state::App,
     },
-    store::{Idempotency, NewTask, Submit, Submitted},
-    wire::{self, Problem, ProblemCode, Task, TaskId},
+    store::{Halt, Idempotency, NewTask, Submit, Submitted},
+    wire::{self, Problem, ProblemCode, QueueName, Task, TaskId, timestamp},
 };
 use axum::{
     extract::State,
@@ -20,14 +20,15 @@ use axum::{
 /// Submits a task. A repeat with the same `Idempotency-Key` and body answers with the same task.
 #[utoipa::path(post, path = "/api/v1/tasks", operation_id = "submitTask", tag = "tasks",
     request_body = wire::NewTask,
-    responses((status = 201, body = Task), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Task), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn submit(
     State(app): State<App>,
     principal: Principal,
     key: IdempotencyKey,
     Json { value: new, digest }: Json<wire::NewTask>,
 ) -> ApiResult<Response> {
-    let tasks = vec![taken(&app, &principal, new, "")?];
+    let after = depend::of_one(&app, &new).await?;
+    let tasks = vec![NewTask { after, ..taken(&app, &principal, new, "")? }];
     let (ids, repeated) = store(&app, principal, tasks, key, "tasks", digest).await?;
     created(&app, ids.first().copied(), repeated).await
 }
@@ -36,7 +37,8 @@ pub(crate) async fn submit(
 pub(super) fn taken(app: &App, principal: &Principal, new: wire::NewTask, at: &str) -> ApiResult<NewTask> {
     let array = new.array.as_ref().map(|array| kin::array(array, at)).transpose()?;
     let parent = new.parent.map(|id| kin::parent(principal, id));
-    Ok(NewTask { parent, array, ..NewTask::new(intake::take(app, new, at)?) })
+    let not_before = depend::not_before(&new);
+    Ok(NewTask { parent, array, not_before, ..NewTask::new(intake::take(app, new, at)?) })
 }
 
 /// Stores tasks; ids in order, and whether an earlier request stored them.
@@ -58,9 +60,31 @@ pub(super) async fn store(
             .detail("This Idempotency-Key came before with another body; nothing was stored.")
             .hint("Use a new key for a new request.")
             .into()),
+        Submitted::NoTask(id) => Err(Problem::new(ProblemCode::TaskNotFound).detail(depend::no_task(id)).into()),
         Submitted::NoQueue(name) => Err(intake::no_queue(app, name.as_str(), "").into()),
         Submitted::NoParent(id, why) => Err(kin::no_parent(id, &why)),
+        Submitted::Draining { queue, halt } => Err(draining(&queue, &halt).into()),
+        Submitted::Full { queue, pending, max, refused } => Err(full(&queue, pending, max, refused).into()),
     }
+}
+
+/// A queue that an operator drains.
+fn draining(queue: &QueueName, (by, reason, at): &Halt) -> Problem {
+    let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let at = timestamp(*at);
+    Problem::new(ProblemCode::QueueDraining)
+        .detail(format!("The queue {queue} takes no new tasks: {by} drains it since {at:.0}{why}"))
+        .hint(format!("Submit to another queue, or ask {by}; to end it: slipway queue resume {queue}"))
+}
+
+/// A queue with so many tasks that it takes no more.
+fn full(queue: &QueueName, pending: u64, max: u32, refused: u64) -> Problem {
+    let pending = if pending > u64::from(max) { format!("more than {max}") } else { pending.to_string() };
+    Problem::new(ProblemCode::QueueFull)
+        .detail(format!(
+            "The queue {queue} takes at most {max} tasks that wait or are queued (limits.maxPending), and has {pending}: {refused} refused, nothing stored."
+        ))
+        .hint("Try again when some of them have started, or ask an admin for a higher maxPending.")
 }
 
 /// `201` with the task as it is now, and where it is.

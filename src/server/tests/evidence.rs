@@ -43,6 +43,8 @@ async fn agentless(rig: &Rig) -> Own {
         env: BTreeMap::new(),
         resources: Resources::default(),
         timeout_seconds: None,
+        max_wait_seconds: None,
+        total_timeout_seconds: None,
         grace_seconds: 30,
         retries: Retries::default(),
     };

@@ -4,8 +4,8 @@ use super::harness::{Rig, claim, exit, lost, spec};
 use crate::{
     domain::{ArraySpec, ElementCounts, EventId, FailureClass, Indices, Reason, Retries, TaskId, TaskSpec, TaskState, UnixMs, fingerprint},
     store::{
-        Cancel, Cascade, Claim, EventFilter, Finish, NewTask, Patch, Place, Release, Report, Submit, Submitted, TaskFilter, TaskRecord,
-        Wake,
+        Cancel, Cascade, Chore, Claim, EventFilter, Finish, ForgetAwaited, NewTask, Patch, Place, Release, Report, Submit, Submitted,
+        TaskFilter, TaskRecord, Unblock, Wake,
     },
 };
 use secrecy::ExposeSecret;
@@ -43,13 +43,18 @@ impl Rig {
             for task in &due.waiting {
                 self.store.run(Wake(*task)).await.unwrap();
             }
-            if due.releasing {
-                self.store.run(Release).await.unwrap();
+            for task in &due.unblocked {
+                self.store.run(Unblock(*task)).await.unwrap();
             }
-            if due.cascading {
-                self.store.run(Cascade).await.unwrap();
+            for chore in &due.chores {
+                match chore {
+                    Chore::ForgetAwaited => self.store.run(ForgetAwaited).await.unwrap(),
+                    Chore::Release => self.store.run(Release).await.unwrap(),
+                    Chore::Cascade => drop(self.store.run(Cascade).await.unwrap()),
+                    Chore::Age => {}
+                }
             }
-            if due.waiting.is_empty() && !due.releasing && !due.cascading {
+            if due.waiting.is_empty() && due.unblocked.is_empty() && due.chores.is_empty() {
                 return;
             }
         }
@@ -278,7 +283,7 @@ async fn an_array_is_changed_like_a_task_and_stands_in_no_queue() {
     let rig = Rig::new().await;
     let array = rig.array("0-2", Some(1), spec()).await;
     let priority = Some(crate::domain::Priority::Critical);
-    let patch = Patch { task: array, by: "ada".into(), name: Some(Some("x".into())), labels: BTreeMap::new(), priority };
+    let patch = Patch { task: array, by: "ada".into(), name: Some(Some("x".into())), labels: BTreeMap::new(), priority, not_before: None };
     rig.store.run(patch).await.unwrap();
     assert_eq!(rig.record(array).await.spec.name.as_deref(), Some("x"));
     assert_eq!(rig.store.unclaimed_elements(array, array, 10).await.unwrap().len(), 3);
@@ -297,7 +302,7 @@ async fn ten_thousand_elements_are_stored_at_once_and_cancelled_in_steps() {
     assert_eq!(rig.counts(array).await, ElementCounts { waiting: 9_992, queued: 8, ..ElementCounts::default() });
     rig.cancel(array).await;
     let mut steps = 0;
-    while rig.store.due(UnixMs(0)).await.unwrap().cascading {
+    while rig.store.due(UnixMs(0)).await.unwrap().chores.contains(&Chore::Cascade) {
         let began = std::time::Instant::now();
         rig.store.run(Cascade).await.unwrap();
         steps += 1;

@@ -2,8 +2,10 @@
 
 use super::harness::{Rig, spec};
 use crate::{
-    domain::{ElementCounts, TaskId, TaskState, UnixMs},
-    store::{CancelElements, Cascade, Cut, Kept, NewTask, NoParent, Parent, Place, Prune, Submitted, TaskFilter},
+    domain::{ArraySpec, DependencyKind, ElementCounts, Indices, OnFailure, TaskId, TaskState, UnixMs},
+    store::{
+        After, CancelElements, Cascade, Cut, Kept, NewTask, NoParent, On, Parent, Patch, Patched, Place, Prune, Submitted, TaskFilter,
+    },
 };
 
 impl Rig {
@@ -31,7 +33,7 @@ async fn a_cascade_goes_on_after_a_restart_in_the_middle_of_it() {
     rig.finish(running, hash, 0, Some(true)).await.unwrap();
     assert_eq!(rig.state(array).await, TaskState::Cancelled);
     assert_eq!(rig.told(array).await, ["task.submitted", "task.cancelRequested", "task.ended"]);
-    assert!(!rig.store.due(UnixMs(0)).await.unwrap().cascading);
+    assert_eq!(rig.store.due(UnixMs(0)).await.unwrap().chores, []);
 }
 
 #[tokio::test]
@@ -115,9 +117,80 @@ async fn an_array_is_forgotten_with_its_elements() {
         rig.store.tasks(&filter).await.unwrap();
     }
     assert_eq!(steps, 3);
-    let left: i64 = sqlx::query_scalar("select (select count(*) from task) + (select count(*) from array) + (select count(*) from event)")
+    let left: i64 = sqlx::query_scalar("select (select count(*) from task) + (select count(*) from array) + (select count(*) from event where task is not null)")
         .fetch_one(&rig.store.readers)
         .await
         .unwrap();
     assert_eq!(left, 0);
+}
+
+fn after(on: TaskId, task: NewTask) -> NewTask {
+    let on = [(On::Task(on), DependencyKind::Success)].into();
+    NewTask { after: After { on, on_failure: OnFailure::Fail }, ..task }
+}
+
+fn many(indices: &str, max_parallel: Option<u32>) -> NewTask {
+    let indices: Indices = indices.parse().unwrap();
+    let array = ArraySpec { size: indices.count(), indices, max_parallel };
+    NewTask { array: Some(array), ..NewTask::new(spec()) }
+}
+
+#[tokio::test]
+async fn what_waits_for_an_array_goes_on_with_its_last_element() {
+    for (code, state) in [(0, TaskState::Queued), (1, TaskState::Failed)] {
+        let rig = Rig::new().await;
+        let array = rig.array("0-2", None, spec()).await;
+        let Submitted::New(ids) = rig.submit_new(after(array, NewTask::new(spec()))).await else { panic!("not stored") };
+        for code in [0, code] {
+            rig.run_next(code).await;
+            rig.settle().await;
+            assert_eq!(rig.state(ids[0]).await, TaskState::Waiting);
+        }
+        rig.run_next(0).await;
+        rig.settle().await;
+        assert_eq!(rig.state(ids[0]).await, state);
+    }
+}
+
+#[tokio::test]
+async fn an_array_that_waits_lets_its_elements_out_when_that_is_over() {
+    let rig = Rig::new().await;
+    let first = rig.submit(spec()).await;
+    let Submitted::New(ids) = rig.submit_new(after(first, many("0-9", Some(2)))).await else { panic!("not stored") };
+    let array = ids[0];
+    rig.settle().await;
+    assert_eq!(rig.checked(array).await, ElementCounts { waiting: 10, ..ElementCounts::default() });
+    let rig = rig.reopened().await;
+    assert_eq!(rig.run_next(0).await, first, "none of its elements is ready");
+    rig.settle().await;
+    assert_eq!(rig.checked(array).await, ElementCounts { waiting: 8, queued: 2, ..ElementCounts::default() });
+
+    // So does one that waits for a time of day, a step at a time where all may go at once.
+    let at = UnixMs(2_000_000_000_000);
+    let late = NewTask { not_before: Some(at), ..many("0-1199", None) };
+    let Submitted::New(ids) = rig.submit_new(late).await else { panic!("not stored") };
+    rig.settle().await;
+    assert_eq!(rig.counts(ids[0]).await.queued, 0);
+    let patch = Patch { task: ids[0], by: "ada".into(), name: None, labels: [].into(), priority: None, not_before: Some(None) };
+    assert_eq!(rig.store.run(patch).await.unwrap(), Patched::Changed);
+    rig.settle().await;
+    assert_eq!(rig.checked(ids[0]).await, ElementCounts { queued: 1_200, ..ElementCounts::default() });
+}
+
+#[tokio::test]
+async fn an_array_whose_turn_cannot_come_ends_with_all_its_elements() {
+    let rig = Rig::new().await;
+    let first = rig.submit(spec()).await;
+    let Submitted::New(ids) = rig.submit_new(after(first, many("0-9", None))).await else { panic!("not stored") };
+    rig.run_next(1).await;
+    rig.settle().await;
+    let array = rig.record(ids[0]).await;
+    let (outcome, _) = array.ended.unwrap();
+    assert_eq!(
+        (array.state, outcome.result.message),
+        (TaskState::Failed, Some(format!("task {first}, which had to succeed first, failed")))
+    );
+    assert_eq!(rig.counts(ids[0]).await, ElementCounts { cancelled: 10, ..ElementCounts::default() });
+    assert_eq!(rig.told(ids[0]).await, ["task.submitted", "task.ended"]);
+    assert!(rig.claim(5).await.is_empty());
 }

@@ -108,8 +108,14 @@ async fn a_change_of_priority_moves_a_queued_task_and_an_active_one_takes_none()
     let rig = Rig::new().await;
     let first = rig.submit(spec()).await;
     let second = rig.submit(spec()).await;
-    let patch =
-        |task, priority| Patch { task, by: "ada".into(), name: Some(Some("new".into())), labels: [].into(), priority: Some(priority) };
+    let patch = |task, priority| Patch {
+        task,
+        by: "ada".into(),
+        name: Some(Some("new".into())),
+        labels: [].into(),
+        priority: Some(priority),
+        not_before: None,
+    };
     assert_eq!(rig.store.run(patch(second, Priority::High)).await.unwrap(), Patched::Changed);
     assert_eq!(rig.claim(1).await[0].task, second);
     assert_eq!(rig.store.run(patch(second, Priority::Low)).await.unwrap(), Patched::Refused(TaskState::Active));

@@ -2,8 +2,8 @@
 
 use super::harness::{Rig, spec};
 use crate::{
-    domain::{Clock, TaskId, TaskState, UnixMs},
-    store::{NewTask, Submit, Submitted, Wake},
+    domain::{Clock, Retries, TaskId, TaskSpec, TaskState, UnixMs},
+    store::{NewTask, Patch, Patched, Submit, Submitted, Wake},
 };
 
 async fn submitted(rig: &Rig, task: NewTask) -> TaskId {
@@ -66,4 +66,48 @@ async fn a_time_of_day_is_the_wall_clocks_and_uptime_does_not_bring_it_nearer() 
     // Once queued it is queued, whatever the clock says later.
     rig.step(-86_400_000);
     assert_eq!(rig.claim(1).await[0].task, id);
+}
+
+fn at(task: TaskId, not_before: Option<UnixMs>) -> Patch {
+    Patch { task, by: "ada".into(), name: None, labels: [].into(), priority: None, not_before: Some(not_before) }
+}
+
+#[tokio::test]
+async fn a_time_can_be_set_moved_and_removed_until_an_attempt_begins() {
+    let rig = Rig::new().await;
+    let id = rig.submit(spec()).await;
+    let later = UnixMs(rig.clock.now().0 + 3_600_000);
+    assert_eq!(rig.store.run(at(id, Some(later))).await.unwrap(), Patched::Changed);
+    assert_eq!(rig.state(id).await, TaskState::Waiting);
+    assert!(rig.claim(1).await.is_empty());
+    assert_eq!(rig.store.task(id).await.unwrap().unwrap().not_before, Some(later));
+
+    assert_eq!(rig.store.run(at(id, Some(UnixMs(later.0 + 1_000_000)))).await.unwrap(), Patched::Changed);
+    rig.step(3_600_000);
+    assert!(rig.due().await.waiting.is_empty(), "the later time counts");
+    assert_eq!(rig.store.run(at(id, None)).await.unwrap(), Patched::Changed);
+    assert_eq!(rig.state(id).await, TaskState::Queued);
+    assert_eq!(rig.claim(1).await[0].task, id);
+    assert_eq!(rig.store.run(at(id, Some(later))).await.unwrap(), Patched::Refused(TaskState::Active));
+}
+
+#[tokio::test]
+async fn every_hold_must_end_before_a_task_is_queued() {
+    let rig = Rig::new().await;
+    let retries = Retries { user: 1, ..Retries::default() };
+    let id = rig.submit(TaskSpec { retries, ..spec() }).await;
+    let (attempt, token, _) = rig.running().await;
+    rig.finish(attempt, token, 1, Some(true)).await.unwrap();
+    rig.store.run(at(id, Some(UnixMs(rig.clock.now().0 + 60_000)))).await.unwrap();
+    rig.step(60_000);
+    assert!(rig.due().await.waiting.is_empty(), "it pauses still");
+    rig.step(-60_000);
+    rig.pass(rig.times.retry_backoff_ms);
+    assert_eq!(rig.due().await.waiting, [id]);
+    assert!(!rig.store.run(Wake(id)).await.unwrap(), "its pause is over, its time has not come");
+    assert!(rig.due().await.waiting.is_empty(), "nobody looks for what is over");
+    rig.step(60_000);
+    assert_eq!(rig.due().await.waiting, [id]);
+    assert!(rig.store.run(Wake(id)).await.unwrap());
+    assert_eq!(rig.claim(1).await[0].attempt.0, 2);
 }

@@ -7,7 +7,7 @@ use crate::{
     wire::{AttemptNumber, Position, Runner, TaskId, Timestamp, timestamp},
 };
 
-fn quote(source: impl Into<String>, raw: impl Into<String>, at: Option<Timestamp>) -> Quote {
+pub(super) fn quote(source: impl Into<String>, raw: impl Into<String>, at: Option<Timestamp>) -> Quote {
     Quote { at, ..Quote::new(source, raw) }
 }
 
@@ -148,7 +148,7 @@ pub(super) fn failed(attempt: AttemptNumber, outcome: &Outcome, at: Option<Times
 }
 
 /// `ExitNonZero, class user, exit code 3`.
-fn verdict_of(outcome: &Outcome) -> String {
+pub(super) fn verdict_of(outcome: &Outcome) -> String {
     let facts = [
         outcome.end.reason().map(|reason| reason.to_string()),
         outcome.end.class().map(|class| format!("class {class}")),

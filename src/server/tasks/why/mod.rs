@@ -1,6 +1,8 @@
 //! `GET /tasks/{id}/why`: why a task is where it is.
 
+mod blocked;
 mod findings;
+mod limits;
 
 use super::{
     kin,
@@ -9,11 +11,12 @@ use super::{
 use crate::{
     domain::{AttemptNumber, AttemptRef, Evidence, Finding, Phase, TaskState, UnixMs, reasons},
     server::{error::ApiResult, state::App},
-    store::{ArrayRecord, LeaseRecord, RunnerRecord, TaskRecord},
-    wire::{Position, Problem, Why, timestamp},
+    store::{ArrayRecord, Block, LeaseRecord, RunnerRecord, TaskRecord},
+    wire::{Position, Problem, TaskId, Why, timestamp},
 };
 use axum::extract::State;
 use findings::Known;
+use limits::Draw;
 
 /// Why a task waits, or ended as it did: every reason, blocking ones first, each with what it rests on.
 #[utoipa::path(get, path = "/api/v1/tasks/{id}/why", operation_id = "whyTask", tag = "tasks", params(TaskPath),
@@ -47,10 +50,12 @@ impl App {
         let reasons = match (task.state, &task.lease) {
             (TaskState::Queued, _) => {
                 // It may have been claimed meanwhile; what was read of it still counts itself.
-                let standing = self.store.standing(task.id).await?;
-                let (ahead, of) = standing.as_ref().map_or((0, 1), |standing| (standing.ahead, standing.total));
+                let (ahead, of, blocks) = match self.store.standing(task.id).await? {
+                    Some(standing) => (standing.ahead, standing.total, standing.blocks),
+                    None => (0, 1, Vec::new()),
+                };
                 let place = Position { index: ahead + 1, of: of.max(u64::from(ahead) + 1) };
-                return Ok((Some(place), self.queued(task, place).await?));
+                return Ok((Some(place), self.queued(task, place, &blocks).await?));
             }
             (TaskState::Waiting, _) => self.waiting(task).await?,
             (_, Some(lease)) => self.active(task, lease).await?,
@@ -67,6 +72,10 @@ impl App {
         if let Some((outcome, _)) = &task.ended {
             return Ok(findings::array_ended(outcome, task.finished_at.map(timestamp)).into_iter().collect());
         }
+        let together = self.waiting(task).await?;
+        if !together.is_empty() {
+            return Ok(together);
+        }
         let first = self.store.unclaimed_elements(task.id, task.id, 1).await?;
         let Some(first) = first.first() else { return Ok(Vec::new()) };
         let (_, found) = self.reasons(&self.record(*first).await?).await?;
@@ -79,18 +88,28 @@ impl App {
         Ok(found.into_iter().map(of_element).collect())
     }
 
+    /// Why an element waits for a slot of its array, or with it.
+    async fn throttled(&self, task: &TaskRecord, array: TaskId) -> ApiResult<Vec<Finding>> {
+        let array = self.record(array).await?;
+        if self.store.waits(array.id).await?.is_some() {
+            return Box::pin(self.waiting(&array)).await;
+        }
+        let before = self.store.throttled_before(array.id, task.id).await?;
+        Ok(kin::array_of(&array).map(|of| findings::throttled(array.id, of, before)).into_iter().collect())
+    }
+
     /// Since when a task stands where it does.
     async fn since(&self, task: &TaskRecord) -> ApiResult<UnixMs> {
         let kinds: &[&str] = match task.state {
             TaskState::Queued => &["task.submitted", "task.queued", "attempt.returned", "attempt.abandoned"],
-            TaskState::Waiting => &["attempt.ended", "attempt.returned"],
+            TaskState::Waiting => &["task.submitted", "attempt.ended", "attempt.returned"],
             TaskState::Active => &["attempt.claimed", "attempt.started", "attempt.phase"],
             _ => return Ok(task.finished_at.unwrap_or(task.created_at)),
         };
         Ok(self.store.last_event(task.id, kinds).await?.map_or(task.created_at, |event| event.at))
     }
 
-    async fn queued(&self, task: &TaskRecord, place: Position) -> ApiResult<Vec<Finding>> {
+    async fn queued(&self, task: &TaskRecord, place: Position, blocks: &[Block]) -> ApiResult<Vec<Finding>> {
         let queue = &task.spec.queue;
         let mut found = Vec::new();
         if let Some((by, reason, at)) = self.store.queue(queue).await?.and_then(|record| record.paused) {
@@ -105,24 +124,59 @@ impl App {
         };
         found.extend(findings::no_runner(queue, &runners.iter().map(known).collect::<Vec<_>>()));
         found.extend(self.unrenderable(queue).map(|faults| findings::unrenderable(queue, &faults)));
+        for block in blocks {
+            found.push(self.held_back(task, block).await?);
+        }
         let behind = findings::behind(queue, place);
         found.push(if found.is_empty() { behind } else { behind.beside() });
         Ok(found)
     }
 
+    /// A limit, a budget or a reservation that a ready task waits for.
+    async fn held_back(&self, task: &TaskRecord, block: &Block) -> ApiResult<Finding> {
+        let queue = &task.spec.queue;
+        Ok(match block {
+            Block::Queue { running, max } => limits::queue(queue, *running, *max),
+            Block::User { running, max } => limits::user(queue, &task.user, *running, *max),
+            Block::Reserved { name, by } => limits::reserved(name, *by),
+            Block::Budget { name, resource, cost, left, of } => {
+                let record = self.store.budget(name).await?;
+                let shares = record.iter().flat_map(|record| &record.queues);
+                let users = shares.flat_map(|share| share.users.iter().map(|(user, used)| (*used, user.as_str(), &share.queue)));
+                let asks = of.queues.iter().filter(|(name, part)| *name != queue && part.asks && part.guaranteed > part.used);
+                limits::budget(Draw {
+                    queue,
+                    budget: name,
+                    resource: *resource,
+                    cost: *cost,
+                    left: *left,
+                    max: of.max,
+                    used: of.used,
+                    users: users.collect(),
+                    kept: asks.map(|(name, part)| (part.guaranteed, name)).collect(),
+                })
+            }
+        })
+    }
+
     async fn waiting(&self, task: &TaskRecord) -> ApiResult<Vec<Finding>> {
-        let waits = self.store.waits(task.id).await?.unwrap_or_default();
+        let Some(waits) = self.store.waits(task.id).await? else { return Ok(Vec::new()) };
         if let (true, Some(array)) = (waits.throttled, task.parent) {
-            let before = self.store.throttled_before(array, task.id).await?;
-            let array = self.record(array).await?;
-            return Ok(kin::array_of(&array).map(|of| findings::throttled(array.id, of, before)).into_iter().collect());
+            return self.throttled(task, array).await;
         }
-        let due = waits.due_up.unwrap_or(0);
-        let left = due.saturating_sub(self.store.uptime().now()).max(0);
-        let attempts = self.store.attempts(task.id).await?;
-        let Some(last) = attempts.last() else { return Ok(Vec::new()) };
-        let until = timestamp(UnixMs(self.now().0.saturating_add(left)));
-        Ok(findings::paused_for(last, until))
+        let mut found = Vec::new();
+        if waits.blockers > 0 {
+            let open = task.dependencies.iter().filter(|dependency| dependency.ended.is_none());
+            let states = self.store.tasks_of(open.map(|dependency| dependency.on)).await?;
+            found.extend(blocked::by_tasks(&task.dependencies, |id| states.get(&id).map(|task| task.state)));
+        }
+        found.extend(waits.not_before.filter(|at| *at > self.now()).map(|at| blocked::until(timestamp(at), task.created_at)));
+        if let (Some(due), Some(last)) = (waits.due_up, self.store.attempts(task.id).await?.last()) {
+            let left = due.saturating_sub(self.store.uptime().now()).max(0);
+            let until = timestamp(UnixMs(self.now().0.saturating_add(left)));
+            found.extend(findings::paused_for(last, until));
+        }
+        Ok(found)
     }
 
     async fn active(&self, task: &TaskRecord, lease: &LeaseRecord) -> ApiResult<Vec<Finding>> {
@@ -141,15 +195,23 @@ impl App {
 
     async fn ended(&self, task: &TaskRecord) -> ApiResult<Vec<Finding>> {
         let Some((outcome, _)) = &task.ended else { return Ok(Vec::new()) };
+        let finished = task.finished_at.map(timestamp);
+        if let Some(found) = blocked::by_failure(&task.dependencies, outcome, finished) {
+            return Ok(vec![found]);
+        }
         if task.state == TaskState::Cancelled {
             let request = self.store.last_event(task.id, &["task.cancelRequested"]).await?;
             return Ok(vec![findings::cancelled(request.as_ref())]);
+        }
+        let attempts = self.store.attempts(task.id).await?;
+        let last = attempts.last().and_then(|last| last.ended.as_ref());
+        if last.is_none_or(|(last, _)| last.end != outcome.end) {
+            return Ok(blocked::given_up(outcome, finished).into_iter().collect());
         }
         let evidence = match task.attempt {
             AttemptNumber::NONE => None,
             attempt => self.store.evidence(AttemptRef { task: task.id, attempt }).await?,
         };
-        let finished = task.finished_at.map(timestamp);
         Ok(findings::failed(task.attempt, outcome, finished, evidence.as_ref()).into_iter().collect())
     }
 }

@@ -143,7 +143,14 @@ impl Op {
             Op::Wake(task) => plain(store.run(Wake(task)).await.unwrap()),
             Op::Patch(task, priority) => plain(
                 store
-                    .run(Patch { task, by: by(), name: None, labels: std::collections::BTreeMap::new(), priority: Some(priority) })
+                    .run(Patch {
+                        task,
+                        by: by(),
+                        name: None,
+                        labels: std::collections::BTreeMap::new(),
+                        priority: Some(priority),
+                        not_before: None,
+                    })
                     .await
                     .unwrap(),
             ),
