@@ -11,7 +11,7 @@ mod model;
 mod order;
 mod plans;
 mod queues;
-mod scenarios;
 mod retention;
+mod scenarios;
 mod submits;
 mod waiting;

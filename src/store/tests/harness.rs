@@ -87,15 +87,14 @@ impl Rig {
         self.store.run(apply).await.unwrap().expect("apply the queue");
     }
 
-<<<<<<< HEAD
     /// A connection of its own, past the writer.
     pub(super) async fn beside(&self) -> SqliteConnection {
         SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(self.dir.path().join("slipway.db"))).await.unwrap()
-=======
+    }
+
     /// Around a store that was opened elsewhere, with a clock of its own.
     pub(super) fn over(store: Store, dir: TempDir) -> Self {
         Self { store, dir, times: ambient().times, clock: Arc::new(Fixed(AtomicI64::new(1_800_000_000_000))) }
->>>>>>> main
     }
 
     /// What the clockwork finds now.

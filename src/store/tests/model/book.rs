@@ -122,6 +122,8 @@ pub(super) struct Book {
     pub(super) runner_holders: BTreeMap<String, Holder>,
     /// The uptime that use is counted from.
     pub(super) epoch: i64,
+    /// What was claimed in this batch.
+    pub(super) newly: Vec<TaskId>,
     /// How often each limit held back a task that a pick came to.
     pub(super) refusals: BTreeMap<Held, u64>,
     /// Tasks served, and those of them that had aged.
@@ -151,6 +153,7 @@ impl Book {
             budget_holders: BTreeMap::new(),
             runner_holders: BTreeMap::new(),
             epoch: 0,
+            newly: Vec::new(),
             refusals: BTreeMap::new(),
             served: 0,
             aged: 0,
@@ -177,6 +180,7 @@ impl Book {
             room.gpus -= ready.gpus;
             *room.taken.entry(ready.queue.clone()).or_default() += 1;
             picked.push(ready.task);
+            self.newly.push(ready.task);
             self.live.push(Living { task: ready.task, cost: self.cost(&ready), queue: ready.queue, user: ready.user, from: self.up });
         }
         picked
