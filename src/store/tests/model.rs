@@ -97,6 +97,7 @@ impl History {
 
     async fn run(mut self, steps: u64) -> Figures {
         for step in 0..steps {
+            let mut reopened = false;
             if self.dice.chance(2) {
                 self.rig = self.rig.reopened().await;
                 {
@@ -106,7 +107,7 @@ impl History {
                     writeln!(f, "{step} REOPENED").unwrap();
                 } // TRACE
                 self.model.up = self.rig.store.uptime().now();
-                self.model.book.restarted(self.model.up);
+                reopened = true;
                 self.figures.reopenings += 1;
             }
             if self.dice.chance(30) {
@@ -120,6 +121,9 @@ impl History {
                 }
                 self.model.up = self.rig.store.uptime().now();
                 self.model.line_up();
+            }
+            if reopened {
+                self.model.book.restarted(self.model.up);
             }
             let ops: Vec<Op> = (0..self.dice.of(&[1, 1, 1, 2, 4, 12])).map(|_| self.op()).collect();
             self.batch(step, ops).await;
@@ -146,6 +150,7 @@ impl History {
         let mut done: Vec<_> = ops.into_iter().zip(answers).collect();
         done.sort_by_key(|(op, _)| op.rank());
         self.model.book.newly.clear();
+        self.model.asked.clear();
         self.model.book.charging.clone_from(&self.model.book.queues);
         {
             use std::io::Write;

@@ -21,6 +21,10 @@ impl Model {
             let startable = live.into_iter().filter(|(_, t)| t.lease.as_ref().is_some_and(|l| l.start_token.is_some()));
             return format!("{:?}", startable.map(|(id, t)| row(id, t)).collect::<Vec<_>>());
         }
+        // A repeat in the batch of one that got nothing gets nothing.
+        if !self.asked.insert((claim.runner.to_string(), claim.claim)) {
+            return "[]".into();
+        }
         let expires = self.after(self.times.claim_lease_ms);
         let shares = claim.queues.iter().map(|share| (share.queue.clone(), share.max)).collect();
         let mut room = Room::new(claim.runner.as_str(), claim.max, claim.gpus, claim.all_gpus, shares);

@@ -12,7 +12,7 @@ use crate::{
     store::{Cancelled, Finished, Known, Patched, Refusal, ReportOutcome, Submitted},
 };
 use secrecy::ExposeSecret;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 pub(super) struct Lease {
@@ -65,6 +65,8 @@ pub(super) struct Model {
     keys: BTreeMap<(&'static str, u64), (u8, Vec<TaskId>)>,
     /// Queues, budgets, who used what, and the order.
     pub(super) book: Book,
+    /// The claims of this batch.
+    pub(super) asked: BTreeSet<(String, Uuid)>,
     pub(super) up: i64,
     pub(super) times: Times,
 }
@@ -147,7 +149,7 @@ impl Model {
     pub(super) fn new(queues: Vec<QueueName>, times: Times) -> Self {
         let mut book = Book::new(times.clone());
         book.queues.extend(queues.into_iter().map(|name| (name, Queue::default())));
-        Self { tasks: BTreeMap::new(), keys: BTreeMap::new(), book, up: 0, times }
+        Self { tasks: BTreeMap::new(), keys: BTreeMap::new(), book, asked: BTreeSet::new(), up: 0, times }
     }
 
     pub(super) fn after(&self, ms: u64) -> i64 {
