@@ -2,7 +2,7 @@
 
 use super::data_dir::{DataDir, write_secret};
 use crate::{
-    domain::{QueueName, Rng, Role, SecretKind, fingerprint, mint_secret, well_formed},
+    domain::{QueueName, Rng, Role, SecretKind, fingerprint, mint_secret, order::Cost, well_formed},
     store::{ApplyQueue, CreateToken, Store},
 };
 use anyhow::{Context, Result, bail};
@@ -23,7 +23,13 @@ pub(super) async fn first_things(store: &Store, dir: &DataDir, rng: &dyn Rng) ->
         token(store, &dir.file(file), user, role, rng).await?;
     }
     if store.queues().await?.is_empty() {
-        let apply = ApplyQueue { name: QueueName::default(), doc: "{}".to_owned(), by: "slipway".to_owned(), if_revision: Some(0) };
+        let apply = ApplyQueue {
+            name: QueueName::default(),
+            doc: "{}".to_owned(),
+            cost: Cost::default(),
+            by: "slipway".to_owned(),
+            if_revision: Some(0),
+        };
         if let Err(refusal) = store.run(apply).await? {
             bail!("cannot make the queue default: {refusal:?}");
         }

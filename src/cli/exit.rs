@@ -65,12 +65,21 @@ impl Exit {
         match problem.code {
             C::InvalidParameter | C::ValidationFailed => Self::Usage,
             C::Unauthenticated => Self::Authentication,
-            C::TaskNotFound | C::AttemptNotFound | C::QueueNotFound | C::RunnerNotFound | C::TokenNotFound | C::LogExpired => {
-                Self::NotFound
-            }
-            C::Conflict | C::Superseded | C::RunnerNameTaken | C::Cancelled | C::PreconditionFailed | C::IdempotencyMismatch => {
-                Self::Conflict
-            }
+            C::TaskNotFound
+            | C::AttemptNotFound
+            | C::QueueNotFound
+            | C::BudgetNotFound
+            | C::RunnerNotFound
+            | C::TokenNotFound
+            | C::LogExpired => Self::NotFound,
+            C::Conflict
+            | C::QueueDraining
+            | C::QueueFull
+            | C::Superseded
+            | C::RunnerNameTaken
+            | C::Cancelled
+            | C::PreconditionFailed
+            | C::IdempotencyMismatch => Self::Conflict,
             C::InvalidBody
             | C::Forbidden
             | C::RouteNotFound

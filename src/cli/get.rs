@@ -9,7 +9,7 @@ use super::{
     task_ref::TaskRef,
     verdict, why,
 };
-use crate::wire::{Attempt, Dependee, DependsOn, Phase, Task, TaskState, Timestamp};
+use crate::wire::{Attempt, Dependee, DependsOn, Phase, Task, TaskState, Timestamp, Why};
 use std::time::Duration;
 
 pub(super) const EXAMPLES: &str = "\
@@ -37,7 +37,7 @@ pub(super) async fn run(args: GetArgs, context: &Context) -> Result<Exit, Failur
     let attempts = if context.format() == Format::Table { client.attempts(id).await?.items } else { Vec::new() };
     // The reason is a courtesy: a server that does not give any must not keep the rest from being shown.
     let why = if context.format() == Format::Table && held_up(&task) { client.why(id).await.ok() } else { None };
-    let why = why.as_ref().and_then(why::in_short);
+    let why = why.as_ref();
     context.print(&task, |task| vec![task.id.to_string()], |task| block(task, &attempts, why, context.now(), context.width()))?;
     Ok(Exit::Ok)
 }
@@ -49,7 +49,7 @@ fn held_up(task: &Task) -> bool {
 }
 
 /// A task as a readable block, seen at `now`. `why`: what holds it up.
-fn block(task: &Task, attempts: &[Attempt], why: Option<String>, now: Timestamp, width: Option<u16>) -> String {
+fn block(task: &Task, attempts: &[Attempt], why: Option<&Why>, now: Timestamp, width: Option<u16>) -> String {
     let mut lines = Vec::new();
     let mut field = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -63,15 +63,16 @@ fn block(task: &Task, attempts: &[Attempt], why: Option<String>, now: Timestamp,
         Some(paint(Tone::Strong, &task.id.to_string()) + &task.name.as_deref().map(|n| format!("  {}", clean(n))).unwrap_or_default()),
     );
     field("state", Some(state(task)));
-    field("why", why);
+    field("why", why.and_then(why::in_short));
     field("queue", Some(task.queue.to_string()));
+    field("position", why.and_then(|why| why.position).map(why::place));
     field("user", Some(clean(&task.user)));
     let of_image = || task.script.is_none().then(|| "its image's".to_owned());
     field("command", task.command.as_deref().map(shell).or_else(of_image));
     field("script", task.script.as_deref().map(script));
     field("env", Some(pairs(&task.env)));
     field("labels", Some(pairs(&task.labels)));
-    field("priority", Some(task.priority.to_string()));
+    field("priority", Some(format!("{}{}", task.priority, if task.boosted { ", boosted before all others" } else { "" })));
     field("gpus", (task.resources.gpus > 0).then(|| task.resources.gpus.to_string()));
     field("limits", Some(limits(task, seconds)));
     let oom = if task.retries.oom > 0 { format!("{} oom, ", task.retries.oom) } else { String::new() };
@@ -182,7 +183,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::testing::{NOW, attempt, task},
-        wire::{Ended, OnFailure, Reason, TaskId},
+        wire::{AttemptNumber, Ended, Finding, OnFailure, Position, Quote, Reason, TaskId},
     };
 
     #[test]
@@ -208,8 +209,19 @@ mod tests {
         let attempts = [attempt(1, Some((TaskState::Failed, end))), returned, attempt(3, None)];
         let text = block(&failed, &attempts, None, NOW.parse().unwrap(), None);
         let live = Task { script: Some("#!/bin/sh\necho hi\n".into()), command: None, ..task(7, TaskState::Active) };
-        let why = Some("QueuePaused: olga paused the queue  (slipway why 7)".to_owned());
-        let text = text + "\n" + &block(&live, &[], why, NOW.parse().unwrap(), None);
+        let paused = Finding::new(Reason::QueuePaused, "olga paused the queue", vec![Quote::new("Queue", "paused")]);
+        let why = Why {
+            task: TaskId(7),
+            state: TaskState::Queued,
+            attempt: AttemptNumber(0),
+            phase: None,
+            since: NOW.parse().unwrap(),
+            position: Some(Position { index: 3, of: 17 }),
+            verdict: None,
+            reasons: vec![paused],
+        };
+        let live = Task { boosted: true, ..live };
+        let text = text + "\n" + &block(&live, &[], Some(&why), NOW.parse().unwrap(), None);
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 

@@ -7,11 +7,14 @@
 mod abandon;
 mod after;
 mod batch;
+mod boost;
+mod budget;
 mod cancel;
 mod completion;
 mod console;
 mod context;
 mod credential;
+mod documents;
 mod exit;
 mod export;
 mod file;
@@ -33,6 +36,7 @@ mod scenarios;
 #[cfg(feature = "server")]
 mod scripted;
 mod several;
+mod shift;
 mod span;
 mod style;
 mod submit;
@@ -49,6 +53,8 @@ mod why;
 
 pub use abandon::AbandonArgs;
 pub use after::AfterArgs;
+pub use boost::BoostArgs;
+pub use budget::BudgetArgs;
 pub use cancel::CancelArgs;
 pub use completion::CompletionArgs;
 pub use console::{ColorChoice, Console, Sink, Terminal};
@@ -64,6 +70,7 @@ pub use ls::LsArgs;
 pub use queue::QueueArgs;
 pub use rerun::RerunArgs;
 pub use runner::{EXAMPLES as RUNNER_LS_EXAMPLES, RunnerLsArgs};
+pub use shift::MoveArgs;
 pub use submit::SubmitArgs;
 pub use task_ref::TaskRef;
 pub use token::TokenArgs;
@@ -99,12 +106,21 @@ pub enum Command {
     /// Submit a task once more
     #[command(after_help = rerun::EXAMPLES)]
     Rerun(RerunArgs),
+    /// Change the order of your tasks in a queue
+    #[command(after_help = shift::EXAMPLES)]
+    Move(MoveArgs),
+    /// Put tasks before every priority
+    #[command(after_help = boost::EXAMPLES)]
+    Boost(BoostArgs),
     /// Give up an attempt whose machine is gone for good
     #[command(after_help = abandon::EXAMPLES)]
     Abandon(AbandonArgs),
     /// Show and change queues
     #[command(after_help = queue::EXAMPLES)]
     Queue(QueueArgs),
+    /// Show and change what queues may use together
+    #[command(after_help = budget::EXAMPLES)]
+    Budget(BudgetArgs),
     /// Print history as lines of JSON
     #[command(after_help = export::EXAMPLES)]
     Export(ExportArgs),
@@ -136,8 +152,11 @@ impl Command {
             Self::Cancel(args) => args.common.clone(),
             Self::Wait(args) => args.common.clone(),
             Self::Rerun(args) => args.common.clone(),
+            Self::Move(args) => args.common.clone(),
+            Self::Boost(args) => args.common.clone(),
             Self::Abandon(args) => args.common.clone(),
             Self::Queue(args) => args.common.clone(),
+            Self::Budget(args) => args.common.clone(),
             Self::Export(args) => args.common.clone(),
             Self::Token(args) => args.common.clone(),
             Self::Whoami(args) => args.common.clone(),
@@ -175,8 +194,11 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Cancel(args) => cancel::run(args, context).await,
         Command::Wait(args) => wait::run(args, context).await,
         Command::Rerun(args) => rerun::run(args, context).await,
+        Command::Move(args) => shift::run(args, context).await,
+        Command::Boost(args) => boost::run(args, context).await,
         Command::Abandon(args) => abandon::run(args, context).await,
         Command::Queue(args) => queue::run(args, context).await,
+        Command::Budget(args) => budget::run(args, context).await,
         Command::Export(args) => export::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
         Command::Whoami(args) => whoami::run(args, context).await,

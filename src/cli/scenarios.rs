@@ -1,5 +1,6 @@
 //! Whole commands against a scripted server: what is sent, what is printed, how it ends.
 
+mod rules;
 mod why;
 
 use super::{

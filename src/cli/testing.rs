@@ -4,8 +4,8 @@ use super::{Common, Context, Surroundings, Terminal};
 use crate::{
     domain::{Clock, Rng, UnixMs},
     wire::{
-        Attempt, AttemptNumber, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits, Resources, Retention, Retries,
-        Task, TaskId, TaskState, Timestamp,
+        Amount, Attempt, AttemptNumber, Budget, BudgetQueue, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits,
+        Resource, Resources, Retention, Retries, Task, TaskId, TaskState, Timestamp,
     },
 };
 use std::{
@@ -119,6 +119,7 @@ pub(super) fn task(id: i64, state: TaskState) -> Task {
         runner: ran.then(|| "box-k3f9a".parse().unwrap()),
         labels: [("team".to_owned(), "vision".to_owned())].into(),
         priority: Priority::Normal,
+        boosted: false,
         command: Some(["python", "train.py", "--lr", "3e-4", "--note", "two words"].map(str::to_owned).into()),
         script: None,
         env: [].into(),
@@ -164,6 +165,9 @@ pub(super) fn queue(name: &str, revision: i64) -> Queue {
         description: Some("for everything".into()),
         defaults: QueueDefaults::default(),
         limits: QueueLimits::default(),
+        weight: None,
+        user_weights: [].into(),
+        budgets: [].into(),
         pod_template: None,
         use_image_entrypoint: false,
         pending_timeout_seconds: None,
@@ -171,8 +175,34 @@ pub(super) fn queue(name: &str, revision: i64) -> Queue {
         keep_jobs_seconds: None,
         retention: Retention::default(),
         paused: None,
+        draining: None,
         revision,
         counts: QueueCounts { waiting: 1, queued: 4, active: 9 },
+        created_at: "2026-11-19T09:22:41Z".parse().unwrap(),
+        updated_at: "2026-11-20T08:22:41Z".parse().unwrap(),
+    }
+}
+
+/// A budget of GPUs with queues: their names, what they are guaranteed, what they use.
+pub(super) fn budget(name: &str, max: u32, queues: &[(&str, u32, u32)]) -> Budget {
+    let share = |(queue, guaranteed, used): &(&str, u32, u32)| BudgetQueue {
+        queue: queue.parse().unwrap(),
+        guaranteed: Amount::whole(*guaranteed),
+        used: Amount::whole(*used),
+        users: if *used > 1 {
+            [("ada".to_owned(), Amount::whole(*used - 1)), ("sam".to_owned(), Amount::whole(1))].into()
+        } else {
+            [].into()
+        },
+    };
+    Budget {
+        name: name.parse().unwrap(),
+        description: Some("the rack in the cellar".into()),
+        resource: Resource::Gpus,
+        max: Amount::whole(max),
+        used: queues.iter().map(|(_, _, used)| Amount::whole(*used)).sum(),
+        queues: queues.iter().map(share).collect(),
+        revision: 3,
         created_at: "2026-11-19T09:22:41Z".parse().unwrap(),
         updated_at: "2026-11-20T08:22:41Z".parse().unwrap(),
     }

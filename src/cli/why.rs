@@ -7,7 +7,7 @@ use super::{
     style::{Marks, Tone, clean, cut, paint},
     task_ref::TaskRef,
 };
-use crate::wire::{Finding, Quote, ReasonClass, Task, Timestamp, Why};
+use crate::wire::{Finding, Position, Quote, ReasonClass, Task, Timestamp, Why};
 use std::fmt::Write;
 
 pub(super) const EXAMPLES: &str = "\
@@ -52,13 +52,18 @@ pub(super) fn in_short(why: &Why) -> Option<String> {
     Some(format!("{}: {}  (slipway why {})", reason.code, clean(&reason.message), why.task))
 }
 
+/// `17 of 40`.
+#[must_use]
+pub(super) fn place(Position { index, of }: Position) -> String {
+    if index > 1_000 { format!("1000+ of {of}") } else { format!("{index} of {of}") }
+}
+
 /// All of it as a readable block, seen at `now`.
 fn block(task: &Task, why: &Why, now: Timestamp, marks: Marks) -> String {
     let name = task.name.as_deref().map(|name| format!("  {}", clean(name))).unwrap_or_default();
     let mut text = format!("{}{name}, queue {}: {}", paint(Tone::Strong, &task.id.to_string()), task.queue, standing(why, now));
     if let Some(place) = why.position {
-        let index = if place.index > 1_000 { "1000+".to_owned() } else { place.index.to_string() };
-        let _ = write!(text, ", position {index} of {}", place.of);
+        let _ = write!(text, ", position {}", self::place(place));
     }
     if let Some(verdict) = why.verdict {
         let _ = write!(text, "  verdict: {}", paint(tone(verdict), verdict.as_str()));
@@ -130,7 +135,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::testing::{NOW, task},
-        wire::{AttemptNumber, Phase, Position, Reason, TaskId, TaskState},
+        wire::{AttemptNumber, Phase, Reason, TaskId, TaskState},
     };
 
     fn why(state: TaskState, reasons: Vec<Finding>) -> Why {

@@ -1,7 +1,7 @@
-//! Queues and runners.
+//! Queues, budgets and runners.
 
 use super::{Client, Error};
-use crate::wire::{NewQueue, PauseRequest, Queue, QueueList, QueueName, RunnerList};
+use crate::wire::{Budget, BudgetList, BudgetName, NewBudget, NewQueue, PauseRequest, Queue, QueueList, QueueName, RunnerList};
 use reqwest::Method;
 use uuid::Uuid;
 
@@ -35,9 +35,40 @@ impl Client {
         self.call(Method::POST, &format!("{}/pause", path(name))).idempotent(key).json(request).send().await
     }
 
-    /// Allows claims again.
+    /// Takes no new tasks into a queue; those in it are served.
+    pub async fn drain_queue(&self, name: &QueueName, request: &PauseRequest, key: Uuid) -> Result<Queue, Error> {
+        self.call(Method::POST, &format!("{}/drain", path(name))).idempotent(key).json(request).send().await
+    }
+
+    /// Allows claims and submits again.
     pub async fn resume_queue(&self, name: &QueueName, key: Uuid) -> Result<Queue, Error> {
         self.call(Method::POST, &format!("{}/resume", path(name))).idempotent(key).send().await
+    }
+
+    /// All budgets, by name.
+    pub async fn budgets(&self) -> Result<BudgetList, Error> {
+        self.call(Method::GET, "api/v1/budgets").send().await
+    }
+
+    /// One budget.
+    pub async fn budget(&self, name: &BudgetName) -> Result<Budget, Error> {
+        self.call(Method::GET, &budget_path(name)).send().await
+    }
+
+    /// Creates or replaces a budget: with `revision` only where that is still the present one, without only where there is
+    /// none yet; else `412`.
+    pub async fn put_budget(&self, name: &BudgetName, budget: &NewBudget, revision: Option<i64>) -> Result<Budget, Error> {
+        let call = self.call(Method::PUT, &budget_path(name)).json(budget);
+        let call = match revision {
+            Some(revision) => call.header("if-match", &format!("\"{revision}\"")),
+            None => call.header("if-none-match", "*"),
+        };
+        call.send().await
+    }
+
+    /// Deletes a budget.
+    pub async fn delete_budget(&self, name: &BudgetName) -> Result<(), Error> {
+        self.call(Method::DELETE, &budget_path(name)).send_empty().await
     }
 
     /// All runners, by name.
@@ -49,4 +80,9 @@ impl Client {
 /// A queue's name needs no escaping: its alphabet is safe in a path.
 fn path(name: &QueueName) -> String {
     format!("api/v1/queues/{name}")
+}
+
+/// The same holds for a budget's name.
+fn budget_path(name: &BudgetName) -> String {
+    format!("api/v1/budgets/{name}")
 }

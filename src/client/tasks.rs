@@ -2,7 +2,8 @@
 
 use super::{Client, Error};
 use crate::wire::{
-    AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, NewTask, Task, TaskId, TaskList, TaskPatch, TaskQuery, Why,
+    AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, BoostRequest, MoveRequest, NewTask, Task, TaskId, TaskList,
+    TaskPatch, TaskQuery, Why,
 };
 use reqwest::{Method, Response};
 use serde::Serialize;
@@ -55,6 +56,16 @@ impl Client {
     /// Asks to stop a task. Asking again, or for a task that has ended, is no error; the answer says where it stands.
     pub async fn cancel_task(&self, id: TaskId, key: Uuid) -> Result<Task, Error> {
         self.call(Method::POST, &format!("api/v1/tasks/{id}/cancel")).idempotent(key).send().await
+    }
+
+    /// Moves a task among its user's own.
+    pub async fn move_task(&self, id: TaskId, request: &MoveRequest, key: Uuid) -> Result<Task, Error> {
+        self.call(Method::POST, &format!("api/v1/tasks/{id}/move")).idempotent(key).json(request).send().await
+    }
+
+    /// Puts a task before every priority, or takes that back. For operators.
+    pub async fn boost_task(&self, id: TaskId, request: &BoostRequest, key: Uuid) -> Result<Task, Error> {
+        self.call(Method::POST, &format!("api/v1/tasks/{id}/boost")).idempotent(key).json(request).send().await
     }
 
     /// Submits the same task once more; the new one names the old in `rerunOf`.

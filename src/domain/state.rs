@@ -124,6 +124,14 @@ words!(
         BehindInQueue = "BehindInQueue",
         /// An operator paused the queue.
         QueuePaused = "QueuePaused",
+        /// So many of the queue's tasks run as may.
+        QueueConcurrencyLimit = "QueueConcurrencyLimit",
+        /// So many of the user's tasks in the queue run as may.
+        UserLimit = "UserLimit",
+        /// A budget has not enough left for the task.
+        BudgetExhausted = "BudgetExhausted",
+        /// A budget is kept for a task that has waited long and needs more than what is left.
+        ReservedForLarger = "ReservedForLarger",
         /// A pause before the next attempt.
         RetryBackoff = "RetryBackoff",
         /// Its `notBefore` has not come.

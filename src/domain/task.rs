@@ -1,6 +1,6 @@
 //! What a user submits, checked.
 
-use super::{labels::Labels, labels::valid_label_key, labels::valid_label_value, names::QueueName, state::Priority};
+use super::{labels::Labels, labels::valid_label_key, labels::valid_label_value, names::QueueName, order, state::Priority};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -122,7 +122,10 @@ impl TaskSpec {
         for (key, value) in &self.labels {
             let at = format!("/labels/{}", escape(key));
             check(valid_label_key(key), at.clone(), format!("{key:?} is no legal label key (Kubernetes' rule: [prefix/]name)"));
-            check(valid_label_value(value), at, format!("{value:?} is no legal label value (0 to 63 of A-Z a-z 0-9 . _ -)"));
+            check(valid_label_value(value), at.clone(), format!("{value:?} is no legal label value (0 to 63 of A-Z a-z 0-9 . _ -)"));
+            if let Some(wrong) = order::not_a_weight(key, value) {
+                check(false, at, wrong);
+            }
         }
         match &self.work {
             Work::Command(argv) => {
@@ -217,7 +220,7 @@ mod tests {
     fn every_fault_is_named_with_its_place() {
         let spec = TaskSpec {
             name: Some("a\nb".into()),
-            labels: [("bad key".to_owned(), "v".to_owned()), ("ok".to_owned(), "no good".to_owned())].into(),
+            labels: [("bad key", "v"), ("ok", "no good"), ("slipway.dev/weight", "much")].map(|(k, v)| (k.into(), v.into())).into(),
             work: Work::Command(vec!["x".into(), "a\0b".into(), "y".repeat(200_000)]),
             env: [("1A".to_owned(), String::new()), ("SLIPWAY_TOKEN".to_owned(), String::new())].into(),
             resources: Resources { gpus: 5000 },
@@ -235,6 +238,7 @@ mod tests {
                 "/name",
                 "/labels/bad key",
                 "/labels/ok",
+                "/labels/slipway.dev~1weight",
                 "/command/1",
                 "/command/2",
                 "/env/1A",

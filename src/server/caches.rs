@@ -3,8 +3,8 @@
 
 use crate::{
     domain::{QueueName, RunnerName, UnixMs},
-    store::{QueueRecord, Result, RunnerRecord, Store, TokenRecord},
-    wire::{NewQueue, RegisterRequest, limits},
+    store::{BudgetRecord, QueueRecord, Result, RunnerRecord, Store, TokenRecord},
+    wire::{NewBudget, NewQueue, RegisterRequest, limits},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -144,6 +144,14 @@ pub(super) fn runner_doc(record: &RunnerRecord) -> RegisterRequest {
             queues: Vec::new(),
             cluster: None,
         }
+    })
+}
+
+/// A stored budget's document. What cannot be read counts as empty and is said in the log; its rules were read before.
+pub(super) fn budget_doc(record: &BudgetRecord) -> NewBudget {
+    serde_json::from_str(&record.doc).unwrap_or_else(|error| {
+        tracing::error!(budget = %record.name, %error, "a stored budget cannot be read");
+        NewBudget::default()
     })
 }
 

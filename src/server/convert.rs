@@ -3,7 +3,7 @@
 use super::{caches, state::App};
 use crate::{
     domain::{Dependency, DependencyKind, Outcome, Phase, TaskState},
-    store::{AttemptRecord, EventRecord, Known, LeaseRecord, QueueRecord, RunnerRecord, TaskRecord, TokenRecord},
+    store::{AttemptRecord, BudgetRecord, EventRecord, Halt, Known, LeaseRecord, QueueRecord, RunnerRecord, TaskRecord, TokenRecord},
     wire::{self, timestamp},
 };
 
@@ -28,6 +28,7 @@ impl App {
             runner: lease.map(|l| l.runner.clone()),
             labels: record.spec.labels,
             priority: record.spec.priority,
+            boosted: record.boosted,
             command,
             script,
             env: record.spec.env,
@@ -116,21 +117,47 @@ pub(super) fn attempt(record: AttemptRecord, log_bytes: u64) -> wire::Attempt {
 
 pub(super) fn queue(record: &QueueRecord) -> wire::Queue {
     let doc = caches::doc(record);
-    let paused = record.paused.as_ref().map(|(by, reason, at)| wire::Paused { by: by.clone(), reason: reason.clone(), at: timestamp(*at) });
+    let halted = |halt: &Option<Halt>| {
+        halt.as_ref().map(|(by, reason, at)| wire::Paused { by: by.clone(), reason: reason.clone(), at: timestamp(*at) })
+    };
     wire::Queue {
         name: record.name.clone(),
         description: doc.description,
         defaults: doc.defaults,
         limits: doc.limits,
+        weight: doc.weight,
+        user_weights: doc.user_weights,
+        budgets: doc.budgets,
         pod_template: doc.pod_template,
         use_image_entrypoint: doc.use_image_entrypoint,
         pending_timeout_seconds: doc.pending_timeout_seconds,
         fail_pending_after_seconds: doc.fail_pending_after_seconds,
         keep_jobs_seconds: doc.keep_jobs_seconds,
         retention: doc.retention,
-        paused,
+        paused: halted(&record.paused),
+        draining: halted(&record.draining),
         revision: record.revision,
         counts: wire::QueueCounts { waiting: record.waiting, queued: record.queued, active: record.active },
+        created_at: timestamp(record.created_at),
+        updated_at: timestamp(record.updated_at),
+    }
+}
+
+pub(super) fn budget(record: &BudgetRecord) -> wire::Budget {
+    let queues = record.queues.iter().map(|share| wire::BudgetQueue {
+        queue: share.queue.clone(),
+        guaranteed: share.guaranteed,
+        used: share.used,
+        users: share.users.clone(),
+    });
+    wire::Budget {
+        name: record.name.clone(),
+        description: caches::budget_doc(record).description,
+        resource: record.rules.resource,
+        max: record.rules.max,
+        used: record.queues.iter().map(|share| share.used).sum(),
+        queues: queues.collect(),
+        revision: record.revision,
         created_at: timestamp(record.created_at),
         updated_at: timestamp(record.updated_at),
     }

@@ -5,14 +5,21 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 /// Bodies that people write by hand, by operation.
-fn examples() -> [(&'static str, Value); 7] {
+fn examples() -> [(&'static str, Value); 11] {
     [
         ("submitTask", json!({"command": ["python", "train.py", "--lr", "3e-4"], "name": "train", "resources": {"gpus": 0}})),
         ("submitTasks", json!({"tasks": [{"command": ["python", "train.py", "--seed", "1"]}, {"script": "#!/bin/sh\necho hello\n"}]})),
         ("patchTask", json!({"priority": "high", "labels": {"team": "vision", "draft": null}})),
+        ("moveTask", json!({"to": "front"})),
+        ("boostTask", json!({"boost": true})),
         ("abandonAttempt", json!({"reason": "the node burnt down"})),
-        ("applyQueue", json!({"description": "short jobs", "defaults": {"timeoutSeconds": 3600}, "limits": {"logBytes": 67_108_864}})),
+        (
+            "applyQueue",
+            json!({"description": "short jobs", "defaults": {"timeoutSeconds": 3600}, "limits": {"maxRunningPerUser": 4, "logBytes": 67_108_864}}),
+        ),
         ("pauseQueue", json!({"reason": "moving racks until noon"})),
+        ("drainQueue", json!({"reason": "gone by Friday; use gpu-h100"})),
+        ("applyBudget", json!({"resource": "gpus", "max": 8})),
         ("createToken", json!({"user": "kim", "role": "submitter", "expiresInSeconds": 2_592_000})),
     ]
 }
@@ -26,6 +33,10 @@ const HEADERS: &[(&str, &str, &str)] = &[
     ("applyQueue", "If-Match", "The ETag that the queue must have; `*`: it must exist."),
     ("applyQueue", "If-None-Match", "`*`: the queue must not exist yet."),
     ("deleteQueue", "If-Match", "The ETag that the queue must have."),
+    ("getBudget", "If-None-Match", "An ETag that the caller has; where it is the present one, the answer is 304."),
+    ("applyBudget", "If-Match", "The ETag that the budget must have; `*`: it must exist."),
+    ("applyBudget", "If-None-Match", "`*`: the budget must not exist yet."),
+    ("deleteBudget", "If-Match", "The ETag that the budget must have."),
     ("watchEvents", "Last-Event-ID", "Goes on after this event."),
     ("getLog", "Last-Event-ID", "Goes on after this place, `attempt:next`; with `Accept: text/event-stream`."),
     ("getLog", "Range", "One range of bytes; without `follow`, `offset` and `limit`."),
@@ -34,7 +45,7 @@ const IDEMPOTENCY: &str = "1 to 255 visible ASCII characters, kept for a day. A 
     marked `Idempotent-Replayed: true`; with another body it gets 422.";
 
 /// Operations that take a body and do not need it.
-const OPTIONAL_BODIES: &[&str] = &["pauseQueue"];
+const OPTIONAL_BODIES: &[&str] = &["pauseQueue", "drainQueue"];
 
 /// Completes the document: who may call, how it fails, examples, headers.
 pub(super) fn complete(mut document: Value) -> Value {

@@ -3,7 +3,7 @@
 
 use super::{error::ApiResult, state::App};
 use crate::{
-    domain::EventId,
+    domain::{EventId, order::Amount},
     store::{EventFilter, EventRecord},
 };
 use prometheus_client::{
@@ -12,13 +12,18 @@ use prometheus_client::{
     registry::Registry,
 };
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByQueue {
     queue: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByBudget {
+    budget: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -47,7 +52,11 @@ pub(super) struct Metrics {
     pending: Family<ByQueue, Gauge>,
     waiting: Family<ByQueue, Gauge>,
     running: Family<ByQueue, Gauge>,
+    limit: Family<ByQueue, Gauge>,
     paused: Family<ByQueue, Gauge>,
+    oldest: Family<ByQueue, Gauge>,
+    budget_used: Family<ByBudget, Gauge<f64, AtomicU64>>,
+    budget_max: Family<ByBudget, Gauge<f64, AtomicU64>>,
     heard: Family<ByRunner, Gauge>,
     pub(super) log_bytes: Counter,
     pub(super) gap_bytes: Counter,
@@ -70,7 +79,11 @@ impl Metrics {
             pending: Family::default(),
             waiting: Family::default(),
             running: Family::default(),
+            limit: Family::default(),
             paused: Family::default(),
+            oldest: Family::default(),
+            budget_used: Family::default(),
+            budget_max: Family::default(),
             heard: Family::default(),
             log_bytes: Counter::default(),
             gap_bytes: Counter::default(),
@@ -81,9 +94,14 @@ impl Metrics {
             r.register("slipway_build", "The version of the server", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
             r.register("slipway_tasks_submitted", "Tasks submitted", metrics.submitted.clone());
             r.register("slipway_tasks_finished", "Tasks ended, by result and reason code", metrics.finished.clone());
-            r.register("slipway_queue_pending", "Tasks ready to be claimed", metrics.pending.clone());
-            r.register("slipway_queue_waiting", "Tasks held back", metrics.waiting.clone());
+            r.register("slipway_queue_pending", "Tasks waiting or queued, which limits.maxPending bounds", metrics.pending.clone());
+            r.register("slipway_queue_waiting", "Of the pending tasks those held back", metrics.waiting.clone());
             r.register("slipway_queue_running", "Tasks with a live attempt", metrics.running.clone());
+            r.register("slipway_queue_limit", "The most tasks that run at once, where the queue has a limit", metrics.limit.clone());
+            let oldest = "How long the longest has been ready of the tasks first in line; 0 where none is ready";
+            r.register("slipway_queue_oldest_pending_seconds", oldest, metrics.oldest.clone());
+            r.register("slipway_budget_used", "What live attempts use of the budget, in what it counts", metrics.budget_used.clone());
+            r.register("slipway_budget_max", "The most that they may use", metrics.budget_max.clone());
             r.register("slipway_queue_paused", "1 while nothing is claimed from the queue", metrics.paused.clone());
             r.register("slipway_runner_heartbeat_timestamp_seconds", "When the runner was heard last, Unix time", metrics.heard.clone());
             r.register("slipway_agent_log_bytes", "Log bytes taken from agents", metrics.log_bytes.clone());
@@ -104,19 +122,38 @@ impl Metrics {
     pub(super) async fn scrape(&self, app: &App) -> ApiResult<String> {
         let queues = app.store.queues().await?;
         let runners = app.store.runners().await?;
+        let budgets = app.store.budgets().await?;
+        let mut oldest = Vec::with_capacity(queues.len());
+        for queue in &queues {
+            // A queue in which nothing is ready has nothing to look for.
+            oldest.push(if queue.queued > 0 { app.store.oldest_ready(&queue.name).await? } else { None });
+        }
+        let up = app.store.uptime().now();
         // Held over all of it, so that a scrape beside this one never meets emptied gauges.
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        for family in [&self.pending, &self.waiting, &self.running, &self.paused] {
+        for family in [&self.pending, &self.waiting, &self.running, &self.limit, &self.paused, &self.oldest] {
             family.clear();
         }
+        self.budget_used.clear();
+        self.budget_max.clear();
         self.heard.clear();
         let int = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        for queue in &queues {
+        for (queue, oldest) in queues.iter().zip(oldest) {
             let labels = ByQueue { queue: queue.name.to_string() };
-            self.pending.get_or_create(&labels).set(int(queue.queued));
+            self.pending.get_or_create(&labels).set(int(queue.waiting + queue.queued));
             self.waiting.get_or_create(&labels).set(int(queue.waiting));
             self.running.get_or_create(&labels).set(int(queue.active));
             self.paused.get_or_create(&labels).set(i64::from(queue.paused.is_some()));
+            self.oldest.get_or_create(&labels).set(oldest.map_or(0, |since| (up - since).max(0) / 1000));
+            if let Some(limit) = app.queues.get(queue.name.as_str()).and_then(|doc| doc.limits.max_running) {
+                self.limit.get_or_create(&labels).set(i64::from(limit));
+            }
+        }
+        for budget in &budgets {
+            let labels = ByBudget { budget: budget.name.to_string() };
+            let used = budget.queues.iter().map(|share| share.used).sum();
+            self.budget_used.get_or_create(&labels).set(units(used));
+            self.budget_max.get_or_create(&labels).set(units(budget.rules.max));
         }
         for runner in &runners {
             if let Some(at) = app.seen.at(&runner.name) {
@@ -142,6 +179,12 @@ impl Metrics {
             _ => {}
         }
     }
+}
+
+/// An amount as a sample. At most a billion thousandths, which a float holds exactly enough.
+#[expect(clippy::cast_precision_loss, reason = "amounts are far below 2^52")]
+fn units(amount: Amount) -> f64 {
+    amount.0 as f64 / 1000.0
 }
 
 /// Counts what happens from now on, from the same log that clients watch.

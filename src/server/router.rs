@@ -1,7 +1,7 @@
 //! Every route, registered together with its description, so that the API document cannot drift from the code.
 
 use super::{
-    attempts, auth, document, envelope, error::ApiError, events, export, meta, queues, runner, runners, state::App, tasks, tokens,
+    attempts, auth, budgets, document, envelope, error::ApiError, events, export, meta, queues, runner, runners, state::App, tasks, tokens,
 };
 use crate::wire::ProblemCode;
 use axum::{Router, middleware};
@@ -17,6 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
     tags(
         (name = "tasks", description = "Submit tasks and watch them"),
         (name = "queues", description = "Where tasks wait"),
+        (name = "budgets", description = "What several queues may use together"),
         (name = "events", description = "What happens, as it happens"),
         (name = "export", description = "History, as lines of JSON"),
         (name = "tokens", description = "Who may do what"),
@@ -51,6 +52,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(tasks::get::get, tasks::patch::patch))
         .routes(routes!(tasks::cancel::cancel))
         .routes(routes!(tasks::rerun::rerun))
+        .routes(routes!(tasks::arrange::shift))
+        .routes(routes!(tasks::arrange::boost))
         .routes(routes!(tasks::attempts::list))
         .routes(routes!(tasks::why::why))
         .routes(routes!(tasks::abandon::abandon))
@@ -63,6 +66,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(queues::get::get, queues::apply::apply, queues::delete::delete))
         .routes(routes!(queues::pause::pause))
         .routes(routes!(queues::pause::resume))
+        .routes(routes!(queues::drain::drain))
+        .routes(routes!(budgets::get::list))
+        .routes(routes!(budgets::get::get, budgets::apply::apply, budgets::delete::delete))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(runners::list))

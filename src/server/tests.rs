@@ -2,6 +2,7 @@
 
 mod access;
 mod agents;
+mod arrange;
 mod claims;
 mod document;
 mod events;
@@ -20,6 +21,7 @@ mod races;
 mod reading;
 mod retention;
 mod rig;
+mod rules;
 mod runners;
 mod tasks;
 mod tokens;

@@ -35,10 +35,10 @@ pub(super) const END_TASK: &str = "update task set state = j.value ->> 'state', 
                     attempt = j.value ->> 'attempt', started_at = j.value ->> 'started_at', finished_at = j.value ->> 'finished_at'
                   from json_each($1) j where task.id = j.value ->> 'task'";
 
-/// Writes name, labels, band and time of tasks.
+/// Writes name, labels and time of tasks, and what places them.
 pub(super) const DESCRIBE_TASK: &str =
     "update task set name = j.value ->> 'name', labels = j.value ->> 'labels', band = j.value ->> 'band',
-                    not_before = j.value ->> 'not_before'
+                    not_before = j.value ->> 'not_before', rank = j.value ->> 'rank', boosted = j.value ->> 'boosted'
                   from json_each($1) j where task.id = j.value ->> 'task'";
 
 /// Writes when tasks were first queued.
@@ -101,7 +101,7 @@ impl Work<'_, '_> {
             pick(&|h| {
                 h.described.then(|| {
                     json!({ "task": h.task, "name": h.name, "labels": json!(h.labels).to_string(), "band": Priority::band(h.priority),
-                        "not_before": h.not_before.map(|at| at.0) })
+                        "not_before": h.not_before.map(|at| at.0), "rank": h.own_rank, "boosted": i64::from(h.boosted) })
                 })
             }),
         )

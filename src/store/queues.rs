@@ -2,16 +2,21 @@
 
 use super::{
     Store,
+    budgets::{self, BudgetFault},
     error::Result,
     events::NewEvent,
-    lease::parse,
+    halt::Halt,
+    lease::{parse, parse_json},
     writer::{Statement, Tx},
 };
-use crate::domain::{QueueName, UnixMs};
+use crate::domain::{
+    QueueName, UnixMs,
+    order::{Cost, QueueRules},
+};
 use serde_json::json;
 use sqlx::{Row, sqlite::SqliteRow};
 
-/// A queue. Its document is the caller's JSON; the store does not look into it.
+/// A queue. Its document is the caller's JSON; the store reads the rules in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueRecord {
     /// Its name.
@@ -19,7 +24,9 @@ pub struct QueueRecord {
     /// What it was applied with, as JSON.
     pub doc: String,
     /// Who paused it, why, and when.
-    pub paused: Option<(String, Option<String>, UnixMs)>,
+    pub paused: Option<Halt>,
+    /// Who drains it, why, and since when.
+    pub draining: Option<Halt>,
     /// Counts its changes, from 1.
     pub revision: i64,
     /// When it was created.
@@ -35,7 +42,7 @@ pub struct QueueRecord {
 }
 
 /// Why a queue operation is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueueRefusal {
     /// There is no such queue.
     NotFound,
@@ -43,6 +50,8 @@ pub enum QueueRefusal {
     Revision(i64),
     /// It has tasks that have not ended.
     Busy,
+    /// The budgets that it names do not exist, or are guaranteed to more than they hold.
+    Budgets(Vec<BudgetFault>),
 }
 
 /// Creates or replaces a queue. A document equal to the stored one changes nothing, not even the revision.
@@ -51,6 +60,8 @@ pub struct ApplyQueue {
     pub name: QueueName,
     /// Its document, as JSON.
     pub doc: String,
+    /// What a task of it costs that says nothing itself: that of its template.
+    pub cost: Cost,
     /// Who applies it.
     pub by: String,
     /// The revision it must have; 0 asks that it does not exist.
@@ -73,64 +84,35 @@ impl Statement for ApplyQueue {
 impl ApplyQueue {
     async fn one(&self, tx: &mut Tx<'_>) -> Result<std::result::Result<bool, QueueRefusal>> {
         let now = stored(&self.name, tx).await?;
-        let revision = now.as_ref().map_or(0, |(revision, _)| *revision);
+        let revision = now.as_ref().map_or(0, |now| now.revision);
         if self.if_revision.is_some_and(|wanted| wanted != revision) {
             return Ok(Err(QueueRefusal::Revision(revision)));
         }
-        if now.is_some_and(|(_, doc)| doc == self.doc) {
+        let (gpus, weight) = (self.cost.gpus.0.cast_signed(), self.cost.weight.0.cast_signed());
+        // Another version may derive another cost from the same document.
+        if now.is_some_and(|now| now.doc == self.doc && now.cost == (gpus, weight)) {
             return Ok(Ok(false));
         }
+        let rules: QueueRules = parse_json("queue", 0, &self.doc)?;
+        let faults = budgets::faults(&self.name, &rules, tx).await?;
+        if !faults.is_empty() {
+            return Ok(Err(QueueRefusal::Budgets(faults)));
+        }
         sqlx::query(
-            "insert into queue (name, doc, revision, created_at, updated_at) values ($1, $2, 1, $3, $3)
-             on conflict (name) do update set doc = excluded.doc, revision = revision + 1, updated_at = excluded.updated_at",
+            "insert into queue (name, doc, template_gpus, template_weight, revision, created_at, updated_at) values ($1, $2, $3, $4, 1, $5, $5)
+             on conflict (name) do update set doc = excluded.doc, template_gpus = excluded.template_gpus,
+                 template_weight = excluded.template_weight, revision = revision + 1, updated_at = excluded.updated_at",
         )
         .bind(self.name.as_str())
         .bind(&self.doc)
+        .bind(gpus)
+        .bind(weight)
         .bind(tx.now.0)
         .execute(&mut *tx.conn)
         .await?;
         tx.rules_written();
         event(tx, "queue.applied", &self.name, &self.by, None);
         Ok(Ok(revision == 0))
-    }
-}
-
-/// Stops claims from a queue, or lets them go on.
-pub struct PauseQueue {
-    /// The queue.
-    pub name: QueueName,
-    /// Who does it.
-    pub by: String,
-    /// `Some(reason)` pauses, `None` resumes. Pausing a paused queue replaces the reason.
-    pub pause: Option<Option<String>>,
-}
-
-impl Statement for PauseQueue {
-    type Output = std::result::Result<(), QueueRefusal>;
-
-    async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<Self::Output>> {
-        let mut answers = Vec::with_capacity(batch.len());
-        for op in batch {
-            let done = sqlx::query("update queue set paused_by = $2, paused_reason = $3, paused_at = $4, revision = revision + 1, updated_at = $5 where name = $1")
-                .bind(op.name.as_str())
-                .bind(op.pause.as_ref().map(|_| &op.by))
-                .bind(op.pause.clone().flatten())
-                .bind(op.pause.as_ref().map(|_| tx.now.0))
-                .bind(tx.now.0)
-                .execute(&mut *tx.conn)
-                .await?;
-            if done.rows_affected() == 0 {
-                answers.push(Err(QueueRefusal::NotFound));
-                continue;
-            }
-            match &op.pause {
-                Some(reason) => event(tx, "queue.paused", &op.name, &op.by, reason.as_deref()),
-                None => event(tx, "queue.resumed", &op.name, &op.by, None),
-            }
-            tx.rules_written();
-            answers.push(Ok(()));
-        }
-        Ok(answers)
     }
 }
 
@@ -158,7 +140,7 @@ impl Statement for DeleteQueue {
 
 impl DeleteQueue {
     async fn one(&self, tx: &mut Tx<'_>) -> Result<std::result::Result<(), QueueRefusal>> {
-        let Some((revision, _)) = stored(&self.name, tx).await? else { return Ok(Err(QueueRefusal::NotFound)) };
+        let Some(Stored { revision, .. }) = stored(&self.name, tx).await? else { return Ok(Err(QueueRefusal::NotFound)) };
         if self.if_revision.is_some_and(|wanted| wanted != revision) {
             return Ok(Err(QueueRefusal::Revision(revision)));
         }
@@ -179,11 +161,21 @@ impl DeleteQueue {
     }
 }
 
-async fn stored(name: &QueueName, tx: &mut Tx<'_>) -> Result<Option<(i64, String)>> {
-    Ok(sqlx::query_as("select revision, doc from queue where name = $1").bind(name.as_str()).fetch_optional(&mut *tx.conn).await?)
+/// The part of a queue's row that an operation compares with.
+struct Stored {
+    revision: i64,
+    doc: String,
+    /// GPUs and weight of its template.
+    cost: (i64, i64),
 }
 
-fn event(tx: &mut Tx<'_>, kind: &'static str, queue: &QueueName, by: &str, reason: Option<&str>) {
+async fn stored(name: &QueueName, tx: &mut Tx<'_>) -> Result<Option<Stored>> {
+    let sql = "select revision, doc, template_gpus, template_weight from queue where name = $1";
+    let row: Option<(i64, String, i64, i64)> = sqlx::query_as(sql).bind(name.as_str()).fetch_optional(&mut *tx.conn).await?;
+    Ok(row.map(|(revision, doc, gpus, weight)| Stored { revision, doc, cost: (gpus, weight) }))
+}
+
+pub(super) fn event(tx: &mut Tx<'_>, kind: &'static str, queue: &QueueName, by: &str, reason: Option<&str>) {
     let data = match reason {
         Some(reason) => json!({ "queue": queue, "reason": reason }),
         None => json!({ "queue": queue }),
@@ -213,14 +205,11 @@ impl Store {
 
 fn read(row: &SqliteRow) -> Result<QueueRecord> {
     let count = |name: &str| row.try_get::<i64, _>(name).map(i64::cast_unsigned);
-    let paused = match (row.try_get::<Option<String>, _>("paused_by")?, row.try_get::<Option<i64>, _>("paused_at")?) {
-        (Some(by), Some(at)) => Some((by, row.try_get("paused_reason")?, UnixMs(at))),
-        _ => None,
-    };
     Ok(QueueRecord {
         name: parse("queue", 0, row.try_get("name")?)?,
         doc: row.try_get("doc")?,
-        paused,
+        paused: halt(row, ["paused_by", "paused_reason", "paused_at"])?,
+        draining: halt(row, DRAINING)?,
         revision: row.try_get("revision")?,
         created_at: UnixMs(row.try_get("created_at")?),
         updated_at: UnixMs(row.try_get("updated_at")?),
@@ -228,4 +217,13 @@ fn read(row: &SqliteRow) -> Result<QueueRecord> {
         queued: count("queued")?,
         active: count("active")?,
     })
+}
+
+/// The columns of a drain.
+pub(super) const DRAINING: [&str; 3] = ["draining_by", "draining_reason", "draining_at"];
+
+/// Who halted a queue, of these columns of it.
+pub(super) fn halt(row: &SqliteRow, [by, reason, at]: [&str; 3]) -> Result<Option<Halt>> {
+    let halted = row.try_get::<Option<String>, _>(by)?.zip(row.try_get::<Option<i64>, _>(at)?);
+    halted.map(|(by, at)| Ok((by, row.try_get(reason)?, UnixMs(at)))).transpose()
 }

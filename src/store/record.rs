@@ -22,6 +22,8 @@ pub struct TaskRecord {
     pub user: String,
     /// What was submitted.
     pub spec: TaskSpec,
+    /// Whether an operator put it before every priority.
+    pub boosted: bool,
     /// Where it stands.
     pub state: TaskState,
     /// Its newest attempt, 0 before the first.
@@ -165,6 +167,7 @@ impl TaskRecord {
                 grace_seconds: stored.grace_seconds,
                 retries: stored.retries,
             },
+            boosted: row.try_get("boosted")?,
             state,
             attempt,
             rerun_of: row.try_get::<Option<i64>, _>("rerun_of")?.map(TaskId),

@@ -46,7 +46,8 @@ const PIECE: usize = 10;
 /// What must hold before a task is deleted, as a condition on `task t`: it has ended, and nothing that has not refers to it.
 macro_rules! deletable {
     () => {
-        "t.state is not null"
+        "t.state is not null and not exists
+             (select 1 from dependency d join task o on o.id = d.task where d.on_task = t.id and d.ended is null and o.state is null)"
     };
 }
 
@@ -146,7 +147,8 @@ impl Statement for Prune {
 }
 
 /// The rows of tasks, in the order in which they go: the task itself last.
-pub(super) const DELETE: [&str; 4] = [
+pub(super) const DELETE: [&str; 5] = [
+    "delete from dependency where task in (select value from json_each($1))",
     "delete from evidence where task in (select value from json_each($1))",
     "delete from attempt where task in (select value from json_each($1))",
     "delete from log where task in (select value from json_each($1))",

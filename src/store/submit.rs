@@ -6,6 +6,8 @@ use super::{
     error::Result,
     events::NewEvent,
     flush::{KEEP_WAITING, exec, hex, wait_row},
+    gate::Gates,
+    halt::Halt,
     lease::parse_json,
     place::{Grounds, Place, Places},
     record::StoredSpec,
@@ -18,7 +20,7 @@ use crate::domain::{
 };
 use serde_json::{Value, json};
 use sqlx::Row;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// A task to store; its spec has been checked.
 #[derive(Clone, Debug)]
@@ -86,6 +88,24 @@ pub enum Submitted {
     NoQueue(QueueName),
     /// There is no such task to wait for; nothing was stored.
     NoTask(TaskId),
+    /// The queue takes no new tasks; nothing was stored.
+    Draining {
+        /// The queue.
+        queue: QueueName,
+        /// Who drains it, why, since when.
+        halt: Halt,
+    },
+    /// More tasks of the queue would wait or be queued than it takes; nothing was stored.
+    Full {
+        /// The queue.
+        queue: QueueName,
+        /// How many are; one more than `max` stands for every higher number.
+        pending: u64,
+        /// The most that it takes.
+        max: u32,
+        /// How many the submit has for it.
+        refused: u64,
+    },
 }
 
 type IdemKey = (String, &'static str, String);
@@ -95,14 +115,14 @@ impl Statement for Submit {
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<Submitted>> {
         let seen = earlier(batch, tx).await?;
-        let absent = absent_queues(batch, tx).await?;
         let known = dependencies::known(batch.iter().flat_map(|s| &s.tasks).flat_map(NewTask::earlier), tx).await?;
+        let mut gates = Gates::of(batch.iter().flat_map(|s| s.tasks.iter().map(|t| &t.spec.queue)).collect(), tx).await?;
         // Which submit of this batch holds the rows of a key: a repeat inside the batch answers as that one.
         let mut plan: Vec<std::result::Result<usize, Submitted>> = Vec::with_capacity(batch.len());
         let mut first: HashMap<IdemKey, usize> = HashMap::new();
         for (at, submit) in batch.iter().enumerate() {
             let key = submit.key();
-            // The key before the queue: a repeat answers as the first did, even if its queue is gone by now.
+            // The key before the queue: a repeat answers as the first did, even if its queue is gone, drained or full by now.
             if let Some((key, digest)) = &key {
                 if let Some((stored, ids)) = seen.get(key) {
                     plan.push(Err(if stored == digest { Submitted::Repeated(ids.clone()) } else { Submitted::Mismatch }));
@@ -114,8 +134,8 @@ impl Statement for Submit {
                     continue;
                 }
             }
-            if let Some(queue) = submit.tasks.iter().map(|t| &t.spec.queue).find(|queue| absent.contains(queue)) {
-                plan.push(Err(Submitted::NoQueue(queue.clone())));
+            if let Err(refused) = gates.enter(&submit.tasks) {
+                plan.push(Err(refused));
                 continue;
             }
             if let Some(task) = submit.tasks.iter().flat_map(NewTask::earlier).find(|task| !known.contains_key(task)) {
@@ -167,16 +187,6 @@ async fn earlier(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashMap<IdemKey, (
             Ok((key, (digest.try_into().unwrap_or([0; 32]), ids)))
         })
         .collect()
-}
-
-/// The queues named that do not exist.
-async fn absent_queues(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashSet<QueueName>> {
-    let named: HashSet<&QueueName> = batch.iter().flat_map(|s| s.tasks.iter().map(|t| &t.spec.queue)).collect();
-    let absent: Vec<String> = sqlx::query_scalar("select value from json_each($1) where value not in (select name from queue)")
-        .bind(json!(named).to_string())
-        .fetch_all(&mut *tx.conn)
-        .await?;
-    Ok(named.into_iter().filter(|name| absent.iter().any(|a| a == name.as_str())).cloned().collect())
 }
 
 /// Inserts the tasks of the submits at `which`; ids in their order.

@@ -34,7 +34,7 @@ pub struct TaskFilter {
 
 /// Everything known of tasks, up to the `where`.
 pub(super) const TASKS: &str = lease_columns!(
-    "select t.id, t.queue as task_queue, t.user, t.name, t.labels, t.band, t.spec, t.rerun_of, t.not_before, dl.end_up, t.created_at, t.state, t.class as end_class,
+    "select t.id, t.queue as task_queue, t.user, t.name, t.labels, t.band, t.boosted, t.spec, t.rerun_of, t.not_before, dl.end_up, t.created_at, t.state, t.class as end_class,
             t.reason as end_reason, t.message, t.exit_code, t.signal, t.log_complete, t.attempt as last_attempt, t.finished_at,
             coalesce(t.started_at, (select a.started_at from attempt a where a.task = t.id and a.attempt = coalesce(w.attempt, r.attempt))) as task_started_at,
             (select json_group_array(json_array(d.on_task, d.kind, d.on_failure, d.ended)) from dependency d where d.task = t.id) as dependencies,

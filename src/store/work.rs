@@ -2,7 +2,7 @@
 //! one statement per table (`flush.rs`).
 
 use super::{
-    backup::passed_over,
+    backup::passes_over,
     deadlines::Deadline,
     dependencies,
     error::Result,
@@ -86,10 +86,10 @@ pub(super) struct Held {
     holds: u32,
     /// Where it stood when it was loaded, which tells the rows to remove.
     pub(super) before: TaskState,
+    /// How many numbers its next attempt passes over.
+    passes_over: u32,
     /// What holds it back, where it waits.
     pub(super) waits: Waits,
-    /// Whether an attempt from before a restore ended in this batch.
-    pub(super) inherited: bool,
     /// The tasks that it depends on which have ended and have not been counted.
     pub(super) ended: Vec<Dependency>,
     /// The time of day before which it is not started, as it was asked for.
@@ -222,7 +222,7 @@ impl Held {
             life,
             lease,
             last: None,
-            inherited: false,
+            passes_over: 0,
             described: false,
             touched: false,
         })
@@ -313,12 +313,12 @@ impl Held {
 
     /// The number after which the next attempt of a task comes that has none now.
     pub(super) fn rests_at(&self) -> AttemptNumber {
-        if self.inherited { passed_over(self.life.attempt) } else { self.life.attempt }
+        AttemptNumber(self.life.attempt.0.saturating_add(self.passes_over))
     }
 
     fn attempt_returned(&mut self, work: &mut Work<'_, '_>) {
         if let Some(lease) = self.lease.take() {
-            self.inherited |= lease.instance.is_some();
+            self.passes_over = passes_over(&lease);
             self.started_at = None;
             self.evidence = None;
             work.returned.push(ReturnedAttempt { lease, reason: None });
@@ -327,7 +327,7 @@ impl Held {
 
     fn attempt_ended(&mut self, outcome: Outcome, log_complete: Option<bool>, work: &mut Work<'_, '_>) {
         let Some(lease) = self.lease.take() else { return };
-        self.inherited |= lease.instance.is_some();
+        self.passes_over = passes_over(&lease);
         self.started_at = lease.started_at;
         self.since_up = None;
         self.holds = 0;

@@ -9,6 +9,7 @@ use super::{
     abandon::Abandon,
     beat::Beat,
     board,
+    budgets::{ApplyBudget, BudgetRefusal, DeleteBudget},
     cancel::{Cancel, Cancelled},
     changes::{Changes, Committed},
     claim::{Claim, ClaimedAttempt},
@@ -20,11 +21,13 @@ use super::{
     evidence::Refine,
     faults::{Fault, injected},
     finish::{Finish, Finished, Settle},
+    halt::{DrainQueue, PauseQueue},
     lease::Refusal,
     logs::MarkLogs,
+    moves::{Boost, Boosted, Move, Moved},
     patch::{Patch, Patched},
     place::Age,
-    queues::{ApplyQueue, DeleteQueue, PauseQueue, QueueRefusal},
+    queues::{ApplyQueue, DeleteQueue, QueueRefusal},
     report::{Report, ReportOutcome},
     retention::{BytesGone, Prune, Shrink},
     runners::{Register, Renew},
@@ -261,7 +264,10 @@ operations! {
     first {
         apply_queue: ApplyQueue => std::result::Result<bool, QueueRefusal>,
         pause_queue: PauseQueue => std::result::Result<(), QueueRefusal>,
+        drain_queue: DrainQueue => std::result::Result<(), QueueRefusal>,
         delete_queue: DeleteQueue => std::result::Result<(), QueueRefusal>,
+        apply_budget: ApplyBudget => std::result::Result<bool, BudgetRefusal>,
+        delete_budget: DeleteBudget => std::result::Result<(), BudgetRefusal>,
         create_token: CreateToken => TokenCreated,
         revoke_token: RevokeToken => bool,
         register: Register => (),
@@ -273,6 +279,7 @@ operations! {
         shrink: Shrink => bool,
         forget_awaited: ForgetAwaited => (),
         submit: Submit => Submitted,
+        shift: Move => Moved,
     }
     transitions {
         start: Start => std::result::Result<SecretString, Refusal>,
@@ -288,6 +295,7 @@ operations! {
         unblock: Unblock => bool,
         wake: Wake => bool,
         patch: Patch => Patched,
+        boost: Boost => Boosted,
     }
     last {
         refine: Refine => bool,

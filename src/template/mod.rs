@@ -14,6 +14,7 @@
 
 mod builtin;
 mod complete;
+mod cost;
 mod decode;
 mod enforce;
 mod fields;
@@ -29,6 +30,7 @@ mod task;
 mod tests;
 
 pub use complete::complete;
+pub use cost::cost;
 pub use decode::check;
 pub use origins::Origins;
 pub use render::{Prepared, refuses, render};

@@ -6,6 +6,7 @@ use super::{
     pointer::below,
 };
 use crate::domain::{
+    order::{WEIGHT_LABELS, not_a_weight},
     pod::{AGENT_CONTAINER, ENV_PREFIX, LABEL_PREFIX, ROOT_DIR, TERMINATION_LOG, is_dns_label},
     valid_label_key, valid_label_value,
 };
@@ -45,7 +46,9 @@ fn metadata(metadata: &Value, found: &mut Vec<Fault>) {
             "labels" | "annotations" => {
                 for (key, value) in value.as_object().into_iter().flatten() {
                     let value = value.as_str().unwrap_or_default();
-                    if key.starts_with(LABEL_PREFIX) {
+                    if field == "labels" && WEIGHT_LABELS.contains(&key.as_str()) {
+                        found.extend(not_a_weight(key, value).map(|wrong| Fault::new(below(&at, key), wrong)));
+                    } else if key.starts_with(LABEL_PREFIX) {
                         found.push(Fault::new(below(&at, key), format!("{LABEL_PREFIX} belongs to Slipway")));
                     } else if !valid_label_key(key) {
                         found.push(Fault::new(below(&at, key), format!("{key:?} is no legal key: [prefix/]name")));

@@ -13,6 +13,12 @@ pub enum EventKind {
     /// A task's name, labels or priority changed.
     #[serde(rename = "task.changed")]
     TaskChanged,
+    /// It got another place among its user's own; `data.to`, `data.before` or `data.after`.
+    #[serde(rename = "task.moved")]
+    TaskMoved,
+    /// An operator put it before every priority, or took that back; `data.boosted`.
+    #[serde(rename = "task.boosted")]
+    TaskBoosted,
     /// A runner took it; `data.runner`.
     #[serde(rename = "attempt.claimed")]
     AttemptClaimed,
@@ -47,12 +53,21 @@ pub enum EventKind {
     /// A queue was paused; `data.queue`, `data.reason`.
     #[serde(rename = "queue.paused")]
     QueuePaused,
-    /// A queue was resumed; `data.queue`.
+    /// A queue takes no new tasks from now on; `data.queue`, `data.reason`.
+    #[serde(rename = "queue.draining")]
+    QueueDraining,
+    /// A queue was resumed, which ends a pause and a drain; `data.queue`.
     #[serde(rename = "queue.resumed")]
     QueueResumed,
     /// A queue was deleted; `data.queue`.
     #[serde(rename = "queue.deleted")]
     QueueDeleted,
+    /// A budget was created or replaced; `data.budget`.
+    #[serde(rename = "budget.applied")]
+    BudgetApplied,
+    /// A budget was deleted; `data.budget`.
+    #[serde(rename = "budget.deleted")]
+    BudgetDeleted,
     /// Events after this id were removed by the retention of a queue: read anew what they told of.
     #[serde(rename = "resync")]
     Resync,

@@ -3,7 +3,9 @@
 //! JSON is lowerCamelCase, times are RFC 3339 in UTC, durations are whole seconds (`…Seconds`) for people and whole
 //! milliseconds (`…Ms`) between the parts. Requests refuse unknown fields; readers of responses must ignore them.
 
+mod arrange;
 mod attempt;
+mod budget;
 mod claim;
 mod depend;
 mod event;
@@ -18,7 +20,9 @@ mod task;
 mod token;
 mod why;
 
+pub use arrange::{BoostRequest, MoveEnd, MoveRequest};
 pub use attempt::{FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse};
+pub use budget::{Budget, BudgetList, BudgetQueue, NewBudget};
 pub use claim::{
     CancelOrder, ClaimRequest, ClaimResponse, ClaimedTask, Hold, Holds, JobOrder, QueueAsk, RunnerBeatRequest, RunnerBeatResponse,
     known_hash,
@@ -40,8 +44,9 @@ pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
 pub use why::{Position, Why};
 
 pub use crate::domain::{
-    AttemptNumber, AttemptRef, AttemptResult, EventId, Evidence, FailureClass, Finding, Labels, OnFailure, Phase, Priority, QueueName,
-    Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState, Times, UnixMs, Work,
+    AttemptNumber, AttemptRef, AttemptResult, BudgetName, EventId, Evidence, FailureClass, Finding, Labels, OnFailure, Phase, Priority,
+    QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState, Times, UnixMs, Work,
+    order::{Amount, BudgetShare, Resource},
 };
 pub use jiff::Timestamp;
 

@@ -58,6 +58,8 @@ codes! {
     AttemptNotFound = ("ATTEMPT_NOT_FOUND", 404, "Attempt not found"),
     /// No such queue.
     QueueNotFound = ("QUEUE_NOT_FOUND", 404, "Queue not found"),
+    /// No such budget.
+    BudgetNotFound = ("BUDGET_NOT_FOUND", 404, "Budget not found"),
     /// No such runner; it must register first.
     RunnerNotFound = ("RUNNER_NOT_FOUND", 404, "Runner not registered"),
     /// No such token.
@@ -66,6 +68,10 @@ codes! {
     MethodNotAllowed = ("METHOD_NOT_ALLOWED", 405, "Method not allowed"),
     /// What was asked for is at odds with the state of things.
     Conflict = ("CONFLICT", 409, "In conflict with the present state"),
+    /// An operator drains the queue: it takes no new tasks.
+    QueueDraining = ("QUEUE_DRAINING", 409, "The queue takes no new tasks"),
+    /// So many of the queue's tasks wait or are queued that it takes no more; later it may.
+    QueueFull = ("QUEUE_FULL", 409, "The queue is full"),
     /// The attempt is not, or no longer, the live one. Final: stop the command.
     Superseded = ("SUPERSEDED", 409, "The attempt is not live"),
     /// Another live process holds this runner name.

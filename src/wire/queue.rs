@@ -1,6 +1,6 @@
 //! Queues.
 
-use super::{QueueName, Retries, Timestamp};
+use super::{BudgetName, BudgetShare, QueueName, Retries, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -40,6 +40,15 @@ pub struct QueueLimits {
     /// The most log bytes kept of an attempt; default 1 GiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_bytes: Option<u64>,
+    /// The most of its tasks that run at once, 1 to 1,000,000; default no limit. Others stay queued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_running: Option<u32>,
+    /// The most tasks of one user in it that run at once, 1 to 1,000,000; default no limit. Others stay queued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_running_per_user: Option<u32>,
+    /// The most of its tasks that wait or are queued, 1 to 10,000,000; default no limit. A submit beyond it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_pending: Option<u32>,
 }
 
 /// How long an ended Job stays, in seconds, counted from the end that the server recorded.
@@ -130,6 +139,16 @@ pub struct NewQueue {
     /// What it bounds.
     #[serde(default)]
     pub limits: QueueLimits,
+    /// Its share among the queues that a runner draws from, 1 to 1,000; default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// The shares of users among each other in it, 1 to 1,000; a user who is not named has 1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub user_weights: BTreeMap<String, u32>,
+    /// The budgets that its tasks draw on, at most 8, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, BudgetShare>))]
+    pub budgets: BTreeMap<BudgetName, BudgetShare>,
     /// A part of a Kubernetes `PodTemplateSpec`: `{metadata: {labels, annotations}, spec: {…}}`, and `remove: [pointer]`
     /// for what a weaker layer set. The task runs in the container `task`, or in the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -168,6 +187,16 @@ pub struct Queue {
     pub defaults: QueueDefaults,
     /// What it bounds.
     pub limits: QueueLimits,
+    /// Its share among the queues that a runner draws from, 1 to 1,000; default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// The shares of users among each other in it, 1 to 1,000; a user who is not named has 1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub user_weights: BTreeMap<String, u32>,
+    /// The budgets that its tasks draw on, at most 8, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, BudgetShare>))]
+    pub budgets: BTreeMap<BudgetName, BudgetShare>,
     /// A part of a Kubernetes `PodTemplateSpec`: `{metadata: {labels, annotations}, spec: {…}}`, and `remove: [pointer]`
     /// for what a weaker layer set. The task runs in the container `task`, or in the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -193,6 +222,9 @@ pub struct Queue {
     /// Set while nothing is claimed from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// Set while no task is taken into it; those in it are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draining: Option<Paused>,
     /// Counts its changes; the strong `ETag` of the queue.
     pub revision: i64,
     /// Its tasks that have not ended.
@@ -203,7 +235,7 @@ pub struct Queue {
     pub updated_at: Timestamp,
 }
 
-/// Who paused a queue, and why.
+/// Who paused a queue or drains it, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
@@ -239,12 +271,12 @@ pub struct QueueList {
     pub items: Vec<Queue>,
 }
 
-/// Why a queue is paused; the body of `POST /queues/{name}/pause`.
+/// Why a queue is paused or drained; the body of `POST /queues/{name}/pause` and `…/drain`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PauseRequest {
-    /// A sentence for those who wait; at most 1,000 bytes.
+    /// A sentence for those whom it concerns; at most 1,000 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -97,6 +97,9 @@ pub struct Task {
     pub labels: Labels,
     /// Its priority.
     pub priority: Priority,
+    /// Whether an operator put it before every priority.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub boosted: bool,
     /// The program and its arguments, where it was submitted so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,

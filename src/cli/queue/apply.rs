@@ -3,47 +3,46 @@
 use crate::{
     cli::{
         context::{Context, Format},
+        documents::{Change, Named, load, told},
         exit::{Exit, Failure},
-        file,
     },
     client::Client,
     wire::{NewQueue, ProblemCode, Queue, QueueList, QueueName},
 };
 use serde::Deserialize;
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
-/// What apply did to a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
-    Created,
-    Changed,
-    Unchanged,
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::cli) struct All {
+    queues: BTreeMap<QueueName, NewQueue>,
 }
 
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Created => "created",
-            Self::Changed => "changed",
-            Self::Unchanged => "unchanged",
-        })
+impl From<All> for BTreeMap<QueueName, NewQueue> {
+    fn from(all: All) -> Self {
+        all.queues
+    }
+}
+
+impl Named for NewQueue {
+    type Name = QueueName;
+    type All = All;
+    const WHAT: &'static str = "queue";
+    const KEY: &'static str = "queues";
+
+    fn name(&self) -> Option<&QueueName> {
+        self.name.as_ref()
     }
 }
 
 /// Creates or changes the queues of a file. The whole file is read before anything is sent.
 pub(super) async fn run(context: &Context, path: &Path) -> Result<Exit, Failure> {
-    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
-    let wanted = read(&name, &file::text(&name, context.read(path).await?)?)?;
+    let wanted = load::<NewQueue>(context, path).await?;
     let client = context.client()?;
     let mut queues = Vec::new();
     for (name, queue) in wanted {
         let (change, queue) = apply(&client, &name, &queue).await?;
-        // Each line at once: should a later queue be refused, it is known what was done.
-        match context.format() {
-            Format::Table => context.console.line(format_args!("{name} {change}"))?,
-            Format::Name => context.console.line(&name)?,
-            Format::Json | Format::Yaml => {}
-        }
+        told(context, &name, change)?;
         queues.push(queue);
     }
     if matches!(context.format(), Format::Json | Format::Yaml) {
@@ -77,6 +76,9 @@ fn same(queue: &Queue, wanted: &NewQueue) -> bool {
         description: queue.description.clone(),
         defaults: queue.defaults.clone(),
         limits: queue.limits,
+        weight: queue.weight,
+        user_weights: queue.user_weights.clone(),
+        budgets: queue.budgets.clone(),
         pod_template: queue.pod_template.clone(),
         use_image_entrypoint: queue.use_image_entrypoint,
         pending_timeout_seconds: queue.pending_timeout_seconds,
@@ -87,46 +89,14 @@ fn same(queue: &Queue, wanted: &NewQueue) -> bool {
     now == *wanted
 }
 
-/// Reads a file of one queue, a list, or `queues: {name: …}`, in the order of the file (by name for the last).
-fn read(file: &str, text: &str) -> Result<Vec<(QueueName, NewQueue)>, Failure> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct ByName {
-        queues: BTreeMap<QueueName, NewQueue>,
-    }
-    let shape: serde_yaml::Value = file::parse(file, text)?;
-    let queues = match &shape {
-        serde_yaml::Value::Sequence(_) => file::parse::<Vec<NewQueue>>(file, text)?,
-        serde_yaml::Value::Mapping(map) if map.contains_key("queues") => {
-            let by_name = file::parse::<ByName>(file, text)?.queues;
-            return by_name.into_iter().map(|(key, queue)| named(file, key, queue)).collect();
-        }
-        _ => vec![file::parse::<NewQueue>(file, text)?],
-    };
-    if queues.is_empty() {
-        return Err(Failure::usage(format!("{file} holds no queue")));
-    }
-    queues
-        .into_iter()
-        .enumerate()
-        .map(|(i, queue)| {
-            let unnamed = || Failure::usage(format!("{file}: queue {} has no name", i + 1)).hint("add a line: name: my-queue");
-            Ok((queue.name.clone().ok_or_else(unnamed)?, queue))
-        })
-        .collect()
-}
-
-fn named(file: &str, key: QueueName, queue: NewQueue) -> Result<(QueueName, NewQueue), Failure> {
-    match &queue.name {
-        Some(name) if *name != key => Err(Failure::usage(format!("{file}: the queue under {key} calls itself {name}"))),
-        _ => Ok((key, queue)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::testing::queue;
+    use crate::cli::{documents, testing::queue};
+
+    fn read(file: &str, text: &str) -> Result<Vec<(QueueName, NewQueue)>, Failure> {
+        documents::read(file, text)
+    }
 
     #[test]
     fn a_file_is_one_queue_a_list_or_a_map() {

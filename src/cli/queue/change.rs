@@ -1,4 +1,4 @@
-//! `slipway queue pause`, `resume`, `delete`
+//! `slipway queue pause`, `drain`, `resume`, `delete`
 
 use crate::{
     cli::{
@@ -17,6 +17,20 @@ pub(super) async fn pause(context: &Context, name: &QueueName, reason: Option<St
             if queue.counts.active == 1 { "1 running task goes on".into() } else { format!("{} running tasks go on", queue.counts.active) };
         context.console.aside(tasks);
     }
+    Ok(Exit::Ok)
+}
+
+/// Drains a queue.
+pub(super) async fn drain(context: &Context, name: &QueueName, reason: Option<String>) -> Result<Exit, Failure> {
+    let queue = context.client()?.drain_queue(name, &PauseRequest { reason }, context.key()).await?;
+    told(context, &queue, "takes no new tasks")?;
+    let counts = queue.counts;
+    let left = match counts.waiting + counts.queued + counts.active {
+        0 => "it is empty".to_owned(),
+        1 => "1 task is left in it".to_owned(),
+        n => format!("{n} tasks are left in it"),
+    };
+    context.console.aside(left);
     Ok(Exit::Ok)
 }
 

@@ -17,6 +17,7 @@ Examples:
   slipway queue ls
   slipway queue apply -f queues.yaml            create or change queues, also from standard input: -f -
   slipway queue pause gpu --reason 'driver update until noon'
+  slipway queue drain gpu --reason 'gone by Friday; use gpu-h100'
   slipway queue get gpu -o yaml";
 
 const APPLY_EXAMPLES: &str = "\
@@ -31,6 +32,9 @@ The file holds one queue, a list of queues, or all of them by name:
       defaults: {timeoutSeconds: 3600, retries: {user: 1}}
     gpu:
       defaults: {image: python:3.12}
+      limits: {maxRunning: 16, maxRunningPerUser: 4, maxPending: 5000}
+      userWeights: {olga: 2}
+      budgets: {gpu-pool: {guaranteed: 2}}
       podTemplate:
         spec: {containers: [{resources: {limits: {nvidia.com/gpu: 1}}}]}
 
@@ -71,7 +75,15 @@ enum QueueCommand {
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Start tasks from a queue again
+    /// Take no new tasks into a queue; those in it are served
+    Drain {
+        /// The queue
+        name: QueueName,
+        /// A sentence for those who submit
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Start tasks from a queue again, and take new ones
     Resume {
         /// The queue
         name: QueueName,
@@ -90,6 +102,7 @@ pub(super) async fn run(args: QueueArgs, context: &Context) -> Result<Exit, Fail
         QueueCommand::Get { name } => show::get(context, &name).await,
         QueueCommand::Apply { file } => apply::run(context, &file).await,
         QueueCommand::Pause { name, reason } => change::pause(context, &name, reason).await,
+        QueueCommand::Drain { name, reason } => change::drain(context, &name, reason).await,
         QueueCommand::Resume { name } => change::resume(context, &name).await,
         QueueCommand::Delete { name } => change::delete(context, &name).await,
     }

@@ -3,13 +3,14 @@
 use super::pod;
 use crate::{
     cli::{
-        context::Context,
+        budget::word,
+        context::{Context, Format},
         exit::{Exit, Failure},
         span::{age, between, span},
         style::{Tone, clean, paint},
-        table::{Table, cell},
+        table::{Cell, Table, cell},
     },
-    wire::{KeepJobs, Paused, Queue, QueueList, QueueName, Retention, Timestamp},
+    wire::{Amount, Budget, BudgetName, BudgetShare, KeepJobs, Paused, Queue, QueueList, QueueName, Retention, Timestamp},
 };
 use std::time::Duration;
 
@@ -28,8 +29,12 @@ pub(super) async fn ls(context: &Context) -> Result<Exit, Failure> {
 
 /// Shows one queue.
 pub(super) async fn get(context: &Context, name: &QueueName) -> Result<Exit, Failure> {
-    let queue = context.client()?.queue(name).await?;
-    context.print(&queue, |queue| vec![queue.name.to_string()], |queue| block(queue, context.now()))?;
+    let client = context.client()?;
+    let queue = client.queue(name).await?;
+    // Budgets are objects of their own; only people want both at once.
+    let asks = context.format() == Format::Table && !queue.budgets.is_empty();
+    let budgets = if asks { client.budgets().await?.items } else { Vec::new() };
+    context.print(&queue, |queue| vec![queue.name.to_string()], |queue| block(queue, &budgets, context.now()))?;
     Ok(Exit::Ok)
 }
 
@@ -40,45 +45,60 @@ fn table(queues: &[Queue], now: Timestamp) -> Table {
             vec![
                 cell(&queue.name),
                 state(queue),
-                cell(queue.counts.waiting),
-                cell(queue.counts.queued),
+                cell(queue.counts.waiting + queue.counts.queued),
                 cell(queue.counts.active),
+                cell(queue.limits.max_running.map(|limit| limit.to_string()).unwrap_or_default()),
                 note(queue, now),
             ]
         })
         .collect();
-    Table::new(&["QUEUE", "STATE", "WAITING", "QUEUED", "ACTIVE", "NOTE"], rows)
+    Table::new(&["QUEUE", "STATE", "PENDING", "RUNNING", "LIMIT", "NOTE"], rows)
 }
 
-/// Why it is paused, else what it is for, else what its pods ask for.
-fn note(queue: &Queue, now: Timestamp) -> crate::cli::table::Cell {
-    let paused = queue.paused.as_ref().map(|paused| since(paused, now));
-    cell(paused.or_else(|| queue.description.clone()).or_else(|| pod::devices(queue)).unwrap_or_default())
+/// Since when and why it is halted, else what it is for, else what its pods ask for.
+fn note(queue: &Queue, now: Timestamp) -> Cell {
+    let halted: Vec<String> = halts(queue).map(|(_, halt)| since(halt, now)).collect();
+    let halted = (!halted.is_empty()).then(|| halted.join("; "));
+    cell(halted.or_else(|| queue.description.clone()).or_else(|| pod::devices(queue)).unwrap_or_default())
 }
 
-fn state(queue: &Queue) -> crate::cli::table::Cell {
-    if queue.paused.is_some() { cell("paused").tone(Tone::Warn) } else { cell("open") }
+/// `paused (lena)`, `draining (olga)`, both, or `open`.
+fn state(queue: &Queue) -> Cell {
+    let halted: Vec<String> = halts(queue).map(|(how, halt)| format!("{how} ({})", halt.by)).collect();
+    if halted.is_empty() { cell("open") } else { cell(halted.join(", ")).tone(Tone::Warn) }
 }
 
-/// `by lena 20m ago: driver update`.
-fn since(paused: &Paused, now: Timestamp) -> String {
-    let reason = paused.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    format!("paused by {} {} ago{reason}", paused.by, age(between(paused.at, now)))
+fn halts(queue: &Queue) -> impl Iterator<Item = (&'static str, &Paused)> {
+    [("paused", &queue.paused), ("draining", &queue.draining)].into_iter().filter_map(|(how, halt)| Some((how, halt.as_ref()?)))
 }
 
-fn block(queue: &Queue, now: Timestamp) -> String {
+/// `20m ago: driver update`.
+fn since(halt: &Paused, now: Timestamp) -> String {
+    let reason = halt.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{} ago{reason}", age(between(halt.at, now)))
+}
+
+fn block(queue: &Queue, budgets: &[Budget], now: Timestamp) -> String {
     let mut lines = Vec::new();
     let mut field = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            lines.push(format!("{}{value}\n", paint(Tone::Faint, &format!("{name:<12}"))));
+            lines.push(format!("{}{value}\n", paint(Tone::Faint, &format!("{name:<14}"))));
         }
     };
     let seconds = |s: u64| span(Duration::from_secs(s));
     let defaults = &queue.defaults;
     field("queue", Some(paint(Tone::Strong, queue.name.as_str())));
     field("about", queue.description.as_deref().map(clean));
-    field("state", Some(queue.paused.as_ref().map_or_else(|| "open".to_owned(), |paused| clean(&since(paused, now)))));
+    let halted: Vec<String> = halts(queue).map(|(how, halt)| clean(&format!("{how} ({}) {}", halt.by, since(halt, now)))).collect();
+    field("state", Some(if halted.is_empty() { "open".to_owned() } else { halted.join("; ") }));
     field("tasks", Some(format!("{} active, {} queued, {} waiting", queue.counts.active, queue.counts.queued, queue.counts.waiting)));
+    field("limits", Some(limits(queue)));
+    field("weight", queue.weight.map(|weight| weight.to_string()));
+    let weights = queue.user_weights.iter().map(|(user, weight)| clean(&format!("{user} {weight}")));
+    field("user weights", Some(weights.collect::<Vec<_>>().join(", ")));
+    for (name, share) in &queue.budgets {
+        field("budget", Some(drawn(queue, name, *share, budgets)));
+    }
     field("image", pod::image(queue).map(clean));
     field("devices", pod::devices(queue).map(|devices| clean(&devices)));
     field("command", queue.use_image_entrypoint.then(|| "its image's".to_owned()));
@@ -97,6 +117,24 @@ fn block(queue: &Queue, now: Timestamp) -> String {
     field("revision", Some(queue.revision.to_string()));
     field("changed", Some(format!("{:.0}  ({} ago)", queue.updated_at, age(between(queue.updated_at, now)))));
     lines.concat()
+}
+
+/// `16 running, 4 running of one user, 100 pending`.
+fn limits(queue: &Queue) -> String {
+    let limits = &queue.limits;
+    let each = [(limits.max_running, "running"), (limits.max_running_per_user, "running of one user"), (limits.max_pending, "pending")];
+    each.iter().filter_map(|(limit, of)| Some(format!("{} {of}", (*limit)?))).collect::<Vec<_>>().join(", ")
+}
+
+/// `gpu-pool: 5 of 8 gpus used, 3 here, 2 guaranteed`.
+fn drawn(queue: &Queue, name: &BudgetName, share: BudgetShare, budgets: &[Budget]) -> String {
+    let use_of = |budget: &Budget| {
+        let here = budget.queues.iter().find(|of| of.queue == queue.name).map(|of| of.used).unwrap_or_default();
+        format!(": {} of {} {} used, {here} here", budget.used, budget.max, word(budget.resource))
+    };
+    let used = budgets.iter().find(|budget| budget.name == *name).map(use_of).unwrap_or_default();
+    let kept = if share.guaranteed == Amount::default() { String::new() } else { format!(", {} guaranteed", share.guaranteed) };
+    format!("{name}{used}{kept}")
 }
 
 /// What is kept of its ended tasks, where not everything is.
@@ -125,8 +163,8 @@ fn pending(queue: &Queue) -> Option<String> {
 mod tests {
     use super::*;
     use crate::{
-        cli::testing::{NOW, queue},
-        wire::Keep,
+        cli::testing::{NOW, budget, queue},
+        wire::{Keep, QueueLimits},
     };
 
     #[test]
@@ -135,6 +173,12 @@ mod tests {
         let at = "2026-11-20T09:02:41Z".parse().unwrap();
         let mut gpu = queue("gpu-a100", 4);
         gpu.paused = Some(Paused { by: "lena".into(), reason: Some("driver update".into()), at });
+        gpu.draining = Some(Paused { by: "olga".into(), reason: None, at });
+        gpu.limits = QueueLimits { max_running: Some(16), max_running_per_user: Some(4), max_pending: Some(100), log_bytes: None };
+        (gpu.weight, gpu.user_weights) = (Some(3), [("sam".to_owned(), 2)].into());
+        let share = |guaranteed| BudgetShare { guaranteed: Amount::whole(guaranteed) };
+        gpu.budgets = [("gpu-pool", 2), ("licences", 0)].map(|(name, kept)| (name.parse().unwrap(), share(kept))).into();
+        let budgets = [budget("gpu-pool", 8, &[("gpu-a100", 2, 3), ("other", 0, 2)])];
         gpu.defaults.timeout_seconds = Some(3_600);
         gpu.defaults.max_wait_seconds = Some(7_200);
         gpu.defaults.total_timeout_seconds = Some(86_400);
@@ -152,7 +196,7 @@ mod tests {
         mig.retention.logs.days = Some(30);
         mig.keep_jobs_seconds = Some(KeepJobs { success: 60, failure: 86_400 });
         let table = table(&[queue("default", 1), gpu.clone(), mig.clone()], now).render(true, None);
-        let all = [table, block(&gpu, now), block(&mig, now)].join("\n");
+        let all = [table, block(&gpu, &budgets, now), block(&mig, &[], now)].join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&all).to_string());
     }
 }

@@ -11,13 +11,15 @@ mod rules;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod weight;
 
 pub use bench::{Bench, Cost, Terms};
 pub use board::Board;
 pub use budgets::{BudgetUse, QueueUse};
 pub use choose::{Ask, Next, Pick, Picking};
 pub use lanes::{First, Head, Lane, Size, User};
-pub use place::{LAST_TIER, Tier, rank_of, size_of, tier_of, weight_of};
+pub use place::{LAST_TIER, Tier, rank_of, size_of, tier_of};
 pub use reserve::{Holders, Kept, Reservation, Reservations};
 pub use rules::{Amount, BudgetRules, BudgetShare, QueueRules, Resource, RunLimits, queues_of};
 pub use usage::use_of;
+pub use weight::{WEIGHT_LABELS, not_a_weight, weight_of};

@@ -1,9 +1,9 @@
 //! Where a task stands before anybody is compared: its tier and its rank.
 
 use super::{
-    super::{ids::TaskId, labels::Labels, state::Priority, task::TaskSpec},
+    super::{ids::TaskId, state::Priority, task::TaskSpec},
     lanes::Size,
-    rules::Amount,
+    weight::weight_of,
 };
 
 /// A tier: 0 boosted, 1 `critical` … 4 `low`. The lower is served first.
@@ -17,18 +17,8 @@ const RANK_STEP: i64 = 1 << 24;
 
 /// The rank of a task that nobody moved.
 #[must_use]
-pub fn rank_of(task: TaskId) -> i64 {
+pub const fn rank_of(task: TaskId) -> i64 {
     task.0.saturating_mul(RANK_STEP)
-}
-
-/// The labels that give a task's weight, the first that it bears counts.
-const WEIGHT_LABELS: [&str; 2] = ["slipway.dev/weight", "clear.ml/resource-usage"];
-
-/// The weight that labels give, in thousandths; 0 where none does, or it is no amount.
-#[must_use]
-pub fn weight_of(labels: &Labels) -> u64 {
-    let label = WEIGHT_LABELS.iter().find_map(|name| labels.get(*name));
-    label.and_then(|text| text.parse::<Amount>().ok()).unwrap_or_default().0
 }
 
 /// What a task asks for itself.

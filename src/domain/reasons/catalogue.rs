@@ -31,6 +31,26 @@ fn in_the_queue(code: Reason) -> Option<Row> {
     Some(match code {
         R::BehindInQueue => (Wait, "Others go first.", "Nothing to do; an operator can change its priority."),
         R::QueuePaused => (Wait, "An operator paused the queue.", "Ask who paused it, or resume it: slipway queue resume QUEUE"),
+        R::QueueConcurrencyLimit => (
+            Wait,
+            "So many of the queue's tasks run as may (`limits.maxRunning`).",
+            "It goes on when one of them ends: slipway ls --all -q QUEUE --state active",
+        ),
+        R::UserLimit => (
+            Wait,
+            "So many of the user's tasks in the queue run as may (`limits.maxRunningPerUser`).",
+            "It goes on when one of them ends; to change which of yours is next: slipway move TASK --front",
+        ),
+        R::BudgetExhausted => (
+            Wait,
+            "A budget that the queue draws on has not enough left for the task.",
+            "It goes on when others end; who uses how much: slipway budget ls",
+        ),
+        R::ReservedForLarger => (
+            Wait,
+            "A budget is kept for a task that has waited long and needs more than what is left.",
+            "Nothing to do; it goes on once that task has started.",
+        ),
         R::RetryBackoff => (Wait, "A pause before the next attempt.", "Nothing to do; the attempts so far: slipway get TASK"),
         R::ScheduledLater => {
             (Wait, "Its `notBefore` has not come.", "Nothing to do; to have it sooner, change notBefore: PATCH /api/v1/tasks/TASK")

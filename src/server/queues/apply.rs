@@ -1,16 +1,18 @@
 //! `PUT /queues/{name}`: create or replace a queue.
 
-use super::{check::check, etag, refused};
+use super::{check::check, refused, unfit};
 use crate::{
     server::{
         auth::Principal,
         body::{Json, Path},
         convert,
-        error::{ApiResult, to_the_end},
+        error::{ApiError, ApiResult, to_the_end},
+        etag::etag,
         state::App,
     },
     store::{ApplyQueue, QueueRefusal},
-    wire::{NewQueue, Problem, ProblemCode, Queue, QueueName},
+    template,
+    wire::{BudgetName, NewQueue, Problem, ProblemCode, Queue, QueueName},
 };
 use axum::{
     extract::State,
@@ -34,7 +36,8 @@ pub(crate) async fn apply(
     app.may_turn(&name, &queue).await?;
     queue.name = None;
     let doc = serde_json::to_string(&queue).map_err(|_| ProblemCode::Internal)?;
-    let apply = ApplyQueue { name: name.clone(), doc, by: principal.user, if_revision: app.wanted(&name, &headers).await? };
+    let cost = queue.pod_template.as_ref().map(template::cost).unwrap_or_default();
+    let apply = ApplyQueue { name: name.clone(), doc, cost, by: principal.user, if_revision: app.wanted(&name, &headers).await? };
     let applied = app.clone();
     let outcome = to_the_end(async move {
         let outcome = applied.store.run(apply).await?;
@@ -42,13 +45,23 @@ pub(crate) async fn apply(
         applied.store.changes().made_ready();
         Ok(outcome)
     });
-    let created = outcome.await?.map_err(|refusal| refused(&name, refusal))?;
+    let created = match outcome.await? {
+        Ok(created) => created,
+        Err(refusal) => return Err(app.refused(&name, refusal).await?),
+    };
     let record = app.store.queue(&name).await?.ok_or_else(|| refused(&name, QueueRefusal::NotFound))?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, [(header::ETAG, etag(record.revision))], axum::Json(convert::queue(&record))).into_response())
 }
 
 impl App {
+    /// What is said of a refusal, with the budget that was meant where one is unknown.
+    async fn refused(&self, name: &QueueName, refusal: QueueRefusal) -> ApiResult<ApiError> {
+        let QueueRefusal::Budgets(faults) = refusal else { return Ok(refused(name, refusal)) };
+        let known: Vec<BudgetName> = self.store.budgets().await?.into_iter().map(|budget| budget.name).collect();
+        Ok(unfit(&faults, &known))
+    }
+
     /// Who chooses the command, the task or the image, can change only while no task waits or runs: each was submitted
     /// for one of them.
     async fn may_turn(&self, name: &QueueName, queue: &NewQueue) -> ApiResult<()> {

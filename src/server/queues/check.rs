@@ -18,6 +18,17 @@ const MAX_KEPT_TASKS: u32 = 1_000_000;
 /// The longest name of an image, in bytes.
 const MAX_IMAGE: usize = 1_000;
 
+/// The highest limit on what runs.
+const MAX_RUNNING: u32 = 1_000_000;
+/// The highest limit on what waits or is queued.
+const MAX_PENDING: u32 = 10_000_000;
+/// The highest weight of a queue or user.
+const MAX_WEIGHT: u32 = 1_000;
+/// The most users whose weights a queue names.
+const MAX_USER_WEIGHTS: usize = 1_000;
+/// The most budgets that a task of a queue draws on.
+const MAX_BUDGETS: usize = 8;
+
 /// Refuses a queue with all its faults by place. Its defaults must make legal tasks: they are checked as the task that
 /// they would complete.
 pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<()> {
@@ -65,6 +76,7 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<()> {
         rule(template.to_string().len() <= most, "/podTemplate", format!("at most {most} bytes as JSON"));
         errors.extend(placed("/podTemplate", template::check(template)));
     }
+    rules(queue, &mut errors);
     let sample = TaskSpec {
         name: None,
         queue: name.clone(),
@@ -81,6 +93,34 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<()> {
     };
     errors.extend(sample.violations().into_iter().map(|v| FieldError { pointer: format!("/defaults{}", v.pointer), message: v.message }));
     valid(errors)
+}
+
+/// What a queue says of the order of service. Whether its budgets exist and hold what they guarantee is decided where it
+/// is stored.
+fn rules(queue: &NewQueue, errors: &mut Vec<FieldError>) {
+    let mut rule = |ok: bool, pointer: String, message: String| {
+        if !ok {
+            errors.push(FieldError { pointer, message });
+        }
+    };
+    let limits = &queue.limits;
+    for (field, limit, most, instead) in [
+        ("maxRunning", limits.max_running, MAX_RUNNING, "to start nothing, pause the queue"),
+        ("maxRunningPerUser", limits.max_running_per_user, MAX_RUNNING, "to start nothing, pause the queue"),
+        ("maxPending", limits.max_pending, MAX_PENDING, "to take nothing, drain the queue"),
+    ] {
+        let fine = limit.is_none_or(|limit| (1..=most).contains(&limit));
+        rule(fine, format!("/limits/{field}"), format!("between 1 and {most}; {instead}"));
+    }
+    let weighs = |weight: u32| (1..=MAX_WEIGHT).contains(&weight);
+    rule(queue.weight.is_none_or(weighs), "/weight".into(), format!("between 1 and {MAX_WEIGHT}"));
+    rule(queue.user_weights.len() <= MAX_USER_WEIGHTS, "/userWeights".into(), format!("at most {MAX_USER_WEIGHTS} users"));
+    for (user, weight) in &queue.user_weights {
+        let at = || format!("/userWeights/{}", user.replace('~', "~0").replace('/', "~1"));
+        rule((1..=100).contains(&user.chars().count()), at(), "a user's name has 1 to 100 characters".into());
+        rule(weighs(*weight), at(), format!("between 1 and {MAX_WEIGHT}"));
+    }
+    rule(queue.budgets.len() <= MAX_BUDGETS, "/budgets".into(), format!("at most {MAX_BUDGETS} budgets"));
 }
 
 /// Whether a text can name an image; its registry knows the rest.

@@ -1,8 +1,14 @@
 //! `GET /queues` and `GET /queues/{name}`.
 
-use super::{etag, refused};
+use super::refused;
 use crate::{
-    server::{body::Path, convert, error::ApiResult, state::App},
+    server::{
+        body::Path,
+        convert,
+        error::ApiResult,
+        etag::{etag, is_known},
+        state::App,
+    },
     store::QueueRefusal,
     wire::{Problem, Queue, QueueList, QueueName},
 };
@@ -24,7 +30,7 @@ pub(crate) async fn list(State(app): State<App>) -> ApiResult<axum::Json<QueueLi
 pub(crate) async fn get(State(app): State<App>, Path(name): Path<QueueName>, headers: HeaderMap) -> ApiResult<Response> {
     let record = app.store.queue(&name).await?.ok_or_else(|| refused(&name, QueueRefusal::NotFound))?;
     let tag = etag(record.revision);
-    if headers.get(header::IF_NONE_MATCH) == Some(&tag) {
+    if is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
     Ok(([(header::ETAG, tag)], axum::Json(convert::queue(&record))).into_response())

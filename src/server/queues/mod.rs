@@ -3,43 +3,31 @@
 pub(super) mod apply;
 mod check;
 pub(super) mod delete;
+pub(super) mod drain;
 pub(super) mod get;
 pub(super) mod pause;
 
 use super::{
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, invalid},
+    etag,
     state::App,
 };
 use crate::{
-    domain::QueueName,
-    store::QueueRefusal,
-    wire::{Problem, ProblemCode},
+    domain::{BudgetName, QueueName, did_you_mean},
+    store::{BudgetFault, QueueRefusal},
+    wire::{FieldError, Problem, ProblemCode},
 };
-use axum::http::{HeaderMap, HeaderValue, header};
-
-/// The strong entity tag of a revision.
-fn etag(revision: i64) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{revision}\"")).unwrap_or(HeaderValue::from_static("\"0\""))
-}
+use axum::http::HeaderMap;
 
 impl App {
     /// The revision that `If-Match` or `If-None-Match: *` asks for; 0 asks that there is none yet.
     async fn wanted(&self, name: &QueueName, headers: &HeaderMap) -> ApiResult<Option<i64>> {
-        if headers.get(header::IF_MATCH).is_some_and(|v| v == "*") {
+        if etag::must_exist(headers) {
             let known = self.store.queue(name).await?.ok_or_else(|| refused(name, QueueRefusal::Revision(0)))?;
             return Ok(Some(known.revision));
         }
-        wanted(headers)
+        etag::wanted(headers)
     }
-}
-
-fn wanted(headers: &HeaderMap) -> ApiResult<Option<i64>> {
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|v| v == "*") {
-        return Ok(Some(0));
-    }
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let revision = value.to_str().ok().and_then(|v| v.trim().trim_matches('"').parse().ok());
-    revision.map(Some).ok_or_else(|| Problem::new(ProblemCode::PreconditionFailed).detail("If-Match is no ETag of a queue.").into())
 }
 
 fn refused(name: &QueueName, refusal: QueueRefusal) -> ApiError {
@@ -54,6 +42,21 @@ fn refused(name: &QueueName, refusal: QueueRefusal) -> ApiError {
         QueueRefusal::Busy => Problem::new(ProblemCode::Conflict)
             .detail(format!("Queue {name} has tasks that have not ended."))
             .hint("Cancel them, or wait for them, then delete the queue."),
+        QueueRefusal::Budgets(faults) => return unfit(&faults, &[]),
     }
     .into()
+}
+
+/// The budgets that a queue cannot name as it does; `known` are those that exist.
+fn unfit(faults: &[BudgetFault], known: &[BudgetName]) -> ApiError {
+    let told = |BudgetFault { budget, over }: &BudgetFault| {
+        if let Some((sum, max)) = over {
+            let message = format!("its queues would be guaranteed {sum} together, and its max is {max}");
+            return FieldError { pointer: format!("/budgets/{budget}/guaranteed"), message };
+        }
+        let near = did_you_mean(budget.as_str(), known.iter().map(BudgetName::as_str));
+        let meant = near.map_or("make it first: slipway budget set NAME --max N".to_owned(), |near| format!("did you mean {near:?}?"));
+        FieldError { pointer: format!("/budgets/{budget}"), message: format!("there is no budget {budget}; {meant}") }
+    };
+    invalid(faults.iter().map(told).collect())
 }

@@ -23,13 +23,19 @@ pub(crate) async fn pause(
     Path(name): Path<QueueName>,
     MaybeJson(request): MaybeJson<PauseRequest>,
 ) -> ApiResult<axum::Json<Queue>> {
-    if request.reason.as_ref().is_some_and(|r| r.len() > 1000) {
-        return Err(Problem::new(ProblemCode::ValidationFailed).detail("A reason has at most 1,000 bytes.").into());
-    }
+    reasonable(request.reason.as_deref())?;
     set(&app, PauseQueue { name, by: principal.user, pause: Some(request.reason) }).await
 }
 
-/// Lets claims from a queue go on.
+/// Refuses a reason that is too long.
+pub(super) fn reasonable(reason: Option<&str>) -> ApiResult<()> {
+    if reason.is_some_and(|reason| reason.len() > 1000) {
+        return Err(Problem::new(ProblemCode::ValidationFailed).detail("A reason has at most 1,000 bytes.").into());
+    }
+    Ok(())
+}
+
+/// Lets claims from a queue go on, and submits into it: ends a pause and a drain.
 #[utoipa::path(post, path = "/api/v1/queues/{name}/resume", operation_id = "resumeQueue", tag = "queues", params(("name" = String, Path)),
     responses((status = 200, body = Queue), (status = 404, body = Problem)))]
 pub(crate) async fn resume(State(app): State<App>, principal: Principal, Path(name): Path<QueueName>) -> ApiResult<axum::Json<Queue>> {
@@ -39,6 +45,11 @@ pub(crate) async fn resume(State(app): State<App>, principal: Principal, Path(na
 async fn set(app: &App, operation: PauseQueue) -> ApiResult<axum::Json<Queue>> {
     let name = operation.name.clone();
     app.store.run(operation).await?.map_err(|refusal| refused(&name, refusal))?;
-    let record = app.store.queue(&name).await?.ok_or_else(|| refused(&name, QueueRefusal::NotFound))?;
+    shown(app, &name).await
+}
+
+/// A queue as it is now.
+pub(super) async fn shown(app: &App, name: &QueueName) -> ApiResult<axum::Json<Queue>> {
+    let record = app.store.queue(name).await?.ok_or_else(|| refused(name, QueueRefusal::NotFound))?;
     Ok(axum::Json(convert::queue(&record)))
 }

@@ -20,7 +20,8 @@ use axum::{
 /// Submits up to 1,000 tasks; where one is wrong none is stored. They may depend on each other by `ref`.
 #[utoipa::path(post, path = "/api/v1/tasks:batch", operation_id = "submitTasks", tag = "tasks",
     request_body = BatchRequest,
-    responses((status = 201, body = BatchResponse), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = BatchResponse), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 422, body = Problem)))]
 pub(crate) async fn batch(
     State(app): State<App>,
     principal: Principal,

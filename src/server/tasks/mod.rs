@@ -1,6 +1,7 @@
 //! The routes of tasks.
 
 pub(super) mod abandon;
+pub(super) mod arrange;
 pub(super) mod attempts;
 pub(super) mod batch;
 pub(super) mod cancel;

@@ -21,7 +21,8 @@ use axum::{extract::State, response::Response};
 /// submit: the new one has none.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/rerun", operation_id = "rerunTask", tag = "tasks",
     params(("id" = i64, Path)),
-    responses((status = 201, body = Task), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Task), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 422, body = Problem)))]
 pub(crate) async fn rerun(
     State(app): State<App>,
     principal: Principal,

@@ -8,8 +8,8 @@ use crate::{
         error::ApiResult,
         state::App,
     },
-    store::{Idempotency, NewTask, Submit, Submitted},
-    wire::{self, Problem, ProblemCode, Task, TaskId},
+    store::{Halt, Idempotency, NewTask, Submit, Submitted},
+    wire::{self, Problem, ProblemCode, QueueName, Task, TaskId, timestamp},
 };
 use axum::{
     extract::State,
@@ -20,7 +20,7 @@ use axum::{
 /// Submits a task. A repeat with the same `Idempotency-Key` and body answers with the same task.
 #[utoipa::path(post, path = "/api/v1/tasks", operation_id = "submitTask", tag = "tasks",
     request_body = wire::NewTask,
-    responses((status = 201, body = Task), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Task), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn submit(
     State(app): State<App>,
     principal: Principal,
@@ -55,7 +55,28 @@ pub(super) async fn store(
             .into()),
         Submitted::NoTask(id) => Err(Problem::new(ProblemCode::TaskNotFound).detail(depend::no_task(id)).into()),
         Submitted::NoQueue(name) => Err(intake::no_queue(app, name.as_str(), "").into()),
+        Submitted::Draining { queue, halt } => Err(draining(&queue, &halt).into()),
+        Submitted::Full { queue, pending, max, refused } => Err(full(&queue, pending, max, refused).into()),
     }
+}
+
+/// A queue that an operator drains.
+fn draining(queue: &QueueName, (by, reason, at): &Halt) -> Problem {
+    let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let at = timestamp(*at);
+    Problem::new(ProblemCode::QueueDraining)
+        .detail(format!("The queue {queue} takes no new tasks: {by} drains it since {at:.0}{why}"))
+        .hint(format!("Submit to another queue, or ask {by}; to end it: slipway queue resume {queue}"))
+}
+
+/// A queue with so many tasks that it takes no more.
+fn full(queue: &QueueName, pending: u64, max: u32, refused: u64) -> Problem {
+    let pending = if pending > u64::from(max) { format!("more than {max}") } else { pending.to_string() };
+    Problem::new(ProblemCode::QueueFull)
+        .detail(format!(
+            "The queue {queue} takes at most {max} tasks that wait or are queued (limits.maxPending), and has {pending}: {refused} refused, nothing stored."
+        ))
+        .hint("Try again when some of them have started, or ask an admin for a higher maxPending.")
 }
 
 /// `201` with the task as it is now, and where it is.

@@ -78,7 +78,8 @@ async fn every_route_asks_every_caller_for_what_the_table_says() {
 #[tokio::test]
 async fn a_task_is_acted_on_by_its_owner_and_by_operators() {
     for who in [Who::Sam, Who::Sue, Who::Operator, Who::Admin] {
-        for (verb, body) in [("cancel", json!({})), ("rerun", json!({})), ("", json!({"name": "other"}))] {
+        for (verb, body) in [("cancel", json!({})), ("rerun", json!({})), ("move", json!({"to": "front"})), ("", json!({"name": "other"}))]
+        {
             let rig = Rig::new().await;
             let task = rig.task().await;
             let path = format!("/api/v1/tasks/{task}{}{verb}", if verb.is_empty() { "" } else { "/" });

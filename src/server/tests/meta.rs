@@ -39,6 +39,12 @@ async fn metrics_count_by_queue_and_name_nobody() {
     let follow = tokio::spawn(metrics::follow(rig.app.clone()));
     tokio::task::yield_now().await;
     let secret = "swordfish";
+    for (path, body) in [
+        ("budgets/pool", json!({"max": 2.5, "resource": "weight"})),
+        ("queues/default", json!({"limits": {"maxRunning": 7}, "budgets": {"pool": {}}})),
+    ] {
+        assert!(rig.call("PUT", format!("/api/v1/{path}")).bearer(rig.token(Who::Admin)).json(&body).await.status.is_success());
+    }
     rig.submit(Who::Sam, json!({"command": [secret], "name": secret, "labels": {secret: secret}})).await;
     let mut own = rig.running().await;
     own.log(&rig, secret).await;
@@ -66,6 +72,10 @@ async fn metrics_count_by_queue_and_name_nobody() {
         ("slipway_queue_pending{queue=\"default\"}", 1.0),
         ("slipway_queue_running{queue=\"default\"}", 0.0),
         ("slipway_queue_paused{queue=\"default\"}", 1.0),
+        ("slipway_queue_limit{queue=\"default\"}", 7.0),
+        ("slipway_queue_oldest_pending_seconds{queue=\"default\"}", 0.0),
+        ("slipway_budget_used{budget=\"pool\"}", 0.0),
+        ("slipway_budget_max{budget=\"pool\"}", 2.5),
         ("slipway_runner_heartbeat_timestamp_seconds{runner=\"r1\"}", 1_800_000_000.0),
         ("slipway_agent_log_bytes_total", 9.0),
         ("http_request_duration_seconds_count{method=\"GET\",route=\"/api/v1/tasks/{id}\",status=\"404\"}", 1.0),
@@ -77,6 +87,17 @@ async fn metrics_count_by_queue_and_name_nobody() {
     for private in [secret, "sam", "424242"] {
         assert!(!scrape.contains(private), "{private}");
     }
+    rig.pass(90_000);
+    rig.post(Who::Operator, "/api/v1/queues/default/resume", &json!({})).await.expect(200);
+    let rule = json!({"limits": {}, "budgets": {"pool": {}}});
+    rig.call("PUT", "/api/v1/queues/default").bearer(rig.token(Who::Admin)).json(&rule).await.expect(200);
+    let heavy = json!({"command": ["true"], "labels": {"slipway.dev/weight": "0.5"}, "priority": "high"});
+    rig.submit(Who::Sam, heavy).await;
+    rig.claimed().await;
+    let scrape = rig.get(Who::Viewer, "/metrics").await.text();
+    assert_eq!(sample(&scrape, "slipway_queue_oldest_pending_seconds{queue=\"default\"}"), Some(90.0));
+    assert_eq!(sample(&scrape, "slipway_budget_used{budget=\"pool\"}"), Some(0.5));
+    assert_eq!(sample(&scrape, "slipway_queue_limit{queue=\"default\"}"), None);
     rig.app.stop().cancel();
     follow.await.unwrap();
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     blob::Logs,
-    domain::{Clock, Rng, Role, SecretKind, Times, UnixMs, fingerprint, mint_secret},
+    domain::{Clock, Rng, Role, SecretKind, Times, UnixMs, fingerprint, mint_secret, order::Cost},
     server::{App, Settings, clockwork, router},
     store::{Ambient, ApplyQueue, CreateToken, Store},
 };
@@ -113,7 +113,8 @@ impl Rig {
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)));
         let rng = Arc::new(TestRng { count: AtomicU64::new(1), panics_once: AtomicBool::new(false) });
         let mut rig = Self::open(tempfile::tempdir().unwrap(), clock, rng, times).await;
-        let apply = ApplyQueue { name: "default".parse().unwrap(), doc: "{}".into(), by: "ada".into(), if_revision: None };
+        let apply =
+            ApplyQueue { name: "default".parse().unwrap(), doc: "{}".into(), cost: Cost::default(), by: "ada".into(), if_revision: None };
         rig.app.store.run(apply).await.unwrap().expect("apply the queue");
         rig.app.queues.refresh(&rig.app.store).await.unwrap();
         for who in Who::ALL {

@@ -3,7 +3,7 @@
 use super::harness::{Rig, spec};
 use crate::{
     domain::{DependencyKind, End, FailureClass, OnFailure, Reason, TaskId, TaskState},
-    store::{After, Cancel, ForgetAwaited, NewTask, On, Submit, Submitted, Unblock, Wake},
+    store::{After, Cancel, ForgetAwaited, Kept, NewTask, On, Prune, Submit, Submitted, Unblock, Wake},
 };
 
 const SUCCESS: DependencyKind = DependencyKind::Success;
@@ -226,4 +226,18 @@ async fn a_fan_of_many_is_told_in_steps() {
     assert_eq!((due.unblocked.len(), due.more), (500, true));
     settle(&rig).await;
     assert_eq!(rig.store.queue(&"default".parse().unwrap()).await.unwrap().unwrap().queued, 1_200);
+}
+
+#[tokio::test]
+async fn a_task_that_is_deleted_once_it_has_ended_still_counts() {
+    let rig = Rig::new().await;
+    let first = rig.submit(spec()).await;
+    let second = one(&rig, once(&[first])).await;
+    run(&rig, first, 1).await;
+    rig.store.run(Prune { what: Kept::Task, tasks: vec![first] }).await.unwrap();
+    assert_eq!(rig.store.task(first).await.unwrap(), None);
+    settle(&rig).await;
+    assert_eq!(rig.state(second).await, TaskState::Cancelled);
+    rig.store.run(Prune { what: Kept::Task, tasks: vec![second] }).await.unwrap();
+    assert_eq!(rig.store.dependencies(second).await.unwrap(), []);
 }

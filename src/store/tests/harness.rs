@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         AttemptNumber, AttemptRef, AttemptResult, Clock, FailureClass, Labels, Phase, Priority, QueueName, Reason, Resources, Retries, Rng,
-        TaskId, TaskSpec, TaskState, Times, UnixMs, Work, fingerprint,
+        TaskId, TaskSpec, TaskState, Times, UnixMs, Work, fingerprint, order::Cost,
     },
     store::{
         Age, Ambient, ApplyQueue, Beat, Claim, ClaimedAttempt, Due, Faults, Finish, Finished, NewTask, QueueShare, Refusal, Reporting,
@@ -83,7 +83,8 @@ impl Rig {
     }
 
     pub(super) async fn queue(&self, name: &str) {
-        let apply = ApplyQueue { name: name.parse().unwrap(), doc: "{}".into(), by: "ada".into(), if_revision: None };
+        let apply =
+            ApplyQueue { name: name.parse().unwrap(), doc: "{}".into(), cost: Cost::default(), by: "ada".into(), if_revision: None };
         self.store.run(apply).await.unwrap().expect("apply the queue");
     }
 

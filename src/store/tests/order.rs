@@ -31,7 +31,13 @@ impl Real {
 
 impl Desk for Real {
     async fn queue(&mut self, name: &str, rules: Value) {
-        let apply = ApplyQueue { name: name.parse().unwrap(), doc: rules.to_string(), by: "ada".into(), if_revision: None };
+        let apply = ApplyQueue {
+            name: name.parse().unwrap(),
+            doc: rules.to_string(),
+            cost: crate::domain::order::Cost::default(),
+            by: "ada".into(),
+            if_revision: None,
+        };
         self.rig().store.run(apply).await.unwrap().expect("apply the queue");
     }
 

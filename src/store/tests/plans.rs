@@ -5,7 +5,8 @@ use super::harness::Rig;
 use crate::{
     domain::TaskState,
     store::{
-        Kept, board, claim, deadlines, dependencies, due, events, evidence, export, flush, lease, place, retention, tasks, waits, work,
+        Kept, board, budgets, claim, deadlines, dependencies, due, events, evidence, export, flush, gate, lease, moves, place, retention,
+        tasks, waits, work,
     },
 };
 use sqlx::Row;
@@ -47,6 +48,7 @@ async fn no_hot_statement_walks_a_table() {
         due::DUE,
         lease::LEASE,
         lease::LEASES_OF,
+        budgets::USED,
         events::EVENTS_AFTER,
         events::EVENTS_OF_TASK_AFTER,
         events::LAST_EVENT,
@@ -70,12 +72,37 @@ async fn no_hot_statement_walks_a_table() {
     }
 }
 
+/// What a limit counts is a range of an index, cut off where the limit is.
+#[tokio::test]
+async fn what_is_pending_is_counted_by_index() {
+    let rig = Rig::new().await;
+    let plan = plan(&rig, gate::PENDING).await;
+    let ranges: Vec<_> = plan.iter().filter(|step| step.contains("(queue=?)")).collect();
+    assert!(ranges.len() == 2 && ranges.iter().all(|step| step.starts_with("SEARCH")), "{plan:#?}");
+}
+
 #[tokio::test]
 async fn the_order_is_rebuilt_by_steps_from_lane_to_lane() {
     let rig = Rig::new().await;
     let plan = plan(&rig, board::LANES).await;
     let steps = plan.iter().filter(|step| step.contains("(tier,user,gpus,weight,rank)>(?,?,?,?,?)")).count();
     assert_eq!(steps, 1, "each step is one search by the whole lane: {plan:#?}");
+}
+
+#[tokio::test]
+async fn a_task_is_moved_by_steps_from_lane_to_lane() {
+    let rig = Rig::new().await;
+    for sql in [moves::BEHIND, moves::BEFORE] {
+        let plan = plan(&rig, sql).await;
+        let by = |key: &str| plan.iter().filter(|step| step.contains(key)).count();
+        let lanes = by("(queue=? AND tier=? AND user=? AND (gpus,weight,rank)>(?,?,?))");
+        let nearest = by("gpus=? AND weight=? AND (rank,task)");
+        assert_eq!((lanes, nearest), (1, 1), "each step is one search by a whole lane: {plan:#?}");
+        assert!(
+            !plan.iter().any(|step| step.starts_with("SCAN r") || step.starts_with("SCAN t") || step.starts_with("SCAN w")),
+            "{plan:#?}"
+        );
+    }
 }
 
 #[tokio::test]

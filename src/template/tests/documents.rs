@@ -30,6 +30,9 @@ fn what_is_ours_is_reserved() {
     for (document, pointer) in [
         (json!({"metadata": {"labels": {"slipway.dev/task": "1"}}}), "/metadata/labels/slipway.dev~1task"),
         (json!({"metadata": {"annotations": {"slipway.dev/x": "1"}}}), "/metadata/annotations/slipway.dev~1x"),
+        (json!({"metadata": {"labels": {"slipway.dev/weight": "much"}}}), "/metadata/labels/slipway.dev~1weight"),
+        (json!({"metadata": {"annotations": {"slipway.dev/weight": "1"}}}), "/metadata/annotations/slipway.dev~1weight"),
+        (json!({"metadata": {"labels": {"clear.ml/resource-usage": "-1"}}}), "/metadata/labels/clear.ml~1resource-usage"),
         (json!({"metadata": {"labels": {"a b": "1"}}}), "/metadata/labels/a b"),
         (json!({"metadata": {"labels": {"a": "no good"}}}), "/metadata/labels/a"),
         (json!({"metadata": {"generateName": "x-"}}), "/metadata/generateName"),
@@ -67,6 +70,7 @@ fn a_part_of_a_template_is_enough() {
         json!({"spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": 1, "cpu": 0.5, "memory": "8Gi"}}}]}}),
         json!({"spec": {"containers": null, "nodeSelector": {"zone": "a"}, "restartPolicy": "Never", "volumes": [{"name": "shm", "emptyDir": null}]}}),
         json!({"metadata": {"name": "train", "namespace": "ml-runs", "creationTimestamp": null, "labels": {"kueue.x-k8s.io/queue-name": "lq"}}}),
+        json!({"metadata": {"labels": {"slipway.dev/weight": "0.5", "clear.ml/resource-usage": "0.14"}}}),
         json!({"spec": {"initContainers": [{"name": "proxy", "image": "x", "restartPolicy": "Always"}]}, "remove": ["/spec/tolerations/0"]}),
         mount("/slipway-data"),
         mount("/dev/shm"),

@@ -7,7 +7,7 @@ use crate::{
     wire::{AttemptNumber, Position, Runner, Timestamp, timestamp},
 };
 
-fn quote(source: impl Into<String>, raw: impl Into<String>, at: Option<Timestamp>) -> Quote {
+pub(super) fn quote(source: impl Into<String>, raw: impl Into<String>, at: Option<Timestamp>) -> Quote {
     Quote { at, ..Quote::new(source, raw) }
 }
 

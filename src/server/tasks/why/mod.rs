@@ -2,15 +2,17 @@
 
 mod blocked;
 mod findings;
+mod limits;
 
 use crate::{
     domain::{AttemptNumber, AttemptRef, Evidence, Finding, Phase, TaskState, UnixMs, reasons},
     server::{body::Path, error::ApiResult, state::App},
-    store::{LeaseRecord, RunnerRecord, TaskRecord},
+    store::{Block, LeaseRecord, RunnerRecord, TaskRecord},
     wire::{Position, Problem, TaskId, Why, timestamp},
 };
 use axum::extract::State;
 use findings::Known;
+use limits::Draw;
 
 /// Why a task waits, or ended as it did: every reason, blocking ones first, each with what it rests on.
 #[utoipa::path(get, path = "/api/v1/tasks/{id}/why", operation_id = "whyTask", tag = "tasks", params(("id" = i64, Path)),
@@ -21,11 +23,13 @@ pub(crate) async fn why(State(app): State<App>, Path(id): Path<TaskId>) -> ApiRe
     let mut reasons = match (task.state, &task.lease) {
         (TaskState::Queued, _) => {
             // It may have been claimed meanwhile; what was read of it still counts itself.
-            let standing = app.store.standing(id).await?;
-            let (ahead, of) = standing.as_ref().map_or((0, 1), |standing| (standing.ahead, standing.total));
+            let (ahead, of, blocks) = match app.store.standing(id).await? {
+                Some(standing) => (standing.ahead, standing.total, standing.blocks),
+                None => (0, 1, Vec::new()),
+            };
             let place = Position { index: ahead + 1, of: of.max(u64::from(ahead) + 1) };
             position = Some(place);
-            app.queued(&task, place).await?
+            app.queued(&task, place, &blocks).await?
         }
         (TaskState::Waiting, _) => app.waiting(&task).await?,
         (_, Some(lease)) => app.active(&task, lease).await?,
@@ -60,7 +64,7 @@ impl App {
         Ok(self.store.last_event(task.id, kinds).await?.map_or(task.created_at, |event| event.at))
     }
 
-    async fn queued(&self, task: &TaskRecord, place: Position) -> ApiResult<Vec<Finding>> {
+    async fn queued(&self, task: &TaskRecord, place: Position, blocks: &[Block]) -> ApiResult<Vec<Finding>> {
         let queue = &task.spec.queue;
         let mut found = Vec::new();
         if let Some((by, reason, at)) = self.store.queue(queue).await?.and_then(|record| record.paused) {
@@ -75,9 +79,39 @@ impl App {
         };
         found.extend(findings::no_runner(queue, &runners.iter().map(known).collect::<Vec<_>>()));
         found.extend(self.unrenderable(queue).map(|faults| findings::unrenderable(queue, &faults)));
+        for block in blocks {
+            found.push(self.held_back(task, block).await?);
+        }
         let behind = findings::behind(queue, place);
         found.push(if found.is_empty() { behind } else { behind.beside() });
         Ok(found)
+    }
+
+    /// A limit, a budget or a reservation that a ready task waits for.
+    async fn held_back(&self, task: &TaskRecord, block: &Block) -> ApiResult<Finding> {
+        let queue = &task.spec.queue;
+        Ok(match block {
+            Block::Queue { running, max } => limits::queue(queue, *running, *max),
+            Block::User { running, max } => limits::user(queue, &task.user, *running, *max),
+            Block::Reserved { name, by } => limits::reserved(name, *by),
+            Block::Budget { name, resource, cost, left, of } => {
+                let record = self.store.budget(name).await?;
+                let shares = record.iter().flat_map(|record| &record.queues);
+                let users = shares.flat_map(|share| share.users.iter().map(|(user, used)| (*used, user.as_str(), &share.queue)));
+                let asks = of.queues.iter().filter(|(name, part)| *name != queue && part.asks && part.guaranteed > part.used);
+                limits::budget(Draw {
+                    queue,
+                    budget: name,
+                    resource: *resource,
+                    cost: *cost,
+                    left: *left,
+                    max: of.max,
+                    used: of.used,
+                    users: users.collect(),
+                    kept: asks.map(|(name, part)| (part.guaranteed, name)).collect(),
+                })
+            }
+        })
     }
 
     async fn waiting(&self, task: &TaskRecord) -> ApiResult<Vec<Finding>> {

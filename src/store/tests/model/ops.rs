@@ -110,7 +110,12 @@ impl Op {
         }
         let by = || "ada".to_owned();
         match self.clone() {
-            Op::Apply(name, doc) => plain(store.run(ApplyQueue { name, doc, by: by(), if_revision: None }).await.unwrap()),
+            Op::Apply(name, doc) => plain(
+                store
+                    .run(ApplyQueue { name, doc, cost: crate::domain::order::Cost::default(), by: by(), if_revision: None })
+                    .await
+                    .unwrap(),
+            ),
             Op::Pause(name, on) => plain(store.run(PauseQueue { name, by: by(), pause: on.then_some(None) }).await.unwrap()),
             Op::Renew(runner) => {
                 store.run(Renew(runner.parse().unwrap())).await.unwrap();
