@@ -16,6 +16,7 @@ mod figures;
 mod ops;
 mod reference;
 mod reserve;
+mod rules;
 
 use super::harness::Rig;
 use crate::{
@@ -162,7 +163,7 @@ impl History {
         for (op, answer) in &done {
             let expected = self.model.expect(op, answer);
             let said = match answer {
-                Answer::Submitted(s) => format!("{s:?}"),
+                Answer::Submitted(submitted) => ops::said(submitted),
                 Answer::Claimed(rows, _) => format!("{rows:?}"),
                 Answer::Started(started) => format!("{:?}", started.as_ref().map(|_| ())),
                 Answer::Plain(text) => text.clone(),

@@ -58,6 +58,7 @@ impl Cost {
 pub(super) struct Queue {
     pub(super) rules: QueueRules,
     pub(super) paused: bool,
+    pub(super) draining: bool,
     /// What a task costs that says nothing itself.
     pub(super) template: Cost,
 }
@@ -323,7 +324,8 @@ impl Book {
     pub(super) fn held_back(&self, task: &Ready, room: &Room) -> Option<Held> {
         let cost = self.cost(task);
         let kept_from = |holder: Option<&Holder>| {
-            holder.is_some_and(|holder| holder.place.5 != task.task && holder.place.1 <= self.tier(task)) // MIMIC B1
+            let holder = holder.and_then(|holder| self.ready.iter().find(|t| t.task == holder.place.5));
+            holder.is_some_and(|holder| holder.task != task.task && self.tier(holder) <= self.tier(task))
         };
         let reserved = self.budgets_of(&task.queue).into_iter().any(|(name, rules)| {
             let cost = cost.of(rules.resource);

@@ -6,7 +6,7 @@ use super::{
     reference::{Lease, Model, Task},
 };
 use crate::{
-    domain::{Event, QueueName, TaskId, TaskState},
+    domain::{Event, TaskId, TaskState},
     store::Claim,
 };
 use uuid::Uuid;
@@ -48,13 +48,6 @@ impl Model {
             picked.push(row(&id, task));
         }
         format!("{picked:?}")
-    }
-
-    /// A queue's rules change; nothing that lives is touched.
-    pub(super) fn apply(&mut self, queue: &QueueName, doc: &str) -> String {
-        let rules = serde_json::from_str(doc).expect("the test makes legal rules");
-        self.book.queues.get_mut(queue).expect("it exists").rules = rules;
-        "Ok(false)".into()
     }
 
     /// Writes everything that is queued into the book, as it stands now.
