@@ -55,8 +55,8 @@ pub(super) const DUE: &str = "select * from (select 'expired' as kind, task, att
          where a.task > 0 limit $3)
      union all select 'awaited', 0, 0 where exists (select 1 from awaited where task > 0)
      union all select * from (select 'aging', task, attempt from ready where age_up <= $1 and age_up is not null limit 1)
-     union all select 'pending', 0, 0 where exists (select 1 from lease where expires_up is not null)
-         or exists (select 1 from lease where settle_up is not null)
+     union all select 'pending', 0, 0 where exists (select 1 from lease)
+         or exists (select 1 from ready where age_up is not null)
          or exists (select 1 from waiting where due_up is not null and blockers = 0 and throttled = 0)
          or exists (select 1 from deadline where start_up is not null)
          or exists (select 1 from deadline where end_up is not null and running = 0)";
