@@ -83,6 +83,7 @@ impl Desk<'_> {
             claim: fresh(),
             max: 1,
             gpus: 8,
+            all_gpus: 8,
             queues: vec![QueueShare { queue: None, max: 1 }],
             except: [].into(),
         };

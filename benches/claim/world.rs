@@ -96,7 +96,13 @@ impl World {
                 .collect();
         }
         for (name, doc) in queues {
-            let apply = ApplyQueue { name: name.parse()?, doc: doc.to_string(), by: "bench".into(), if_revision: None };
+            let apply = ApplyQueue {
+                name: name.parse()?,
+                doc: doc.to_string(),
+                cost: slipway::domain::order::Cost::default(),
+                by: "bench".into(),
+                if_revision: None,
+            };
             store.run(apply).await?.map_err(|refused| format!("{name}: {refused:?}"))?;
         }
         Ok(())
@@ -125,6 +131,8 @@ impl World {
             env: BTreeMap::new(),
             resources: Resources { gpus },
             timeout_seconds: None,
+            max_wait_seconds: None,
+            total_timeout_seconds: None,
             grace_seconds: 30,
             retries: Retries::default(),
         }

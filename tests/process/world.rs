@@ -114,7 +114,7 @@ impl World {
 
     /// From now on the server's data directory is another one.
     pub(crate) fn moved(&mut self, data: PathBuf) {
-        self.front.moved(data);
+        self.front.data = data;
     }
 
     pub(crate) fn attempts_dir(&self) -> PathBuf {

@@ -13,7 +13,7 @@ use std::{fs, path::PathBuf, time::Duration};
 /// A server's address and its data directory, in which the tokens lie.
 pub(crate) struct Front {
     pub(crate) url: String,
-    data: PathBuf,
+    pub(crate) data: PathBuf,
 }
 
 impl Front {
@@ -22,11 +22,6 @@ impl Front {
         fs::create_dir(&data).expect("a directory");
         fs::write(data.join("runner-token"), mint_secret(SecretKind::Api, &SystemRng).expose_secret()).expect("a token");
         Self { url, data }
-    }
-
-    /// From now on the tokens lie in another directory.
-    pub(crate) fn moved(&mut self, data: PathBuf) {
-        self.data = data;
     }
 
     pub(crate) fn data(&self) -> PathBuf {

@@ -46,7 +46,7 @@ async fn elements_are_named_by_array_and_index() {
         .on("POST /api/v1/tasks/1048/cancel", json(200, &element))
         .on("POST /api/v1/tasks/1040/cancel", json(202, &array(1040, TaskState::Active)))
         .on("POST /api/v1/tasks/1040/rerun", json(201, &array(1080, TaskState::Queued)))
-        .on("GET /api/v1/tasks?parent=1040&limit=100", json(200, &list(&[element.clone()])))
+        .on("GET /api/v1/tasks?parent=1040&limit=100", json(200, &list(std::slice::from_ref(&element))))
         .on("GET /api/v1/tasks/1048/log", text("hello\n"))
         .start()
         .await;

@@ -7,6 +7,7 @@ use super::{
     choose::Ask,
     lanes::{Lane, Size},
     place::Tier,
+    rules::Amount,
 };
 use crate::domain::{BudgetName, QueueName, RunnerName, TaskId};
 use std::collections::BTreeMap;
@@ -97,7 +98,7 @@ impl Board {
         for (name, of) in uses {
             let resource = self.budgets.get(name).map(|rules| rules.resource).unwrap_or_default();
             let cost = |bench: &Bench, size: Size| bench.terms.cost(size).of(resource);
-            let draws = |queue: &QueueName, cost| of.queues.contains_key(queue) && cost <= of.max;
+            let draws = |queue: &QueueName, cost| of.queues.contains_key(queue) && cost > Amount::default() && cost <= of.max;
             let starved = |queue: &QueueName, bench: &Bench, size| {
                 let cost = cost(bench, size);
                 draws(queue, cost) && cost > of.left_for(queue)

@@ -1,6 +1,9 @@
 //! Arrays: the throttle, the counts, the end with the last element.
 
-use super::harness::{Rig, claim, exit, lost, spec};
+use super::{
+    depth::{report, timed},
+    harness::{Rig, claim, exit, lost, spec},
+};
 use crate::{
     domain::{ArraySpec, ElementCounts, EventId, FailureClass, Indices, Reason, Retries, TaskId, TaskSpec, TaskState, UnixMs, fingerprint},
     store::{
@@ -118,8 +121,10 @@ async fn elements_have_consecutive_ids_and_their_own_indices() {
     let (elements, _) = rig.store.tasks(&TaskFilter { parent: Some(array), limit: 10, ..TaskFilter::default() }).await.unwrap();
     let places: Vec<_> = elements.iter().map(|e| (e.id.0 - array.0, e.place.clone().unwrap(), e.state)).collect();
     let at = |index| Place::Element { index, size: 4 };
-    use TaskState::{Queued, Waiting};
-    assert_eq!(places, [(1, at(3), Queued), (2, at(4), Queued), (3, at(5), Waiting), (4, at(9), Waiting)]);
+    assert_eq!(
+        places,
+        [(1, at(3), TaskState::Queued), (2, at(4), TaskState::Queued), (3, at(5), TaskState::Waiting), (4, at(9), TaskState::Waiting)]
+    );
     assert!(elements.iter().all(|e| e.spec == described && e.parent == Some(array)));
     assert_eq!(rig.store.element(array, 9).await.unwrap(), Some(TaskId(array.0 + 4)));
     assert_eq!(rig.store.element(array, 6).await.unwrap(), None);
@@ -130,11 +135,11 @@ async fn elements_have_consecutive_ids_and_their_own_indices() {
     for (filter, rows) in [
         (listed(false, &[]), 3),
         (listed(true, &[]), 7),
-        (listed(false, &[Queued]), 3),
-        (listed(true, &[Queued]), 5),
-        (listed(false, &[Waiting]), 0),
-        (listed(true, &[Waiting]), 2),
-        (listed(false, &[Queued, Waiting, TaskState::Active]), 3),
+        (listed(false, &[TaskState::Queued]), 3),
+        (listed(true, &[TaskState::Queued]), 5),
+        (listed(false, &[TaskState::Waiting]), 0),
+        (listed(true, &[TaskState::Waiting]), 2),
+        (listed(false, &[TaskState::Queued, TaskState::Waiting, TaskState::Active]), 3),
     ] {
         assert_eq!(rig.store.tasks(&filter).await.unwrap().0.len(), rows, "{filter:?}");
     }
@@ -295,18 +300,17 @@ async fn an_array_is_changed_like_a_task_and_stands_in_no_queue() {
 #[tokio::test]
 async fn ten_thousand_elements_are_stored_at_once_and_cancelled_in_steps() {
     let rig = Rig::new().await;
-    let began = std::time::Instant::now();
-    let array = rig.array("0-9999", Some(8), spec()).await;
-    println!("10,000 elements stored in {:?}", began.elapsed());
-    assert!(began.elapsed().as_secs() < 10);
+    let (took, array) = timed(rig.array("0-9999", Some(8), spec())).await;
+    report(&format!("10,000 elements stored in {took:?}"));
+    assert!(took.as_secs() < 10, "{took:?}");
     assert_eq!(rig.counts(array).await, ElementCounts { waiting: 9_992, queued: 8, ..ElementCounts::default() });
     rig.cancel(array).await;
     let mut steps = 0;
     while rig.store.due(UnixMs(0)).await.unwrap().chores.contains(&Chore::Cascade) {
-        let began = std::time::Instant::now();
-        rig.store.run(Cascade).await.unwrap();
+        let (took, done) = timed(rig.store.run(Cascade)).await;
+        done.unwrap();
         steps += 1;
-        println!("step {steps}: {:?}", began.elapsed());
+        assert!(took.as_secs() < 5, "step {steps}: {took:?}");
     }
     assert_eq!(steps, 21, "twenty that find something, one that finds nothing left");
     assert_eq!(rig.record(array).await.state, TaskState::Cancelled);

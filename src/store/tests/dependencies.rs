@@ -229,15 +229,17 @@ async fn a_fan_of_many_is_told_in_steps() {
 }
 
 #[tokio::test]
-async fn a_task_that_is_deleted_once_it_has_ended_still_counts() {
+async fn a_task_stays_until_those_that_depend_on_it_have_heard_of_its_end() {
     let rig = Rig::new().await;
     let first = rig.submit(spec()).await;
     let second = one(&rig, once(&[first])).await;
     run(&rig, first, 1).await;
-    rig.store.run(Prune { what: Kept::Task, tasks: vec![first] }).await.unwrap();
-    assert_eq!(rig.store.task(first).await.unwrap(), None);
+    let prune = |tasks: Vec<TaskId>| rig.store.run(Prune { what: Kept::Task, tasks });
+    prune(vec![first]).await.unwrap();
+    assert_eq!(rig.state(first).await, TaskState::Failed, "nobody has told the second yet");
     settle(&rig).await;
     assert_eq!(rig.state(second).await, TaskState::Cancelled);
-    rig.store.run(Prune { what: Kept::Task, tasks: vec![second] }).await.unwrap();
+    prune(vec![first, second]).await.unwrap();
+    assert_eq!((rig.store.task(first).await.unwrap(), rig.store.task(second).await.unwrap()), (None, None));
     assert_eq!(rig.store.dependencies(second).await.unwrap(), []);
 }

@@ -11,7 +11,6 @@ use crate::{
     },
 };
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -86,11 +85,6 @@ impl Rig {
         let apply =
             ApplyQueue { name: name.parse().unwrap(), doc: "{}".into(), cost: Cost::default(), by: "ada".into(), if_revision: None };
         self.store.run(apply).await.unwrap().expect("apply the queue");
-    }
-
-    /// A connection of its own, past the writer.
-    pub(super) async fn beside(&self) -> SqliteConnection {
-        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(self.dir.path().join("slipway.db"))).await.unwrap()
     }
 
     /// Around a store that was opened elsewhere, with a clock of its own.

@@ -101,12 +101,6 @@ impl History {
             let mut reopened = false;
             if self.dice.chance(2) {
                 self.rig = self.rig.reopened().await;
-                {
-                    use std::io::Write;
-                    let mut f =
-                        std::fs::OpenOptions::new().append(true).create(true).open(format!("/tmp/proof/trace-{}", self.seed)).unwrap();
-                    writeln!(f, "{step} REOPENED").unwrap();
-                } // TRACE
                 self.model.up = self.rig.store.uptime().now();
                 reopened = true;
                 self.figures.reopenings += 1;
@@ -153,13 +147,6 @@ impl History {
         self.model.book.newly.clear();
         self.model.asked.clear();
         self.model.book.charging.clone_from(&self.model.book.queues);
-        {
-            use std::io::Write;
-            let mut f = std::fs::OpenOptions::new().append(true).create(true).open(format!("/tmp/proof/trace-{}", self.seed)).unwrap();
-            for (op, answer) in &done {
-                writeln!(f, "{step} up {}: {op:?} -> {answer:?}", self.model.up).unwrap();
-            }
-        } // TRACE
         for (op, answer) in &done {
             let expected = self.model.expect(op, answer);
             let said = match answer {
@@ -168,15 +155,6 @@ impl History {
                 Answer::Started(started) => format!("{:?}", started.as_ref().map(|_| ())),
                 Answer::Plain(text) => text.clone(),
             };
-            if said != expected {
-                let r: Vec<(String, i64, String, i64, i64, i64, i64)> = sqlx::query_as(
-                    "select queue, tier, user, gpus, weight, task, age_up from ready where queue = 'slow' order by 1,2,3,4,5",
-                )
-                .fetch_all(&self.rig.store.readers)
-                .await
-                .unwrap();
-                eprintln!("ROWS {} {r:?}", self.seed);
-            } // TRACE
             let all = || done.iter().map(|d| &d.0).collect::<Vec<_>>();
             assert_eq!(said, expected, "seed {}, step {step}: {op:?} in {:?}\n{}", self.seed, all(), self.model.book);
             self.figures.claims += u64::from(matches!(answer, Answer::Claimed(..)));

@@ -24,6 +24,7 @@ impl Toy {
 impl Desk for Toy {
     async fn queue(&mut self, name: &str, rules: Value) {
         let queue = Queue { rules: serde_json::from_value(rules).unwrap(), ..Queue::default() };
+        self.book.charging.insert(name.parse().unwrap(), queue.clone());
         self.book.queues.insert(name.parse().unwrap(), queue);
     }
 

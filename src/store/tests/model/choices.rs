@@ -106,7 +106,7 @@ impl History {
 
     fn submit(&mut self) -> Op {
         let open = self.model.tasks.values().filter(|t| !t.life.state().is_terminal()).count();
-        if open > 120 {
+        if open > 70 {
             return self.claim();
         }
         let d = &mut self.dice;

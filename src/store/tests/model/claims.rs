@@ -74,6 +74,8 @@ impl Model {
         self.book.up = self.up;
         let over = |task: TaskId| self.tasks.get(&task).is_none_or(|t| t.lease.is_none() || t.has_result());
         let ended: Vec<TaskId> = self.book.live.iter().map(|l| l.task).filter(|task| over(*task)).collect();
-        ended.into_iter().for_each(|task| self.book.end(task));
+        for task in ended {
+            self.book.end(task);
+        }
     }
 }

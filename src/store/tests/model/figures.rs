@@ -57,7 +57,9 @@ impl Figures {
         self.steps += steps;
         self.claims += claims;
         self.served += served;
-        refusals.into_iter().for_each(|(why, n)| *self.refusals.entry(why).or_default() += n);
+        for (why, n) in refusals {
+            *self.refusals.entry(why).or_default() += n;
+        }
         self.reservations += reservations;
         self.aged += aged;
         self.passed = self.passed.max(passed);

@@ -42,7 +42,7 @@ impl Book {
             let holder = self.budget_holders.get(&name).cloned();
             let able = |task: &Ready| {
                 let cost = self.cost(task).of(self.budgets[&name].resource);
-                self.queues[&task.queue].rules.budgets.contains_key(&name) && cost <= self.budgets[&name].max /* MIMIC B5 */
+                self.queues[&task.queue].rules.budgets.contains_key(&name) && cost > Amount(0) && cost <= self.budgets[&name].max
             };
             let short = |task: &Ready| self.cost(task).of(self.budgets[&name].resource) > self.left(&name, &task.queue);
             let found = self.best(holder.as_ref(), able, short);

@@ -53,7 +53,9 @@ impl Model {
     /// Why tasks are not taken in.
     pub(super) fn refused(&self, wanted: &[Wanted]) -> Option<Submitted> {
         let mut asked: BTreeMap<&QueueName, u64> = BTreeMap::new();
-        wanted.iter().for_each(|w| *asked.entry(&w.queue).or_default() += 1);
+        for w in wanted {
+            *asked.entry(&w.queue).or_default() += 1;
+        }
         asked.into_iter().find_map(|(name, refused)| {
             let Some(Queue { rules, draining, .. }) = self.book.queues.get(name) else { return Some(Submitted::NoQueue(name.clone())) };
             let queue = name.clone();
