@@ -3,9 +3,9 @@
 -- Its log's bytes, or its events, were removed.
 alter table task add column log_expired integer not null default 0 check (log_expired in (0, 1));
 alter table task add column events_expired integer not null default 0 check (events_expired in (0, 1));
--- By the end: what is over its time is found without a look at what is not. A row leaves the latter two with its log or
--- its events.
-create index task_ended on task (queue, finished_at) where state is not null;
+-- By the end: what is over its time is found without a look at what is not. An array goes with its elements. A row leaves the
+-- latter two with its log or its events.
+create index task_ended on task (queue, finished_at) where state is not null and idx is null;
 create index task_logged on task (queue, finished_at) where state is not null and log_expired = 0;
 create index task_told on task (queue, finished_at) where state is not null and events_expired = 0;
 

@@ -1,10 +1,11 @@
 //! What happens after a submit: detach, wait, or follow.
 
 use super::{
+    array,
     context::{Context, Format},
     exit::{Exit, Failure},
     follow::{self, detached, follow},
-    verdict, wait,
+    gather, verdict, wait,
 };
 use crate::{
     client::Client,
@@ -55,11 +56,13 @@ impl AfterArgs {
     /// Goes that way with a task just submitted.
     pub(crate) async fn go(self, context: &Context, client: &Client, task: Task) -> Result<Exit, Failure> {
         let id = task.id;
-        context.on_interrupt(detached(id));
+        let many = array::of(&task).is_some();
+        context.on_interrupt(if many { gather::detached(id) } else { detached(id) });
         match self.way(context.console.terminal().stdout, context.common.output) {
             After::Detach => {
                 print(context, &task)?;
-                context.console.aside(format_args!("Submitted to queue {}. Follow it: slipway logs -f {id}", task.queue));
+                let follow = if many { "Wait for it: slipway wait" } else { "Follow it: slipway logs -f" };
+                context.console.aside(format_args!("Submitted to queue {}. {follow} {id}", task.queue));
                 Ok(Exit::Ok)
             }
             After::Wait => {
@@ -76,8 +79,9 @@ impl AfterArgs {
             }
             After::Follow => {
                 let name = task.name.as_deref().map(super::style::clean).map(|name| format!("  {name}")).unwrap_or_default();
-                context.console.note(format_args!("Task {id}{name} in queue {}", task.queue));
-                let task = follow(context, client, id).await?;
+                let (what, shape) = (if many { "Array" } else { "Task" }, array::shape(&task));
+                context.console.note(format_args!("{what} {id}{name}{shape} in queue {}", task.queue));
+                let task = if many { gather::follow(context, client, task).await? } else { follow(context, client, id).await? };
                 Ok(Exit::of_task(&task, self.propagate_exit_code))
             }
         }

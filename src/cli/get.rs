@@ -1,10 +1,11 @@
 //! `slipway get`
 
 use super::{
+    array,
     context::{Common, Context, Format},
     exit::{Exit, Failure},
     span::{age, between, span},
-    style::{Tone, clean, paint, shell},
+    style::{Marks, Tone, clean, paint, shell},
     table::{Table, cell},
     task_ref::TaskRef,
     verdict, why,
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   slipway get 1042                  one task and its attempts
+  slipway get 1040_7                an element of an array
   slipway get @                     your last one
   slipway get 1042 -o json          the API's object";
 
@@ -34,11 +36,16 @@ pub(super) async fn run(args: GetArgs, context: &Context) -> Result<Exit, Failur
     let id = args.task.id(context, &client).await?;
     let task = client.task(id).await?;
     // Attempts are an object of their own; only people want both at once.
-    let attempts = if context.format() == Format::Table { client.attempts(id).await?.items } else { Vec::new() };
+    let attempts =
+        if context.format() == Format::Table && array::of(&task).is_none() { client.attempts(id).await?.items } else { Vec::new() };
     // The reason is a courtesy: a server that does not give any must not keep the rest from being shown.
     let why = if context.format() == Format::Table && held_up(&task) { client.why(id).await.ok() } else { None };
     let why = why.as_ref();
-    context.print(&task, |task| vec![task.id.to_string()], |task| block(task, &attempts, why, context.now(), context.width()))?;
+    context.print(
+        &task,
+        |task| vec![task.id.to_string()],
+        |task| block(task, &attempts, why, context.now(), context.width(), context.console.marks()),
+    )?;
     Ok(Exit::Ok)
 }
 
@@ -49,7 +56,7 @@ fn held_up(task: &Task) -> bool {
 }
 
 /// A task as a readable block, seen at `now`. `why`: what holds it up.
-fn block(task: &Task, attempts: &[Attempt], why: Option<&Why>, now: Timestamp, width: Option<u16>) -> String {
+fn block(task: &Task, attempts: &[Attempt], why: Option<&Why>, now: Timestamp, width: Option<u16>, marks: Marks) -> String {
     let mut lines = Vec::new();
     let mut field = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -62,6 +69,9 @@ fn block(task: &Task, attempts: &[Attempt], why: Option<&Why>, now: Timestamp, w
         "task",
         Some(paint(Tone::Strong, &task.id.to_string()) + &task.name.as_deref().map(|n| format!("  {}", clean(n))).unwrap_or_default()),
     );
+    field("array", place(task));
+    field("elements", array::of(task).map(|(_, counts)| format!("{}  (slipway ls {})", array::summary(counts, marks), task.id)));
+    field("parent", task.parent.filter(|_| task.array.is_none()).map(|id| id.to_string()));
     field("state", Some(state(task)));
     field("why", why.and_then(why::in_short));
     field("queue", Some(task.queue.to_string()));
@@ -91,6 +101,17 @@ fn block(task: &Task, attempts: &[Attempt], why: Option<&Why>, now: Timestamp, w
         text.push_str(&table(attempts, now, width));
     }
     text
+}
+
+/// `0-31, at most 8 at once`, or `index 7 of 1040, size 32`.
+fn place(task: &Task) -> Option<String> {
+    if let Some((of, _)) = array::of(task) {
+        let indices = of.indices.as_ref().map_or_else(|| format!("0-{}", of.size.saturating_sub(1)), ToString::to_string);
+        let most = of.max_parallel.map(|most| format!(", at most {most} at once")).unwrap_or_default();
+        return Some(indices + &most);
+    }
+    let of = task.array.as_ref()?;
+    Some(format!("index {} of {}, size {}", of.index?, of.id?, of.size))
 }
 
 fn state(task: &Task) -> String {
@@ -182,8 +203,8 @@ fn size(bytes: u64) -> String {
 mod tests {
     use super::*;
     use crate::{
-        cli::testing::{NOW, attempt, task},
-        wire::{AttemptNumber, Ended, Finding, OnFailure, Position, Quote, Reason, TaskId},
+        cli::testing::{NOW, array, attempt, task},
+        wire::{AttemptNumber, Ended, Finding, OnFailure, Position, Quote, Reason, TaskArray, TaskId},
     };
 
     #[test]
@@ -207,7 +228,7 @@ mod tests {
         let unplaced = Ended { reason: Some(Reason::InsufficientGpu), ..Ended::default() };
         let returned = Attempt { state: None, started_at: None, ..attempt(2, Some((TaskState::Failed, unplaced))) };
         let attempts = [attempt(1, Some((TaskState::Failed, end))), returned, attempt(3, None)];
-        let text = block(&failed, &attempts, None, NOW.parse().unwrap(), None);
+        let text = block(&failed, &attempts, None, NOW.parse().unwrap(), None, Marks::new(true));
         let live = Task { script: Some("#!/bin/sh\necho hi\n".into()), command: None, ..task(7, TaskState::Active) };
         let paused = Finding::new(Reason::QueuePaused, "olga paused the queue", vec![Quote::new("Queue", "paused")]);
         let why = Why {
@@ -221,7 +242,15 @@ mod tests {
             reasons: vec![paused],
         };
         let live = Task { boosted: true, ..live };
-        let text = text + "\n" + &block(&live, &[], Some(&why), NOW.parse().unwrap(), None);
+        let text = text + "\n" + &block(&live, &[], Some(&why), NOW.parse().unwrap(), None, Marks::new(true));
+        let sweep = Task {
+            ended: Some(Ended { message: Some("3 of 32 elements failed: 6_1, 6_4, 6_9".into()), ..Ended::default() }),
+            ..array(6, TaskState::Failed)
+        };
+        let text = text + "\n" + &block(&sweep, &[], None, NOW.parse().unwrap(), None, Marks::new(true));
+        let place = TaskArray { id: Some(TaskId(6)), index: Some(7), size: 32, ..TaskArray::default() };
+        let element = Task { array: Some(place), parent: Some(TaskId(6)), ..task(14, TaskState::Queued) };
+        let text = text + "\n" + &block(&element, &[], None, NOW.parse().unwrap(), None, Marks::new(true));
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 

@@ -1,17 +1,19 @@
 //! `slipway ls`
 
 use super::{
+    array,
     context::{Common, Context},
     exit::{Exit, Failure},
     span::{age, between, parse_duration},
-    style::{Tone, cut, shell},
+    style::{Marks, Tone, cut, shell},
     table::{Cell, Table, cell},
+    task_ref::TaskRef,
     verdict,
 };
 use crate::{
     client::Client,
     domain::LabelSelector,
-    wire::{Task, TaskList, TaskQuery, TaskState, Timestamp},
+    wire::{Task, TaskId, TaskList, TaskQuery, TaskState, Timestamp},
 };
 use std::time::Duration;
 
@@ -20,12 +22,19 @@ Examples:
   slipway ls                               your tasks that have not ended, and your 20 newest that have
   slipway ls --all -q gpu                  everybody's tasks of one queue
   slipway ls --state failed --since 1d     what failed since yesterday
+  slipway ls 1040 --state failed           the elements of an array, or a task's children, that failed
   slipway ls -l team=vision,tier!=test     by label, in Kubernetes' syntax
   slipway ls --state queued -o name | xargs slipway cancel";
 
 /// The arguments of `ls`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LsArgs {
+    /// Only the elements of this array, or the children of this task
+    #[arg(value_name = "TASK", conflicts_with = "mine")]
+    parent: Option<TaskRef>,
+    /// Also every element of arrays, which else are one row each
+    #[arg(short, long)]
+    elements: bool,
     /// Only of this queue; several are joined by commas
     #[arg(short, long)]
     queue: Option<String>,
@@ -63,16 +72,18 @@ const ENDED: [TaskState; 3] = [TaskState::Succeeded, TaskState::Failed, TaskStat
 impl LsArgs {
     /// What to ask for, each with its number of rows. Without a choice of states, times or numbers: everything that
     /// has not ended, and the newest that have.
-    fn queries(&self, now: Timestamp) -> Vec<(TaskQuery, u32)> {
+    fn queries(&self, parent: Option<TaskId>, now: Timestamp) -> Vec<(TaskQuery, u32)> {
         let of = |states: &[TaskState]| TaskQuery {
             queue: self.queue.clone(),
             state: (!states.is_empty()).then(|| states.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
-            user: (!self.all).then(|| "@me".to_owned()),
+            user: (!self.all && parent.is_none()).then(|| "@me".to_owned()),
+            parent,
+            elements: self.elements,
             label_selector: self.selector.clone(),
             since: self.since.and_then(|ago| now.checked_sub(ago).ok()),
             ..TaskQuery::default()
         };
-        if self.state.is_empty() && self.since.is_none() && self.limit.is_none() {
+        if parent.is_none() && self.state.is_empty() && self.since.is_none() && self.limit.is_none() {
             return vec![(of(&LIVE), 1_000), (of(&ENDED), RECENT)];
         }
         vec![(of(&self.state), self.limit.unwrap_or(100))]
@@ -83,7 +94,11 @@ impl LsArgs {
 pub(super) async fn run(args: LsArgs, context: &Context) -> Result<Exit, Failure> {
     let client = context.client()?;
     let mut list = TaskList { items: Vec::new(), next_cursor: None };
-    let several = args.queries(context.now());
+    let parent = match &args.parent {
+        Some(parent) => Some(parent.id(context, &client).await?),
+        None => None,
+    };
+    let several = args.queries(parent, context.now());
     let single = several.len() == 1;
     for (query, rows) in several {
         let part = pages(&client, query, rows).await?;
@@ -91,7 +106,9 @@ pub(super) async fn run(args: LsArgs, context: &Context) -> Result<Exit, Failure
         // Two lists in one have no place to go on from.
         list.next_cursor = part.next_cursor.filter(|_| single);
     }
-    list.items.sort_by_key(|task| std::cmp::Reverse(task.id));
+    if parent.is_none() {
+        list.items.sort_by_key(|task| std::cmp::Reverse(task.id));
+    }
     if list.items.is_empty() && context.common.output.is_none() {
         context.console.note(empty(&args));
         return Ok(Exit::Ok);
@@ -100,16 +117,20 @@ pub(super) async fn run(args: LsArgs, context: &Context) -> Result<Exit, Failure
     let now = context.now();
     context.print(&list, names, |list| {
         let header: &'static [&'static str] = if args.all { &WITH_USER } else { &WITHOUT_USER };
-        let rows = list.items.iter().map(|task| row(task, now, args.all)).collect();
+        let rows = list.items.iter().map(|task| row(task, now, args.all, context.console.marks())).collect();
         Table::new(header, rows).render(context.headers(), context.width())
     })?;
     if list.next_cursor.is_some() {
-        context.console.aside(format_args!("There are more: slipway ls --limit {}", args.limit.unwrap_or(100).saturating_mul(10)));
+        let of = args.parent.as_ref().map(|parent| format!("{parent} ")).unwrap_or_default();
+        context.console.aside(format_args!("There are more: slipway ls {of}--limit {}", args.limit.unwrap_or(100).saturating_mul(10)));
     }
     Ok(Exit::Ok)
 }
 
 fn empty(args: &LsArgs) -> &'static str {
+    if args.parent.is_some() && args.state.is_empty() {
+        return "It has no elements and no children.";
+    }
     let filtered = args.queue.is_some() || !args.state.is_empty() || args.selector.is_some() || args.since.is_some();
     match (filtered, args.all) {
         (true, _) => "No tasks match.",
@@ -138,8 +159,8 @@ const WITHOUT_USER: [&str; 8] = ["ID", "NAME", "QUEUE", "STATE", "PHASE", "AGE",
 const WITH_USER: [&str; 9] = ["ID", "NAME", "USER", "QUEUE", "STATE", "PHASE", "AGE", "RUN", "NOTE"];
 
 /// The row of a task, seen at `now`.
-fn row(task: &Task, now: Timestamp, user: bool) -> Vec<Cell> {
-    let mut row = vec![cell(task.id), name(task)];
+fn row(task: &Task, now: Timestamp, user: bool, marks: Marks) -> Vec<Cell> {
+    let mut row = vec![cell(array::name(task)), name(task)];
     if user {
         row.push(cell(&task.user));
     }
@@ -149,22 +170,28 @@ fn row(task: &Task, now: Timestamp, user: bool) -> Vec<Cell> {
         cell(task.phase.map(|phase| phase.to_string()).unwrap_or_default()),
         cell(age(between(task.created_at, now))),
         cell(verdict::ran(task, now).unwrap_or_default()),
-        note(task),
+        note(task, marks),
     ]);
     row
 }
 
 /// A task without a name shows the beginning of its command.
 fn name(task: &Task) -> Cell {
+    let shape = array::shape(task);
     match (&task.name, &task.command) {
-        (Some(name), _) => cell(cut(name, 40)),
-        (None, Some(command)) => cell(cut(&shell(command), 30)).tone(Tone::Faint),
-        (None, None) if task.script.is_some() => cell("(script)").tone(Tone::Faint),
-        (None, None) => cell("(its image's)").tone(Tone::Faint),
+        (Some(name), _) => cell(cut(name, 40) + &shape),
+        (None, Some(command)) => cell(cut(&shell(command), 30) + &shape).tone(Tone::Faint),
+        (None, None) if task.script.is_some() => cell(format!("(script){shape}")).tone(Tone::Faint),
+        (None, None) => cell(format!("(its image's){shape}")).tone(Tone::Faint),
     }
 }
 
-fn note(task: &Task) -> Cell {
+fn note(task: &Task, marks: Marks) -> Cell {
+    if let Some((_, counts)) = array::of(task) {
+        let stopping = task.cancel_requested_at.is_some() && !task.state.is_terminal();
+        let summary = array::summary(counts, marks);
+        return if stopping { cell(format!("cancel requested{}{summary}", marks.between)).tone(Tone::Warn) } else { cell(summary) };
+    }
     if task.heartbeat_lost {
         return cell("heartbeat lost: its agent is silent").tone(Tone::Warn);
     }
@@ -179,8 +206,8 @@ fn note(task: &Task) -> Cell {
 mod tests {
     use super::*;
     use crate::{
-        cli::testing::{NOW, task},
-        wire::{AttemptNumber, Ended, Phase, Reason},
+        cli::testing::{NOW, array, task},
+        wire::{AttemptNumber, Ended, Phase, Reason, TaskArray},
     };
     use clap::Parser;
 
@@ -201,10 +228,17 @@ mod tests {
                 ended: Some(Ended { reason: Some(Reason::ExitNonZero), exit_code: Some(1), ..Ended::default() }),
                 ..task(7, TaskState::Failed)
             },
+            array(6, TaskState::Active),
+            Task { cancel_requested_at: Some(now), ..array(5, TaskState::Active) },
+            array(4, TaskState::Failed),
+            Task {
+                array: Some(TaskArray { id: Some(TaskId(6)), index: Some(7), size: 32, ..TaskArray::default() }),
+                ..task(14, TaskState::Queued)
+            },
         ];
         let shown = |user: bool| {
             let header: &'static [&'static str] = if user { &WITH_USER } else { &WITHOUT_USER };
-            let table = Table::new(header, tasks.iter().map(|task| row(task, now, user)).collect()).render(true, None);
+            let table = Table::new(header, tasks.iter().map(|task| row(task, now, user, Marks::new(true))).collect()).render(true, None);
             anstream::adapter::strip_str(&table).to_string()
         };
         insta::assert_snapshot!(shown(false) + "\n" + &shown(true));
@@ -215,7 +249,7 @@ mod tests {
         let now: Timestamp = NOW.parse().unwrap();
         let asked = |words: &[&str]| {
             let args = Only::try_parse_from([&["ls"], words].concat()).unwrap().args;
-            args.queries(now)
+            args.queries(words.contains(&"1040").then_some(TaskId(1040)), now)
                 .into_iter()
                 .map(|(query, rows)| format!("{rows} {}", serde_json::to_string(&query).unwrap()))
                 .collect::<Vec<_>>()
@@ -228,6 +262,9 @@ mod tests {
             asked(&["--all", "-q", "gpu", "--state", "failed,queued", "--since", "2h", "-l", "a!=b"]),
             [r#"100 {"queue":"gpu","state":"failed,queued","labelSelector":"a!=b","since":"2026-11-20T07:22:41Z"}"#]
         );
+        assert_eq!(asked(&["1040", "--state", "failed"]), [r#"100 {"state":"failed","parent":1040}"#]);
+        assert_eq!(asked(&["1040"]), [r#"100 {"parent":1040}"#]);
+        assert_eq!(asked(&["--elements", "--limit", "5"]), [r#"5 {"user":"@me","elements":true}"#]);
         assert!(Only::try_parse_from(["ls", "-l", "a b"]).is_err());
         assert!(Only::try_parse_from(["ls", "--mine", "--all"]).is_err());
     }

@@ -6,6 +6,7 @@
 
 mod abandon;
 mod after;
+mod array;
 mod batch;
 mod boost;
 mod budget;
@@ -19,6 +20,7 @@ mod exit;
 mod export;
 mod file;
 mod follow;
+mod gather;
 mod get;
 #[cfg(test)]
 mod help;

@@ -1,5 +1,6 @@
 //! Whole commands against a scripted server: what is sent, what is printed, how it ends.
 
+mod arrays;
 mod rules;
 mod why;
 

@@ -61,6 +61,8 @@ pub(crate) struct Marks {
     pub(crate) failed: &'static str,
     /// Out of the usual.
     pub(crate) remark: &'static str,
+    /// Between the parts of a line.
+    pub(crate) between: &'static str,
 }
 
 impl Marks {
@@ -68,9 +70,9 @@ impl Marks {
     #[must_use]
     pub(crate) fn new(unicode: bool) -> Self {
         if unicode {
-            Self { done: "✔ ", doing: "● ", failed: "✖ ", remark: "! " }
+            Self { done: "✔ ", doing: "● ", failed: "✖ ", remark: "! ", between: " · " }
         } else {
-            Self { done: "", doing: "", failed: "", remark: "" }
+            Self { done: "", doing: "", failed: "", remark: "", between: ", " }
         }
     }
 }

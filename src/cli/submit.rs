@@ -2,6 +2,7 @@
 
 use super::{
     after::AfterArgs,
+    array,
     batch::{self, Described},
     context::{Common, Context},
     exit::{Exit, Failure},
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     client::Client,
-    wire::{BatchRequest, NewTask, Priority, QueueName, Resources, Retries},
+    wire::{BatchRequest, NewArray, NewTask, Priority, QueueName, Resources, Retries, TaskId},
 };
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,8 @@ Examples:
   slipway submit -q gpu --gpus 1 --time 2h train.sh   run a script; the file is sent along
   slipway submit -q serve -e MODEL=7b                 where the queue's image brings the command
   slipway submit -f task.yaml --priority high         a task from a file, changed by flags
+  slipway submit --array 0-31%8 -- python train.py --fold {index}
+                                                      32 tasks, at most 8 at once
   slipway submit --after 1041 -- make eval            once another task has succeeded
   slipway submit -f chain.yaml                        several tasks, which name each other by ref
   ID=$(slipway submit -- make eval)                   in a pipe: only the id, at once
@@ -84,6 +87,12 @@ pub struct SubmitArgs {
     /// How soon it is served: critical, high, normal or low
     #[arg(long, value_name = "PRIORITY")]
     priority: Option<Priority>,
+    /// Run it many times: 32, 0-31, 3-7,12, or 0-31%8 for at most 8 at once. {index} in CMD becomes the element's index
+    #[arg(long, value_name = "INDICES", value_parser = array::parse)]
+    array: Option<NewArray>,
+    /// The task that it belongs to: to cancel that one cancels this one too
+    #[arg(long, value_name = "ID")]
+    parent: Option<i64>,
     #[command(flatten)]
     order: OrderArgs,
     #[command(flatten)]
@@ -163,6 +172,8 @@ impl SubmitArgs {
         if let Some(gpus) = self.gpus {
             task.resources = Some(Resources { gpus });
         }
+        task.array = self.array.clone().or(task.array);
+        task.parent = self.parent.map(TaskId).or(task.parent);
         task.env.extend(self.env.iter().cloned());
         task.labels.extend(self.label.iter().cloned());
         task

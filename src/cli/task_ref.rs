@@ -1,4 +1,4 @@
-//! How people name tasks: by id, by name, or as their last.
+//! How people name tasks: by id, as an element of an array, by name, or as their last.
 
 use super::{
     context::Context,
@@ -10,11 +10,14 @@ use crate::{
 };
 use std::{fmt, str::FromStr};
 
-/// A task as typed: `1042`, `train-resnet`, `@` for one's last, `@2` for the one before it.
+/// A task as typed: `1042`, `1040_7` for an element of an array, `train-resnet`, `@` for one's last, `@2` for the one
+/// before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskRef {
     /// By id.
     Id(TaskId),
+    /// An element, by its array and its index.
+    Element(TaskId, u32),
     /// By name: the newest with that name, one's own before others'.
     Name(String),
     /// One's own, counted from the newest, which is 1.
@@ -29,8 +32,16 @@ impl FromStr for TaskRef {
             let back = if back.is_empty() { Some(1) } else { back.parse().ok().filter(|n| (1..=1_000).contains(n)) };
             return back.map(Self::Last).ok_or_else(|| "write @ for your last task, @2 for the one before it".to_owned());
         }
-        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if number(text) {
             return text.parse().map(Self::Id).map_err(|_| "no task has an id that large".to_owned());
+        }
+        if let Some((array, index)) = text.split_once('_')
+            && number(array)
+            && number(index)
+        {
+            let place = array.parse().ok().zip(index.parse().ok());
+            return place.map(|(array, index)| Self::Element(array, index)).ok_or_else(|| "no element has numbers that large".to_owned());
         }
         if text.is_empty() { Err("a task is named by its id, its name, or @".to_owned()) } else { Ok(Self::Name(text.to_owned())) }
     }
@@ -40,6 +51,7 @@ impl fmt::Display for TaskRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Id(id) => id.fmt(f),
+            Self::Element(array, index) => write!(f, "{array}_{index}"),
             Self::Name(name) => f.write_str(name),
             Self::Last(1) => f.write_str("@"),
             Self::Last(n) => write!(f, "@{n}"),
@@ -54,6 +66,7 @@ impl TaskRef {
     pub(crate) async fn id(&self, context: &Context, client: &Client) -> Result<TaskId, Failure> {
         match self {
             Self::Id(id) => Ok(*id),
+            Self::Element(array, index) => Ok(client.element(*array, *index).await?.id),
             Self::Last(n) => {
                 let query = TaskQuery { user: Some("@me".into()), limit: Some(*n), ..TaskQuery::default() };
                 let page = client.tasks(&query).await?;
@@ -103,13 +116,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tasks_are_named_in_four_ways() {
+    fn tasks_are_named_in_five_ways() {
         for (text, expected) in [
             ("1042", TaskRef::Id(TaskId(1042))),
             ("@", TaskRef::Last(1)),
             ("@2", TaskRef::Last(2)),
             ("train", TaskRef::Name("train".into())),
-            ("1040_7", TaskRef::Name("1040_7".into())),
+            ("1040_7", TaskRef::Element(TaskId(1040), 7)),
+            ("lr_7", TaskRef::Name("lr_7".into())),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }

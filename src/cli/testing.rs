@@ -4,8 +4,8 @@ use super::{Common, Context, Surroundings, Terminal};
 use crate::{
     domain::{Clock, Rng, UnixMs},
     wire::{
-        Amount, Attempt, AttemptNumber, Budget, BudgetQueue, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults, QueueLimits,
-        Resource, Resources, Retention, Retries, Task, TaskId, TaskState, Timestamp,
+        Amount, Attempt, AttemptNumber, Budget, BudgetQueue, ElementCounts, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults,
+        QueueLimits, Resource, Resources, Retention, Retries, Task, TaskArray, TaskId, TaskState, Timestamp,
     },
 };
 use std::{
@@ -136,9 +136,24 @@ pub(super) fn task(id: i64, state: TaskState) -> Task {
         finished_at: state.is_terminal().then(|| at("2026-11-20T09:22:04Z")),
         cancel_requested_at: None,
         rerun_of: None,
+        parent: None,
+        array: None,
         ended: state.is_terminal().then(Ended::default),
         heartbeat_lost: false,
     }
+}
+
+/// An array of 32 that runs eight at once.
+pub(super) fn array(id: i64, state: TaskState) -> Task {
+    let counts = match state {
+        TaskState::Failed => ElementCounts { succeeded: 29, failed: 3, ..ElementCounts::default() },
+        TaskState::Succeeded => ElementCounts { succeeded: 32, ..ElementCounts::default() },
+        TaskState::Cancelled => ElementCounts { succeeded: 19, cancelled: 13, ..ElementCounts::default() },
+        _ => ElementCounts { succeeded: 19, active: 8, waiting: 5, ..ElementCounts::default() },
+    };
+    let array = TaskArray { size: 32, max_parallel: Some(8), counts: Some(counts), ..TaskArray::default() };
+    let plain = task(id, state);
+    Task { name: Some("sweep".into()), array: Some(array), attempt: AttemptNumber::NONE, runner: None, ..plain }
 }
 
 /// An attempt, ended or running.

@@ -1,6 +1,7 @@
 //! What became of a task, in one line.
 
 use super::{
+    array,
     exit::{Exit, Failure},
     span::{between, span},
     style::{Marks, Tone, clean, paint},
@@ -34,10 +35,16 @@ fn signal(number: i32) -> String {
     }
 }
 
+/// How a task ended; of an array what became of its elements.
+fn told(task: &Task) -> String {
+    let of_array = array::of(task).and(task.ended.as_ref()).map(|ended| ended.message.as_deref().map(clean).unwrap_or_default());
+    of_array.or_else(|| task.ended.as_ref().map(particulars)).unwrap_or_default()
+}
+
 /// `failed: ExitNonZero, exit code 3`.
 #[must_use]
 pub(crate) fn sentence(task: &Task) -> String {
-    let more = task.ended.as_ref().map(particulars).unwrap_or_default();
+    let more = told(task);
     if more.is_empty() { task.state.to_string() } else { format!("{}: {more}", task.state) }
 }
 
@@ -50,7 +57,7 @@ pub(crate) fn closing(task: &Task, marks: Marks) -> String {
         _ => (marks.failed, Tone::Warn),
     };
     let ran = task.finished_at.zip(task.started_at).map(|(end, start)| format!(" after {}", span(between(start, end))));
-    let more = task.ended.as_ref().map(particulars).filter(|text| !text.is_empty()).map(|text| format!("  {text}"));
+    let more = Some(told(task)).filter(|text| !text.is_empty()).map(|text| format!("  {text}"));
     format!("{}{}{}", paint(tone, &format!("{mark}{} {}", task.id, task.state)), ran.unwrap_or_default(), more.unwrap_or_default())
 }
 
@@ -68,8 +75,11 @@ pub(crate) fn ran(task: &Task, now: Timestamp) -> Option<String> {
 /// The failure of a command whose task did not succeed; none where it did.
 pub(crate) fn failure(task: &Task, propagate: bool) -> Option<Failure> {
     let exit = Exit::of_task(task, propagate);
-    (exit != Exit::Ok)
-        .then(|| Failure::new(exit, format!("task {} {}", task.id, sentence(task))).hint(format!("see its log: slipway logs {}", task.id)))
+    let hint = match array::of(task) {
+        Some(_) => format!("see its elements: slipway ls {} --state failed", task.id),
+        None => format!("see its log: slipway logs {}", array::name(task)),
+    };
+    (exit != Exit::Ok).then(|| Failure::new(exit, format!("task {} {}", task.id, sentence(task))).hint(hint))
 }
 
 #[cfg(test)]
@@ -92,6 +102,13 @@ mod tests {
         let killed = Ended { signal: Some(9), reason: Some(Reason::Cancelled), log_complete: Some(false), ..Ended::default() };
         assert_eq!(particulars(&killed), "SIGKILL, log incomplete");
         assert_eq!(sentence(&task(1, TaskState::Succeeded)), "succeeded");
+        let message = Some("3 of 32 elements failed: 1040_2, 1040_5, 1040_9".to_owned());
+        let sweep = Task {
+            ended: Some(Ended { reason: Some(Reason::ExitNonZero), message, ..Ended::default() }),
+            ..crate::cli::testing::array(1040, TaskState::Failed)
+        };
+        assert_eq!(sentence(&sweep), "failed: 3 of 32 elements failed: 1040_2, 1040_5, 1040_9");
+        assert_eq!(failure(&sweep, true).unwrap().hints, ["see its elements: slipway ls 1040 --state failed"]);
         let plain = anstream::adapter::strip_str(&closing(&failed, Marks::new(true))).to_string();
         assert_eq!(plain, "✖ 1042 failed after 1m22s  ExitNonZero, exit code 3: no\\u{7} such file");
     }

@@ -2,8 +2,8 @@
 
 use super::{Client, Error};
 use crate::wire::{
-    AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, BoostRequest, MoveRequest, NewTask, Task, TaskId, TaskList,
-    TaskPatch, TaskQuery, Why,
+    AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, BoostRequest, CancelRequest, Indices, MoveRequest, NewTask,
+    RerunRequest, Task, TaskId, TaskList, TaskPatch, TaskQuery, Why,
 };
 use reqwest::{Method, Response};
 use serde::Serialize;
@@ -48,6 +48,11 @@ impl Client {
         self.call(Method::GET, &format!("api/v1/tasks/{id}")).send().await
     }
 
+    /// The element of an array with an index.
+    pub async fn element(&self, array: TaskId, index: u32) -> Result<Task, Error> {
+        self.call(Method::GET, &format!("api/v1/tasks/{array}_{index}")).send().await
+    }
+
     /// Changes name, labels or priority of a task that is neither active nor ended.
     pub async fn patch_task(&self, id: TaskId, patch: &TaskPatch) -> Result<Task, Error> {
         self.call(Method::PATCH, &format!("api/v1/tasks/{id}")).json(patch).send().await
@@ -56,6 +61,17 @@ impl Client {
     /// Asks to stop a task. Asking again, or for a task that has ended, is no error; the answer says where it stands.
     pub async fn cancel_task(&self, id: TaskId, key: Uuid) -> Result<Task, Error> {
         self.call(Method::POST, &format!("api/v1/tasks/{id}/cancel")).idempotent(key).send().await
+    }
+
+    /// Asks to stop some elements of an array; the answer is the array.
+    pub async fn cancel_elements(&self, array: TaskId, indices: Indices, key: Uuid) -> Result<Task, Error> {
+        let request = CancelRequest { indices: Some(indices) };
+        self.call(Method::POST, &format!("api/v1/tasks/{array}/cancel")).idempotent(key).json(&request).send().await
+    }
+
+    /// Submits an array once more with some of its elements, which keep their indices.
+    pub async fn rerun_elements(&self, array: TaskId, request: &RerunRequest, key: Uuid) -> Result<Task, Error> {
+        self.call(Method::POST, &format!("api/v1/tasks/{array}/rerun")).idempotent(key).json(request).send().await
     }
 
     /// Moves a task among its user's own.

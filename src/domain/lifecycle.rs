@@ -31,6 +31,8 @@ pub enum Status {
     Queued,
     /// Has a live attempt.
     Active(Live),
+    /// An array: its elements run in its place, and its state follows theirs.
+    Array(TaskState),
     /// Over.
     Ended(End),
 }
@@ -102,6 +104,8 @@ pub enum Event {
     },
     /// An operator gives the attempt up without proof.
     Abandon(String),
+    /// The last element of an array ended.
+    Gathered(End),
     /// A rule that the task names ends it before its start, or before another start: a time limit, a task that it depended on.
     GiveUp(End, String),
 }
@@ -131,6 +135,7 @@ impl Lifecycle {
             Status::Waiting => TaskState::Waiting,
             Status::Queued => TaskState::Queued,
             Status::Active(_) => TaskState::Active,
+            Status::Array(state) => *state,
             Status::Ended(end) => end.state(),
         }
     }
@@ -153,7 +158,7 @@ impl Lifecycle {
     /// Applies one event. Where the attempt ended, its outcome comes back beside the new status, which then is
     /// `Ended`, or `Waiting` for another attempt.
     pub fn next(mut self, event: Event) -> Result<(Self, Option<Outcome>), Illegal> {
-        use Status::{Active, Ended, Queued, Waiting};
+        use Status::{Active, Array, Ended, Queued, Waiting};
         let mut ended = None;
         let gives_up = matches!(event, Event::GiveUp(..));
         self.status = match (self.status, event) {
@@ -209,8 +214,18 @@ impl Lifecycle {
                     Active(live)
                 }
             }
-            // The result is in: a cancel comes too late to change it, and is no error.
-            (Active(live), Event::Cancel { .. }) => Active(live),
+            // The result is in: a cancel comes too late to change it. No other attempt follows.
+            (Active(live), Event::Cancel { .. }) => {
+                self.cancel_requested = true;
+                Active(live)
+            }
+            // Its elements are cancelled one by one.
+            (Array(state), Event::Cancel { .. }) => {
+                self.cancel_requested = true;
+                Array(state)
+            }
+            (Array(_), Event::Gathered(end)) => Ended(end),
+            (Array(_), Event::GiveUp(end, _)) if end != End::Succeeded => Ended(end),
             (status, event) => {
                 self.status = status;
                 return Err(Illegal { state: self.state(), event });
@@ -256,6 +271,7 @@ mod tests {
             2 => Just(Event::Lost(FailureClass::Lost, Reason::AttemptLost, String::new())),
             1 => any::<bool>().prop_map(|silent| Event::Cancel { silent }),
             1 => Just(Event::Abandon(String::new())),
+            1 => Just(Event::Gathered(End::Succeeded)),
             1 => Just(Event::Postpone),
             1 => prop::sample::select(vec![
                 End::Cancelled,
@@ -330,6 +346,27 @@ mod tests {
         let zero = AttemptResult { exit_code: Some(0), ..AttemptResult::default() };
         let (finished, _) = asked.next(Event::Finish(zero)).unwrap();
         assert_eq!(finished.next(Event::Settle).unwrap().0.state(), TaskState::Succeeded, "it ended by itself first");
+    }
+
+    #[test]
+    fn a_cancel_that_comes_after_the_result_keeps_it_and_lets_no_other_attempt_follow() {
+        let mut task = Lifecycle::new(Retries { user: 5, ..Retries::default() }, false);
+        let one = AttemptResult { exit_code: Some(1), ..AttemptResult::default() };
+        for event in [Event::Claim, Event::Start, Event::Finish(one), Event::Cancel { silent: false }, Event::Settle] {
+            task = task.next(event).unwrap().0;
+        }
+        assert_eq!(task.state(), TaskState::Failed);
+    }
+
+    #[test]
+    fn an_array_takes_nothing_but_a_cancel_and_the_end_of_its_elements() {
+        let array = Lifecycle { status: Status::Array(TaskState::Queued), ..Lifecycle::new(Retries::default(), false) };
+        for event in [Event::Due, Event::Claim, Event::Return, Event::Start, Event::Settle, Event::Abandon(String::new())] {
+            assert!(array.clone().next(event.clone()).is_err(), "{event:?}");
+        }
+        let (asked, _) = array.next(Event::Cancel { silent: false }).unwrap();
+        assert_eq!((asked.state(), asked.cancel_requested), (TaskState::Queued, true));
+        assert_eq!(asked.next(Event::Gathered(End::Cancelled)).unwrap().0.state(), TaskState::Cancelled);
     }
 
     #[test]

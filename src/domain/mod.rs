@@ -4,6 +4,7 @@
 //! serves the store, the server, the runners and the command line. See `docs/ARCHITECTURE.md` for the words.
 
 mod ambient;
+pub mod array;
 pub mod crash;
 mod dependency;
 pub mod evidence;
@@ -24,6 +25,7 @@ mod suggest;
 mod task;
 
 pub use ambient::{Clock, Rng, UnixMs};
+pub use array::{ArraySpec, ElementCounts, Indices};
 pub use dependency::{Dependency, DependencyKind, MAX_DEPENDENCIES, OnFailure, cycle};
 pub use evidence::Evidence;
 pub use ids::{AttemptNumber, AttemptRef, EventId, TaskId};

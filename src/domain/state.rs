@@ -134,6 +134,8 @@ words!(
         ReservedForLarger = "ReservedForLarger",
         /// A pause before the next attempt.
         RetryBackoff = "RetryBackoff",
+        /// As many elements of its array are out as may be at once.
+        ArrayThrottle = "ArrayThrottle",
         /// Its `notBefore` has not come.
         ScheduledLater = "ScheduledLater",
         /// Tasks that it depends on have not ended.

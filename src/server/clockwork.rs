@@ -4,7 +4,10 @@
 //! missed. Uptime moves on only when the database answered, and not over a gap: an outage of ours expires nobody.
 
 use super::{retention, state::App};
-use crate::store::{Age, Due, Expire, ForgetAwaited, ForgetKeys, KeepUptime, Overdue, SettleOverdue, StoreError, Unblock, Wake};
+use crate::store::{
+    Age, Cascade, Cascaded, Chore, Due, Expire, ForgetAwaited, ForgetKeys, KeepUptime, Overdue, Release, SettleOverdue, StoreError,
+    Unblock, Wake,
+};
 use futures::future::join_all;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -62,9 +65,6 @@ async fn round(app: &App, tick_ms: u64, fell_due: &mut watch::Receiver<u64>) -> 
 
 /// Serves what has fallen due.
 pub(super) async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
-    if due.aging {
-        app.store.run(Age).await?;
-    }
     let (expired, unsettled, overdue, unblocked, woken) = tokio::join!(
         join_all(due.expired.iter().map(|attempt| app.store.run(Expire(*attempt)))),
         join_all(due.unsettled.iter().map(|attempt| app.store.run(SettleOverdue(*attempt)))),
@@ -77,7 +77,25 @@ pub(super) async fn act(app: &App, due: &Due) -> Result<(), StoreError> {
     }
     let all = [expired, unsettled, overdue, unblocked, woken].into_iter().flatten();
     all.collect::<Result<Vec<bool>, _>>()?;
-    if due.awaited { app.store.run(ForgetAwaited).await } else { Ok(()) }
+    for chore in &due.chores {
+        match chore {
+            Chore::ForgetAwaited => app.store.run(ForgetAwaited).await?,
+            Chore::Age => app.store.run(Age).await?,
+            Chore::Release => app.store.run(Release).await?,
+            Chore::Cascade => carry_on(app, app.store.run(Cascade).await?).await?,
+        }
+    }
+    Ok(())
+}
+
+/// What follows for live attempts from the cancel of a step of children.
+pub(super) async fn carry_on(app: &App, Cascaded { ended, asked }: Cascaded) -> Result<(), StoreError> {
+    for attempt in ended {
+        app.close_log(attempt).await;
+    }
+    // Whose agent is silent would never hear of it.
+    let silent: Vec<_> = asked.into_iter().filter(|attempt| app.is_quiet(*attempt)).collect();
+    app.cancel_silent(silent.into_iter().map(|attempt| attempt.task)).await
 }
 
 async fn log_syncs(app: &App) {

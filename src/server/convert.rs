@@ -2,8 +2,11 @@
 
 use super::{caches, state::App};
 use crate::{
-    domain::{Dependency, DependencyKind, Outcome, Phase, TaskState},
-    store::{AttemptRecord, BudgetRecord, EventRecord, Halt, Known, LeaseRecord, QueueRecord, RunnerRecord, TaskRecord, TokenRecord},
+    domain::{AttemptRef, Dependency, DependencyKind, Indices, Outcome, Phase, TaskId, TaskState, array},
+    store::{
+        ArrayRecord, AttemptRecord, BudgetRecord, EventRecord, Halt, Known, LeaseRecord, Place, QueueRecord, RunnerRecord, TaskRecord,
+        TokenRecord,
+    },
     wire::{self, timestamp},
 };
 
@@ -11,12 +14,20 @@ impl App {
     /// A task, with what only the memory of this server knows.
     pub(super) fn task(&self, record: TaskRecord) -> wire::Task {
         let heartbeat_lost = self.is_silent(&record);
-        let (command, script) = match record.spec.work {
+        let work = match &record.place {
+            Some(Place::Element { index, .. }) => array::work_of(&record.spec.work, *index),
+            _ => record.spec.work,
+        };
+        let (command, script) = match work {
             wire::Work::Command(argv) => (Some(argv), None),
             wire::Work::Script(text) => (None, Some(text)),
             wire::Work::Entrypoint => (None, None),
         };
         let lease = record.lease.as_ref();
+        let array_cancelled = match &record.place {
+            Some(Place::Array(array)) => array.cancel_at,
+            _ => None,
+        };
         wire::Task {
             id: record.id,
             name: record.spec.name,
@@ -43,8 +54,10 @@ impl App {
             created_at: timestamp(record.created_at),
             started_at: record.started_at.map(timestamp),
             finished_at: record.finished_at.map(timestamp),
-            cancel_requested_at: lease.and_then(|l| l.cancel.as_ref()).map(|c| timestamp(c.at)),
+            cancel_requested_at: lease.and_then(|l| l.cancel.as_ref()).map(|c| c.at).or(array_cancelled).map(timestamp),
             rerun_of: record.rerun_of,
+            parent: record.parent,
+            array: record.place.map(|place| placed(place, record.parent)),
             heartbeat_lost,
             ended: record.ended.map(ended),
         }
@@ -53,10 +66,15 @@ impl App {
     /// Whether the agent of a started attempt has been silent beyond the limit. Where no agent runs beside the command,
     /// the runner speaks for the attempt, and silence says nothing.
     pub(super) fn is_silent(&self, task: &TaskRecord) -> bool {
-        let limit = i64::try_from(self.settings.times.heartbeat_lost_ms).unwrap_or(i64::MAX);
         let awaited = |lease: &&LeaseRecord| lease.uid.is_some() && lease.result.is_none() && !task.spec.is_agentless();
         let lease = task.lease.as_ref().filter(awaited);
-        lease.is_some_and(|lease| self.store.uptime().now() - self.pulses.last(lease.attempt) >= limit)
+        lease.is_some_and(|lease| self.is_quiet(lease.attempt))
+    }
+
+    /// Whether nothing has been heard of an attempt for so long that its agent, if it has one, counts as silent.
+    pub(super) fn is_quiet(&self, attempt: AttemptRef) -> bool {
+        let limit = i64::try_from(self.settings.times.heartbeat_lost_ms).unwrap_or(i64::MAX);
+        self.store.uptime().now() - self.pulses.last(attempt) >= limit
     }
 
     /// A runner, with when this server heard it last.
@@ -73,6 +91,20 @@ impl App {
             registered_at: timestamp(record.registered_at),
             seen_at: self.seen.at(&record.name).map(timestamp),
         }
+    }
+}
+
+/// An array, or the place of an element of `array`.
+fn placed(place: Place, array: Option<TaskId>) -> wire::TaskArray {
+    match place {
+        Place::Array(ArrayRecord { spec, counts, .. }) => wire::TaskArray {
+            size: spec.size,
+            indices: Some(spec.indices).filter(|indices| *indices != Indices::first(spec.size)),
+            max_parallel: spec.max_parallel,
+            counts: Some(counts),
+            ..wire::TaskArray::default()
+        },
+        Place::Element { index, size } => wire::TaskArray { id: array, index: Some(index), size, ..wire::TaskArray::default() },
     }
 }
 

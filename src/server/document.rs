@@ -5,11 +5,13 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 /// Bodies that people write by hand, by operation.
-fn examples() -> [(&'static str, Value); 11] {
+fn examples() -> [(&'static str, Value); 13] {
     [
         ("submitTask", json!({"command": ["python", "train.py", "--lr", "3e-4"], "name": "train", "resources": {"gpus": 0}})),
         ("submitTasks", json!({"tasks": [{"command": ["python", "train.py", "--seed", "1"]}, {"script": "#!/bin/sh\necho hello\n"}]})),
         ("patchTask", json!({"priority": "high", "labels": {"team": "vision", "draft": null}})),
+        ("cancelTask", json!({})),
+        ("rerunTask", json!({})),
         ("moveTask", json!({"to": "front"})),
         ("boostTask", json!({"boost": true})),
         ("abandonAttempt", json!({"reason": "the node burnt down"})),
@@ -45,7 +47,7 @@ const IDEMPOTENCY: &str = "1 to 255 visible ASCII characters, kept for a day. A 
     marked `Idempotent-Replayed: true`; with another body it gets 422.";
 
 /// Operations that take a body and do not need it.
-const OPTIONAL_BODIES: &[&str] = &["pauseQueue", "drainQueue"];
+const OPTIONAL_BODIES: &[&str] = &["cancelTask", "drainQueue", "pauseQueue", "rerunTask"];
 
 /// Completes the document: who may call, how it fails, examples, headers.
 pub(super) fn complete(mut document: Value) -> Value {

@@ -118,8 +118,7 @@ impl Watcher {
         }
     }
 
-    /// What stands in place of events that were removed since the watcher's cursor, once.
-    #[expect(clippy::option_option, reason = "as in `page`, the outer one ends the stream")]
+    /// What stands in place of events that were removed since the watcher's cursor, once. The outer none ends the stream.
     async fn resync(&mut self) -> Option<Option<EventRecord>> {
         let forgotten = self.app.store.changes().forgotten();
         if self.told || self.cursor.0 >= forgotten {

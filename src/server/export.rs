@@ -7,9 +7,9 @@ use super::{
     state::App,
 };
 use crate::{
-    domain::{QueueName, TaskId, UnixMs},
+    domain::{End, QueueName, TaskId, UnixMs},
     store::{AttemptRecord, Result, TaskRecord},
-    wire::{AttemptLine, ExportQuery, Problem, ProblemCode, Task, UsageLine, timestamp},
+    wire::{AttemptLine, ExportQuery, Problem, ProblemCode, Task, Timestamp, UsageLine, timestamp},
 };
 use axum::{
     body::Body,
@@ -63,8 +63,8 @@ impl Export {
     fn new(app: App, query: &ExportQuery, kind: Kind) -> ApiResult<Self> {
         let wrong = |why: String| ApiError::from(Problem::new(ProblemCode::InvalidParameter).detail(why));
         let queue = query.queue.as_deref().map(str::parse::<QueueName>).transpose().map_err(|e| wrong(format!("queue: {e}.")))?;
-        let since = query.since.map_or(i64::MIN, |at| at.as_millisecond());
-        let until = query.until.map_or(i64::MAX, |at| at.as_millisecond());
+        let since = query.since.map_or(i64::MIN, Timestamp::as_millisecond);
+        let until = query.until.map_or(i64::MAX, Timestamp::as_millisecond);
         if since > until {
             return Err(wrong("since: it is later than until.".to_owned()));
         }
@@ -124,9 +124,9 @@ fn used(task: &TaskRecord, attempt: &AttemptRecord, now: UnixMs) -> UsageLine {
         claimed_at: timestamp(attempt.claimed_at),
         started_at: attempt.started_at.map(timestamp),
         ended_at: attempt.ended_at.map(timestamp),
-        state: end.map(|end| end.state()),
-        class: end.and_then(|end| end.class()),
-        reason: end.and_then(|end| end.reason()).or(attempt.unplaced),
+        state: end.map(End::state),
+        class: end.and_then(End::class),
+        reason: end.and_then(End::reason).or(attempt.unplaced),
         slot_seconds,
         gpu_seconds: slot_seconds.saturating_mul(u64::from(gpus)),
     }

@@ -2,8 +2,8 @@
 
 use super::{error::ApiResult, state::App};
 use crate::{
-    domain::{QueueName, RunnerName, TaskId, TaskSpec, Work},
-    store::TaskRecord,
+    domain::{QueueName, RunnerName, TaskId, TaskSpec, Work, array},
+    store::{Place, TaskRecord},
     template::{self, Layers, Prepared, TaskLayer},
     wire::{ClusterOffer, JobOrder, NewQueue, RegisterRequest, limits},
 };
@@ -119,7 +119,7 @@ impl App {
         let use_image_entrypoint = spec.work == Work::Entrypoint;
         let manifest = starts.then(|| {
             let prepared = self.templates.prepare((name, &runner), offer, (&spec.queue, &queue));
-            manifest(&prepared, spec)
+            manifest(&prepared, &runs(task))
         });
         Some(JobOrder {
             manifest: manifest.flatten(),
@@ -131,6 +131,16 @@ impl App {
             keep_jobs_seconds: queue.keep_jobs_seconds.unwrap_or_default(),
         })
     }
+}
+
+/// What a task runs: of an element, with its place in the arguments and in the environment.
+pub(super) fn runs(task: &TaskRecord) -> TaskSpec {
+    let mut spec = task.spec.clone();
+    if let (Some(array), Some(Place::Element { index, size })) = (task.parent, &task.place) {
+        spec.work = array::work_of(&spec.work, *index);
+        spec.env.extend(array::env_of(array, *index, *size).map(|(name, value)| (name.to_owned(), value)));
+    }
+    spec
 }
 
 fn manifest(prepared: &Attempted, spec: &TaskSpec) -> Option<Value> {

@@ -3,6 +3,7 @@
 mod access;
 mod agents;
 mod arrange;
+mod arrays;
 mod claims;
 mod document;
 mod events;

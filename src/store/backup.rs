@@ -20,9 +20,10 @@ const ATTEMPTS: u32 = 1_000;
 const TASKS: i64 = 10_000;
 const EVENTS: i64 = 1_000_000;
 
-/// The number from which the next attempt of a task counts that stands at `attempt` after one from before a restore.
-pub(super) fn passed_over(attempt: AttemptNumber) -> AttemptNumber {
-    AttemptNumber(attempt.0.saturating_add(ATTEMPTS))
+/// How many numbers the attempt after a live one passes over: those that attempts may have had which came after it, where
+/// it began before a restore.
+pub(super) fn passes_over(lease: &LeaseRecord) -> u32 {
+    if lease.instance.is_some() { ATTEMPTS } else { 0 }
 }
 
 /// A copy of a database, as of one moment.

@@ -6,9 +6,9 @@ use super::{
     writer::Transition,
 };
 use crate::domain::{Event, TaskId, TaskState};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// Asks a task to stop: at once before its start, by its agent after it.
+/// Asks a task to stop: at once before its start, by its agent after it. Its children follow.
 pub struct Cancel {
     /// The task.
     pub task: TaskId,
@@ -36,11 +36,15 @@ impl Transition for Cancel {
     fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> Self::Output {
         let held = held?;
         if !held.life.state().is_terminal() && !held.life.cancel_requested {
-            if let Some(lease) = held.lease.as_mut().filter(|l| l.result.is_none()) {
+            if let Some(lease) = held.lease.as_mut() {
                 lease.cancel = Some(CancelRequest { by: self.by.clone(), at: work.tx.now, up: work.tx.up.now() });
                 // The runner acts on a request by its age, which a restart must not turn back.
                 work.tx.deadline_written();
             }
+            if held.kin.gated.is_some() {
+                work.asked.push(json!([held.task, self.by, work.tx.now.0]));
+            }
+            work.cascades.push(json!([held.task, self.by]));
             work.event(held, "task.cancelRequested", Some(&self.by), Value::Null);
             // No state before the end refuses a cancel.
             let _ = held.take(Event::Cancel { silent: self.silent }, None, work);

@@ -5,6 +5,7 @@ use super::{
     error::Result,
     events::NewEvent,
     flush::exec,
+    gather,
     lease::{LeaseRecord, lease_columns},
     place::DELETE_READY,
     writer::{Statement, Tx},
@@ -141,6 +142,8 @@ impl Statement for Claim {
             tx.deadline_written();
         }
         ahead.leave(tx.board);
+        let taken: Vec<TaskId> = leases.iter().filter_map(|row| row.get(0)?.as_i64().map(TaskId)).collect();
+        gather::claimed(&taken, tx).await?;
         exec(tx, DELETE_READY, Value::Array(gone)).await?;
         exec(tx, INSERT_LEASE, Value::Array(leases)).await?;
         Ok(answers)

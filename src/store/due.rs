@@ -24,16 +24,27 @@ pub struct Due {
     pub overdue: Vec<TaskId>,
     /// Tasks that wait for others which have ended since.
     pub unblocked: Vec<TaskId>,
-    /// Whether there are tasks whose end is not known to everybody who waited for it.
-    pub awaited: bool,
     /// Tasks that nothing holds back any more.
     pub waiting: Vec<TaskId>,
-    /// Whether ready tasks are to rise a tier.
-    pub aging: bool,
+    /// What there is to do beside, a step of each.
+    pub chores: Vec<Chore>,
     /// Whether any deadline lies ahead.
     pub pending: bool,
     /// Whether more has fallen due than is listed.
     pub more: bool,
+}
+
+/// What the clockwork does a step at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chore {
+    /// Forget the ends that everybody who waited for them has heard of.
+    ForgetAwaited,
+    /// Let ready tasks rise a tier.
+    Age,
+    /// Let elements of arrays into slots that are free.
+    Release,
+    /// Cancel children with their parents.
+    Cascade,
 }
 
 /// The most that is listed of each kind: a step that holds nobody else up.
@@ -53,10 +64,13 @@ pub(super) const DUE: &str = "select * from (select 'expired' as kind, task, att
      union all select * from (select 'unblocked', w.task, 0 from awaited a
          cross join dependency d on d.on_task = a.task and d.ended is null cross join waiting w on w.task = d.task
          where a.task > 0 limit $3)
-     union all select 'awaited', 0, 0 where exists (select 1 from awaited where task > 0)
-     union all select * from (select 'aging', task, attempt from ready where age_up <= $1 and age_up is not null limit 1)
-     union all select 'pending', 0, 0 where exists (select 1 from lease where expires_up is not null)
-         or exists (select 1 from lease where settle_up is not null)
+     union all select 'forget', 0, 0 where exists (select 1 from awaited where task > 0)
+     union all select 'release', 0, 0 where exists (select 1 from array indexed by array_releasing where task > 0 and gated = 0 and throttled > 0
+         and waiting + queued + active - throttled - slots < 0)
+     union all select 'cascade', 0, 0 where exists (select 1 from cascade where id > 0)
+     union all select * from (select 'age', task, attempt from ready where age_up <= $1 and age_up is not null limit 1)
+     union all select 'pending', 0, 0 where exists (select 1 from lease)
+         or exists (select 1 from ready where age_up is not null)
          or exists (select 1 from waiting where due_up is not null and blockers = 0 and throttled = 0)
          or exists (select 1 from deadline where start_up is not null)
          or exists (select 1 from deadline where end_up is not null and running = 0)";
@@ -76,13 +90,15 @@ impl Store {
                 "waiting" => due.waiting.push(task),
                 "overdue" => due.overdue.push(task),
                 "unblocked" => due.unblocked.push(task),
-                "awaited" => due.awaited = true,
-                "aging" => due.aging = true,
+                "forget" => due.chores.push(Chore::ForgetAwaited),
+                "age" => due.chores.push(Chore::Age),
+                "release" => due.chores.push(Chore::Release),
+                "cascade" => due.chores.push(Chore::Cascade),
                 _ => due.pending = true,
             }
         }
         let found = [due.expired.len(), due.unsettled.len(), due.waiting.len(), due.overdue.len(), due.unblocked.len()];
-        due.more = due.aging || found.iter().any(|found| *found >= STEP);
+        due.more = due.chores.iter().any(|chore| *chore != Chore::ForgetAwaited) || found.iter().any(|found| *found >= STEP);
         // One that waits for several of them is found with each, and counts them all at once.
         due.unblocked.sort_unstable();
         due.unblocked.dedup();

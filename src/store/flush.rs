@@ -1,10 +1,12 @@
 //! Writing back what a batch of transitions changed: one statement per table, whatever the size of the batch.
 
 use super::{
+    cascade,
     deadlines::{FORGET_DEADLINE, KEEP_DEADLINE},
     dependencies::{COUNT, tell},
     error::Result,
     evidence::{FORGET_EVIDENCE, KEEP_EVIDENCE},
+    gather::{self, Moves},
     lease::LeaseRecord,
     place::Places,
     waits::Waits,
@@ -47,7 +49,7 @@ pub(super) const QUEUED_FIRST: &str = "update task set queued_up = j.value ->> 1
 impl Work<'_, '_> {
     /// Writes every change of the batch.
     pub(super) async fn flush(self, held: HashMap<TaskId, Held>) -> Result<()> {
-        let Work { tx, ended, begun, returned, seen, forgotten, counted } = self;
+        let Work { tx, ended, begun, returned, seen, forgotten, counted, cascades, asked, opened } = self;
         let now = tx.now.0;
         attempts(tx, &ended, &begun, &returned).await?;
         let docs = seen.into_iter().map(|(of, doc)| json!([of.task, of.attempt, doc, now])).collect();
@@ -77,7 +79,8 @@ impl Work<'_, '_> {
         // Rows that hold now.
         places.enter(tx).await?;
         let waits = pick(&|h| {
-            (state(h) == TaskState::Waiting && h.touched).then(|| wait_row(h.task, &h.queue, h.rests_at(), &h.waits, h.since_up))
+            let waits = h.life.status == Status::Waiting || h.kin.gated == Some(true) && !state(h).is_terminal();
+            (waits && h.touched).then(|| wait_row(h.task, &h.queue, h.rests_at(), &h.waits, h.since_up))
         });
         exec(tx, KEEP_WAITING, waits).await?;
         exec(tx, UPDATE_LEASE, pick(&|h| h.lease.as_ref().filter(|_| h.touched).map(lease_row))).await?;
@@ -106,6 +109,13 @@ impl Work<'_, '_> {
             }),
         )
         .await?;
+        gather::asked_to_stop(asked, tx).await?;
+        gather::open(&opened, tx).await?;
+        cascade::begin(cascades, tx).await?;
+        let over = Moves::of(&changed).tell(tx).await?;
+        if !over.is_empty() {
+            gather::end(&over, tx).await?;
+        }
         Ok(())
     }
 }

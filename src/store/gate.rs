@@ -57,7 +57,7 @@ impl Gates {
     pub(super) fn enter(&mut self, tasks: &[NewTask]) -> std::result::Result<(), Submitted> {
         let mut asked: BTreeMap<&QueueName, u64> = BTreeMap::new();
         for task in tasks {
-            *asked.entry(&task.spec.queue).or_default() += 1;
+            *asked.entry(&task.spec.queue).or_default() += task.weight();
         }
         for (queue, n) in &asked {
             let Some(gate) = self.0.get(*queue) else { return Err(Submitted::NoQueue((*queue).clone())) };

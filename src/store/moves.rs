@@ -216,7 +216,7 @@ fn between(first: Spot, second: Spot) -> std::result::Result<i64, Moved> {
     if first.0 < middle && middle < second.0 { Ok(middle) } else { Err(Moved::NoRoom(first.1, second.1)) }
 }
 
-/// Puts a task that is waiting or queued before every priority, or takes that back.
+/// Puts a task that is waiting or queued before every priority, or takes that back. Of an array it changes what is shown.
 pub struct Boost {
     /// The task.
     pub task: TaskId,
@@ -246,7 +246,7 @@ impl Transition for Boost {
 
     fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> Boosted {
         let Some(held) = held else { return Boosted::NotFound };
-        if !is_pending(held) {
+        if !is_pending(held) && !held.is_open_array() {
             return Boosted::Refused(held.life.state());
         }
         if held.boosted != self.boost {

@@ -8,7 +8,8 @@ use crate::domain::{Event, Labels, Priority, TaskId, TaskState, UnixMs};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Changes name, labels, priority and time of a task that is waiting or queued. What is `None` stays.
+/// Changes name, labels, priority and time of a task that is waiting or queued, or of an array that has not ended. What is
+/// `None` stays.
 pub struct Patch {
     /// The task.
     pub task: TaskId,
@@ -55,7 +56,7 @@ impl Transition for Patch {
     fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> Patched {
         let Some(held) = held else { return Patched::NotFound };
         let state = held.life.state();
-        if !matches!(state, TaskState::Waiting | TaskState::Queued) {
+        if !held.is_open_array() && !matches!(state, TaskState::Waiting | TaskState::Queued) {
             return Patched::Refused(state);
         }
         if let Some(name) = &self.name {

@@ -159,6 +159,10 @@ impl Statement for Age {
         let rows = sqlx::query(AGED).bind(now).bind(STEP).fetch_all(&mut *tx.conn).await?;
         let aging = i64::try_from(tx.times.aging_ms).unwrap_or(i64::MAX).max(1);
         let mut places = Places::default();
+        if !rows.is_empty() {
+            // No row is ahead of the uptime that a restart finds.
+            tx.deadline_written();
+        }
         for row in &rows {
             let (queue, lane, head) = board::ready(row)?;
             let mut risen = Place { queue, lane, head, age_up: row.try_get("age_up")? };

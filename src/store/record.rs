@@ -1,6 +1,7 @@
 //! What the store hands out, and how rows become it.
 
 use super::{
+    arrays::Place,
     dependencies,
     error::{Result, StoreError},
     lease::{LeaseRecord, parse, parse_json},
@@ -30,6 +31,10 @@ pub struct TaskRecord {
     pub attempt: AttemptNumber,
     /// The task it repeats.
     pub rerun_of: Option<TaskId>,
+    /// The task that it belongs to; of an element its array.
+    pub parent: Option<TaskId>,
+    /// Where it is an array, or an element of one.
+    pub place: Option<Place>,
     /// The time of day before which it is not started.
     pub not_before: Option<UnixMs>,
     /// What it depends on.
@@ -143,7 +148,9 @@ impl TaskRecord {
         let lease = row.try_get::<Option<i64>, _>("task")?.map(|_| LeaseRecord::read(row)).transpose()?;
         let ended = outcome(row, id)?;
         let waiting: Option<u32> = row.try_get("waiting_attempt")?;
+        let place = Place::read(row, id)?;
         let (state, attempt) = match (&ended, &lease, waiting) {
+            (None, ..) if let Some(Place::Array(array)) = &place => (array.counts.state(), AttemptNumber::NONE),
             (Some((outcome, _)), ..) => (outcome.end.state(), AttemptNumber(row.try_get("last_attempt")?)),
             (None, Some(lease), _) => (TaskState::Active, lease.attempt.attempt),
             (None, None, Some(attempt)) => (TaskState::Waiting, AttemptNumber(attempt)),
@@ -171,6 +178,8 @@ impl TaskRecord {
             state,
             attempt,
             rerun_of: row.try_get::<Option<i64>, _>("rerun_of")?.map(TaskId),
+            parent: row.try_get::<Option<i64>, _>("parent")?.map(TaskId),
+            place,
             not_before: row.try_get::<Option<i64>, _>("not_before")?.map(UnixMs),
             dependencies: dependencies::read(id, row.try_get("dependencies")?)?,
             end_up: row.try_get("end_up")?,

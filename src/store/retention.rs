@@ -43,10 +43,15 @@ const STEP_TIME: Duration = Duration::from_millis(3);
 /// After so many tasks a step looks at the clock.
 const PIECE: usize = 10;
 
-/// What must hold before a task is deleted, as a condition on `task t`: it has ended, and nothing that has not refers to it.
+/// The most elements that go before their array in one piece.
+const ELEMENTS: u32 = 40;
+
+/// What must hold before a task is deleted, as a condition on `task t`: it has ended, nothing that has not refers to it, and it
+/// is no element of an array, which go with it.
 macro_rules! deletable {
     () => {
-        "t.state is not null"
+        "t.state is not null and t.idx is null and not exists
+             (select 1 from dependency d join task o on o.id = d.task where d.on_task = t.id and d.ended is null and o.state is null)"
     };
 }
 
@@ -60,8 +65,8 @@ const OVERDUE_LOGS: &str = "select t.id from task t where t.queue = $1 and (t.fi
 const OVERDUE_EVENTS: &str = "select t.id from task t where t.queue = $1 and (t.finished_at, t.id) < ($2, $3)
      and t.state is not null and t.events_expired = 0 order by t.finished_at, t.id limit $4";
 
-/// The oldest of the `$2 + 1` tasks of a queue that ended last.
-pub(super) const NEWEST: &str = "select t.finished_at, t.id from task t where t.queue = $1 and t.state is not null
+/// The oldest of the `$2 + 1` tasks of a queue that ended last; an array counts as one.
+pub(super) const NEWEST: &str = "select t.finished_at, t.id from task t where t.queue = $1 and t.state is not null and t.idx is null
      order by t.finished_at desc, t.id desc limit 1 offset $2";
 
 impl Kept {
@@ -146,13 +151,20 @@ impl Statement for Prune {
 }
 
 /// The rows of tasks, in the order in which they go: the task itself last.
-pub(super) const DELETE: [&str; 5] = [
-    "delete from dependency where task in (select value from json_each($1))",
+pub(super) const DELETE: [&str; 6] = [
     "delete from evidence where task in (select value from json_each($1))",
     "delete from attempt where task in (select value from json_each($1))",
     "delete from log where task in (select value from json_each($1))",
+    "delete from dependency where task in (select value from json_each($1))",
+    "delete from array where task in (select value from json_each($1))",
     "delete from task where id in (select value from json_each($1))",
 ];
+
+/// Elements of some arrays, `$2` at most: their arrays go after them.
+pub(super) const ELEMENTS_OF: &str = "select c.id from json_each($1) j join task c on c.parent = j.value and c.idx is not null and c.state is not null order by c.id desc limit $2";
+const WITH_ELEMENTS: &str = "select j.value from json_each($1) j
+     where exists (select 1 from task c where c.parent = j.value and c.idx is not null)";
+
 /// Which of some tasks may be deleted.
 pub(super) const DELETABLE: &str = concat!("select t.id from json_each($1) j join task t on t.id = j.value where ", deletable!());
 const NOTE_UNLOGGED: &str = "insert or ignore into unlogged (task) select value from json_each($1)";
@@ -161,12 +173,22 @@ pub(super) const DELETE_EVENTS: &str = "delete from event where task in (select 
 
 async fn delete(ids: &str, tx: &mut Tx<'_>) -> Result<()> {
     let ids: Vec<i64> = sqlx::query_scalar(DELETABLE).bind(ids).fetch_all(&mut *tx.conn).await?;
-    let ids = json!(ids).to_string();
-    forget_events(&ids, tx).await?;
-    for sql in DELETE {
-        sqlx::query(sql).bind(&ids).execute(&mut *tx.conn).await?;
+    let elements: Vec<i64> = sqlx::query_scalar(ELEMENTS_OF).bind(json!(ids).to_string()).bind(ELEMENTS).fetch_all(&mut *tx.conn).await?;
+    if !elements.is_empty() {
+        delete_rows(&json!(elements).to_string(), tx).await?;
     }
-    sqlx::query(NOTE_UNLOGGED).bind(&ids).execute(&mut *tx.conn).await?;
+    // An array with elements left goes in a later step.
+    let kept: Vec<i64> = sqlx::query_scalar(WITH_ELEMENTS).bind(json!(ids).to_string()).fetch_all(&mut *tx.conn).await?;
+    let ids: Vec<i64> = ids.into_iter().filter(|id| !kept.contains(id)).collect();
+    delete_rows(&json!(ids).to_string(), tx).await
+}
+
+async fn delete_rows(ids: &str, tx: &mut Tx<'_>) -> Result<()> {
+    forget_events(ids, tx).await?;
+    for sql in DELETE {
+        sqlx::query(sql).bind(ids).execute(&mut *tx.conn).await?;
+    }
+    sqlx::query(NOTE_UNLOGGED).bind(ids).execute(&mut *tx.conn).await?;
     Ok(())
 }
 

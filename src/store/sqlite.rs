@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "evidence", include_str!("../../migrations/sqlite/0002_evidence.sql")),
     (3, "order", include_str!("../../migrations/sqlite/0003_order.sql")),
     (4, "dependencies", include_str!("../../migrations/sqlite/0004_dependencies.sql")),
+    (5, "arrays", include_str!("../../migrations/sqlite/0005_arrays.sql")),
     (6, "retention", include_str!("../../migrations/sqlite/0006_retention.sql")),
 ];
 

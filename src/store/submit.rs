@@ -1,23 +1,18 @@
 //! Submitting: tasks become rows, ready to be claimed.
 
 use super::{
-    deadlines::{Deadline, KEEP_DEADLINE},
     dependencies::{self, After, Known, On},
     error::Result,
-    events::NewEvent,
-    flush::{KEEP_WAITING, exec, hex, wait_row},
+    flush::{exec, hex},
     gate::Gates,
     halt::Halt,
+    insert::insert,
     lease::parse_json,
-    place::{Grounds, Place, Places},
-    record::StoredSpec,
+    parents::{NoParent, Parent, parents, refused},
     waits::Waits,
     writer::{Statement, Tx},
 };
-use crate::domain::{
-    AttemptNumber, QueueName, TaskId, TaskSpec, UnixMs,
-    order::{rank_of, size_of},
-};
+use crate::domain::{ArraySpec, QueueName, TaskId, TaskSpec, UnixMs};
 use serde_json::{Value, json};
 use sqlx::Row;
 use std::collections::HashMap;
@@ -33,18 +28,27 @@ pub struct NewTask {
     pub not_before: Option<UnixMs>,
     /// What it waits for.
     pub after: After,
+    /// The task that it belongs to.
+    pub parent: Option<Parent>,
+    /// What makes it an array. Its elements get the ids that follow its own.
+    pub array: Option<ArraySpec>,
 }
 
 impl NewTask {
     /// A task that nothing holds back.
     #[must_use]
     pub fn new(spec: TaskSpec) -> Self {
-        Self { spec, rerun_of: None, not_before: None, after: After::default() }
+        Self { spec, rerun_of: None, not_before: None, after: After::default(), parent: None, array: None }
     }
 
     /// What holds it back.
-    fn waits(&self, known: &Known) -> Waits {
+    pub(super) fn waits(&self, known: &Known) -> Waits {
         Waits { not_before: self.not_before, blockers: self.after.blockers(known), ..Waits::default() }
+    }
+
+    /// How many tasks wait or run for it: the elements of an array.
+    pub(super) fn weight(&self) -> u64 {
+        self.array.as_ref().map_or(1, |array| u64::from(array.indices.count()))
     }
 
     /// The tasks of earlier submits that it waits for.
@@ -106,6 +110,8 @@ pub enum Submitted {
         /// How many the submit has for it.
         refused: u64,
     },
+    /// The parent takes no children; nothing was stored.
+    NoParent(TaskId, NoParent),
 }
 
 type IdemKey = (String, &'static str, String);
@@ -116,6 +122,7 @@ impl Statement for Submit {
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<Submitted>> {
         let seen = earlier(batch, tx).await?;
         let known = dependencies::known(batch.iter().flat_map(|s| &s.tasks).flat_map(NewTask::earlier), tx).await?;
+        let parents = parents(batch, tx).await?;
         let mut gates = Gates::of(batch.iter().flat_map(|s| s.tasks.iter().map(|t| &t.spec.queue)).collect(), tx).await?;
         // Which submit of this batch holds the rows of a key: a repeat inside the batch answers as that one.
         let mut plan: Vec<std::result::Result<usize, Submitted>> = Vec::with_capacity(batch.len());
@@ -133,6 +140,10 @@ impl Statement for Submit {
                     plan.push(if same { Ok(holder) } else { Err(Submitted::Mismatch) });
                     continue;
                 }
+            }
+            if let Some((parent, why)) = submit.tasks.iter().find_map(|t| refused(t.parent.as_ref()?, &parents)) {
+                plan.push(Err(Submitted::NoParent(parent, why)));
+                continue;
             }
             if let Some(task) = submit.tasks.iter().flat_map(NewTask::earlier).find(|task| !known.contains_key(task)) {
                 plan.push(Err(Submitted::NoTask(task)));
@@ -188,102 +199,6 @@ async fn earlier(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashMap<IdemKey, (
             Ok((key, (digest.try_into().unwrap_or([0; 32]), ids)))
         })
         .collect()
-}
-
-/// Inserts the tasks of the submits at `which`; ids in their order.
-async fn insert(batch: &[Submit], which: &[usize], known: &Known, tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
-    let tasks = || which.iter().flat_map(|&at| batch[at].tasks.iter().map(move |task| (&batch[at].user, task)));
-    let (up, now) = (tx.up.now(), tx.now);
-    let is_ready = |task: &NewTask| task.waits(known).over(up, now);
-    let rows: Vec<Value> = tasks()
-        .map(|(user, task)| {
-            let s = &task.spec;
-            Ok(json!([
-                s.queue,
-                user,
-                s.name,
-                json!(s.labels).to_string(),
-                s.priority.band(),
-                serde_json::to_string(&StoredSpec::from(s))?,
-                task.rerun_of,
-                task.not_before.map(|at| at.0),
-                is_ready(task).then_some(up)
-            ]))
-        })
-        .collect::<std::result::Result<_, serde_json::Error>>()
-        .map_err(|e| super::StoreError::Corrupt { table: "task", id: 0, what: e.to_string() })?;
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let inserted = sqlx::query(
-        "insert into task (queue, user, name, labels, band, spec, rerun_of, not_before, queued_up, created_at)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7,
-             j.value ->> 8, $2
-         from json_each($1) j order by j.key returning id",
-    )
-    .bind(Value::Array(rows).to_string())
-    .bind(tx.now.0)
-    .fetch_all(&mut *tx.conn)
-    .await?;
-    let mut ids: Vec<TaskId> = inserted.iter().map(|row| row.try_get("id").map(TaskId)).collect::<std::result::Result<_, _>>()?;
-    // `returning` promises no order; ids rise in the order of insertion.
-    ids.sort_unstable();
-    let placed = tasks().zip(&ids).map(|((user, task), id)| (user, task, id));
-    let (ready, held): (Vec<_>, Vec<_>) = placed.partition(|(_, task, _)| is_ready(task));
-    insert_ready(&ready, tx).await?;
-    insert_deadlines(&ready, tx).await?;
-    insert_waiting(&held, known, tx).await?;
-    let mut after = Vec::new();
-    let mut rest = ids.as_slice();
-    for submit in which.iter().map(|&at| &batch[at]) {
-        let (own, others) = rest.split_at(submit.tasks.len());
-        after.extend(submit.tasks.iter().zip(own).map(|(task, id)| (&task.after, *id, own)));
-        rest = others;
-    }
-    dependencies::insert(&after, known, tx).await?;
-    for ((user, task), id) in tasks().zip(&ids) {
-        let data = json!({ "queue": task.spec.queue, "name": task.spec.name });
-        tx.events.push(NewEvent { kind: "task.submitted", task: Some(*id), attempt: None, actor: Some(user.clone()), data });
-    }
-    Ok(ids)
-}
-
-/// Tasks that can be claimed at once.
-async fn insert_ready(tasks: &[(&String, &NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
-    if tasks.is_empty() {
-        return Ok(());
-    }
-    let (up, aging) = (tx.up.now(), tx.times.aging_ms);
-    let place = |(user, task, id): &(&String, &NewTask, &TaskId)| {
-        let grounds = Grounds {
-            user: user.as_str().into(),
-            size: size_of(&task.spec),
-            boosted: false,
-            priority: task.spec.priority,
-            rank: rank_of(**id),
-            since_up: up,
-        };
-        Place::new(&task.spec.queue, **id, AttemptNumber::NONE, &grounds, up, aging)
-    };
-    let entering = tasks.iter().map(place).collect();
-    Places { entering, ..Places::default() }.enter(tx).await
-}
-
-/// Tasks that something holds back.
-async fn insert_waiting(tasks: &[(&String, &NewTask, &TaskId)], known: &Known, tx: &mut Tx<'_>) -> Result<()> {
-    let row =
-        |(_, task, id): &(&String, &NewTask, &TaskId)| wait_row(**id, &task.spec.queue, AttemptNumber::NONE, &task.waits(known), None);
-    exec(tx, KEEP_WAITING, Value::Array(tasks.iter().map(row).collect())).await
-}
-
-/// The limits of tasks that are queued now.
-async fn insert_deadlines(tasks: &[(&String, &NewTask, &TaskId)], tx: &mut Tx<'_>) -> Result<()> {
-    let of = |spec: &TaskSpec| Deadline::of(spec.max_wait_seconds, spec.total_timeout_seconds, tx.up);
-    let rows: Vec<Value> = tasks.iter().filter_map(|(_, task, id)| Some(of(&task.spec)?.row(**id))).collect();
-    if !rows.is_empty() {
-        tx.deadline_written();
-    }
-    exec(tx, KEEP_DEADLINE, Value::Array(rows)).await
 }
 
 async fn remember(batch: &[Submit], ids: &HashMap<usize, Vec<TaskId>>, tx: &mut Tx<'_>) -> Result<()> {

@@ -7,7 +7,7 @@ use super::{
     lease::{LeaseRecord, lease_columns, parse, parse_json},
     record::{AttemptRecord, TaskRecord, outcome},
 };
-use crate::domain::{AttemptNumber, Evidence, LabelSelector, Phase, QueueName, TaskId, TaskState, UnixMs};
+use crate::domain::{AttemptNumber, AttemptRef, Evidence, Indices, LabelSelector, Phase, QueueName, TaskId, TaskState, UnixMs};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 use std::collections::{BTreeSet, HashMap};
 
@@ -26,20 +26,31 @@ pub struct TaskFilter {
     pub labels: LabelSelector,
     /// Created at or after.
     pub since: Option<UnixMs>,
-    /// Only tasks with a lower id: the last one of the page before.
-    pub before: Option<TaskId>,
+    /// Only the children of this task, the lowest id first; any other list begins with the highest.
+    pub parent: Option<TaskId>,
+    /// Also elements of arrays.
+    pub elements: bool,
+    /// The last task of the page before.
+    pub after: Option<TaskId>,
     /// Rows at most.
     pub limit: u32,
 }
 
 /// Everything known of tasks, up to the `where`.
 pub(super) const TASKS: &str = lease_columns!(
-    "select t.id, t.queue as task_queue, t.user, t.name, t.labels, t.band, t.boosted, t.spec, t.rerun_of, t.not_before, dl.end_up, t.created_at, t.state, t.class as end_class,
+    "select t.id, t.queue as task_queue, t.user, t.name, t.labels, t.band, t.boosted, coalesce(p.spec, t.spec) as spec, t.rerun_of, t.parent, t.idx, t.not_before, dl.end_up,
+            t.created_at, t.state, t.class as end_class,
             t.reason as end_reason, t.message, t.exit_code, t.signal, t.log_complete, t.attempt as last_attempt, t.finished_at,
             coalesce(t.started_at, (select a.started_at from attempt a where a.task = t.id and a.attempt = coalesce(w.attempt, r.attempt))) as task_started_at,
             (select json_group_array(json_array(d.on_task, d.kind, d.on_failure, d.ended)) from dependency d where d.task = t.id) as dependencies,
-            w.attempt as waiting_attempt, r.attempt as ready_attempt,",
+            w.attempt as waiting_attempt, r.attempt as ready_attempt, z.size as element_size,
+            y.indices as array_indices, y.size as array_size, y.max_parallel as array_max_parallel, y.waiting as array_waiting,
+            y.queued as array_queued, y.active as array_active, y.succeeded as array_succeeded, y.failed as array_failed,
+            y.cancelled as array_cancelled, y.cancel_at as array_cancel_at,",
     "from task t
+     left join task p on p.id = t.parent and t.idx is not null
+     left join array z on z.task = t.parent and t.idx is not null
+     left join array y on y.task = t.id
      left join lease l on l.task = t.id
      left join waiting w on w.task = t.id
      left join deadline dl on dl.task = t.id
@@ -53,7 +64,45 @@ impl Store {
         row.as_ref().map(TaskRecord::read).transpose()
     }
 
-    /// Some tasks.
+    /// The element of an array with an index.
+    pub async fn element(&self, array: TaskId, index: u32) -> Result<Option<TaskId>> {
+        let sql = "select elements, indices from array where task = $1";
+        let Some(row) = sqlx::query(sql).bind(array.0).fetch_optional(&self.readers).await? else { return Ok(None) };
+        let indices: Indices = parse("array", array.0, row.try_get("indices")?)?;
+        // The ids follow the array's own, in the order of the indices.
+        let place = indices.iter().position(|i| i == index).and_then(|place| i64::try_from(place).ok());
+        Ok(place.map(|place| TaskId(array.0 + 1 + place)))
+    }
+
+    /// The indices of those elements of an array that have failed.
+    pub async fn failed_elements(&self, array: TaskId) -> Result<Vec<u32>> {
+        let sql = "select idx from task where parent = $1 and idx is not null and state = 'failed' order by id";
+        Ok(sqlx::query_scalar(sql).bind(array.0).fetch_all(&self.readers).await?)
+    }
+
+    /// The elements of an array after one of them that have not ended and have no live attempt, `limit` at most.
+    pub async fn unclaimed_elements(&self, array: TaskId, after: TaskId, limit: u32) -> Result<Vec<TaskId>> {
+        let sql = "select t.id from task t where t.parent = $1 and t.idx is not null and t.id > $2 and t.state is null
+                   and not exists (select 1 from lease l where l.task = t.id) order by t.id limit $3";
+        let ids = sqlx::query_scalar(sql).bind(array.0).bind(after.0).bind(limit).fetch_all(&self.readers).await?;
+        Ok(ids.into_iter().map(TaskId).collect())
+    }
+
+    /// How many elements of an array that wait for a slot get one before this one.
+    pub async fn throttled_before(&self, array: TaskId, element: TaskId) -> Result<u32> {
+        let sql = "select count(*) from waiting where task > $1 and task < $2 and throttled = 1";
+        Ok(sqlx::query_scalar(sql).bind(array.0).bind(element.0).fetch_one(&self.readers).await?)
+    }
+
+    /// The live attempts of a task's children.
+    pub async fn active_children(&self, task: TaskId) -> Result<Vec<AttemptRef>> {
+        let sql = "select l.task, l.attempt from task t join lease l on l.task = t.id where t.parent = $1 and t.state is null";
+        let rows = sqlx::query(sql).bind(task.0).fetch_all(&self.readers).await?;
+        let read = |row: &SqliteRow| Ok(AttemptRef { task: TaskId(row.try_get("task")?), attempt: AttemptNumber(row.try_get("attempt")?) });
+        rows.iter().map(read).collect()
+    }
+
+    /// Some tasks, by id.
     pub async fn tasks_of(&self, tasks: impl IntoIterator<Item = TaskId>) -> Result<HashMap<TaskId, TaskRecord>> {
         let ids: Vec<i64> = tasks.into_iter().map(|task| task.0).collect();
         let mut sql = tasks_where();
@@ -69,7 +118,7 @@ impl Store {
         rows.iter().map(|row| Ok(TaskId(row.try_get("id")?))).collect()
     }
 
-    /// Tasks, newest first, and whether more follow.
+    /// Tasks, newest first, and whether more follow. An array is one of them, and stands for its elements.
     ///
     /// Labels are compared in chunks of rows, so a selector that matches little reads on through history until the
     /// page is full or history ends.
@@ -77,12 +126,12 @@ impl Store {
         let wanted = usize::try_from(filter.limit).unwrap_or(usize::MAX);
         let chunk = if filter.labels.is_empty() { wanted + 1 } else { (wanted + 1).max(500) };
         let mut found = Vec::new();
-        let mut before = filter.before;
+        let mut after = filter.after;
         loop {
-            let rows = self.chunk(filter, before, chunk).await?;
+            let rows = self.chunk(filter, after, chunk).await?;
             for row in &rows {
                 let task = TaskRecord::read(row)?;
-                before = Some(task.id);
+                after = Some(task.id);
                 if filter.labels.matches(&task.spec.labels) {
                     if found.len() == wanted {
                         return Ok((found, true));
@@ -96,7 +145,7 @@ impl Store {
         }
     }
 
-    async fn chunk(&self, filter: &TaskFilter, before: Option<TaskId>, limit: usize) -> Result<Vec<SqliteRow>> {
+    async fn chunk(&self, filter: &TaskFilter, after: Option<TaskId>, limit: usize) -> Result<Vec<SqliteRow>> {
         let mut sql = tasks_where();
         sql.push(" where true");
         let mut any = |column: &str, values: Vec<String>| {
@@ -116,13 +165,21 @@ impl Store {
         if let Some(since) = filter.since {
             sql.push(" and t.created_at >= ").push_bind(since.0);
         }
-        if let Some(before) = before {
-            sql.push(" and t.id < ").push_bind(before.0);
+        if let Some(parent) = filter.parent {
+            sql.push(" and t.parent = ").push_bind(parent.0);
         }
-        if let Some(states) = of_states(&filter.states) {
+        if let Some(after) = after {
+            sql.push(if filter.parent.is_some() { " and t.id > " } else { " and t.id < " }).push_bind(after.0);
+        }
+        let folded = filter.parent.is_none() && !filter.elements;
+        if folded {
+            sql.push(" and t.idx is null");
+        }
+        if let Some(states) = of_states(&filter.states, folded) {
             sql.push(" and ").push(states);
         }
-        sql.push(" order by t.id desc limit ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        sql.push(if filter.parent.is_some() { " order by t.id limit " } else { " order by t.id desc limit " })
+            .push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
         Ok(sql.build().fetch_all(&self.readers).await?)
     }
 
@@ -143,12 +200,12 @@ impl Store {
 }
 
 /// The condition for a list of states; none for any. One state is found by an index, and so are all that come before
-/// the end; a list that mixes both is read from the newest task on until the page is full.
-pub(super) fn of_states(states: &[TaskState]) -> Option<String> {
+/// the end; a list that mixes both is read from the newest task on until the page is full. `folded`: without elements.
+pub(super) fn of_states(states: &[TaskState], folded: bool) -> Option<String> {
     let is = |state: &TaskState| match state {
-        TaskState::Active => "l.task is not null".to_owned(),
-        TaskState::Waiting => "w.task is not null".to_owned(),
-        TaskState::Queued => "r.task is not null".to_owned(),
+        TaskState::Active => "(l.task is not null or y.active > 0)".to_owned(),
+        TaskState::Waiting => "(w.task is not null and y.task is null or y.waiting > 0 and y.queued + y.active = 0)".to_owned(),
+        TaskState::Queued => "(r.task is not null or y.queued > 0 and y.active = 0)".to_owned(),
         ended => format!("t.state = '{ended}'"),
     };
     let any = || states.iter().map(is).collect::<Vec<_>>().join(" or ");
@@ -157,9 +214,12 @@ pub(super) fn of_states(states: &[TaskState]) -> Option<String> {
         [] => None,
         // Few tasks are active or waiting: they lead to their rows.
         _ if all_of(&[TaskState::Active, TaskState::Waiting]) => {
-            let tables = [(TaskState::Active, "lease"), (TaskState::Waiting, "waiting")].into_iter().filter(|(s, _)| states.contains(s));
+            // Those that wait for a slot may be many: their array stands for them.
+            let waiting = if folded { "waiting where throttled = 0" } else { "waiting" };
+            let tables = [(TaskState::Active, "lease"), (TaskState::Waiting, waiting)].into_iter().filter(|(s, _)| states.contains(s));
             let ids: Vec<_> = tables.map(|(_, table)| format!("select task from {table}")).collect();
-            Some(format!("t.id in ({})", ids.join(" union all ")))
+            let arrays = "select task from array where waiting + queued + active > 0";
+            Some(format!("t.id in ({} union all {arrays}) and ({})", ids.join(" union all "), any()))
         }
         // The plus keeps the planner from sorting all that is queued where the first of them fill the page.
         _ if all_of(&[TaskState::Active, TaskState::Waiting, TaskState::Queued]) => {

@@ -1,5 +1,6 @@
 //! The conformance suite of the seam: every operation, as its callers use it, on a real database.
 
+mod arrays;
 mod attempts;
 mod batches;
 mod deadlines;
@@ -10,6 +11,7 @@ mod harness;
 mod model;
 mod moves;
 mod order;
+mod parents;
 mod plans;
 mod queues;
 mod retention;

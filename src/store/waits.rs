@@ -65,6 +65,11 @@ impl Held {
             }
             return false;
         }
+        if self.kin.gated == Some(true) {
+            self.kin.gated = Some(false);
+            work.opened.push(self.task);
+            return true;
+        }
         let woken = self.take(Event::Due, None, work).is_ok();
         if woken {
             work.event(self, "task.queued", None, Value::Null);

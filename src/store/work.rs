@@ -2,7 +2,8 @@
 //! one statement per table (`flush.rs`).
 
 use super::{
-    backup::passed_over,
+    arrays::Kin,
+    backup::passes_over,
     deadlines::Deadline,
     dependencies,
     error::Result,
@@ -24,9 +25,11 @@ use std::collections::{BTreeSet, HashMap};
 
 /// Everything that the rules need of the tasks in a list of ids.
 pub(super) const LOAD: &str = lease_columns!(
-    "select t.id as task_id, t.queue as task_queue, t.name, t.labels, t.band, t.spec, t.state, t.reason as end_reason, t.class as end_class,
+    "select t.id as task_id, t.queue as task_queue, t.name, t.labels, t.band, coalesce(p.spec, t.spec) as spec, t.state, t.reason as end_reason, t.class as end_class,
             t.attempt as last_attempt, r.attempt as ready_attempt, w.attempt as waiting_attempt, t.user as task_user, t.rank as own_rank, t.boosted,
             r.tier, r.user, r.gpus as ready_gpus, r.weight, r.rank, r.age_up, coalesce(r.since_up, l.since_up, w.since_up) as place_since, w.due_up, w.not_before, w.blockers, w.throttled,
+            t.parent, t.idx, y.gated, y.cancel_at as array_cancel_at,
+            case when y.active > 0 then 'active' when y.queued > 0 then 'queued' else 'waiting' end as array_state,
             t.not_before as task_not_before, t.queued_up, dl.start_up, dl.end_up, dl.running,
             case when w.blockers > 0 then (select json_group_array(json_array(d.on_task, d.kind, d.on_failure, a.state))
                 from dependency d join awaited a on a.task = d.on_task where d.task = t.id and d.ended is null) end as ended_since,
@@ -41,6 +44,8 @@ pub(super) const LOAD: &str = lease_columns!(
      join task t on t.id = j.value
      left join lease l on l.task = t.id
      left join evidence e on e.task = l.task and e.attempt = l.attempt
+     left join task p on p.id = t.parent and t.idx is not null
+     left join array y on y.task = t.id
      left join waiting w on w.task = t.id
      left join deadline dl on dl.task = t.id
      left join ready r on r.task = t.id"
@@ -86,10 +91,12 @@ pub(super) struct Held {
     holds: u32,
     /// Where it stood when it was loaded, which tells the rows to remove.
     pub(super) before: TaskState,
+    /// How many numbers its next attempt passes over.
+    passes_over: u32,
+    /// Its place among parents, children and elements.
+    pub(super) kin: Kin,
     /// What holds it back, where it waits.
     pub(super) waits: Waits,
-    /// Whether an attempt from before a restore ended in this batch.
-    pub(super) inherited: bool,
     /// The tasks that it depends on which have ended and have not been counted.
     pub(super) ended: Vec<Dependency>,
     /// The time of day before which it is not started, as it was asked for.
@@ -135,6 +142,12 @@ pub(super) struct Work<'a, 'tx> {
     pub(super) seen: HashMap<AttemptRef, String>,
     /// Attempts whose evidence nobody will ask for.
     pub(super) forgotten: Vec<AttemptRef>,
+    /// Whose children are to be cancelled: the task, by whom, and where not all of them are, the indices.
+    pub(super) cascades: Vec<Value>,
+    /// Arrays that were asked to stop as a whole: the array, by whom, when.
+    pub(super) asked: Vec<Value>,
+    /// Arrays that nothing holds back any more.
+    pub(super) opened: Vec<TaskId>,
     /// Dependencies that were counted: `[task, on, state]`.
     pub(super) counted: Vec<Value>,
 }
@@ -156,6 +169,9 @@ impl<'a, 'tx> Work<'a, 'tx> {
             returned: Vec::new(),
             seen: HashMap::new(),
             forgotten: Vec::new(),
+            cascades: Vec::new(),
+            asked: Vec::new(),
+            opened: Vec::new(),
             counted: Vec::new(),
         }
     }
@@ -172,9 +188,12 @@ impl Held {
         let id: i64 = row.try_get("task_id")?;
         let spec: Limits = parse_json("task", id, row.try_get("spec")?)?;
         let number = |name: &str| row.try_get::<Option<u32>, _>(name);
+        let kin = Kin::read(row)?;
         let lease = row.try_get::<Option<i64>, _>("task")?.map(|_| LeaseRecord::read(row)).transpose()?;
         let (status, attempt) = if let Some(end) = terminal(row, id)? {
             (Status::Ended(end), AttemptNumber(row.try_get("last_attempt")?))
+        } else if kin.gated.is_some() {
+            (Status::Array(parse("array", id, row.try_get("array_state")?)?), AttemptNumber::NONE)
         } else if let Some(lease) = &lease {
             let live = Live { started: lease.uid.is_some(), phase: lease.phase, result: lease.result.clone() };
             (Status::Active(live), lease.attempt.attempt)
@@ -189,7 +208,8 @@ impl Held {
             (Status::Queued, AttemptNumber(attempt))
         };
         let spent = Spent { user: row.try_get("spent_user")?, oom: row.try_get("spent_oom")?, infra: row.try_get("spent_infra")? };
-        let cancel_requested = lease.as_ref().is_some_and(|l| l.cancel.is_some());
+        let array_cancelled = row.try_get::<Option<i64>, _>("array_cancel_at")?.is_some();
+        let cancel_requested = array_cancelled || lease.as_ref().is_some_and(|l| l.cancel.is_some());
         let deadline = Deadline::read(row)?;
         let queued_up = row.try_get("queued_up")?;
         let out_of_time = deadline.and_then(|deadline| deadline.end_up).is_some_and(|at| at <= up);
@@ -210,6 +230,7 @@ impl Held {
             evidence: row.try_get("evidence")?,
             holds: row.try_get("holds")?,
             before: life.state(),
+            kin,
             waits: Waits::read(row)?,
             ended: dependencies::read(id, row.try_get("ended_since")?)?,
             not_before: row.try_get::<Option<i64>, _>("task_not_before")?.map(UnixMs),
@@ -222,7 +243,7 @@ impl Held {
             life,
             lease,
             last: None,
-            inherited: false,
+            passes_over: 0,
             described: false,
             touched: false,
         })
@@ -261,18 +282,26 @@ impl Held {
             work.tx.attempt_over(self.task);
         }
         match &self.life.status {
-            Status::Ended(end) => {
-                let end = *end;
-                let data = end_data(&self.queue, end.state(), self.last.as_ref());
-                work.event(self, "task.ended", None, data);
+            Status::Ended(_) => {
+                self.announce_end(work);
+                if self.kin.gated.is_some() {
+                    // An array that ends by a rule of its own takes its elements with it.
+                    work.cascades.push(json!([self.task, &*self.user]));
+                }
             }
             Status::Queued => {
                 self.since_up.get_or_insert(work.tx.up.now());
                 work.tx.made_ready();
             }
-            Status::Waiting | Status::Active(_) => {}
+            Status::Waiting | Status::Active(_) | Status::Array(_) => {}
         }
         Ok(())
+    }
+
+    /// Tells that the task is over.
+    pub(super) fn announce_end(&self, work: &mut Work<'_, '_>) {
+        let data = end_data(&self.queue, self.life.state(), self.last.as_ref());
+        work.event(self, "task.ended", None, data);
     }
 
     /// Gives the attempt back because it found no place, and pauses the task, longer each time in a row, so that others
@@ -313,12 +342,12 @@ impl Held {
 
     /// The number after which the next attempt of a task comes that has none now.
     pub(super) fn rests_at(&self) -> AttemptNumber {
-        if self.inherited { passed_over(self.life.attempt) } else { self.life.attempt }
+        AttemptNumber(self.life.attempt.0.saturating_add(self.passes_over))
     }
 
     fn attempt_returned(&mut self, work: &mut Work<'_, '_>) {
         if let Some(lease) = self.lease.take() {
-            self.inherited |= lease.instance.is_some();
+            self.passes_over = passes_over(&lease);
             self.started_at = None;
             self.evidence = None;
             work.returned.push(ReturnedAttempt { lease, reason: None });
@@ -327,7 +356,7 @@ impl Held {
 
     fn attempt_ended(&mut self, outcome: Outcome, log_complete: Option<bool>, work: &mut Work<'_, '_>) {
         let Some(lease) = self.lease.take() else { return };
-        self.inherited |= lease.instance.is_some();
+        self.passes_over = passes_over(&lease);
         self.started_at = lease.started_at;
         self.since_up = None;
         self.holds = 0;

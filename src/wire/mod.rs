@@ -4,6 +4,7 @@
 //! milliseconds (`…Ms`) between the parts. Requests refuse unknown fields; readers of responses must ignore them.
 
 mod arrange;
+mod array;
 mod attempt;
 mod budget;
 mod claim;
@@ -21,6 +22,7 @@ mod token;
 mod why;
 
 pub use arrange::{BoostRequest, MoveEnd, MoveRequest};
+pub use array::{CancelRequest, NewArray, OnlyElements, RerunRequest, TaskArray};
 pub use attempt::{FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse};
 pub use budget::{Budget, BudgetList, BudgetQueue, NewBudget};
 pub use claim::{
@@ -44,8 +46,9 @@ pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
 pub use why::{Position, Why};
 
 pub use crate::domain::{
-    AttemptNumber, AttemptRef, AttemptResult, BudgetName, EventId, Evidence, FailureClass, Finding, Labels, OnFailure, Phase, Priority,
-    QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState, Times, UnixMs, Work,
+    AttemptNumber, AttemptRef, AttemptResult, BudgetName, ElementCounts, EventId, Evidence, FailureClass, Finding, Indices, Labels,
+    OnFailure, Phase, Priority, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState,
+    Times, UnixMs, Work,
     order::{Amount, BudgetShare, Resource},
 };
 pub use jiff::Timestamp;

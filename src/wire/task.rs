@@ -1,8 +1,8 @@
 //! Tasks and their attempts as users see them.
 
 use super::{
-    AttemptNumber, DependsOn, Evidence, FailureClass, Labels, Phase, Priority, QueueName, Reason, Resources, Retries, RunnerName, TaskId,
-    TaskState, Timestamp,
+    AttemptNumber, DependsOn, Evidence, FailureClass, Labels, NewArray, Phase, Priority, QueueName, Reason, Resources, Retries, RunnerName,
+    TaskArray, TaskId, TaskState, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -55,6 +55,13 @@ pub struct NewTask {
     /// Retry budgets; default the queue's, else `{"user": 0, "infra": 3}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<Retries>,
+    /// The task that it belongs to, which must not have ended: to cancel that one cancels this one too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<i64>))]
+    pub parent: Option<TaskId>,
+    /// Makes it an array: many tasks that differ in an index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<NewArray>,
     /// Not to be started before this time of day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
@@ -144,6 +151,12 @@ pub struct Task {
     /// The task it repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerun_of: Option<TaskId>,
+    /// The task that it belongs to; of an element its array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<TaskId>,
+    /// Where it is an array, or an element of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<TaskArray>,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
@@ -255,6 +268,13 @@ pub struct TaskQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", param(value_type = Option<String>, format = DateTime))]
     pub since: Option<Timestamp>,
+    /// Only the children of this task, its elements included; those come in the order of their ids, the lowest first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", param(value_type = Option<i64>))]
+    pub parent: Option<TaskId>,
+    /// Also the elements of arrays; without it an array is one row.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elements: bool,
     /// Rows per page, 1 to 1,000; default 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,

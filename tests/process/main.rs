@@ -10,6 +10,7 @@ mod procs;
 mod recorder;
 mod world;
 
+mod arrays;
 mod backup;
 mod cancels;
 mod chains;

@@ -12,7 +12,11 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::io::{self, Read, Write};
+use std::{
+    cell::RefCell,
+    io::{self, Read, Write},
+    rc::Rc,
+};
 use tar::{EntryType, Header};
 
 pub(super) const ABOUT: &str = "slipway-backup.json";
@@ -107,8 +111,11 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// Sums up what is read through it, but for the newest block: the header of the entry that holds the sum.
-pub(super) struct Summing<R> {
+/// Sums up what is read through it, but for the newest block: the header of the entry that holds the sum. Whoever reads and
+/// whoever asks for the sum share it.
+pub(super) struct Summing<R>(Rc<RefCell<Inner<R>>>);
+
+struct Inner<R> {
     from: R,
     sum: Sha256,
     late: Vec<u8>,
@@ -116,28 +123,37 @@ pub(super) struct Summing<R> {
 
 impl<R: Read> Summing<R> {
     pub(super) fn new(from: R) -> Self {
-        Self { from, sum: Sha256::new(), late: Vec::new() }
+        Self(Rc::new(RefCell::new(Inner { from, sum: Sha256::new(), late: Vec::new() })))
+    }
+
+    pub(super) fn share(&self) -> Self {
+        Self(self.0.clone())
     }
 
     /// The sum of everything before the newest block.
     pub(super) fn sum(&self) -> String {
-        hex(&self.sum.clone().finalize())
+        hex(&self.0.borrow().sum.clone().finalize())
     }
 }
 
 impl<R: Read> Read for Summing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.from.read(buffer)?;
-        self.late.extend_from_slice(&buffer[..n]);
-        let known = self.late.len().saturating_sub(BLOCK);
-        self.sum.update(&self.late[..known]);
-        self.late.drain(..known);
+        let Inner { from, sum, late } = &mut *self.0.borrow_mut();
+        let n = from.read(buffer)?;
+        late.extend_from_slice(&buffer[..n]);
+        let known = late.len().saturating_sub(BLOCK);
+        sum.update(&late[..known]);
+        late.drain(..known);
         Ok(n)
     }
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -154,19 +170,13 @@ mod tests {
         }
         let written = writer.finish().unwrap();
         let read = |bytes: &[u8]| {
-            let summing = std::rc::Rc::new(std::cell::RefCell::new(Summing::new(bytes)));
-            struct Shared<'a>(std::rc::Rc<std::cell::RefCell<Summing<&'a [u8]>>>);
-            impl Read for Shared<'_> {
-                fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                    self.0.borrow_mut().read(buffer)
-                }
-            }
-            let mut archive = tar::Archive::new(Shared(summing.clone()));
+            let summing = Summing::new(bytes);
+            let mut archive = tar::Archive::new(summing.share());
             let mut found = Vec::new();
             for entry in archive.entries()? {
                 let mut entry = entry?;
                 let name = entry.path()?.display().to_string();
-                let sum = summing.borrow().sum();
+                let sum = summing.sum();
                 let mut bytes = Vec::new();
                 entry.read_to_end(&mut bytes)?;
                 let right = (name == SUM).then(|| bytes == sum.as_bytes());
@@ -188,7 +198,7 @@ mod tests {
         );
         assert_eq!(piece_of(&found[3].0), Some((key, 1 << 30)));
         let mut damaged = written.clone();
-        damaged[1536 + 3] ^= 1;
+        damaged[1024 + 3] ^= 1;
         assert_eq!(read(&damaged).unwrap().pop().unwrap().2, Some(false));
         for name in ["logs/1/2-0", "logs/1/2/3", "logs/a/2-0/3", "logs/1/2-0/3/4", "log/1/2-0/3"] {
             assert_eq!(piece_of(name), None, "{name}");

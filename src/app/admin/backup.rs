@@ -88,7 +88,7 @@ async fn fill<W: Write>(dir: &Path, copy: &Path, to: W) -> Result<W> {
     }
     database.close().await?;
     say(format_args!("  {progress}"));
-    writer.finish()?.into_inner().map_err(|error| error.into_error()).context("cannot write the backup")
+    writer.finish()?.into_inner().map_err(io::IntoInnerError::into_error).context("cannot write the backup")
 }
 
 async fn add_log<W: Write>(logs: &Logs, mark: &LogMark, writer: &mut Writer<W>, progress: &mut Progress) -> Result<()> {

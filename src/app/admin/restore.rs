@@ -18,13 +18,11 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use std::{
-    cell::RefCell,
     collections::HashMap,
     fs::{self, File, OpenOptions},
     io::{self, BufReader, Read},
     os::unix::fs::OpenOptionsExt,
     path::Path,
-    rc::Rc,
 };
 
 /// Logs that are put on the disk together.
@@ -79,25 +77,16 @@ fn tell(dir: &DataDir, about: &About, restored: &Restored, progress: &Progress) 
     say(format_args!("  next         stop the server that it is of for good, then: slipway server --data-dir {}", dir.path().display()));
 }
 
-/// A reader that is shared with whoever asks for the sum.
-struct Shared(Rc<RefCell<Summing<BufReader<Box<dyn Read>>>>>);
-
-impl Read for Shared {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.borrow_mut().read(buffer)
-    }
-}
-
 async fn unpack(dir: &DataDir, from: Box<dyn Read>) -> Result<(About, Restored, Progress)> {
-    let summing = Rc::new(RefCell::new(Summing::new(BufReader::with_capacity(1 << 20, from))));
-    let mut archive = tar::Archive::new(Shared(summing.clone()));
+    let summing = Summing::new(BufReader::with_capacity(1 << 20, from));
+    let mut archive = tar::Archive::new(summing.share());
     let database = dir.path().join("restoring.db");
     let mut logs = Unpacked::new(Logs::new(dir.path()));
     let (mut about, mut whole) = (None, false);
     for entry in archive.entries().context("it is no archive")? {
         let mut entry = entry.context("it is cut off, or no archive")?;
         let name = entry.path()?.display().to_string();
-        let sum = summing.borrow().sum();
+        let sum = summing.sum();
         if about.is_none() && name != ABOUT {
             bail!("it is no backup of Slipway");
         }
@@ -192,7 +181,7 @@ impl Unpacked {
     /// Compares with what the database promises; the marks of logs of which bytes are lost.
     async fn compare(&self, database: &Path) -> Result<Vec<LogMark>> {
         let mut copy = DatabaseCopy::open(database).await.context("the database in it cannot be read")?;
-        let mut lost = Vec::new();
+        let mut differing = Vec::new();
         let mut after = None;
         loop {
             let page = copy.logs_after(after).await.context("the database in it cannot be read")?;
@@ -203,12 +192,12 @@ impl Unpacked {
                 if (found.crc, &found.gaps) != (mark.crc, &mark.gaps) {
                     let what = if found.gaps == mark.gaps { "was damaged" } else { "had lost bytes, which show as a gap," };
                     say(format_args!("  the log of {} {what} before the backup was made", mark.attempt));
-                    lost.push(found);
+                    differing.push(found);
                 }
             }
         }
         copy.close().await?;
-        Ok(lost)
+        Ok(differing)
     }
 
     /// What is there of a log that is promised to have `mark.durable` bytes.

@@ -147,6 +147,7 @@ impl Board {
     pub fn take(&mut self, pick: &Pick, picking: &mut Picking, now_up: i64) {
         let Pick { queue, lane, head } = pick;
         self.remove(queue, lane, head.rank, head.task);
+        picking.reserved.release(head.task);
         let cost = self.queues.get(queue).map(|bench| bench.terms.cost(lane.size)).unwrap_or_default();
         self.begin(queue, head.task, &lane.user, cost, now_up);
         if let Some(left) = picking.ask.shares.get_mut(queue) {

@@ -39,6 +39,14 @@ pub struct Reservations {
     pub runner: Option<Reservation>,
 }
 
+impl Reservations {
+    /// Its task was claimed: what it kept it needs no longer.
+    pub(super) fn release(&mut self, task: TaskId) {
+        self.budgets.retain(|_, reservation| reservation.task != task);
+        self.runner = self.runner.filter(|reservation| reservation.task != task);
+    }
+}
+
 /// A reservation that was made, and its task's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {

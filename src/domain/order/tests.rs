@@ -157,7 +157,7 @@ fn a_large_task_gets_one_runners_gpus() {
     assert_eq!(shop.claim("r3", 1, 2, 4), [4], "it never fits there");
     shop.up += 59_000;
     assert_eq!(shop.claim("r1", 9, 7, 8), [0; 0]);
-    assert_eq!(shop.claim("r1", 1, 8, 8), [1]);
+    assert_eq!(shop.claim("r1", 2, 9, 9), [1, 5], "once it is claimed the rest of the claim is free");
 }
 
 #[test]

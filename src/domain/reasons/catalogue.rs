@@ -52,6 +52,11 @@ fn in_the_queue(code: Reason) -> Option<Row> {
             "Nothing to do; it goes on once that task has started.",
         ),
         R::RetryBackoff => (Wait, "A pause before the next attempt.", "Nothing to do; the attempts so far: slipway get TASK"),
+        R::ArrayThrottle => (
+            Wait,
+            "As many elements of its array are out as may be at once.",
+            "Nothing to do; the next element follows when one ends. All of them: slipway get TASK",
+        ),
         R::ScheduledLater => {
             (Wait, "Its `notBefore` has not come.", "Nothing to do; to have it sooner, change notBefore: PATCH /api/v1/tasks/TASK")
         }

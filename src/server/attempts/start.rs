@@ -6,6 +6,7 @@ use crate::{
         auth::Bearer,
         body::{Json, Path},
         error::{ApiResult, no_task, refused},
+        orders,
         state::App,
     },
     store::Start,
@@ -36,17 +37,18 @@ pub(crate) async fn start(
     app.pulses.beat(attempt, app.store.uptime().now());
     let task = task.ok_or_else(|| no_task(path.task))?;
     let timeout_seconds = task.time_limit(app.store.uptime().now());
+    let spec = orders::runs(&task);
     Ok(axum::Json(StartResponse {
         attempt_token: attempt_token.expose_secret().to_owned(),
         task: path.task,
         attempt: path.n,
-        log_limit_bytes: app.queues.log_limit(&task.spec.queue),
-        queue: task.spec.queue,
-        name: task.spec.name,
-        work: task.spec.work,
-        env: task.spec.env,
+        log_limit_bytes: app.queues.log_limit(&spec.queue),
+        queue: spec.queue,
+        name: spec.name,
+        work: spec.work,
+        env: spec.env,
         timeout_seconds,
-        grace_seconds: task.spec.grace_seconds,
+        grace_seconds: spec.grace_seconds,
         times: app.settings.times.clone(),
     }))
 }

@@ -1,9 +1,13 @@
 //! `POST /tasks/{id}/move` and `POST /tasks/{id}/boost`: change whose turn comes first.
 
+use super::{
+    kin,
+    path::{OfTask, TaskPath},
+};
 use crate::{
     server::{
         auth::Principal,
-        body::{Json, Path},
+        body::Json,
         error::{ApiError, ApiResult, invalid, no_task},
         state::App,
     },
@@ -14,17 +18,18 @@ use axum::extract::State;
 
 /// Moves a task that is waiting or queued among its user's own tasks of the same queue and priority. Others are served
 /// neither sooner nor later by it.
-#[utoipa::path(post, path = "/api/v1/tasks/{id}/move", operation_id = "moveTask", tag = "tasks", params(("id" = i64, Path)),
+#[utoipa::path(post, path = "/api/v1/tasks/{id}/move", operation_id = "moveTask", tag = "tasks", params(TaskPath),
     request_body = MoveRequest, responses((status = 200, body = Task), (status = 403, body = Problem), (status = 404, body = Problem),
     (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn shift(
     State(app): State<App>,
     principal: Principal,
-    Path(id): Path<TaskId>,
+    OfTask(id): OfTask,
     Json { value: request, .. }: Json<MoveRequest>,
 ) -> ApiResult<axum::Json<Task>> {
     let task = app.record(id).await?;
     principal.may_act_on(&task)?;
+    kin::no_array(&task, "place in the order", "move")?;
     let to = wanted(id, &request)?;
     match app.store.run(Move { task: id, by: principal.user, to }).await? {
         Moved::Done => Ok(axum::Json(app.task(app.record(id).await?))),
@@ -73,16 +78,23 @@ fn still(id: TaskId, state: TaskState) -> Problem {
         .detail(format!("Task {id} is {state}; only a task that is waiting or queued has a place in the order."))
 }
 
-/// Puts a task that is waiting or queued before every priority of its queue, or takes that back.
-#[utoipa::path(post, path = "/api/v1/tasks/{id}/boost", operation_id = "boostTask", tag = "tasks", params(("id" = i64, Path)),
+/// Puts a task that is waiting or queued before every priority of its queue, or takes that back; of an array all its elements
+/// that are waiting or queued.
+#[utoipa::path(post, path = "/api/v1/tasks/{id}/boost", operation_id = "boostTask", tag = "tasks", params(TaskPath),
     request_body = BoostRequest, responses((status = 200, body = Task), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn boost(
     State(app): State<App>,
     principal: Principal,
-    Path(id): Path<TaskId>,
+    OfTask(id): OfTask,
     Json { value: request, .. }: Json<BoostRequest>,
 ) -> ApiResult<axum::Json<Task>> {
-    match app.store.run(Boost { task: id, by: principal.user, boost: request.boost }).await? {
+    let task = app.record(id).await?;
+    let of = |task| Boost { task, by: principal.user.clone(), boost: request.boost };
+    let boosted = app.store.run(of(id)).await?;
+    if boosted == Boosted::Done && kin::array_of(&task).is_some() {
+        kin::each_unclaimed(&app, id, of).await?;
+    }
+    match boosted {
         Boosted::Done => Ok(axum::Json(app.task(app.record(id).await?))),
         Boosted::NotFound => Err(no_task(id)),
         Boosted::Refused(state) => Err(still(id, state).into()),

@@ -1,17 +1,21 @@
 //! `GET /tasks/{id}/attempts`: every try of a task.
 
+use super::{
+    kin,
+    path::{OfTask, TaskPath},
+};
 use crate::{
     domain::AttemptRef,
-    server::{body::Path, convert, error::ApiResult, logs::log_of, state::App},
-    wire::{AttemptList, Problem, TaskId},
+    server::{convert, error::ApiResult, logs::log_of, state::App},
+    wire::{AttemptList, Problem},
 };
 use axum::extract::State;
 
 /// All attempts of a task, oldest first, the live one included.
-#[utoipa::path(get, path = "/api/v1/tasks/{id}/attempts", operation_id = "listAttempts", tag = "tasks", params(("id" = i64, Path)),
-    responses((status = 200, body = AttemptList), (status = 404, body = Problem)))]
-pub(crate) async fn list(State(app): State<App>, Path(id): Path<TaskId>) -> ApiResult<axum::Json<AttemptList>> {
-    app.record(id).await?;
+#[utoipa::path(get, path = "/api/v1/tasks/{id}/attempts", operation_id = "listAttempts", tag = "tasks", params(TaskPath),
+    responses((status = 200, body = AttemptList), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn list(State(app): State<App>, OfTask(id): OfTask) -> ApiResult<axum::Json<AttemptList>> {
+    kin::no_array(&app.record(id).await?, "attempts", "get")?;
     let mut items = Vec::new();
     for record in app.store.attempts(id).await? {
         let key = log_of(AttemptRef { task: id, attempt: record.attempt });

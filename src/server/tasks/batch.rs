@@ -1,6 +1,6 @@
 //! `POST /tasks:batch`: submit many tasks, all or none.
 
-use super::{depend, intake, submit};
+use super::{depend, submit};
 use crate::{
     server::{
         auth::Principal,
@@ -34,9 +34,8 @@ pub(crate) async fn batch(
     }
     let after = depend::of_batch(&app, &request.tasks).await?;
     let take = |((nth, new), after): ((usize, wire::NewTask), After)| {
-        let not_before = depend::not_before(&new);
-        let spec = intake::take(&app, new, &format!("/tasks/{nth}"))?;
-        Ok(NewTask { not_before, after, ..NewTask::new(spec) })
+        let task = submit::taken(&app, &principal, new, &format!("/tasks/{nth}"))?;
+        Ok(NewTask { after, ..task })
     };
     let tasks = request.tasks.into_iter().enumerate().zip(after).map(take).collect::<ApiResult<Vec<_>>>()?;
     let (ids, repeated) = submit::store(&app, principal, tasks, key, "tasks:batch", digest).await?;

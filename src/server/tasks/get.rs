@@ -1,14 +1,15 @@
 //! `GET /tasks/{id}`: one task.
 
+use super::path::{OfTask, TaskPath};
 use crate::{
-    server::{body::Path, error::ApiResult, state::App},
-    wire::{Problem, Task, TaskId},
+    server::{error::ApiResult, state::App},
+    wire::{Problem, Task},
 };
 use axum::extract::State;
 
 /// One task.
-#[utoipa::path(get, path = "/api/v1/tasks/{id}", operation_id = "getTask", tag = "tasks", params(("id" = i64, Path)),
+#[utoipa::path(get, path = "/api/v1/tasks/{id}", operation_id = "getTask", tag = "tasks", params(TaskPath),
     responses((status = 200, body = Task), (status = 404, body = Problem)))]
-pub(crate) async fn get(State(app): State<App>, Path(id): Path<TaskId>) -> ApiResult<axum::Json<Task>> {
+pub(crate) async fn get(State(app): State<App>, OfTask(id): OfTask) -> ApiResult<axum::Json<Task>> {
     Ok(axum::Json(app.task(app.record(id).await?)))
 }

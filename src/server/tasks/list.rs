@@ -19,7 +19,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use std::str::FromStr;
 
-/// Tasks, newest first. `nextCursor`, also a `Link` header, opens the next page.
+/// Tasks, newest first, an array as one of them. `nextCursor`, also a `Link` header, opens the next page.
 #[utoipa::path(get, path = "/api/v1/tasks", operation_id = "listTasks", tag = "tasks", params(TaskQuery),
     responses((status = 200, body = TaskList), (status = 400, body = Problem)))]
 pub(crate) async fn list(State(app): State<App>, principal: Principal, uri: Uri, Query(query): Query<TaskQuery>) -> ApiResult<Response> {
@@ -42,7 +42,7 @@ fn filter(query: &TaskQuery, me: &str) -> ApiResult<TaskFilter> {
         return Err(wrong("limit", format!("between 1 and {}", limits::MAX_PAGE)));
     }
     let labels = LabelSelector::parse(query.label_selector.as_deref().unwrap_or("")).map_err(|e| wrong("labelSelector", e.to_string()))?;
-    let before = query
+    let after = query
         .cursor
         .as_deref()
         .map(|text| cursor(text).ok_or_else(|| wrong("cursor", "it is none of this server's".to_owned())))
@@ -58,7 +58,9 @@ fn filter(query: &TaskQuery, me: &str) -> ApiResult<TaskFilter> {
         name: query.name.clone(),
         labels,
         since: query.since.map(|at| UnixMs(at.as_millisecond())),
-        before,
+        parent: query.parent,
+        elements: query.elements,
+        after,
         limit,
     })
 }

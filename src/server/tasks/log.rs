@@ -1,10 +1,14 @@
 //! `GET /tasks/{id}/log`: what a task wrote, as bytes or as a stream of events.
 
-use super::stream::{Reader, Span, Step};
+use super::{
+    kin,
+    path::{OfTask, TaskPath},
+    stream::{Reader, Span, Step},
+};
 use crate::{
     domain::{AttemptNumber, AttemptRef, TaskId},
     server::{
-        body::{Path, Query},
+        body::Query,
         error::{ApiError, ApiResult},
         logs::log_of,
         state::App,
@@ -45,16 +49,17 @@ pub(crate) struct LogParams {
 
 /// The log as raw bytes, with `Range`; or, for `Accept: text/event-stream`, as events: `log` with a `LogChunk` and the id
 /// `attempt:next`, and `end` with the task's state. `Last-Event-ID` goes on after such an id.
-#[utoipa::path(get, path = "/api/v1/tasks/{id}/log", operation_id = "getLog", tag = "tasks", params(("id" = i64, Path), LogParams),
+#[utoipa::path(get, path = "/api/v1/tasks/{id}/log", operation_id = "getLog", tag = "tasks", params(TaskPath, LogParams),
     responses((status = 200, content((String = "text/plain"), (LogChunk = "text/event-stream"))), (status = 206, body = String, content_type = "text/plain"),
-    (status = 404, body = Problem), (status = 410, body = Problem), (status = 416, body = Problem)))]
+    (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem), (status = 416, body = Problem)))]
 pub(crate) async fn get(
     State(app): State<App>,
-    Path(id): Path<TaskId>,
+    OfTask(id): OfTask,
     Query(query): Query<LogParams>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let task = app.record(id).await?;
+    kin::no_array(&task, "log", "logs")?;
     if query.attempt.is_some_and(|n| n > task.attempt || n == AttemptNumber::NONE) {
         let detail = format!("Task {id} has had {} attempts.", task.attempt);
         return Err(Problem::new(ProblemCode::AttemptNotFound).detail(detail).into());

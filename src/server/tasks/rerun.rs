@@ -1,40 +1,80 @@
 //! `POST /tasks/{id}/rerun`: the same task again, as a new one.
 
 use super::{
-    cancel::Nothing,
-    intake,
+    intake, kin,
+    path::{OfTask, TaskPath},
     submit::{created, store},
 };
 use crate::{
+    domain::{ArraySpec, Indices},
     server::{
         auth::Principal,
-        body::{IdempotencyKey, MaybeJson, Path, sha256},
-        error::ApiResult,
+        body::{IdempotencyKey, MaybeJson, sha256},
+        error::{ApiError, ApiResult, invalid},
         state::App,
     },
-    store::NewTask,
-    wire::{Problem, Task, TaskId},
+    store::{NewTask, Place, TaskRecord},
+    wire::{FieldError, Problem, ProblemCode, RerunRequest, Task},
 };
 use axum::{extract::State, response::Response};
 
 /// Submits a new task like this one, with `rerunOf`. The old one stays as it is. `dependsOn` and `notBefore` were for the first
-/// submit: the new one has none.
+/// submit: the new one has none. Of an array all elements are repeated, or those that the body names, and keep their indices; an
+/// element is repeated as an array of its one index.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/rerun", operation_id = "rerunTask", tag = "tasks",
-    params(("id" = i64, Path)),
+    params(TaskPath), request_body = RerunRequest,
     responses((status = 201, body = Task), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 422, body = Problem)))]
 pub(crate) async fn rerun(
     State(app): State<App>,
     principal: Principal,
     key: IdempotencyKey,
-    Path(id): Path<TaskId>,
-    MaybeJson(Nothing {}): MaybeJson<Nothing>,
+    OfTask(id): OfTask,
+    MaybeJson(request): MaybeJson<RerunRequest>,
 ) -> ApiResult<Response> {
     let task = app.record(id).await?;
     principal.may_act_on(&task)?;
     intake::again(&app, id, &task.spec)?;
-    let digest = sha256(&id.0.to_be_bytes());
-    let tasks = vec![NewTask { rerun_of: Some(id), ..NewTask::new(task.spec) }];
+    let digest = sha256(format!("{id} {:?} {:?}", request.only, request.indices).as_bytes());
+    let array = app.array_again(&task, request).await?;
+    let tasks = vec![NewTask { rerun_of: Some(id), array, ..NewTask::new(task.spec) }];
     let (ids, repeated) = store(&app, principal, tasks, key, "tasks/rerun", digest).await?;
     created(&app, ids.first().copied(), repeated).await
+}
+
+impl App {
+    /// What makes the repetition of a task an array; none where it is none.
+    async fn array_again(&self, task: &TaskRecord, request: RerunRequest) -> ApiResult<Option<ArraySpec>> {
+        if request.only.is_some() && request.indices.is_some() {
+            return Err(wrong("/indices", "either only or indices"));
+        }
+        if let Some(indices) = &request.indices {
+            kin::named(task, indices)?;
+        }
+        let array = match &task.place {
+            Some(Place::Array(array)) => array.spec.clone(),
+            Some(Place::Element { index, size }) if request.only.is_none() => {
+                return Ok(Some(ArraySpec { indices: Indices::of([*index]), size: *size, max_parallel: None }));
+            }
+            _ if request.only.is_some() => return Err(wrong("/only", &format!("task {} is no array", task.id))),
+            _ => return Ok(None),
+        };
+        let indices = match request {
+            RerunRequest { indices: Some(indices), .. } => indices,
+            RerunRequest { only: None, .. } => return Ok(Some(array)),
+            RerunRequest { only: Some(_), .. } => {
+                let failed = self.store.failed_elements(task.id).await?;
+                if failed.is_empty() {
+                    let problem = Problem::new(ProblemCode::Conflict).detail(format!("No element of {} has failed.", task.id));
+                    return Err(problem.hint(format!("All of them: slipway rerun {}", task.id)).into());
+                }
+                Indices::of(failed)
+            }
+        };
+        Ok(Some(ArraySpec { indices, ..array }))
+    }
+}
+
+fn wrong(pointer: &str, message: &str) -> ApiError {
+    invalid(vec![FieldError { pointer: pointer.to_owned(), message: message.to_owned() }])
 }

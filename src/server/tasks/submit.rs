@@ -1,6 +1,6 @@
 //! `POST /tasks`: submit one task.
 
-use super::{depend, intake};
+use super::{depend, intake, kin};
 use crate::{
     server::{
         auth::Principal,
@@ -27,11 +27,18 @@ pub(crate) async fn submit(
     key: IdempotencyKey,
     Json { value: new, digest }: Json<wire::NewTask>,
 ) -> ApiResult<Response> {
-    let (not_before, after) = (depend::not_before(&new), depend::of_one(&app, &new).await?);
-    let spec = intake::take(&app, new, "")?;
-    let tasks = vec![NewTask { not_before, after, ..NewTask::new(spec) }];
+    let after = depend::of_one(&app, &new).await?;
+    let tasks = vec![NewTask { after, ..taken(&app, &principal, new, "")? }];
     let (ids, repeated) = store(&app, principal, tasks, key, "tasks", digest).await?;
     created(&app, ids.first().copied(), repeated).await
+}
+
+/// A task as it is stored, checked. `at`: where it stands in the request.
+pub(super) fn taken(app: &App, principal: &Principal, new: wire::NewTask, at: &str) -> ApiResult<NewTask> {
+    let array = new.array.as_ref().map(|array| kin::array(array, at)).transpose()?;
+    let parent = new.parent.map(|id| kin::parent(principal, id));
+    let not_before = depend::not_before(&new);
+    Ok(NewTask { parent, array, not_before, ..NewTask::new(intake::take(app, new, at)?) })
 }
 
 /// Stores tasks; ids in order, and whether an earlier request stored them.
@@ -55,6 +62,7 @@ pub(super) async fn store(
             .into()),
         Submitted::NoTask(id) => Err(Problem::new(ProblemCode::TaskNotFound).detail(depend::no_task(id)).into()),
         Submitted::NoQueue(name) => Err(intake::no_queue(app, name.as_str(), "").into()),
+        Submitted::NoParent(id, why) => Err(kin::no_parent(id, &why)),
         Submitted::Draining { queue, halt } => Err(draining(&queue, &halt).into()),
         Submitted::Full { queue, pending, max, refused } => Err(full(&queue, pending, max, refused).into()),
     }

@@ -165,14 +165,23 @@ async fn the_image_chooses_the_command() {
     let shown = rig.get(Who::Sam, format!("/api/v1/tasks/{task}")).await.expect(200);
     assert_eq!((shown.get("command"), shown.get("script")), (None, None));
 
+    // An element of an array is told its place by the pod's own environment: no agent runs beside the command.
+    let array = rig.submit(Who::Sam, json!({"queue": "serve", "array": {"indices": "7", "size": 9}})).await;
+
     // While it lives, the queue cannot turn.
     let of_task = json!({"defaults": {"image": "model-server:5"}});
     let problem = apply(&rig, "serve", &of_task).await.problem(409, "CONFLICT");
     assert!(problem["detail"].as_str().unwrap().contains("chosen by the image"), "{problem}");
-    let item = claim(&rig, 1).await.remove(0);
+    let [item, element] = claim(&rig, 1).await.try_into().expect("both");
     assert_eq!(item["job"]["useImageEntrypoint"], true);
     let container = item["job"]["manifest"]["spec"]["template"]["spec"]["containers"][0].clone();
     assert_eq!(container["env"], json!([{"name": "A", "value": "queue"}, {"name": "B", "value": "task"}]));
+    let env = &element["job"]["manifest"]["spec"]["template"]["spec"]["containers"][0]["env"];
+    for (name, value) in [("SLIPWAY_ARRAY_ID", array.to_string()), ("SLIPWAY_ARRAY_INDEX", "7".into()), ("SLIPWAY_ARRAY_SIZE", "9".into())]
+    {
+        assert!(env.as_array().unwrap().contains(&json!({"name": name, "value": value})), "{env}");
+    }
+    rig.post(Who::Sam, format!("/api/v1/tasks/{array}/cancel"), &json!({})).await.expect(200);
     let mut own = Own::of(&item);
     let started = own.try_start(&rig, "pod-1", NONCE).await.expect(200);
     assert_eq!(started["work"], "entrypoint");

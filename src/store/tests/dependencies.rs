@@ -3,7 +3,7 @@
 use super::harness::{Rig, spec};
 use crate::{
     domain::{DependencyKind, End, FailureClass, OnFailure, Reason, TaskId, TaskState},
-    store::{After, Cancel, ForgetAwaited, Kept, NewTask, On, Prune, Submit, Submitted, Unblock, Wake},
+    store::{After, Cancel, Chore, ForgetAwaited, Kept, NewTask, On, Prune, Submit, Submitted, Unblock, Wake},
 };
 
 const SUCCESS: DependencyKind = DependencyKind::Success;
@@ -31,7 +31,7 @@ async fn one(rig: &Rig, task: NewTask) -> TaskId {
 async fn settle(rig: &Rig) {
     for _ in 0..100 {
         let due = rig.due().await;
-        if due.unblocked.is_empty() && due.waiting.is_empty() && !due.awaited {
+        if due.unblocked.is_empty() && due.waiting.is_empty() && !due.chores.contains(&Chore::ForgetAwaited) {
             return;
         }
         for task in due.unblocked {

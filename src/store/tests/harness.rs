@@ -6,8 +6,8 @@ use crate::{
         TaskId, TaskSpec, TaskState, Times, UnixMs, Work, fingerprint, order::Cost,
     },
     store::{
-        Age, Ambient, ApplyQueue, Beat, Claim, ClaimedAttempt, Due, Faults, Finish, Finished, NewTask, QueueShare, Refusal, Reporting,
-        Start, Store, Submit, Submitted,
+        Age, Ambient, ApplyQueue, Beat, Chore, Claim, ClaimedAttempt, Due, Faults, Finish, Finished, NewTask, QueueShare, Refusal,
+        Reporting, Start, Store, Submit, Submitted,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -105,7 +105,7 @@ impl Rig {
 
     /// Lets every task rise whose time has come, as the clockwork does.
     pub(super) async fn age(&self) {
-        while self.due().await.aging {
+        while self.due().await.chores.contains(&Chore::Age) {
             self.store.run(Age).await.unwrap();
         }
     }

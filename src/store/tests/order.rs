@@ -6,10 +6,10 @@ use super::{
 };
 use crate::{
     domain::{AttemptRef, QueueName, Resources, TaskId, TaskSpec, fingerprint},
-    store::{ApplyQueue, Claim, ClaimedAttempt, NewTask, QueueShare, Submit, Submitted},
+    store::{ApplyBudget, ApplyQueue, Claim, ClaimedAttempt, NewTask, QueueShare, Submit, Submitted},
 };
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -42,14 +42,9 @@ impl Desk for Real {
     }
 
     async fn budget(&mut self, name: &str, gpus: u32) {
-        // Past the writer, before a queue names it.
-        let mut conn = self.rig().beside().await;
-        sqlx::query("insert into budget (name, doc, revision, created_at, updated_at) values ($1, json_object('max', $2), 1, 0, 0)")
-            .bind(name)
-            .bind(gpus)
-            .execute(&mut conn)
-            .await
-            .unwrap();
+        let doc = json!({ "max": gpus }).to_string();
+        let apply = ApplyBudget { name: name.parse().unwrap(), doc, by: "ada".into(), if_revision: None };
+        self.rig().store.run(apply).await.unwrap().expect("apply the budget");
     }
 
     async fn submit(&mut self, user: &str, queue: &str, gpus: u32) -> TaskId {

@@ -5,8 +5,8 @@ use super::harness::Rig;
 use crate::{
     domain::TaskState,
     store::{
-        Kept, board, budgets, claim, deadlines, dependencies, due, events, evidence, export, flush, gate, lease, moves, place, retention,
-        tasks, waits, work,
+        Kept, arrays, board, budgets, cascade, claim, deadlines, dependencies, due, events, evidence, export, flush, gate, gather, insert,
+        lease, moves, parents, place, retention, tasks, waits, work,
     },
 };
 use sqlx::Row;
@@ -30,8 +30,19 @@ async fn no_hot_statement_walks_a_table() {
     let rig = Rig::new().await;
     let statements = [
         work::LOAD,
+        gather::COUNT,
+        gather::RELEASE,
+        gather::ARRAYS_OF,
+        gather::RELEASING,
+        gather::ENDED,
+        arrays::INSERT_ELEMENTS,
         board::NEXT,
+        cascade::BEGIN,
+        cascade::CHILDREN,
+        cascade::ELEMENTS,
+        parents::PARENTS,
         place::AGED,
+        insert::INSERT,
         claim::REPEATED,
         place::DELETE_READY,
         flush::UPDATE_LEASE,
@@ -62,6 +73,7 @@ async fn no_hot_statement_walks_a_table() {
         Kept::Events.overdue(),
         retention::NEWEST,
         retention::DELETABLE,
+        retention::ELEMENTS_OF,
         retention::NEWEST_EVENT_OF,
         retention::DELETE_EVENTS,
     ];
@@ -112,13 +124,21 @@ async fn a_list_by_state_reads_what_is_in_that_state() {
     let lists: [&[TaskState]; 7] =
         [&[Active], &[Waiting], &[Active, Waiting], &[Queued], &[Queued, Active, Waiting], &[Failed], &[Cancelled]];
     for states in lists {
-        let sql = format!("{} where true and {} order by t.id desc limit 20", tasks::TASKS, tasks::of_states(states).unwrap());
+        let sql = format!(
+            "{} where true and t.idx is null and {} order by t.id desc limit 20",
+            tasks::TASKS,
+            tasks::of_states(states, true).unwrap()
+        );
         let plan = plan(&rig, &sql).await;
         assert!(!plan.iter().any(|step| step.starts_with("SCAN t")), "{states:?}\n{plan:#?}");
         let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
         assert!(!sorts, "the page is read in order: {states:?}\n{plan:#?}");
     }
-    let mixed = format!("{} where true and {} order by t.id desc limit 20", tasks::TASKS, tasks::of_states(&[Queued, Succeeded]).unwrap());
+    let mixed = format!(
+        "{} where true and t.idx is null and {} order by t.id desc limit 20",
+        tasks::TASKS,
+        tasks::of_states(&[Queued, Succeeded], true).unwrap()
+    );
     let plan = plan(&rig, &mixed).await;
     assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:#?}");
 }

@@ -5,8 +5,10 @@ use super::{
     harness::{Rig, ambient, claim, spec},
 };
 use crate::{
-    domain::{AttemptNumber, AttemptRef, Clock, EventId, TaskId, TaskState, UnixMs},
-    store::{Ambient, BytesGone, Cut, EventFilter, Kept, LogMark, MarkLogs, Prune, Shrink, Store},
+    domain::{AttemptNumber, AttemptRef, Clock, DependencyKind, EventId, OnFailure, TaskId, TaskState, UnixMs},
+    store::{
+        After, Ambient, BytesGone, Cut, EventFilter, Kept, LogMark, MarkLogs, NewTask, On, Prune, Shrink, Store, Submit, Submitted, Unblock,
+    },
 };
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{
@@ -236,4 +238,29 @@ async fn no_claim_waits_for_what_is_deleted() {
     assert!(deleting[0] < usual[0] + Duration::from_millis(50), "{deleting:?} against {usual:?}");
     let free: i64 = sqlx::query_scalar("pragma freelist_count").fetch_one(&rig.store.readers).await.unwrap();
     assert!(free <= 1_024, "{free} pages lie idle");
+}
+
+#[tokio::test]
+async fn what_an_open_task_waits_for_stays_until_it_is_counted() {
+    let rig = Rig::new().await;
+    let first = rig.submit(spec()).await;
+    let after = After { on: [(On::Task(first), DependencyKind::Any)].into(), on_failure: OnFailure::Cancel };
+    let submit = Submit { user: "ada".into(), tasks: vec![NewTask { after, ..NewTask::new(spec()) }], idempotency: None };
+    let Submitted::New(second) = rig.store.run(submit).await.unwrap() else { panic!("not stored") };
+    let (attempt, token_hash, _) = rig.running().await;
+    rig.finish(attempt, token_hash, 0, Some(true)).await.unwrap();
+    assert_eq!(rig.overdue(Kept::Task, ALL).await, []);
+    rig.prune(Kept::Task, &[first]).await;
+    assert_eq!(rig.state(first).await, TaskState::Succeeded);
+
+    assert!(rig.store.run(Unblock(second[0])).await.unwrap());
+    rig.prune(Kept::Task, &[first]).await;
+    assert_eq!(rig.rows_of(first).await, ["unlogged"]);
+    assert_eq!(rig.state(second[0]).await, TaskState::Queued, "what it waited for is known without the other's row");
+    let (attempt, token_hash, _) = rig.running().await;
+    assert_eq!(attempt.task, second[0]);
+    rig.finish(attempt, token_hash, 0, Some(true)).await.unwrap();
+    rig.prune(Kept::Task, &second).await;
+    let left: i64 = sqlx::query_scalar("select count(*) from dependency").fetch_one(&rig.store.readers).await.unwrap();
+    assert_eq!(left, 0);
 }

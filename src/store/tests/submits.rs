@@ -83,7 +83,7 @@ async fn a_list_filters_and_pages() {
         rig.submit(TaskSpec { labels, queue, name: Some(format!("t{i}")), ..spec() }).await;
     }
     rig.claim(3).await;
-    let page = |before, limit| TaskFilter { before, limit, ..TaskFilter::default() };
+    let page = |after, limit| TaskFilter { after, limit, ..TaskFilter::default() };
     let (first, more) = rig.store.tasks(&page(None, 20)).await.unwrap();
     assert!(more && first.len() == 20 && first.windows(2).all(|w| w[0].id > w[1].id));
     let (second, more) = rig.store.tasks(&page(first.last().map(|t| t.id), 20)).await.unwrap();

@@ -2,9 +2,9 @@
 
 use crate::{
     domain::{Evidence, Finding, Outcome, QueueName, Quote, Reason, reasons},
-    store::{AttemptRecord, EventRecord, LeaseRecord},
+    store::{ArrayRecord, AttemptRecord, EventRecord, LeaseRecord},
     template::Fault,
-    wire::{AttemptNumber, Position, Runner, Timestamp, timestamp},
+    wire::{AttemptNumber, Position, Runner, TaskId, Timestamp, timestamp},
 };
 
 pub(super) fn quote(source: impl Into<String>, raw: impl Into<String>, at: Option<Timestamp>) -> Quote {
@@ -86,6 +86,27 @@ pub(super) fn paused_for(last: &AttemptRecord, until: Timestamp) -> Vec<Finding>
     let pause = Finding::new(Reason::RetryBackoff, format!("The next attempt begins at {until:.0}; {what}"), quotes);
     let before = before.into_iter().map(Finding::beside);
     std::iter::once(pause).chain(before).collect()
+}
+
+/// All slots of its array are taken, and `before` other elements get the next ones.
+pub(super) fn throttled(id: TaskId, array: &ArrayRecord, before: u32) -> Finding {
+    let counts = array.counts;
+    let most = array.spec.max_parallel.map_or_else(|| "any number".to_owned(), |most| most.to_string());
+    let next = match before {
+        0 => "it is the next".to_owned(),
+        1 => "one other element goes first".to_owned(),
+        n => format!("{n} other elements go first"),
+    };
+    let message = format!("The array {id} lets {most} of its elements out at once; {next}");
+    let held = format!("maxParallel {most}; {} active, {} queued, {} waiting", counts.active, counts.queued, counts.waiting);
+    Finding::new(Reason::ArrayThrottle, message, vec![quote(format!("Array {id}"), held, None)])
+}
+
+/// How an array ended; none where it succeeded.
+pub(super) fn array_ended(outcome: &Outcome, at: Option<Timestamp>) -> Option<Finding> {
+    let reason = outcome.end.reason().unwrap_or(Reason::Cancelled);
+    let message = outcome.result.message.clone()?;
+    Some(Finding::new(reason, message, vec![quote("Array", verdict_of(outcome), at)]).hint("See its elements: slipway ls --parent TASK"))
 }
 
 /// A runner holds it and has not said more.

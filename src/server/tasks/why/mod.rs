@@ -4,10 +4,14 @@ mod blocked;
 mod findings;
 mod limits;
 
+use super::{
+    kin,
+    path::{OfTask, TaskPath},
+};
 use crate::{
     domain::{AttemptNumber, AttemptRef, Evidence, Finding, Phase, TaskState, UnixMs, reasons},
-    server::{body::Path, error::ApiResult, state::App},
-    store::{Block, LeaseRecord, RunnerRecord, TaskRecord},
+    server::{error::ApiResult, state::App},
+    store::{ArrayRecord, Block, LeaseRecord, RunnerRecord, TaskRecord},
     wire::{Position, Problem, TaskId, Why, timestamp},
 };
 use axum::extract::State;
@@ -15,25 +19,13 @@ use findings::Known;
 use limits::Draw;
 
 /// Why a task waits, or ended as it did: every reason, blocking ones first, each with what it rests on.
-#[utoipa::path(get, path = "/api/v1/tasks/{id}/why", operation_id = "whyTask", tag = "tasks", params(("id" = i64, Path)),
+#[utoipa::path(get, path = "/api/v1/tasks/{id}/why", operation_id = "whyTask", tag = "tasks", params(TaskPath),
     responses((status = 200, body = Why), (status = 404, body = Problem)))]
-pub(crate) async fn why(State(app): State<App>, Path(id): Path<TaskId>) -> ApiResult<axum::Json<Why>> {
+pub(crate) async fn why(State(app): State<App>, OfTask(id): OfTask) -> ApiResult<axum::Json<Why>> {
     let task = app.record(id).await?;
-    let mut position = None;
-    let mut reasons = match (task.state, &task.lease) {
-        (TaskState::Queued, _) => {
-            // It may have been claimed meanwhile; what was read of it still counts itself.
-            let (ahead, of, blocks) = match app.store.standing(id).await? {
-                Some(standing) => (standing.ahead, standing.total, standing.blocks),
-                None => (0, 1, Vec::new()),
-            };
-            let place = Position { index: ahead + 1, of: of.max(u64::from(ahead) + 1) };
-            position = Some(place);
-            app.queued(&task, place, &blocks).await?
-        }
-        (TaskState::Waiting, _) => app.waiting(&task).await?,
-        (_, Some(lease)) => app.active(&task, lease).await?,
-        (_, None) => app.ended(&task).await?,
+    let (position, mut reasons) = match kin::array_of(&task) {
+        Some(array) => (None, app.array_reasons(&task, array).await?),
+        None => app.reasons(&task).await?,
     };
     reasons.sort_by_key(|finding| !finding.blocking);
     for reason in &mut reasons {
@@ -53,6 +45,59 @@ pub(crate) async fn why(State(app): State<App>, Path(id): Path<TaskId>) -> ApiRe
 }
 
 impl App {
+    /// Where a task that is no array stands in its queue, and why it stands where it does.
+    async fn reasons(&self, task: &TaskRecord) -> ApiResult<(Option<Position>, Vec<Finding>)> {
+        let reasons = match (task.state, &task.lease) {
+            (TaskState::Queued, _) => {
+                // It may have been claimed meanwhile; what was read of it still counts itself.
+                let (ahead, of, blocks) = match self.store.standing(task.id).await? {
+                    Some(standing) => (standing.ahead, standing.total, standing.blocks),
+                    None => (0, 1, Vec::new()),
+                };
+                let place = Position { index: ahead + 1, of: of.max(u64::from(ahead) + 1) };
+                return Ok((Some(place), self.queued(task, place, &blocks).await?));
+            }
+            (TaskState::Waiting, _) => self.waiting(task).await?,
+            (_, Some(lease)) => self.active(task, lease).await?,
+            (_, None) => self.ended(task).await?,
+        };
+        Ok((None, reasons))
+    }
+
+    /// Why an array stands where it does: as its first element that nobody has claimed, or as it ended.
+    async fn array_reasons(&self, task: &TaskRecord, array: &ArrayRecord) -> ApiResult<Vec<Finding>> {
+        if task.state == TaskState::Cancelled && array.cancel_at.is_some() {
+            return self.ended(task).await;
+        }
+        if let Some((outcome, _)) = &task.ended {
+            return Ok(findings::array_ended(outcome, task.finished_at.map(timestamp)).into_iter().collect());
+        }
+        let together = self.waiting(task).await?;
+        if !together.is_empty() {
+            return Ok(together);
+        }
+        let first = self.store.unclaimed_elements(task.id, task.id, 1).await?;
+        let Some(first) = first.first() else { return Ok(Vec::new()) };
+        let (_, found) = self.reasons(&self.record(*first).await?).await?;
+        let goes_on = array.counts.active > 0;
+        let of_element = |mut finding: Finding| {
+            finding.message = format!("Element {first}: {}", finding.message);
+            finding.hint = finding.hint.map(|hint| hint.replace("TASK", &first.to_string()));
+            if goes_on { finding.beside() } else { finding }
+        };
+        Ok(found.into_iter().map(of_element).collect())
+    }
+
+    /// Why an element waits for a slot of its array, or with it.
+    async fn throttled(&self, task: &TaskRecord, array: TaskId) -> ApiResult<Vec<Finding>> {
+        let array = self.record(array).await?;
+        if self.store.waits(array.id).await?.is_some() {
+            return Box::pin(self.waiting(&array)).await;
+        }
+        let before = self.store.throttled_before(array.id, task.id).await?;
+        Ok(kin::array_of(&array).map(|of| findings::throttled(array.id, of, before)).into_iter().collect())
+    }
+
     /// Since when a task stands where it does.
     async fn since(&self, task: &TaskRecord) -> ApiResult<UnixMs> {
         let kinds: &[&str] = match task.state {
@@ -116,6 +161,9 @@ impl App {
 
     async fn waiting(&self, task: &TaskRecord) -> ApiResult<Vec<Finding>> {
         let Some(waits) = self.store.waits(task.id).await? else { return Ok(Vec::new()) };
+        if let (true, Some(array)) = (waits.throttled, task.parent) {
+            return self.throttled(task, array).await;
+        }
         let mut found = Vec::new();
         if waits.blockers > 0 {
             let open = task.dependencies.iter().filter(|dependency| dependency.ended.is_none());

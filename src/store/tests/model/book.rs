@@ -58,6 +58,7 @@ impl Cost {
 pub(super) struct Queue {
     pub(super) rules: QueueRules,
     pub(super) paused: bool,
+    pub(super) draining: bool,
     /// What a task costs that says nothing itself.
     pub(super) template: Cost,
 }
@@ -122,6 +123,8 @@ pub(super) struct Book {
     pub(super) runner_holders: BTreeMap<String, Holder>,
     /// The uptime that use is counted from.
     pub(super) epoch: i64,
+    /// What was claimed in this batch.
+    pub(super) newly: Vec<TaskId>,
     /// How often each limit held back a task that a pick came to.
     pub(super) refusals: BTreeMap<Held, u64>,
     /// Tasks served, and those of them that had aged.
@@ -151,6 +154,7 @@ impl Book {
             budget_holders: BTreeMap::new(),
             runner_holders: BTreeMap::new(),
             epoch: 0,
+            newly: Vec::new(),
             refusals: BTreeMap::new(),
             served: 0,
             aged: 0,
@@ -177,6 +181,7 @@ impl Book {
             room.gpus -= ready.gpus;
             *room.taken.entry(ready.queue.clone()).or_default() += 1;
             picked.push(ready.task);
+            self.newly.push(ready.task);
             self.live.push(Living { task: ready.task, cost: self.cost(&ready), queue: ready.queue, user: ready.user, from: self.up });
         }
         picked
@@ -315,17 +320,24 @@ impl Book {
         self.budgets_of(&task.queue).into_iter().any(|(name, rules)| cost.of(rules.resource) > self.left(name, &task.queue))
     }
 
-    /// What holds a task back from a claim.
-    pub(super) fn held_back(&self, task: &Ready, room: &Room) -> Option<Held> {
+    /// Whether another task of the same tier or an earlier one reserves something.
+    fn kept_from(&self, task: &Ready, holder: Option<&Holder>) -> bool {
+        let holder = holder.and_then(|holder| self.ready.iter().find(|t| t.task == holder.place.5));
+        holder.is_some_and(|holder| holder.task != task.task && self.tier(holder) <= self.tier(task))
+    }
+
+    /// Whether another task reserves a budget that this one draws on, beyond what its queue is guaranteed.
+    pub(super) fn kept_from_budget(&self, task: &Ready) -> bool {
         let cost = self.cost(task);
-        let kept_from = |holder: Option<&Holder>| {
-            holder.is_some_and(|holder| holder.place.5 != task.task && holder.place.1 <= self.tier(task)) // MIMIC B1
-        };
-        let reserved = self.budgets_of(&task.queue).into_iter().any(|(name, rules)| {
+        self.budgets_of(&task.queue).into_iter().any(|(name, rules)| {
             let cost = cost.of(rules.resource);
             let within = self.drawn(name, &task.queue) + cost <= self.guaranteed(name, &task.queue);
-            cost > Amount(0) && !within && kept_from(self.budget_holders.get(name))
-        });
+            cost > Amount(0) && !within && self.kept_from(task, self.budget_holders.get(name))
+        })
+    }
+
+    /// What holds a task back from a claim.
+    pub(super) fn held_back(&self, task: &Ready, room: &Room) -> Option<Held> {
         if let Some(limit) = self.limited(task) {
             Some(limit)
         } else if room.share(&task.queue) == 0 {
@@ -334,9 +346,9 @@ impl Book {
             Some(Held::Budget)
         } else if task.gpus > room.gpus {
             Some(Held::Gpus)
-        } else if reserved {
+        } else if self.kept_from_budget(task) {
             Some(Held::BudgetReserved)
-        } else if task.gpus > 0 && kept_from(self.runner_holders.get(&room.runner)) {
+        } else if task.gpus > 0 && self.kept_from(task, self.runner_holders.get(&room.runner)) {
             Some(Held::GpusReserved)
         } else {
             None

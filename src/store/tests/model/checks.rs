@@ -68,9 +68,8 @@ impl History {
         assert_eq!(
             held,
             budgets.chain(runners).collect::<Vec<_>>(),
-            "seed {seed}, step {step}: who reserves what, after {}, {:?}",
+            "seed {seed}, step {step}: who reserves what, after {}\n{book}",
             self.last,
-            book.ready
         );
         for queue in self.rig.store.queues().await.unwrap() {
             let of = |state| self.model.tasks.values().filter(|t| t.queue == queue.name && t.life.state() == state).count() as u64;
@@ -80,14 +79,14 @@ impl History {
     }
 
     /// No limit is exceeded, as the leases alone tell: where one is by now, a change of rules did it, and nothing was claimed since.
-    pub(super) async fn limits_hold(&self, step: u64, served: &[TaskId]) {
+    pub(super) async fn limits_hold(&self, step: u64) {
         let rows: Vec<(i64, String, String, i64, i64)> = sqlx::query_as(
             "select l.task, l.queue, t.user, l.load_gpus, l.load_weight from lease l join task t on t.id = l.task where l.result is null",
         )
         .fetch_all(&self.rig.store.readers)
         .await
         .unwrap();
-        let newly = |task: i64| served.contains(&TaskId(task));
+        let newly = |task: i64| self.model.book.newly.contains(&TaskId(task));
         for (name, queue) in &self.model.book.queues {
             let mine: Vec<_> = rows.iter().filter(|row| row.1 == name.as_str()).collect();
             let within = |of: &[&&(i64, String, String, i64, i64)], max: Option<u32>, what: &str| {

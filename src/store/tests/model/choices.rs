@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::{AttemptNumber, AttemptRef, AttemptResult, Phase, Priority, QueueName, Retries, StoppedBy, TaskId, order::Amount},
     store::{
-        Claim,
+        Claim, MoveTo,
         tests::harness::{exit, fresh_uuid},
     },
 };
@@ -18,11 +18,13 @@ use uuid::Uuid;
 
 const UIDS: [&str; 2] = ["pod-1", "pod-2"];
 const USERS: &[&str] = &["ann", "bob", "cleo", "dan"];
+const BUDGETS: &[&str] = &["pool", "heat"];
+const WEIGHTS: &[u64] = &[0, 0, 500, 2_000];
 const RUNNERS: &[&str] = &["r1", "r2"];
 
 impl History {
     pub(super) fn op(&mut self) -> Op {
-        let lane = self.dice.below(106);
+        let lane = self.dice.below(118);
         let (task, at) = self.target();
         let known = self.model.tasks.get(&task);
         let lease = known.and_then(|t| t.lease.as_ref());
@@ -67,9 +69,19 @@ impl History {
             }
             88..90 => Op::Expire(at),
             90..94 => Op::Wake(task),
-            94..96 => Op::Patch(task, d.of(Priority::ALL)),
+            94..96 => {
+                let weight = d.chance(40).then(|| Amount(d.of(WEIGHTS)));
+                Op::Patch(task, d.chance(80).then(|| d.of(Priority::ALL)), weight)
+            }
             96..98 => Op::Renew(d.of(RUNNERS)),
             98..100 => Op::Pause(d.of(&self.queues[..3]), d.chance(30)),
+            100..101 => Op::Drain(d.of(&self.queues[..3])),
+            101..106 => self.shift(task),
+            106..108 => Op::Boost(task, d.chance(60)),
+            108..111 => {
+                let (resource, max) = (d.of(&["gpus", "weight"]), d.of(&[0, 4, 10, 16]));
+                Op::Budget(d.of(BUDGETS).parse().unwrap(), json!({ "resource": resource, "max": max }).to_string())
+            }
             _ => self.rules(),
         }
     }
@@ -102,7 +114,7 @@ impl History {
             queue: if d.chance(3) { self.queues[3].clone() } else { d.of(&self.queues[..3]) },
             priority: d.of(Priority::ALL),
             gpus: d.of(&[0, 0, 1, 2, 4, 8]),
-            weight: Amount(d.of(&[0, 0, 500, 2_000])),
+            weight: Amount(d.of(WEIGHTS)),
             retries: Retries { user: u32::from(d.chance(30)), oom: 0, infra: u32::from(d.chance(50)) * 2 },
         });
         let wanted = wanted.collect();
@@ -128,17 +140,41 @@ impl History {
         Op::Claim(claim)
     }
 
+    /// Another place, mostly beside another task of the same user.
+    fn shift(&mut self, task: TaskId) -> Op {
+        let all = &self.model.tasks;
+        let pending: Vec<TaskId> = all.iter().filter(|(_, t)| t.pending()).map(|(id, _)| *id).collect();
+        let task = if self.dice.chance(80) && !pending.is_empty() { self.dice.of(&pending) } else { task };
+        let own = |t: &Task| all.get(&task).is_some_and(|o| (o.user, &o.queue, o.priority) == (t.user, &t.queue, t.priority));
+        let mut beside: Vec<TaskId> = pending.into_iter().filter(|id| *id != task && own(&all[id])).collect();
+        if beside.is_empty() || self.dice.chance(10) {
+            beside = all.keys().copied().chain([TaskId(1_000_000)]).collect();
+        }
+        let d = &mut self.dice;
+        let to = [MoveTo::Front, MoveTo::Back, MoveTo::Before(d.of(&beside)), MoveTo::After(d.of(&beside))];
+        Op::Move(task, d.of(&to))
+    }
+
     /// Other rules for a queue.
     fn rules(&mut self) -> Op {
         let d = &mut self.dice;
         let mut doc = json!({ "weight": d.of(&[1, 1, 2, 7]) });
         if d.chance(50) {
-            doc["limits"] =
-                json!({ "maxRunning": d.of(&[None, Some(0), Some(3), Some(8)]), "maxRunningPerUser": d.of(&[None, Some(1), Some(3)]) });
+            doc["limits"] = json!({
+                "maxRunning": d.of(&[None, None, Some(0), Some(3), Some(8)]),
+                "maxRunningPerUser": d.of(&[None, Some(1), Some(3)]),
+                "maxPending": d.of(&[None, None, Some(20), Some(40)]),
+            });
         }
         if d.chance(50) {
             doc["userWeights"] = json!({ (d.of(USERS)): d.of(&[2, 3, 10]) });
         }
-        Op::Apply(d.of(&self.queues[..3]), doc.to_string())
+        for budget in BUDGETS {
+            if d.chance(60) {
+                doc["budgets"][budget] = json!({ "guaranteed": d.of(&[0, 0, 2, 4]) });
+            }
+        }
+        let template = (d.of(&[0, 0, 0, 1, 2]), Amount(d.of(&[0, 0, 1_500])));
+        Op::Apply(d.of(&self.queues[..3]), doc.to_string(), template)
     }
 }

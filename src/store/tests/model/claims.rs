@@ -6,7 +6,7 @@ use super::{
     reference::{Lease, Model, Task},
 };
 use crate::{
-    domain::{Event, QueueName, TaskId, TaskState},
+    domain::{Event, TaskId, TaskState},
     store::Claim,
 };
 use uuid::Uuid;
@@ -20,6 +20,10 @@ impl Model {
         if !live.is_empty() {
             let startable = live.into_iter().filter(|(_, t)| t.lease.as_ref().is_some_and(|l| l.start_token.is_some()));
             return format!("{:?}", startable.map(|(id, t)| row(id, t)).collect::<Vec<_>>());
+        }
+        // A repeat in the batch of one that got nothing gets nothing.
+        if !self.asked.insert((claim.runner.to_string(), claim.claim)) {
+            return "[]".into();
         }
         let expires = self.after(self.times.claim_lease_ms);
         let shares = claim.queues.iter().map(|share| (share.queue.clone(), share.max)).collect();
@@ -44,13 +48,6 @@ impl Model {
             picked.push(row(&id, task));
         }
         format!("{picked:?}")
-    }
-
-    /// A queue's rules change; nothing that lives is touched.
-    pub(super) fn apply(&mut self, queue: &QueueName, doc: &str) -> String {
-        let rules = serde_json::from_str(doc).expect("the test makes legal rules");
-        self.book.queues.get_mut(queue).expect("it exists").rules = rules;
-        "Ok(false)".into()
     }
 
     /// Writes everything that is queued into the book, as it stands now.

@@ -2,12 +2,14 @@
 
 use crate::{
     domain::{
-        AttemptRef, AttemptResult, Evidence, FailureClass, Phase, Priority, QueueName, Reason, Resources, Retries, TaskId, TaskSpec,
-        order::Amount,
+        AttemptRef, AttemptResult, BudgetName, Evidence, FailureClass, Phase, Priority, QueueName, Reason, Resources, Retries, TaskId,
+        TaskSpec,
+        order::{Amount, Cost},
     },
     store::{
-        Abandon, ApplyQueue, Beat, Cancel, Claim, ClaimedAttempt, Expire, Finish, Idempotency, NewTask, Patch, PauseQueue, QueueShare,
-        Refine, Refusal, Renew, Report, Reporting, Settle, SettleOverdue, Start, Store, Submit, Submitted, Wake, tests::harness::spec,
+        Abandon, ApplyBudget, ApplyQueue, Beat, Boost, Cancel, Claim, ClaimedAttempt, DrainQueue, Expire, Finish, Idempotency, Move,
+        MoveTo, NewTask, Patch, PauseQueue, QueueShare, Refine, Refusal, Renew, Report, Reporting, Settle, SettleOverdue, Start, Store,
+        Submit, Submitted, Wake, tests::harness::spec,
     },
 };
 use secrecy::SecretString;
@@ -36,9 +38,11 @@ pub(super) enum Said {
 
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    /// A queue's document.
-    Apply(QueueName, String),
+    /// A queue's document, and what its template costs: GPUs and weight.
+    Apply(QueueName, String, (u32, Amount)),
     Pause(QueueName, bool),
+    Drain(QueueName),
+    Budget(BudgetName, String),
     Renew(&'static str),
     Submit(&'static str, Vec<Wanted>, Option<(u64, u8)>),
     Start {
@@ -67,7 +71,10 @@ pub(super) enum Op {
     Abandon(AttemptRef),
     Expire(AttemptRef),
     Wake(TaskId),
-    Patch(TaskId, Priority),
+    /// Another priority, another weight.
+    Patch(TaskId, Option<Priority>, Option<Amount>),
+    Move(TaskId, MoveTo),
+    Boost(TaskId, bool),
     Claim(Claim),
 }
 
@@ -86,21 +93,25 @@ impl Op {
         match self {
             Op::Apply(..) => 0,
             Op::Pause(..) => 1,
-            Op::Renew(_) => 2,
-            Op::Submit(..) => 3,
-            Op::Start { .. } => 4,
-            Op::Beat(..) => 5,
-            Op::Finish(..) => 6,
-            Op::Settle(..) => 7,
-            Op::SettleOverdue(_) => 8,
-            Op::Report { .. } => 9,
-            Op::Cancel(..) => 10,
-            Op::Abandon(_) => 11,
-            Op::Expire(_) => 12,
-            Op::Wake(_) => 13,
-            Op::Patch(..) => 14,
-            Op::Refine { .. } => 15,
-            Op::Claim(_) => 16,
+            Op::Drain(_) => 2,
+            Op::Budget(..) => 3,
+            Op::Renew(_) => 4,
+            Op::Submit(..) => 5,
+            Op::Move(..) => 6,
+            Op::Start { .. } => 7,
+            Op::Beat(..) => 8,
+            Op::Finish(..) => 9,
+            Op::Settle(..) => 10,
+            Op::SettleOverdue(_) => 11,
+            Op::Report { .. } => 12,
+            Op::Cancel(..) => 13,
+            Op::Abandon(_) => 14,
+            Op::Expire(_) => 15,
+            Op::Wake(_) => 16,
+            Op::Patch(..) => 17,
+            Op::Boost(..) => 18,
+            Op::Refine { .. } => 19,
+            Op::Claim(_) => 20,
         }
     }
 
@@ -110,12 +121,14 @@ impl Op {
         }
         let by = || "ada".to_owned();
         match self.clone() {
-            Op::Apply(name, doc) => plain(
-                store
-                    .run(ApplyQueue { name, doc, cost: crate::domain::order::Cost::default(), by: by(), if_revision: None })
-                    .await
-                    .unwrap(),
-            ),
+            Op::Apply(name, doc, (gpus, weight)) => {
+                let cost = Cost { gpus: Amount::whole(gpus), weight };
+                plain(store.run(ApplyQueue { name, doc, cost, by: by(), if_revision: None }).await.unwrap())
+            }
+            Op::Drain(name) => plain(store.run(DrainQueue { name, by: by(), reason: None }).await.unwrap()),
+            Op::Budget(name, doc) => plain(store.run(ApplyBudget { name, doc, by: by(), if_revision: None }).await.unwrap()),
+            Op::Move(task, to) => plain(store.run(Move { task, by: by(), to }).await.unwrap()),
+            Op::Boost(task, boost) => plain(store.run(Boost { task, by: by(), boost }).await.unwrap()),
             Op::Pause(name, on) => plain(store.run(PauseQueue { name, by: by(), pause: on.then_some(None) }).await.unwrap()),
             Op::Renew(runner) => {
                 store.run(Renew(runner.parse().unwrap())).await.unwrap();
@@ -170,24 +183,24 @@ impl Op {
             }
             Op::Expire(at) => plain(store.run(Expire(at)).await.unwrap()),
             Op::Wake(task) => plain(store.run(Wake(task)).await.unwrap()),
-            Op::Patch(task, priority) => plain(
-                store
-                    .run(Patch {
-                        task,
-                        by: by(),
-                        name: None,
-                        labels: std::collections::BTreeMap::new(),
-                        priority: Some(priority),
-                        not_before: None,
-                    })
-                    .await
-                    .unwrap(),
-            ),
+            Op::Patch(task, priority, of_weight) => {
+                let weight = |w: Amount| ("slipway.dev/weight".to_owned(), (w > Amount(0)).then(|| w.to_string()));
+                let labels = of_weight.map(weight).into_iter().collect();
+                plain(store.run(Patch { task, by: by(), name: None, labels, priority, not_before: None }).await.unwrap())
+            }
             Op::Claim(claim) => {
                 let got = store.run(claim).await.unwrap();
                 Answer::Claimed(got.iter().map(|c| (c.task, c.attempt.0, c.queue.clone(), c.gpus)).collect(), got)
             }
         }
+    }
+}
+
+/// What a submit came to, without the time of a drain.
+pub(super) fn said(submitted: &Submitted) -> String {
+    match submitted {
+        Submitted::Draining { queue, .. } => format!("Draining({queue})"),
+        other => format!("{other:?}"),
     }
 }
 

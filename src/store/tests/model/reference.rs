@@ -2,7 +2,7 @@
 
 use super::{
     book::{Book, Queue},
-    ops::{Answer, HOLD_MS, Op, Said, Wanted, evidence},
+    ops::{Answer, HOLD_MS, Op, Said, Wanted, evidence, said},
 };
 use crate::{
     domain::{
@@ -12,7 +12,7 @@ use crate::{
     store::{Cancelled, Finished, Known, Patched, Refusal, ReportOutcome, Submitted},
 };
 use secrecy::ExposeSecret;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 pub(super) struct Lease {
@@ -65,6 +65,8 @@ pub(super) struct Model {
     keys: BTreeMap<(&'static str, u64), (u8, Vec<TaskId>)>,
     /// Queues, budgets, who used what, and the order.
     pub(super) book: Book,
+    /// The claims of this batch.
+    pub(super) asked: BTreeSet<(String, Uuid)>,
     pub(super) up: i64,
     pub(super) times: Times,
 }
@@ -72,6 +74,10 @@ pub(super) struct Model {
 impl Task {
     pub(super) fn state(&self) -> TaskState {
         self.life.state()
+    }
+
+    pub(super) fn pending(&self) -> bool {
+        matches!(self.state(), TaskState::Waiting | TaskState::Queued)
     }
 
     pub(super) fn has_result(&self) -> bool {
@@ -147,7 +153,7 @@ impl Model {
     pub(super) fn new(queues: Vec<QueueName>, times: Times) -> Self {
         let mut book = Book::new(times.clone());
         book.queues.extend(queues.into_iter().map(|name| (name, Queue::default())));
-        Self { tasks: BTreeMap::new(), keys: BTreeMap::new(), book, up: 0, times }
+        Self { tasks: BTreeMap::new(), keys: BTreeMap::new(), book, asked: BTreeSet::new(), up: 0, times }
     }
 
     pub(super) fn after(&self, ms: u64) -> i64 {
@@ -170,17 +176,26 @@ impl Model {
         let (up, times) = (self.up, self.times.clone());
         match op {
             Op::Pause(queue, on) => {
-                self.book.queues.get_mut(queue).expect("it exists").paused = *on;
+                let queue = self.book.queues.get_mut(queue).expect("it exists");
+                // To resume ends a drain, too.
+                (queue.paused, queue.draining) = (*on, queue.draining && *on);
                 "Ok(())".into()
             }
-            Op::Apply(queue, doc) => self.apply(queue, doc),
+            Op::Apply(queue, doc, template) => self.apply(queue, doc, *template),
+            Op::Drain(queue) => {
+                self.book.queues.get_mut(queue).expect("it exists").draining = true;
+                "Ok(())".into()
+            }
+            Op::Budget(name, doc) => self.budget(name, doc),
+            Op::Move(task, to) => format!("{:?}", self.shift(*task, *to)),
+            Op::Boost(task, on) => format!("{:?}", self.boost(*task, *on)),
             Op::Renew(runner) => {
                 let expires = self.after(times.claim_lease_ms);
                 let leases = self.tasks.values_mut().filter_map(|t| t.lease.as_mut());
                 leases.filter(|l| l.runner == *runner && l.expires.is_some()).for_each(|l| l.expires = l.expires.max(Some(expires)));
                 "()".into()
             }
-            Op::Submit(user, wanted, key) => format!("{:?}", self.submit(user, wanted, *key, answer)),
+            Op::Submit(user, wanted, key) => self.submit(user, wanted, *key, answer),
             Op::Start { at, token, uid, nonce } => format!("{:?}", self.start(*at, token, uid, *nonce, answer)),
             Op::Beat(at, token, phase) => {
                 let heard = self.attempt(*at).and_then(|task| {
@@ -231,11 +246,12 @@ impl Model {
                 let due = |task: &&mut Task| task.state() == TaskState::Waiting && task.due.1 <= up;
                 self.tasks.get_mut(id).filter(due).is_some_and(|task| task.take(Event::Due, up, &times)).to_string()
             }
-            Op::Patch(id, priority) => {
+            Op::Patch(id, priority, weight) => {
                 let patched = match self.tasks.get_mut(id) {
                     None => Patched::NotFound,
-                    Some(task) if matches!(task.state(), TaskState::Waiting | TaskState::Queued) => {
-                        task.priority = *priority;
+                    Some(task) if task.pending() => {
+                        task.priority = priority.unwrap_or(task.priority);
+                        task.weight = weight.unwrap_or(task.weight);
                         Patched::Changed
                     }
                     Some(task) => Patched::Refused(task.state()),
@@ -281,13 +297,13 @@ impl Model {
         live.is_some_and(act).to_string()
     }
 
-    fn submit(&mut self, user: &'static str, wanted: &[Wanted], key: Option<(u64, u8)>, answer: &Answer) -> Submitted {
+    fn submit(&mut self, user: &'static str, wanted: &[Wanted], key: Option<(u64, u8)>, answer: &Answer) -> String {
         if let Some((digest, ids)) = key.and_then(|(key, _)| self.keys.get(&(user, key))) {
             let same = key.is_some_and(|(_, d)| d == *digest);
-            return if same { Submitted::Repeated(ids.clone()) } else { Submitted::Mismatch };
+            return said(&if same { Submitted::Repeated(ids.clone()) } else { Submitted::Mismatch });
         }
-        if let Some(absent) = wanted.iter().map(|w| &w.queue).find(|queue| !self.book.queues.contains_key(queue)) {
-            return Submitted::NoQueue(absent.clone());
+        if let Some(refused) = self.refused(wanted) {
+            return said(&refused);
         }
         let Answer::Submitted(Submitted::New(ids)) = answer else { panic!("should be stored: {answer:?}") };
         assert_eq!(ids.len(), wanted.len());
@@ -315,7 +331,7 @@ impl Model {
             );
         }
         self.keys.extend(key.map(|(key, digest)| ((user, key), (digest, ids.clone()))));
-        Submitted::New(ids.clone())
+        said(&Submitted::New(ids.clone()))
     }
 
     fn start(&mut self, at: AttemptRef, token: &str, uid: &'static str, nonce: Uuid, answer: &Answer) -> Result<(), Refusal> {

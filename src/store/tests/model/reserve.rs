@@ -42,7 +42,7 @@ impl Book {
             let holder = self.budget_holders.get(&name).cloned();
             let able = |task: &Ready| {
                 let cost = self.cost(task).of(self.budgets[&name].resource);
-                self.queues[&task.queue].rules.budgets.contains_key(&name) && cost > Amount(0) && cost <= self.budgets[&name].max
+                self.queues[&task.queue].rules.budgets.contains_key(&name) && cost <= self.budgets[&name].max /* MIMIC B5 */
             };
             let short = |task: &Ready| self.cost(task).of(self.budgets[&name].resource) > self.left(&name, &task.queue);
             let found = self.best(holder.as_ref(), able, short);
@@ -57,7 +57,7 @@ impl Book {
         };
         let able = |task: &Ready| {
             let asked = room.share(&task.queue) > 0 && task.gpus > 0 && task.gpus <= room.all_gpus;
-            asked && !self.short_of_budget(task) && !elsewhere(task)
+            asked && !self.short_of_budget(task) && !self.kept_from_budget(task) && !elsewhere(task)
         };
         let found = self.best(holder.as_ref(), able, |task| task.gpus > room.gpus);
         self.reservations += u64::from(found.is_some() && found.as_ref() != holder.map(|h| h.place).as_ref());
