@@ -145,12 +145,13 @@ impl Statement for Submit {
                 plan.push(Err(Submitted::NoParent(parent, why)));
                 continue;
             }
-            if let Err(refused) = gates.enter(&submit.tasks) {
-                plan.push(Err(refused));
-                continue;
-            }
             if let Some(task) = submit.tasks.iter().flat_map(NewTask::earlier).find(|task| !known.contains_key(task)) {
                 plan.push(Err(Submitted::NoTask(task)));
+                continue;
+            }
+            // Last, because what is let in counts.
+            if let Err(refused) = gates.enter(&submit.tasks) {
+                plan.push(Err(refused));
                 continue;
             }
             first.extend(key.map(|(key, _)| (key, at)));

@@ -3,11 +3,11 @@
 use super::harness::{Rig, spec};
 use crate::{
     domain::{
-        BudgetName, Priority, QueueName, Resources, Retries, TaskSpec, TaskState,
+        BudgetName, DependencyKind, Priority, QueueName, Resources, Retries, TaskId, TaskSpec, TaskState,
         order::{Amount, Cost},
     },
     store::{
-        ApplyBudget, ApplyQueue, BudgetFault, BudgetRefusal, Cancel, DeleteBudget, DrainQueue, Idempotency, NewTask, PauseQueue,
+        ApplyBudget, ApplyQueue, BudgetFault, BudgetRefusal, Cancel, DeleteBudget, DrainQueue, Idempotency, NewTask, On, PauseQueue,
         QueueRefusal, Submit, Submitted,
     },
 };
@@ -168,4 +168,16 @@ async fn submits_that_arrive_together_fill_a_queue_exactly() {
     rig.applied("default", r#"{"limits":{"maxPending":4}}"#).await.unwrap();
     let full = Submitted::Full { queue: QueueName::default(), pending: 5, max: 4, refused: 1 };
     assert_eq!(rig.store.run(batch(&["default"], None)).await.unwrap(), full);
+}
+
+#[tokio::test]
+async fn a_submit_that_is_refused_takes_no_room() {
+    let rig = Rig::new().await;
+    rig.applied("default", r#"{"limits":{"maxPending":1}}"#).await.unwrap();
+    let mut stray = batch(&["default"], None);
+    stray.tasks[0].after.on = [On::Task(TaskId(4711))].map(|on| (on, DependencyKind::Any)).into();
+    // Both are in one batch of the writer.
+    let (refused, taken) = tokio::join!(rig.store.run(stray), rig.store.run(batch(&["default"], None)));
+    assert_eq!(refused.unwrap(), Submitted::NoTask(TaskId(4711)));
+    assert!(matches!(taken.unwrap(), Submitted::New(_)));
 }
