@@ -11,9 +11,9 @@ use slipway::{
     wire::{BatchRequest, Dependee, DependsOn, NewTask, Reason, TaskId, TaskState},
 };
 
-fn after(success: &[&str], any: &[&str]) -> Option<DependsOn> {
+fn after(success: &[&str], any: &[&str]) -> DependsOn {
     let refs = |names: &[&str]| names.iter().map(|name| Dependee::Ref((*name).to_owned())).collect();
-    Some(DependsOn { after_success: refs(success), after_any: refs(any), on_failure: None })
+    DependsOn { after_success: refs(success), after_any: refs(any), on_failure: None }
 }
 
 fn named(name: &str, depends_on: Option<DependsOn>, task: NewTask) -> NewTask {
@@ -30,10 +30,10 @@ async fn a_chain_with_a_failing_middle_ends_as_it_says_although_the_server_dies(
         // Not in the order in which they run.
         let batch = BatchRequest {
             tasks: vec![
-                named("report", after(&[], &["publish", "check"]), record.task("emit report")),
-                named("publish", after(&["train"], &[]), record.task("emit never")),
-                named("train", after(&["prep"], &[]), record.open_task("emit train; sleep 0.1; note end; exit 3")),
-                named("check", after(&["prep"], &[]), record.task("emit check")),
+                named("report", Some(after(&[], &["publish", "check"])), record.task("emit report")),
+                named("publish", Some(after(&["train"], &[])), record.task("emit never")),
+                named("train", Some(after(&["prep"], &[])), record.open_task("emit train; sleep 0.1; note end; exit 3")),
+                named("check", Some(after(&["prep"], &[])), record.task("emit check")),
                 named("prep", None, record.task("emit prep; sleep 0.1")),
             ],
         };
