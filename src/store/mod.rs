@@ -57,6 +57,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod tx;
 mod uptime;
 mod waits;
 mod work;

@@ -18,7 +18,7 @@ use super::{
     dependencies::{ForgetAwaited, Unblock},
     due::{Expire, SettleOverdue},
     error::{Result, StoreError},
-    events::{self, NewEvent},
+    events,
     evidence::Refine,
     faults::{Fault, injected},
     finish::{Finish, Finished, Settle},
@@ -40,7 +40,7 @@ use super::{
     waits::Wake,
     work::{Held, Work},
 };
-use crate::domain::{Clock, Rng, TaskId, TaskState, Times, UnixMs, order::Board};
+use crate::domain::{TaskId, TaskState, order::Board};
 use secrecy::SecretString;
 use sqlx::SqliteConnection;
 use std::sync::Arc;
@@ -49,64 +49,7 @@ use tokio::sync::{mpsc, oneshot};
 /// The most operations in one transaction: enough to make the commit cheap, few enough to answer soon.
 const MAX_BATCH: usize = 1_024;
 
-/// The transaction of a batch, as statements see it.
-pub(super) struct Tx<'a> {
-    pub(super) conn: &'a mut SqliteConnection,
-    pub(super) now: UnixMs,
-    pub(super) up: &'a Uptime,
-    pub(super) times: &'a Times,
-    pub(super) rng: &'a dyn Rng,
-    pub(super) clock: &'a dyn Clock,
-    pub(super) events: Vec<NewEvent>,
-    pub(super) board: &'a mut Board,
-    ready: bool,
-    due: bool,
-    deadline: bool,
-    forgotten: Option<i64>,
-}
-
-impl Tx<'_> {
-    /// Rules of queues or budgets are among what is written.
-    pub(super) fn rules_written(&mut self) {
-        self.board.outdate();
-    }
-
-    /// The board with the rules as they are now.
-    pub(super) async fn fresh_board(&mut self) -> Result<()> {
-        if self.board.is_outdated() {
-            board::load_rules(self.board, self.conn).await?;
-            self.made_ready();
-        }
-        Ok(())
-    }
-
-    /// An attempt counts no more, so others may go that a limit held back.
-    pub(super) fn attempt_over(&mut self, task: TaskId) {
-        if self.board.end(task, self.up.now()) {
-            self.ready |= self.board.holds_back();
-        }
-    }
-
-    /// Tasks may have become claimable.
-    pub(super) fn made_ready(&mut self) {
-        self.ready = true;
-    }
-
-    /// Something fell due that the clockwork serves.
-    pub(super) fn made_due(&mut self) {
-        self.due = true;
-    }
-
-    /// A deadline is among what is written, so the uptime it counts from is written with it.
-    pub(super) fn deadline_written(&mut self) {
-        self.deadline = true;
-    }
-
-    /// Events up to this one were deleted.
-    pub(super) fn forgot_events(&mut self, newest: i64) {
-        self.forgotten = self.forgotten.max(Some(newest));
-    }
-}
+pub(super) use super::tx::Tx;
 
 /// An operation that does its own SQL, for all of its kind in a batch at once.
 pub(super) trait Statement: Sized + Send + 'static {

@@ -15,6 +15,7 @@ mod dice;
 mod figures;
 mod ops;
 mod reference;
+mod refine;
 mod reserve;
 mod rules;
 

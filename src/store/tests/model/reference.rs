@@ -32,7 +32,7 @@ pub(super) struct Lease {
 pub(super) struct Over {
     pub(super) claim: Uuid,
     pub(super) uid: Option<&'static str>,
-    ended_up: i64,
+    pub(super) ended_up: i64,
     /// None where it was given back.
     pub(super) end: Option<End>,
     /// Whether it was given back for want of a place.
@@ -380,21 +380,6 @@ impl Model {
 }
 
 impl Task {
-    fn refine(&mut self, at: AttemptRef, claim: Uuid, uid: Option<&str>, saw: u32, since: i64) -> bool {
-        let ours = |over: &&mut Over| over.claim == claim && (over.uid.is_none() || over.uid == uid) && over.ended_up >= since;
-        let over = self.history.get_mut(&at.attempt.0).filter(ours).filter(|over| over.end != Some(End::Succeeded));
-        let Some(over) = over else { return false };
-        over.saw = Some(saw);
-        let (told, better) = (End::Failed(FailureClass::Infra, Reason::Evicted), End::Failed(FailureClass::Infra, Reason::NodeLost));
-        if over.end == Some(told) {
-            over.end = Some(better);
-            if self.life.attempt == at.attempt && self.life.status == Status::Ended(told) {
-                self.life.status = Status::Ended(better);
-            }
-        }
-        true
-    }
-
     fn finish(&mut self, result: crate::domain::AttemptResult, up: i64, times: &Times) {
         let first = !self.has_result();
         if self.take(Event::Finish(result), up, times) && first {
