@@ -95,7 +95,6 @@ async fn remove_bytes(app: &App) -> Result<(), StoreError> {
         drop(removing);
         // One that cannot be removed is tried again in the next round.
         let all = !gone.is_empty();
-        crate::crash_point!("server.unlogged");
         app.store.run(BytesGone(gone)).await?;
         if !all || !pause(app, app.settings.times.prune_pause_ms).await {
             return Ok(());

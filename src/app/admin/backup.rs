@@ -69,7 +69,6 @@ async fn fill<W: Write>(dir: &Path, copy: &Path, to: W) -> Result<W> {
     say("copying the database");
     let made_at = SystemClock.now().0;
     let mut database = DatabaseCopy::make(&dir.join(DATABASE), copy).await.context("cannot copy the database")?;
-    crate::crash_point!("backup.copied");
     let about = About { format: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), instance: database.instance().await?, made_at };
     let mut writer = Writer::new(BufWriter::with_capacity(1 << 20, to), made_at);
     writer.bytes(ABOUT, &serde_json::to_vec(&about)?)?;

@@ -123,7 +123,6 @@ async fn unpack(dir: &DataDir, from: Box<dyn Read>) -> Result<(About, Restored, 
     let Some(about) = about.filter(|_| whole) else { bail!("it is cut off: its end is missing") };
     logs.settle().await?;
     let lost = logs.compare(&database).await?;
-    crate::crash_point!("restore.unpacked");
     let restored = adopt(&database, &lost, &SystemRng).await.context("the database in it cannot be used")?;
     fs::rename(&database, dir.file(DATABASE))?;
     File::open(dir.path())?.sync_all()?;
