@@ -9,6 +9,9 @@ create index task_ended on task (queue, finished_at) where state is not null and
 create index task_logged on task (queue, finished_at) where state is not null and log_expired = 0;
 create index task_told on task (queue, finished_at) where state is not null and events_expired = 0;
 
+-- Children that have not ended: a parent is deleted after them.
+create index task_child_open on task (parent) where parent is not null and idx is null and state is null;
+
 -- Tasks whose log bytes are to be removed: written with the commit after which no row promises them any more.
 create table unlogged (task integer primary key) strict;
 

@@ -51,7 +51,8 @@ const ELEMENTS: u32 = 40;
 macro_rules! deletable {
     () => {
         "t.state is not null and t.idx is null and not exists
-             (select 1 from dependency d join task o on o.id = d.task where d.on_task = t.id and d.ended is null and o.state is null)"
+             (select 1 from dependency d join task o on o.id = d.task where d.on_task = t.id and d.ended is null and o.state is null)
+             and not exists (select 1 from task c where c.parent = t.id and c.parent is not null and c.idx is null and c.state is null)"
     };
 }
 

@@ -7,7 +7,8 @@ use super::{
 use crate::{
     domain::{AttemptNumber, AttemptRef, Clock, DependencyKind, EventId, OnFailure, TaskId, TaskState, UnixMs},
     store::{
-        After, Ambient, BytesGone, Cut, EventFilter, Kept, LogMark, MarkLogs, NewTask, On, Prune, Shrink, Store, Submit, Submitted, Unblock,
+        After, Ambient, BytesGone, Cut, EventFilter, Kept, LogMark, MarkLogs, NewTask, On, Parent, Prune, Shrink, Store, Submit, Submitted,
+        Unblock,
     },
 };
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -263,4 +264,24 @@ async fn what_an_open_task_waits_for_stays_until_it_is_counted() {
     rig.prune(Kept::Task, &second).await;
     let left: i64 = sqlx::query_scalar("select count(*) from dependency").fetch_one(&rig.store.readers).await.unwrap();
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_parent_stays_until_its_children_have_ended() {
+    let rig = Rig::new().await;
+    let parent = rig.submit(spec()).await;
+    let (attempt, token_hash, _) = rig.running().await;
+    let new = NewTask { parent: Some(Parent { id: parent, of: Some("ada".into()) }), ..NewTask::new(spec()) };
+    let Submitted::New(child) = rig.submit_new(new).await else { panic!("not stored") };
+    rig.finish(attempt, token_hash, 0, Some(true)).await.unwrap();
+    assert_eq!(rig.overdue(Kept::Task, ALL).await, []);
+    rig.prune(Kept::Task, &[parent]).await;
+    assert_eq!(rig.state(parent).await, TaskState::Succeeded);
+
+    let (attempt, token_hash, _) = rig.running().await;
+    assert_eq!(attempt.task, child[0]);
+    rig.finish(attempt, token_hash, 0, Some(true)).await.unwrap();
+    assert_eq!(rig.overdue(Kept::Task, ALL).await, [parent, child[0]]);
+    rig.prune(Kept::Task, &[parent, child[0]]).await;
+    assert!(rig.store.task(parent).await.unwrap().is_none());
 }
