@@ -109,6 +109,10 @@ pub(super) async fn run(args: LsArgs, context: &Context) -> Result<Exit, Failure
     if parent.is_none() {
         list.items.sort_by_key(|task| std::cmp::Reverse(task.id));
     }
+    if let Some(parent) = parent.filter(|_| list.items.is_empty()) {
+        // An empty list says nothing of a task that there is not.
+        client.task(parent).await?;
+    }
     if list.items.is_empty() && context.common.output.is_none() {
         context.console.note(empty(&args));
         return Ok(Exit::Ok);

@@ -235,6 +235,7 @@ async fn why_tells_of_the_throttle_and_of_the_first_element() {
     assert_eq!((&reason["code"], &reason["class"], &reason["blocking"]), (&json!("ArrayThrottle"), &json!("wait"), &json!(true)));
     let message = format!("The array {id} lets 1 of its elements out at once; one other element goes first");
     assert_eq!(reason["message"], message);
+    assert!(reason["hint"].as_str().unwrap().ends_with(&format!("slipway ls {id}")), "it names the array: {reason}");
     let why = rig.shown(format!("{id}/why")).await;
     assert_eq!((&why["state"], &why["reasons"][0]["code"]), (&json!("queued"), &json!("BehindInQueue")));
     assert!(why["reasons"][0]["message"].as_str().unwrap().starts_with(&format!("Element {}: ", id + 1)), "{why}");
@@ -247,4 +248,5 @@ async fn why_tells_of_the_throttle_and_of_the_first_element() {
         (&why["reasons"][0]["code"], &why["reasons"][0]["message"]),
         (&json!("ExitNonZero"), &json!(format!("1 of 4 elements failed: {id}_0")))
     );
+    assert_eq!(why["reasons"][0]["hint"], format!("See its elements: slipway ls {id}"));
 }

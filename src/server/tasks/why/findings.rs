@@ -100,13 +100,14 @@ pub(super) fn throttled(id: TaskId, array: &ArrayRecord, before: u32) -> Finding
     let message = format!("The array {id} lets {most} of its elements out at once; {next}");
     let held = format!("maxParallel {most}; {} active, {} queued, {} waiting", counts.active, counts.queued, counts.waiting);
     Finding::new(Reason::ArrayThrottle, message, vec![quote(format!("Array {id}"), held, None)])
+        .hint(format!("Nothing to do; the next element follows when one ends. All of them: slipway ls {id}"))
 }
 
 /// How an array ended; none where it succeeded.
 pub(super) fn array_ended(outcome: &Outcome, at: Option<Timestamp>) -> Option<Finding> {
     let reason = outcome.end.reason().unwrap_or(Reason::Cancelled);
     let message = outcome.result.message.clone()?;
-    Some(Finding::new(reason, message, vec![quote("Array", verdict_of(outcome), at)]).hint("See its elements: slipway ls --parent TASK"))
+    Some(Finding::new(reason, message, vec![quote("Array", verdict_of(outcome), at)]).hint("See its elements: slipway ls TASK"))
 }
 
 /// A runner holds it and has not said more.
