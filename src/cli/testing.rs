@@ -4,11 +4,12 @@ use super::{Common, Context, Surroundings, Terminal};
 use crate::{
     domain::{Clock, Rng, UnixMs},
     wire::{
-        Amount, Attempt, AttemptNumber, Budget, BudgetQueue, ElementCounts, Ended, Phase, Priority, Queue, QueueCounts, QueueDefaults,
-        QueueLimits, Resource, Resources, Retention, Retries, Task, TaskArray, TaskId, TaskState, Timestamp,
+        Allow, Amount, Attempt, AttemptNumber, Budget, BudgetQueue, ElementCounts, Ended, Phase, Priority, Queue, QueueCounts,
+        QueueDefaults, QueueLimits, Resource, Resources, Retention, Retries, Task, TaskArray, TaskId, TaskState, Timestamp,
     },
 };
 use std::{
+    collections::BTreeMap,
     io::Write,
     sync::{Arc, Mutex},
     time::Duration,
@@ -189,6 +190,12 @@ pub(super) fn queue(name: &str, revision: i64) -> Queue {
         fail_pending_after_seconds: None,
         keep_jobs_seconds: None,
         retention: Retention::default(),
+        owner: None,
+        variables: BTreeMap::default(),
+        allow: Allow::default(),
+        object: None,
+        managed_by: None,
+        imported_from: None,
         paused: None,
         draining: None,
         revision,

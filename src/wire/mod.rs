@@ -18,6 +18,7 @@ mod queue;
 mod report;
 mod runner;
 mod task;
+mod template;
 mod token;
 mod why;
 
@@ -42,6 +43,7 @@ pub use report::{
 };
 pub use runner::{ClusterOffer, RegisterRequest, RegisterResponse, Runner, RunnerList};
 pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskList, TaskPatch, TaskQuery};
+pub use template::{Allow, ObjectTemplate};
 pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
 pub use why::{Position, Why};
 

@@ -1,6 +1,6 @@
 //! Queues.
 
-use super::{BudgetName, BudgetShare, QueueName, Retries, Timestamp};
+use super::{Allow, BudgetName, BudgetShare, ObjectTemplate, QueueName, Retries, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -171,6 +171,27 @@ pub struct NewQueue {
     /// What is kept of ended tasks; everything where nothing is said.
     #[serde(default, skip_serializing_if = "Retention::is_all")]
     pub retention: Retention,
+    /// Who answers for it, a user or a team: what the macro `${entity_name}` stands for; at most 100 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The values that its tasks may give, by name (`[A-Za-z_][A-Za-z0-9_]*`): for each a JSON schema of one value, as
+    /// `{"type": "integer", "default": 1, "minimum": 1, "maximum": 4}`. In the template they stand as `{{name}}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, Object>))]
+    pub variables: BTreeMap<String, serde_json::Value>,
+    /// What its tasks may change of their pods, beyond what every task may.
+    #[serde(default, skip_serializing_if = "Allow::is_default")]
+    pub allow: Allow,
+    /// Any custom resource in place of a `podTemplate`: what the runner creates for a task instead of a Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectTemplate>,
+    /// Who keeps this document, a program or a team, such as `terraform`. Another one replaces it only by `force`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<String>,
+    /// What an imported file said that has no equivalent here. It is kept for people, and has no effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<Object>))]
+    pub imported_from: Option<serde_json::Value>,
 }
 
 /// A queue.
@@ -219,6 +240,27 @@ pub struct Queue {
     /// What is kept of ended tasks; everything where nothing is said.
     #[serde(default, skip_serializing_if = "Retention::is_all")]
     pub retention: Retention,
+    /// Who answers for it, a user or a team: what the macro `${entity_name}` stands for; at most 100 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The values that its tasks may give, by name (`[A-Za-z_][A-Za-z0-9_]*`): for each a JSON schema of one value, as
+    /// `{"type": "integer", "default": 1, "minimum": 1, "maximum": 4}`. In the template they stand as `{{name}}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, Object>))]
+    pub variables: BTreeMap<String, serde_json::Value>,
+    /// What its tasks may change of their pods, beyond what every task may.
+    #[serde(default, skip_serializing_if = "Allow::is_default")]
+    pub allow: Allow,
+    /// Any custom resource in place of a `podTemplate`: what the runner creates for a task instead of a Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectTemplate>,
+    /// Who keeps this document, a program or a team, such as `terraform`. Another one replaces it only by `force`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<String>,
+    /// What an imported file said that has no equivalent here. It is kept for people, and has no effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<Object>))]
+    pub imported_from: Option<serde_json::Value>,
     /// Set while nothing is claimed from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,

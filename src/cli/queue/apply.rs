@@ -85,6 +85,12 @@ fn same(queue: &Queue, wanted: &NewQueue) -> bool {
         fail_pending_after_seconds: queue.fail_pending_after_seconds,
         keep_jobs_seconds: queue.keep_jobs_seconds,
         retention: queue.retention,
+        owner: queue.owner.clone(),
+        variables: queue.variables.clone(),
+        allow: queue.allow.clone(),
+        object: queue.object.clone(),
+        managed_by: queue.managed_by.clone(),
+        imported_from: queue.imported_from.clone(),
     };
     now == *wanted
 }
