@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use slipway::{
     app::ambient::{SystemClock, SystemRng},
     domain::{Labels, Priority, QueueName, Resources, Retries, Role, SecretKind, TaskId, TaskSpec, Times, fingerprint, mint_secret},
-    store::{Ambient, ApplyQueue, CreateToken, NewTask, Store, Submit, Submitted},
+    store::{Ambient, ApplyBudget, ApplyQueue, CreateToken, NewTask, Store, Submit, Submitted},
 };
 use std::{
     collections::BTreeMap,
@@ -83,13 +83,22 @@ impl World {
     async fn rules(&self, store: &Store) -> Result<(), Failure> {
         let mut queues: Vec<(String, Value)> = vec![("default".into(), json!({}))];
         if self.shape == Shape::Mixed {
+            for nth in 0..BUDGETS {
+                let apply = ApplyBudget {
+                    name: budget(nth).parse()?,
+                    doc: json!({ "max": 1_000 }).to_string(),
+                    by: "bench".into(),
+                    if_revision: None,
+                };
+                store.run(apply).await?.map_err(|refused| format!("{}: {refused:?}", budget(nth)))?;
+            }
             queues = (0..QUEUES)
                 .map(|q| {
                     let rules = json!({
                         "limits": { "maxRunning": 500, "maxRunningPerUser": 50, "maxPending": 2_000_000 },
                         "weight": 1 + q % 5,
                         "userWeights": { "u1": 2, "u500": 3 },
-                        "budgets": { (format!("pool{}", q % BUDGETS)): { "guaranteed": 2 } },
+                        "budgets": { (budget(q % BUDGETS)): { "guaranteed": 2 } },
                     });
                     (queue(q), rules)
                 })
@@ -141,6 +150,10 @@ impl World {
 
 fn queue(nth: usize) -> String {
     format!("queue-{nth}")
+}
+
+fn budget(nth: usize) -> String {
+    format!("pool{nth}")
 }
 
 pub(crate) fn expect_new(submitted: Submitted) -> Result<TaskId, Failure> {
