@@ -125,6 +125,7 @@ pub(super) fn task(id: i64, state: TaskState) -> Task {
         script: None,
         env: [].into(),
         resources: Resources { gpus: 1 },
+        variables: BTreeMap::new(),
         timeout_seconds: None,
         max_wait_seconds: None,
         total_timeout_seconds: None,

@@ -40,4 +40,4 @@ pub use secret::{SecretKind, fingerprint, mint_secret, well_formed};
 pub use settings::Times;
 pub use state::{FailureClass, Phase, Priority, Reason, TaskState};
 pub use suggest::did_you_mean;
-pub use task::{Resources, Retries, TaskSpec, Violation, Work};
+pub use task::{Overrides, Resources, Retries, TaskSpec, Violation, Work};

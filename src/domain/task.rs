@@ -74,6 +74,25 @@ pub struct TaskSpec {
     pub grace_seconds: u64,
     /// How often it is tried again.
     pub retries: Retries,
+    /// What it says of its pod.
+    pub overrides: Overrides,
+}
+
+/// What a task says of its pod, beyond what it needs. Its queue decides what of it is taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Overrides {
+    /// Values of its queue's variables.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, serde_json::Value>,
+}
+
+impl Overrides {
+    /// Whether it says nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One thing wrong with a task: where (a JSON pointer into the request) and what.
@@ -208,6 +227,7 @@ mod tests {
             total_timeout_seconds: None,
             grace_seconds: 30,
             retries: Retries::default(),
+            overrides: Overrides::default(),
         }
     }
 

@@ -44,6 +44,7 @@ impl App {
             script,
             env: record.spec.env,
             resources: record.spec.resources,
+            variables: record.spec.overrides.variables,
             timeout_seconds: record.spec.timeout_seconds,
             max_wait_seconds: record.spec.max_wait_seconds,
             total_timeout_seconds: record.spec.total_timeout_seconds,

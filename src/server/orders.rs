@@ -4,10 +4,10 @@ use super::{error::ApiResult, state::App};
 use crate::{
     domain::{QueueName, RunnerName, TaskId, TaskSpec, Work, array},
     store::{Place, TaskRecord},
-    template::{self, Layers, Prepared, TaskLayer},
+    template::{self, Facts, Layers, Prepared, TaskLayer, Values, Variables},
     wire::{ClusterOffer, JobOrder, NewQueue, RegisterRequest, limits},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -19,42 +19,78 @@ pub(super) struct Templates {
     known: Mutex<HashMap<RunnerName, HashMap<QueueName, Merged>>>,
 }
 
-#[derive(Clone)]
+/// The most sets of values of one queue's variables whose templates are kept merged.
+const MAX_VALUES: usize = 64;
+
 struct Merged {
     queue: Arc<NewQueue>,
     runner: Arc<RegisterRequest>,
-    prepared: Attempted,
+    by_values: HashMap<String, Attempted>,
 }
 
 /// What came of merging.
-type Attempted = Arc<Result<Prepared, Vec<template::Fault>>>;
+pub(super) type Attempted = Arc<Result<Prepared, Vec<template::Fault>>>;
 
 impl Templates {
-    fn prepare(
+    /// The template of a queue for a runner, with values of its variables: those given, else such as they can have.
+    pub(super) fn prepare(
         &self,
         runner: (&RunnerName, &Arc<RegisterRequest>),
         offer: &ClusterOffer,
         queue: (&QueueName, &Arc<NewQueue>),
+        given: Option<&BTreeMap<String, Value>>,
     ) -> Attempted {
+        let key = given.map(|given| json!(given).to_string()).unwrap_or_default();
+        if let Some(known) = self.of(runner, queue, |merged| merged.by_values.get(&key).cloned()) {
+            return known;
+        }
+        // Others do not wait for this.
+        let values = values(queue.1, given);
+        let prepared: Attempted = Arc::new(values.and_then(|values| {
+            Prepared::new(&Layers {
+                base: offer.base.as_ref(),
+                queue: queue.1.pod_template.as_ref(),
+                overlay: offer.overlays.get(queue.0),
+                image: queue.1.defaults.image.as_deref(),
+                values: Some(&values),
+                namespaces: &offer.namespaces,
+            })
+        }));
+        let keep = |merged: &mut Merged| {
+            if merged.by_values.len() >= MAX_VALUES {
+                merged.by_values.clear();
+            }
+            merged.by_values.insert(key, prepared.clone());
+            None::<()>
+        };
+        self.of(runner, queue, keep);
+        prepared
+    }
+
+    /// What is kept of a queue for a runner; what was kept of others in their place goes.
+    fn of<T>(
+        &self,
+        runner: (&RunnerName, &Arc<RegisterRequest>),
+        queue: (&QueueName, &Arc<NewQueue>),
+        then: impl FnOnce(&mut Merged) -> Option<T>,
+    ) -> Option<T> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let of_runner = known.entry(runner.0.clone()).or_default();
-        if let Some(merged) = of_runner.get(queue.0)
-            && Arc::ptr_eq(&merged.queue, queue.1)
-            && Arc::ptr_eq(&merged.runner, runner.1)
-        {
-            return merged.prepared.clone();
+        let fresh = || Merged { queue: queue.1.clone(), runner: runner.1.clone(), by_values: HashMap::new() };
+        let merged = of_runner.entry(queue.0.clone()).or_insert_with(fresh);
+        if !Arc::ptr_eq(&merged.queue, queue.1) || !Arc::ptr_eq(&merged.runner, runner.1) {
+            *merged = fresh();
         }
-        let layers = Layers {
-            base: offer.base.as_ref(),
-            queue: queue.1.pod_template.as_ref(),
-            overlay: offer.overlays.get(queue.0),
-            image: queue.1.defaults.image.as_deref(),
-            namespaces: &offer.namespaces,
-        };
-        let prepared = Arc::new(Prepared::new(&layers));
-        let merged = Merged { queue: queue.1.clone(), runner: runner.1.clone(), prepared: prepared.clone() };
-        of_runner.insert(queue.0.clone(), merged);
-        prepared
+        then(merged)
+    }
+}
+
+/// The values of a queue's variables: with those given, or such as they can have.
+pub(super) fn values(queue: &NewQueue, given: Option<&BTreeMap<String, Value>>) -> Result<Values, Vec<template::Fault>> {
+    let variables = Variables::read(&queue.variables)?;
+    match given {
+        Some(given) => variables.values(given),
+        None => Ok(variables.sample()),
     }
 }
 
@@ -65,7 +101,7 @@ impl App {
         let runner = self.runners.get(name);
         let serves = |queue: (&QueueName, &Arc<NewQueue>)| match runner.as_ref().and_then(|runner| Some((runner, runner.cluster.as_ref()?)))
         {
-            Some((runner, offer)) => self.templates.prepare((name, runner), offer, queue).is_ok(),
+            Some((runner, offer)) => self.templates.prepare((name, runner), offer, queue, None).is_ok(),
             None => queue.1.pod_template.is_none() && !queue.1.use_image_entrypoint,
         };
         self.queues.all().iter().filter(|queue| !serves(*queue)).map(|(name, _)| name.clone()).collect()
@@ -85,7 +121,7 @@ impl App {
             match &doc.cluster {
                 None if queue.pod_template.is_none() && !queue.use_image_entrypoint => return None,
                 None => {}
-                Some(offer) => match &*self.templates.prepare((&runner, &doc), offer, (name, &queue)) {
+                Some(offer) => match &*self.templates.prepare((&runner, &doc), offer, (name, &queue), None) {
                     Ok(_) => return None,
                     Err(found) => faults.extend(found.iter().cloned()),
                 },
@@ -118,8 +154,10 @@ impl App {
         let queue = self.queues.get(spec.queue.as_str()).unwrap_or_default();
         let use_image_entrypoint = spec.work == Work::Entrypoint;
         let manifest = starts.then(|| {
-            let prepared = self.templates.prepare((name, &runner), offer, (&spec.queue, &queue));
-            manifest(&prepared, &runs(task))
+            let given = Some(&spec.overrides.variables);
+            let prepared = self.templates.prepare((name, &runner), offer, (&spec.queue, &queue), given);
+            let facts = Facts { id: task.id.0, attempt: task.attempt.0, runner: Some(name.as_str()), ..facts(spec, &task.user, &queue) };
+            manifest(&prepared, &runs(task), facts)
         });
         Some(JobOrder {
             manifest: manifest.flatten(),
@@ -143,12 +181,26 @@ pub(super) fn runs(task: &TaskRecord) -> TaskSpec {
     spec
 }
 
-fn manifest(prepared: &Attempted, spec: &TaskSpec) -> Option<Value> {
+fn manifest(prepared: &Attempted, spec: &TaskSpec, facts: Facts<'_>) -> Option<Value> {
     let none = BTreeMap::new();
-    Some(prepared.as_ref().as_ref().ok()?.render(&layer(spec, &none)).ok()?.manifest)
+    Some(prepared.as_ref().as_ref().ok()?.render(&layer(spec, &none, facts)).ok()?.manifest)
+}
+
+/// What macros say of a task that has no id yet.
+pub(super) fn facts<'a>(spec: &'a TaskSpec, user: &'a str, queue: &'a NewQueue) -> Facts<'a> {
+    Facts {
+        id: 0,
+        attempt: 1,
+        name: spec.name.as_deref(),
+        user,
+        queue: spec.queue.as_str(),
+        owner: queue.owner.as_deref(),
+        project: spec.labels.get("project").map(String::as_str),
+        runner: None,
+    }
 }
 
 /// What a task adds to its pod. Its variables stand there only where no agent sets them.
-pub(super) fn layer<'a>(spec: &'a TaskSpec, none: &'a BTreeMap<String, String>) -> TaskLayer<'a> {
-    TaskLayer { gpus: spec.resources.gpus, env: if spec.work == Work::Entrypoint { &spec.env } else { none } }
+pub(super) fn layer<'a>(spec: &'a TaskSpec, none: &'a BTreeMap<String, String>, facts: Facts<'a>) -> TaskLayer<'a> {
+    TaskLayer { gpus: spec.resources.gpus, env: if spec.work == Work::Entrypoint { &spec.env } else { none }, facts }
 }

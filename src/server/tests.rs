@@ -26,5 +26,6 @@ mod rules;
 mod runners;
 mod tasks;
 mod tokens;
+mod variables;
 mod why;
 mod wires;

@@ -7,8 +7,8 @@ use super::{
     lease::{LeaseRecord, parse, parse_json},
 };
 use crate::domain::{
-    AttemptNumber, AttemptResult, Dependency, End, Evidence, FailureClass, Outcome, Phase, Priority, Reason, Resources, Retries, Rng,
-    RunnerName, TaskId, TaskSpec, TaskState, UnixMs, Work,
+    AttemptNumber, AttemptResult, Dependency, End, Evidence, FailureClass, Outcome, Overrides, Phase, Priority, Reason, Resources, Retries,
+    Rng, RunnerName, TaskId, TaskSpec, TaskState, UnixMs, Work,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
@@ -94,6 +94,8 @@ pub(super) struct StoredSpec {
     pub(super) total_timeout_seconds: Option<u64>,
     pub(super) grace_seconds: u64,
     pub(super) retries: Retries,
+    #[serde(default, skip_serializing_if = "Overrides::is_empty")]
+    pub(super) overrides: Overrides,
 }
 
 impl From<&TaskSpec> for StoredSpec {
@@ -107,6 +109,7 @@ impl From<&TaskSpec> for StoredSpec {
             total_timeout_seconds: spec.total_timeout_seconds,
             grace_seconds: spec.grace_seconds,
             retries: spec.retries,
+            overrides: spec.overrides.clone(),
         }
     }
 }
@@ -173,6 +176,7 @@ impl TaskRecord {
                 total_timeout_seconds: stored.total_timeout_seconds,
                 grace_seconds: stored.grace_seconds,
                 retries: stored.retries,
+                overrides: stored.overrides,
             },
             boosted: row.try_get("boosted")?,
             state,

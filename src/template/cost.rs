@@ -1,12 +1,17 @@
 //! What a task of a queue costs that says nothing itself: derived from the queue's template when it is saved.
 
+use super::{values, variables::Values};
 use crate::domain::order::{Amount, Cost, weight_of};
 use serde_json::{Map, Value};
 
 /// The GPUs that the containers of a `podTemplate` document ask for together, MIG slices included, and the weight that
-/// its labels say. Init containers are over when the others run, so what they ask for is theirs no longer.
+/// its labels say, with these values of its variables. Init containers are over when the others run, so what they ask for is theirs no longer.
 #[must_use]
-pub fn cost(pod_template: &Value) -> Cost {
+pub fn cost(pod_template: &Value, values: &Values) -> Cost {
+    values::fill(pod_template, values).map(|filled| of(&filled)).unwrap_or_default()
+}
+
+fn of(pod_template: &Value) -> Cost {
     let containers = pod_template.pointer("/spec/containers").and_then(Value::as_array);
     let gpus = containers.into_iter().flatten().map(gpus).fold(0, u32::saturating_add);
     let labels = pod_template["metadata"]["labels"].as_object().into_iter().flatten();
@@ -48,7 +53,7 @@ mod tests {
 
     #[test]
     fn gpus_are_summed_over_the_containers() {
-        let of = |containers: Value| cost(&json!({"spec": {"containers": containers}})).gpus.0 / 1000;
+        let of = |containers: Value| super::of(&json!({"spec": {"containers": containers}})).gpus.0 / 1000;
         for (containers, gpus) in [
             (json!([]), 0),
             (json!([{"name": "task"}]), 0),
@@ -65,15 +70,15 @@ mod tests {
             assert_eq!(of(containers.clone()), gpus, "{containers}");
         }
         let init = json!({"spec": {"initContainers": [{"name": "warm", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}});
-        assert_eq!(cost(&init).gpus, Amount::default());
+        assert_eq!(super::of(&init).gpus, Amount::default());
     }
 
     #[test]
     fn the_weight_is_what_its_labels_say() {
-        let of = |labels: Value| cost(&json!({"metadata": {"labels": labels}})).weight;
+        let of = |labels: Value| super::of(&json!({"metadata": {"labels": labels}})).weight;
         assert_eq!(of(json!({"clear.ml/resource-usage": "0.14"})), Amount(140));
         assert_eq!(of(json!({"clear.ml/resource-usage": "0.14", "slipway.dev/weight": "2"})), Amount::whole(2));
         assert_eq!(of(json!({"team": "vision"})), Amount::default());
-        assert_eq!(cost(&json!({})).weight, Amount::default());
+        assert_eq!(super::of(&json!({})).weight, Amount::default());
     }
 }

@@ -3,8 +3,10 @@
 use super::{
     Fault,
     fields::fields,
+    macros,
     pointer::{below, steps},
-    reserved,
+    reserved, text, values,
+    variables::Values,
 };
 use crate::domain::{did_you_mean, pod::TASK_CONTAINER};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
@@ -12,10 +14,24 @@ use serde_ignored::Path;
 use serde_json::{Map, Value, json};
 use serde_path_to_error::{Segment, Track};
 
-/// Everything that is wrong with one `podTemplate` document by itself; empty means that it can be a layer.
+/// Everything that is wrong with one document of a runner's by itself; empty means that it can be a layer.
 #[must_use]
-pub fn check(pod_template: &Value) -> Vec<Fault> {
-    decode(pod_template, TASK_CONTAINER).err().unwrap_or_default()
+pub fn check(document: &Value) -> Vec<Fault> {
+    let mut faults = decode(document, TASK_CONTAINER).err().unwrap_or_default();
+    for part in ["metadata", "spec"] {
+        text::each(&below("", part), &document[part], &mut |at, text| {
+            if text::pieces(text).iter().any(|piece| matches!(piece, text::Piece::Variable(_))) {
+                faults.push(Fault::new(at, "variables belong to queues: only a queue's podTemplate can have them"));
+            }
+        });
+    }
+    faults
+}
+
+/// Everything that is wrong with a queue's `podTemplate` by itself, with some values of its variables.
+#[must_use]
+pub fn check_queue(pod_template: &Value, values: &Values) -> Vec<Fault> {
+    values::fill(pod_template, values).and_then(|filled| decode(&filled, TASK_CONTAINER)).err().unwrap_or_default()
 }
 
 /// A layer's document, read.
@@ -43,7 +59,9 @@ pub(super) fn decode(document: &Value, unnamed: &str) -> Result<Document, Vec<Fa
     match typed(&template, &mut faults) {
         Some((typed, value)) => {
             missing("", &value, &template, &mut faults);
-            faults.extend(reserved::faults(&value));
+            macros::check("", &value, &mut faults);
+            // What macros stand for is checked once it is known (`render`); here it is enough that it can be legal.
+            faults.extend(reserved::faults(&macros::sampled(&value)));
             if faults.is_empty() { Ok(Document { template: typed, value, remove }) } else { Err(faults) }
         }
         None => Err(faults),

@@ -9,6 +9,10 @@
 //! list is replaced by the stronger layer's. Nothing is unset but by `remove`, which clears what weaker layers set before
 //! the layer itself is merged.
 //!
+//! In the texts of a queue's template `{{name}}` is a variable that tasks may give ([`Variables`]), filled in before the
+//! layers are merged; in those of every layer `${name}` is a macro ([`Facts`]), expanded when they are. Neither reaches
+//! beyond the text that it stands in.
+//!
 //! The task's container is the one called `task`; where no layer calls one so, it is the first of the queue's template,
 //! else of the runner's base, else of its overlay. A container without a name is the task's.
 
@@ -20,6 +24,7 @@ mod enforce;
 mod fields;
 mod inject;
 mod lists;
+mod macros;
 mod merge;
 mod origins;
 mod pointer;
@@ -28,12 +33,17 @@ mod reserved;
 mod task;
 #[cfg(test)]
 mod tests;
+mod text;
+mod values;
+mod variables;
 
 pub use complete::complete;
 pub use cost::cost;
-pub use decode::check;
+pub use decode::{check, check_queue};
+pub use macros::Facts;
 pub use origins::Origins;
 pub use render::{Prepared, refuses, render};
+pub use variables::{Values, Variables};
 
 use crate::domain::{AttemptRef, QueueName, RunnerName};
 use serde::Serialize;
@@ -102,6 +112,8 @@ pub struct Layers<'a> {
     pub overlay: Option<&'a Value>,
     /// The image where no layer names one: the queue's default.
     pub image: Option<&'a str>,
+    /// The values of the queue's variables.
+    pub values: Option<&'a Values>,
     /// Where the runner's Jobs may stand; the first where no layer says.
     pub namespaces: &'a [String],
 }
@@ -113,6 +125,15 @@ pub struct TaskLayer<'a> {
     pub gpus: u32,
     /// Environment variables that must stand in the pod itself, because no agent is there to set them.
     pub env: &'a BTreeMap<String, String>,
+    /// What macros say of it.
+    pub facts: Facts<'a>,
+}
+
+impl Default for TaskLayer<'_> {
+    fn default() -> Self {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        Self { gpus: 0, env: &NONE, facts: Facts::default() }
+    }
 }
 
 /// What makes a rendered Job that of one attempt.

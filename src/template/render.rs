@@ -3,8 +3,10 @@
 use super::{
     Fault, Layer, Layers, Origins, Rendered, TaskLayer, builtin,
     decode::{decode, marked, names_task},
+    macros::{self, Known},
     merge::Merged,
-    task,
+    reserved, task, values,
+    variables::Values,
 };
 use crate::domain::pod::TASK_CONTAINER;
 use serde_json::{Value, json};
@@ -22,6 +24,11 @@ pub fn render(layers: &Layers<'_>, task: &TaskLayer<'_>) -> Result<Rendered, Vec
 pub struct Prepared {
     merged: Merged,
     namespace: (String, Layer),
+    /// The image where the task brings none.
+    image: Option<String>,
+    values: Values,
+    /// The texts with macros.
+    macros: Vec<String>,
 }
 
 impl Prepared {
@@ -30,6 +37,8 @@ impl Prepared {
     /// # Errors
     /// All that is wrong: what the documents say, an image that nobody names, a namespace that is not the runner's.
     pub fn new(layers: &Layers<'_>) -> Result<Self, Vec<Fault>> {
+        let filled = layers.queue.zip(layers.values).map(|(queue, values)| values::fill(queue, values)).transpose()?;
+        let layers = &Layers { queue: filled.as_ref().or(layers.queue), ..*layers };
         let mut merged = layers.merged()?;
         let mut faults = Vec::new();
         merged.change(Layer::Queue, |template| faults.extend(images(template, layers.image)));
@@ -39,7 +48,13 @@ impl Prepared {
             }
         });
         match layers.namespace(&merged) {
-            Ok(namespace) if faults.is_empty() => Ok(Self { merged, namespace }),
+            Ok(namespace) if faults.is_empty() => Ok(Self {
+                macros: macros::places(&merged.value),
+                merged,
+                namespace,
+                image: layers.image.map(str::to_owned),
+                values: layers.values.cloned().unwrap_or_default(),
+            }),
             Ok(_) => Err(faults),
             Err(fault) => {
                 faults.push(fault);
@@ -54,20 +69,51 @@ impl Prepared {
     /// What the task asks for and the template does not give; the pointers lead into the task.
     pub fn render(&self, task: &TaskLayer<'_>) -> Result<Rendered, Vec<Fault>> {
         let mut merged = self.merged.clone();
-        let mut faults = Vec::new();
+        // A text stays a text, so each remains with the layer that wrote it.
+        let mut faults = self.expand(&mut merged.value, task);
         merged.change(Layer::Task, |template| faults.extend(task::apply(template, task)));
         if faults.is_empty() { Ok(job(merged, self.namespace.clone())) } else { Err(faults) }
+    }
+
+    /// Puts in place of the macros what they say of a task, and checks what no template may say once more.
+    fn expand(&self, template: &mut Value, task: &TaskLayer<'_>) -> Vec<Fault> {
+        if self.macros.is_empty() {
+            return Vec::new();
+        }
+        let known = Known { facts: &task.facts, values: &self.values, image: self.image.as_deref() };
+        let mut faults = macros::expand(template, &self.macros, &known);
+        if faults.is_empty() {
+            let told = |fault: Fault| Fault::new("/queue", format!("with what the queue's template takes of this task, {fault}"));
+            faults.extend(reserved::faults(template).into_iter().map(told));
+        }
+        if template.pointer("/spec/containers/0/image").is_some_and(|image| image == "") {
+            faults.push(Fault::new("/queue", "no image: give the queue one (defaults: {image: …})"));
+        }
+        faults
     }
 }
 
 /// What a task asks for and a queue's template, by itself, does not give; the pointers lead into the task. A runner's
 /// layers are not asked: what a queue gives is said by the queue.
 #[must_use]
-pub fn refuses(pod_template: &Value, task: &TaskLayer<'_>) -> Vec<Fault> {
+pub fn refuses(pod_template: &Value, values: &Values, task: &TaskLayer<'_>) -> Vec<Fault> {
+    let of_queue = |fault: Fault| Fault::new("/queue", format!("with this task, in the queue's template: {fault}"));
+    let mut template = match values::fill(pod_template, values) {
+        Ok(template) => template,
+        Err(faults) => return faults.into_iter().map(of_queue).collect(),
+    };
+    let places = macros::places(&template);
+    let mut faults = macros::expand(&mut template, &places, &Known { facts: &task.facts, values, image: None });
+    if faults.is_empty() && !places.is_empty() {
+        faults.extend(reserved::faults(&template).into_iter().map(of_queue));
+    }
     let name = marked(pod_template).unwrap_or(TASK_CONTAINER);
     let containers = pod_template.pointer("/spec/containers").and_then(Value::as_array);
-    let container = containers.into_iter().flatten().find(|container| container["name"].as_str().unwrap_or(TASK_CONTAINER) == name);
-    container.map(|container| task::apply_to(&mut container.clone(), task)).unwrap_or_default()
+    let task_s = |container: &&Value| container["name"].as_str().unwrap_or(TASK_CONTAINER) == name;
+    if let Some(at) = containers.and_then(|containers| containers.iter().position(|container| task_s(&container))) {
+        faults.extend(task::apply_to(&mut template["spec"]["containers"][at], task));
+    }
+    faults
 }
 
 impl<'a> Layers<'a> {

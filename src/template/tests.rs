@@ -5,25 +5,25 @@ mod jobs;
 mod layers;
 mod properties;
 mod restricted;
+mod texts;
 
 use super::{Injection, Layers, Rendered, TaskLayer, complete, render};
 use crate::domain::{AttemptNumber, AttemptRef, QueueName, RunnerName, TaskId};
 use serde_json::Value;
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::sync::LazyLock;
 use uuid::Uuid;
 
-const NO_ENV: &BTreeMap<String, String> = &BTreeMap::new();
 static NAMESPACES: LazyLock<Vec<String>> = LazyLock::new(|| vec!["ml-runs".to_owned(), "scratch".to_owned()]);
 static RUNNER: LazyLock<RunnerName> = LazyLock::new(|| "glue-a".parse().unwrap());
 static QUEUE: LazyLock<QueueName> = LazyLock::new(|| "gpu".parse().unwrap());
 
 /// The layers of a queue that has a default image.
 fn layers<'a>(base: Option<&'a Value>, queue: Option<&'a Value>, overlay: Option<&'a Value>) -> Layers<'a> {
-    Layers { base, queue, overlay, image: Some("python:3.12"), namespaces: &NAMESPACES }
+    Layers { base, queue, overlay, image: Some("python:3.12"), values: None, namespaces: &NAMESPACES }
 }
 
 fn gpus(gpus: u32) -> TaskLayer<'static> {
-    TaskLayer { gpus, env: NO_ENV }
+    TaskLayer { gpus, ..TaskLayer::default() }
 }
 
 fn injection() -> Injection<'static> {

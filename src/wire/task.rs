@@ -38,6 +38,11 @@ pub struct NewTask {
     /// What it needs of a machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// Values of the queue's variables, by name; the queue's defaults for the others. A text is read as the type that the
+    /// variable has.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, Object>))]
+    pub variables: BTreeMap<String, serde_json::Value>,
     /// The time limit of the command; default the queue's, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
@@ -118,6 +123,10 @@ pub struct Task {
     pub env: BTreeMap<String, String>,
     /// What it needs.
     pub resources: Resources,
+    /// The values that it gave of its queue's variables.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, Object>))]
+    pub variables: BTreeMap<String, serde_json::Value>,
     /// The command's time limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,

@@ -145,7 +145,7 @@ mod tests {
                 let namespaces = ["default".to_owned()];
                 let (template, image) = (queue.pod_template.as_ref(), queue.defaults.image.as_deref());
                 let layers = Layers { queue: template, image, namespaces: &namespaces, ..Layers::default() };
-                let made = render(&layers, &TaskLayer { gpus: 0, env: &BTreeMap::new() });
+                let made = render(&layers, &TaskLayer::default());
                 assert!(made.is_ok(), "{}: {name}: {:?}", path.display(), made.err());
                 names.push(name.to_string());
             }

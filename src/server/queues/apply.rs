@@ -32,11 +32,11 @@ pub(crate) async fn apply(
     headers: HeaderMap,
     Json { value: mut queue, .. }: Json<NewQueue>,
 ) -> ApiResult<Response> {
-    check(&name, &queue)?;
+    let values = check(&name, &queue)?;
     app.may_turn(&name, &queue).await?;
     queue.name = None;
     let doc = serde_json::to_string(&queue).map_err(|_| ProblemCode::Internal)?;
-    let cost = queue.pod_template.as_ref().map(template::cost).unwrap_or_default();
+    let cost = queue.pod_template.as_ref().map(|template| template::cost(template, &values)).unwrap_or_default();
     let apply = ApplyQueue { name: name.clone(), doc, cost, by: principal.user, if_revision: app.wanted(&name, &headers).await? };
     let applied = app.clone();
     let outcome = to_the_end(async move {

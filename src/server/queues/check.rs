@@ -1,9 +1,12 @@
 //! What a queue must keep to.
 
 use crate::{
-    domain::{Labels, Priority, Resources, TaskSpec, Work},
-    server::error::{ApiResult, placed, valid},
-    template,
+    domain::{Labels, Overrides, Priority, Resources, TaskSpec, Work},
+    server::{
+        error::{ApiResult, placed, valid},
+        orders,
+    },
+    template::{self, Values},
     wire::{FieldError, NewQueue, QueueName, limits},
 };
 
@@ -30,8 +33,8 @@ const MAX_USER_WEIGHTS: usize = 1_000;
 const MAX_BUDGETS: usize = 8;
 
 /// Refuses a queue with all its faults by place. Its defaults must make legal tasks: they are checked as the task that
-/// they would complete.
-pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<()> {
+/// they would complete. Gives such values of its variables as they can have.
+pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<Values> {
     let mut errors = Vec::new();
     let mut rule = |ok: bool, pointer: &str, message: String| {
         if !ok {
@@ -74,7 +77,13 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<()> {
     if let Some(template) = &queue.pod_template {
         let most = limits::MAX_POD_TEMPLATE;
         rule(template.to_string().len() <= most, "/podTemplate", format!("at most {most} bytes as JSON"));
-        errors.extend(placed("/podTemplate", template::check(template)));
+    }
+    let values = orders::values(queue, None).unwrap_or_else(|faults| {
+        errors.extend(placed("/variables", faults));
+        Values::default()
+    });
+    if let Some(template) = queue.pod_template.as_ref().filter(|_| errors.is_empty()) {
+        errors.extend(placed("/podTemplate", template::check_queue(template, &values)));
     }
     rules(queue, &mut errors);
     let sample = TaskSpec {
@@ -90,9 +99,10 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<()> {
         total_timeout_seconds: queue.defaults.total_timeout_seconds,
         grace_seconds: queue.defaults.grace_seconds.unwrap_or(0),
         retries: queue.defaults.retries.unwrap_or_default(),
+        overrides: Overrides::default(),
     };
     errors.extend(sample.violations().into_iter().map(|v| FieldError { pointer: format!("/defaults{}", v.pointer), message: v.message }));
-    valid(errors)
+    valid(errors).map(|()| values)
 }
 
 /// What a queue says of the order of service. Whether its budgets exist and hold what they guarantee is decided where it

@@ -1,7 +1,7 @@
 //! From what a user sent to what is stored: defaults filled in, every fault named with its place.
 
 use crate::{
-    domain::{QueueName, TaskId, TaskSpec, Violation, Work, did_you_mean},
+    domain::{Overrides, QueueName, TaskId, TaskSpec, Violation, Work, did_you_mean},
     server::{
         error::{ApiResult, invalid},
         orders,
@@ -16,25 +16,25 @@ use std::collections::BTreeMap;
 const DEFAULT_GRACE_SECONDS: u64 = 30;
 
 /// Checks a task and fills in the defaults of its queue.
-pub(super) fn take(app: &App, new: NewTask, at: &str) -> ApiResult<TaskSpec> {
+pub(super) fn take(app: &App, user: &str, new: NewTask, at: &str) -> ApiResult<TaskSpec> {
     let name = new.queue.clone().unwrap_or_else(|| QueueName::default().to_string());
     let queue = app.queues.get(&name).ok_or_else(|| no_queue(app, &name, at))?;
     let name = name.parse::<QueueName>().map_err(|_| no_queue(app, &name, at))?;
     let placed = |v: Violation| FieldError { pointer: format!("{at}{}", v.pointer), message: v.message };
-    spec(new, name, &queue).map_err(|violations| invalid(violations.into_iter().map(placed).collect()))
+    spec(new, user, name, &queue).map_err(|violations| invalid(violations.into_iter().map(placed).collect()))
 }
 
 /// Checks that a stored task can be submitted again.
-pub(super) fn again(app: &App, id: TaskId, spec: &TaskSpec) -> ApiResult<()> {
+pub(super) fn again(app: &App, user: &str, id: TaskId, spec: &TaskSpec) -> ApiResult<()> {
     // Where the queue is gone the store says so.
-    let odds = app.queues.get(spec.queue.as_str()).map(|queue| at_odds(spec, &queue)).unwrap_or_default();
+    let odds = app.queues.get(spec.queue.as_str()).map(|queue| at_odds(spec, user, &queue)).unwrap_or_default();
     let Some(first) = odds.first() else { return Ok(()) };
     let detail = format!("Task {id} no longer fits its queue: {}.", first.message);
     Err(Problem::new(ProblemCode::ValidationFailed).detail(detail).hint("Submit a new task in its place.").into())
 }
 
 /// The rule, apart from everything else.
-fn spec(new: NewTask, name: QueueName, queue: &NewQueue) -> Result<TaskSpec, Vec<Violation>> {
+fn spec(new: NewTask, user: &str, name: QueueName, queue: &NewQueue) -> Result<TaskSpec, Vec<Violation>> {
     let work = match (new.command, new.script) {
         (Some(argv), None) => Work::Command(argv),
         (None, Some(text)) => Work::Script(text),
@@ -57,13 +57,14 @@ fn spec(new: NewTask, name: QueueName, queue: &NewQueue) -> Result<TaskSpec, Vec
         total_timeout_seconds: new.total_timeout_seconds.or(queue.defaults.total_timeout_seconds),
         grace_seconds: new.grace_seconds.or(queue.defaults.grace_seconds).unwrap_or(DEFAULT_GRACE_SECONDS),
         retries: new.retries.or(queue.defaults.retries).unwrap_or_default(),
+        overrides: Overrides { variables: new.variables },
     };
-    let violations = [spec.violations(), at_odds(&spec, queue)].concat();
+    let violations = [spec.violations(), at_odds(&spec, user, queue)].concat();
     if violations.is_empty() { Ok(spec) } else { Err(violations) }
 }
 
 /// What a task asks for and its queue does not give.
-fn at_odds(spec: &TaskSpec, queue: &NewQueue) -> Vec<Violation> {
+fn at_odds(spec: &TaskSpec, user: &str, queue: &NewQueue) -> Vec<Violation> {
     let wrong = |pointer: &str, message: String| Violation { pointer: pointer.to_owned(), message };
     let mut found = Vec::new();
     let of_image = format!("the queue {} leaves the command to its image (useImageEntrypoint): submit without one", spec.queue);
@@ -74,8 +75,16 @@ fn at_odds(spec: &TaskSpec, queue: &NewQueue) -> Vec<Violation> {
         (Work::Entrypoint, false) => found.push(wrong("/command", of_task)),
         _ => {}
     }
+    let values = match orders::values(queue, Some(&spec.overrides.variables)) {
+        Ok(values) => values,
+        Err(faults) => {
+            found.extend(faults.into_iter().map(|fault| wrong(&format!("/variables{}", fault.pointer), fault.message)));
+            return found;
+        }
+    };
     if let Some(template) = &queue.pod_template {
-        let faults = template::refuses(template, &orders::layer(spec, &BTreeMap::new()));
+        let none = BTreeMap::new();
+        let faults = template::refuses(template, &values, &orders::layer(spec, &none, orders::facts(spec, user, queue)));
         found.extend(faults.into_iter().map(|fault| wrong(&fault.pointer, fault.message)));
     }
     found
@@ -119,25 +128,25 @@ mod tests {
             env: [("B".to_owned(), "task".to_owned())].into(),
             ..NewTask::default()
         };
-        let made = spec(new, QueueName::default(), &queue).unwrap();
+        let made = spec(new, "kim", QueueName::default(), &queue).unwrap();
         assert_eq!((made.timeout_seconds, made.grace_seconds, made.retries.user), (Some(60), 9, 2));
         assert_eq!((made.env["A"].as_str(), made.env["B"].as_str()), ("queue", "task"));
         let plain =
-            spec(NewTask { script: Some("echo".into()), ..NewTask::default() }, QueueName::default(), &NewQueue::default()).unwrap();
+            spec(NewTask { script: Some("echo".into()), ..NewTask::default() }, "kim", QueueName::default(), &NewQueue::default()).unwrap();
         assert_eq!((plain.timeout_seconds, plain.grace_seconds, plain.retries), (None, 30, Retries { user: 0, oom: 0, infra: 3 }));
     }
 
     #[test]
     fn a_task_runs_one_thing() {
         let both = NewTask { command: Some(vec!["a".into()]), script: Some("b".into()), ..NewTask::default() };
-        assert_eq!(spec(both, QueueName::default(), &NewQueue::default()).unwrap_err()[0].pointer, "/script");
-        assert_eq!(spec(NewTask::default(), QueueName::default(), &NewQueue::default()).unwrap_err()[0].pointer, "/command");
+        assert_eq!(spec(both, "kim", QueueName::default(), &NewQueue::default()).unwrap_err()[0].pointer, "/script");
+        assert_eq!(spec(NewTask::default(), "kim", QueueName::default(), &NewQueue::default()).unwrap_err()[0].pointer, "/command");
     }
 
     #[test]
     fn where_the_image_brings_the_command_a_task_has_none() {
         let queue = NewQueue { use_image_entrypoint: true, ..NewQueue::default() };
-        let of = |new: NewTask| spec(new, QueueName::default(), &queue);
+        let of = |new: NewTask| spec(new, "kim", QueueName::default(), &queue);
         assert_eq!(of(NewTask::default()).unwrap().work, Work::Entrypoint);
         for (new, pointer) in [
             (NewTask { command: Some(vec!["a".into()]), ..NewTask::default() }, "/command"),

@@ -34,7 +34,7 @@ pub(crate) async fn rerun(
 ) -> ApiResult<Response> {
     let task = app.record(id).await?;
     principal.may_act_on(&task)?;
-    intake::again(&app, id, &task.spec)?;
+    intake::again(&app, &principal.user, id, &task.spec)?;
     let digest = sha256(format!("{id} {:?} {:?}", request.only, request.indices).as_bytes());
     let array = app.array_again(&task, request).await?;
     let tasks = vec![NewTask { rerun_of: Some(id), array, ..NewTask::new(task.spec) }];

@@ -38,7 +38,7 @@ pub(super) fn taken(app: &App, principal: &Principal, new: wire::NewTask, at: &s
     let array = new.array.as_ref().map(|array| kin::array(array, at)).transpose()?;
     let parent = new.parent.map(|id| kin::parent(principal, id));
     let not_before = depend::not_before(&new);
-    Ok(NewTask { not_before, parent, array, ..NewTask::new(intake::take(app, new, at)?) })
+    Ok(NewTask { not_before, parent, array, ..NewTask::new(intake::take(app, &principal.user, new, at)?) })
 }
 
 /// Stores tasks; ids in order, and whether an earlier request stored them.

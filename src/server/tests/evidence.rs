@@ -6,7 +6,7 @@ use super::{
     wires::Reply,
 };
 use crate::{
-    domain::{Labels, Priority, QueueName, Resources, Retries, TaskSpec, Work},
+    domain::{Labels, Overrides, Priority, QueueName, Resources, Retries, TaskSpec, Work},
     store::{NewTask, Submit, Submitted},
 };
 use serde_json::{Value, json};
@@ -47,6 +47,7 @@ async fn agentless(rig: &Rig) -> Own {
         total_timeout_seconds: None,
         grace_seconds: 30,
         retries: Retries::default(),
+        overrides: Overrides::default(),
     };
     let submit = Submit { user: "sam".into(), tasks: vec![NewTask::new(spec)], idempotency: None };
     assert!(matches!(rig.app.store.run(submit).await.unwrap(), Submitted::New(_)));

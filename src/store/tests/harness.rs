@@ -2,8 +2,8 @@
 
 use crate::{
     domain::{
-        AttemptNumber, AttemptRef, AttemptResult, Clock, FailureClass, Labels, Phase, Priority, QueueName, Reason, Resources, Retries, Rng,
-        TaskId, TaskSpec, TaskState, Times, UnixMs, Work, fingerprint, order::Cost,
+        AttemptNumber, AttemptRef, AttemptResult, Clock, FailureClass, Labels, Overrides, Phase, Priority, QueueName, Reason, Resources,
+        Retries, Rng, TaskId, TaskSpec, TaskState, Times, UnixMs, Work, fingerprint, order::Cost,
     },
     store::{
         Age, Ambient, ApplyQueue, Beat, Chore, Claim, ClaimedAttempt, Due, Faults, Finish, Finished, NewTask, QueueShare, Refusal,
@@ -211,6 +211,7 @@ pub(super) fn spec() -> TaskSpec {
         total_timeout_seconds: None,
         grace_seconds: 30,
         retries: Retries::default(),
+        overrides: Overrides::default(),
     }
 }
 

@@ -148,12 +148,12 @@ fn a_task_asks_for_gpus_within_what_its_queue_gives() {
 fn variables_that_no_agent_sets_stand_in_the_pod() {
     let queue = json!({"spec": {"containers": [{"env": [{"name": "A", "value": "template"}, {"name": "S", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]}]}});
     let env = [("A".to_owned(), "$(HOME) costs $5".to_owned()), ("B".to_owned(), String::new())].into();
-    let job = render(&layers(None, Some(&queue), None), &TaskLayer { gpus: 0, env: &env }).unwrap();
+    let job = render(&layers(None, Some(&queue), None), &TaskLayer { env: &env, ..TaskLayer::default() }).unwrap();
     let env = &job.manifest["spec"]["template"]["spec"]["containers"][0]["env"];
     assert_eq!((&env[0], &env[2]), (&json!({"name": "A", "value": "$$(HOME) costs $$5"}), &json!({"name": "B", "value": ""})));
     let secret = [("S".to_owned(), "x".to_owned())].into();
     assert_eq!(
-        refused(&layers(None, Some(&queue), None), &TaskLayer { gpus: 0, env: &secret }),
+        refused(&layers(None, Some(&queue), None), &TaskLayer { env: &secret, ..TaskLayer::default() }),
         ["/env/S: the queue's template takes it from elsewhere (valueFrom)"]
     );
 }
