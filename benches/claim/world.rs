@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use slipway::{
     app::ambient::{SystemClock, SystemRng},
     domain::{Labels, Priority, QueueName, Resources, Retries, Role, SecretKind, TaskId, TaskSpec, Times, fingerprint, mint_secret},
-    store::{Ambient, ApplyBudget, ApplyQueue, CreateToken, NewTask, Store, Submit, Submitted},
+    store::{Ambient, ApplyBudget, ApplyQueue, CreateToken, Keeper, NewTask, Store, Submit, Submitted},
 };
 use std::{
     collections::BTreeMap,
@@ -111,6 +111,7 @@ impl World {
                 cost: slipway::domain::order::Cost::default(),
                 by: "bench".into(),
                 if_revision: None,
+                kept_by: Keeper::Any,
             };
             store.run(apply).await?.map_err(|refused| format!("{name}: {refused:?}"))?;
         }

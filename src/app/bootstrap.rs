@@ -3,7 +3,7 @@
 use super::data_dir::{DataDir, write_secret};
 use crate::{
     domain::{QueueName, Rng, Role, SecretKind, fingerprint, mint_secret, order::Cost, well_formed},
-    store::{ApplyQueue, CreateToken, Store},
+    store::{ApplyQueue, CreateToken, Keeper, Store},
 };
 use anyhow::{Context, Result, bail};
 use secrecy::{ExposeSecret, SecretString};
@@ -29,6 +29,7 @@ pub(super) async fn first_things(store: &Store, dir: &DataDir, rng: &dyn Rng) ->
             cost: Cost::default(),
             by: "slipway".to_owned(),
             if_revision: Some(0),
+            kept_by: Keeper::Any,
         };
         if let Err(refusal) = store.run(apply).await? {
             bail!("cannot make the queue default: {refusal:?}");

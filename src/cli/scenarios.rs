@@ -1,6 +1,7 @@
 //! Whole commands against a scripted server: what is sent, what is printed, how it ends.
 
 mod arrays;
+mod formats;
 mod rules;
 mod why;
 

@@ -16,9 +16,11 @@ impl Client {
         self.call(Method::GET, &path(name)).send().await
     }
 
-    /// Creates or replaces a queue. With `revision` only where that is still the present one, else `412`.
-    pub async fn put_queue(&self, name: &QueueName, queue: &NewQueue, revision: Option<i64>) -> Result<Queue, Error> {
-        let mut call = self.call(Method::PUT, &path(name)).json(queue);
+    /// Creates or replaces a queue. With `revision` only where that is still the present one, else `412`; one that is kept
+    /// by another only with `force`, else `409`.
+    pub async fn put_queue(&self, name: &QueueName, queue: &NewQueue, revision: Option<i64>, force: bool) -> Result<Queue, Error> {
+        let query = if force { "?force=true" } else { "" };
+        let mut call = self.call(Method::PUT, &(path(name) + query)).json(queue);
         if let Some(revision) = revision {
             call = call.header("if-match", &format!("\"{revision}\""));
         }

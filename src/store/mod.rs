@@ -90,7 +90,7 @@ pub use moves::{Boost, Boosted, Move, MoveTo, Moved};
 pub use parents::{NoParent, Parent};
 pub use patch::{Patch, Patched, merge_labels};
 pub use place::Age;
-pub use queues::{ApplyQueue, DeleteQueue, QueueRecord, QueueRefusal};
+pub use queues::{ApplyQueue, DeleteQueue, Keeper, QueueRecord, QueueRefusal};
 pub use record::{AttemptRecord, TaskRecord};
 pub use report::{Report, ReportOutcome, Reporting};
 pub use retention::{BytesGone, Cut, Kept, Prune, Shrink};

@@ -13,6 +13,7 @@ use crate::domain::{
     QueueName, UnixMs,
     order::{Cost, QueueRules},
 };
+use serde::Deserialize;
 use serde_json::json;
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -50,6 +51,8 @@ pub enum QueueRefusal {
     Revision(i64),
     /// It has tasks that have not ended.
     Busy,
+    /// Another keeps it.
+    Kept(String),
     /// The budgets that it names do not exist, or are guaranteed to more than they hold.
     Budgets(Vec<BudgetFault>),
 }
@@ -66,6 +69,25 @@ pub struct ApplyQueue {
     pub by: String,
     /// The revision it must have; 0 asks that it does not exist.
     pub if_revision: Option<i64>,
+    /// Who may keep it now.
+    pub kept_by: Keeper,
+}
+
+/// Who may keep a queue (`managedBy` of its document) that is replaced. One that nobody keeps can always be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// Anybody.
+    Any,
+    /// This one alone; none where nobody may.
+    Only(Option<String>),
+}
+
+/// The part of a document that says who keeps it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kept {
+    #[serde(default)]
+    managed_by: Option<String>,
 }
 
 impl Statement for ApplyQueue {
@@ -90,8 +112,14 @@ impl ApplyQueue {
         }
         let (gpus, weight) = (self.cost.gpus.0.cast_signed(), self.cost.weight.0.cast_signed());
         // Another version may derive another cost from the same document.
-        if now.is_some_and(|now| now.doc == self.doc && now.cost == (gpus, weight)) {
+        if now.as_ref().is_some_and(|now| now.doc == self.doc && now.cost == (gpus, weight)) {
             return Ok(Ok(false));
+        }
+        if let (Keeper::Only(wanted), Some(now)) = (&self.kept_by, &now) {
+            let Kept { managed_by } = parse_json("queue", 0, &now.doc)?;
+            if let Some(other) = managed_by.filter(|other| wanted.as_ref() != Some(other)) {
+                return Ok(Err(QueueRefusal::Kept(other)));
+            }
         }
         let rules: QueueRules = parse_json("queue", 0, &self.doc)?;
         let faults = budgets::faults(&self.name, &rules, tx).await?;

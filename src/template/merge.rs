@@ -22,12 +22,15 @@ impl Merged {
 
     /// Lays a document over what is there.
     pub(super) fn add(&mut self, layer: Layer, document: &Document) -> Result<(), Fault> {
+        // Whole containers go first: those of the layer itself then come with the built-in defaults.
+        let (whole, parts): (Vec<_>, Vec<_>) = document.remove.iter().partition(|steps| is_whole(steps));
+        self.change(layer, |value| whole.iter().for_each(|steps| pointer::remove(value, steps)));
         for field in ["containers", "initContainers"] {
             for name in names(&document.value, field) {
                 self.introduce(field, name, layer);
             }
         }
-        self.change(layer, |value| document.remove.iter().for_each(|steps| pointer::remove(value, steps)));
+        self.change(layer, |value| parts.iter().for_each(|steps| pointer::remove(value, steps)));
         self.change(layer, |value| displace(value, &document.value));
         let merged =
             merge(&self.value, document.template.clone()).map_err(|error| Fault::new("", format!("it cannot be merged: {error}")))?;
@@ -57,6 +60,11 @@ impl Merged {
             }
         });
     }
+}
+
+/// Whether a pointer leads to a container or to all of them.
+fn is_whole(steps: &[String]) -> bool {
+    steps.len() <= 3 && steps.get(1).is_some_and(|field| field == "containers" || field == "initContainers")
 }
 
 fn names<'a>(template: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {

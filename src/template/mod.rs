@@ -22,6 +22,7 @@ mod cost;
 mod decode;
 mod enforce;
 mod fields;
+pub mod formats;
 mod inject;
 mod lists;
 mod macros;

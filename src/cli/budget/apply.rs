@@ -52,7 +52,7 @@ pub(super) async fn run(context: &Context, path: &Path) -> Result<Exit, Failure>
 }
 
 /// Makes a budget what is wanted of it, seen as it is.
-pub(super) async fn apply(
+pub(in crate::cli) async fn apply(
     client: &Client,
     name: &BudgetName,
     wanted: impl FnOnce(Option<&Budget>) -> Result<NewBudget, Failure>,

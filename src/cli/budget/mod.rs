@@ -8,6 +8,8 @@ use super::{
     context::{Common, Context},
     exit::{Exit, Failure},
 };
+pub(super) use apply::apply;
+
 use crate::wire::{Amount, BudgetName, Resource};
 use std::path::PathBuf;
 

@@ -1,16 +1,18 @@
 //! `slipway queue apply`
 
+use super::wanted::{FileArgs, load};
 use crate::{
     cli::{
+        budget,
         context::{Context, Format},
-        documents::{Change, Named, load, told},
+        documents::{Change, Named, told},
         exit::{Exit, Failure},
     },
     client::Client,
     wire::{NewQueue, ProblemCode, Queue, QueueList, QueueName},
 };
 use serde::Deserialize;
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,12 +38,16 @@ impl Named for NewQueue {
 }
 
 /// Creates or changes the queues of a file. The whole file is read before anything is sent.
-pub(super) async fn run(context: &Context, path: &Path) -> Result<Exit, Failure> {
-    let wanted = load::<NewQueue>(context, path).await?;
+pub(super) async fn run(context: &Context, args: &FileArgs, force: bool) -> Result<Exit, Failure> {
+    let wanted = load(context, args).await?;
     let client = context.client()?;
     let mut queues = Vec::new();
-    for (name, queue) in wanted {
-        let (change, queue) = apply(&client, &name, &queue).await?;
+    for (name, budget) in wanted.budgets {
+        let (change, _) = budget::apply(&client, &name, |_| Ok(budget)).await?;
+        told(context, &format_args!("budget {name}"), change)?;
+    }
+    for (name, queue) in wanted.queues {
+        let (change, queue) = apply(&client, &name, &queue, force).await?;
         told(context, &name, change)?;
         queues.push(queue);
     }
@@ -51,7 +57,7 @@ pub(super) async fn run(context: &Context, path: &Path) -> Result<Exit, Failure>
     Ok(Exit::Ok)
 }
 
-async fn apply(client: &Client, name: &QueueName, wanted: &NewQueue) -> Result<(Change, Queue), Failure> {
+async fn apply(client: &Client, name: &QueueName, wanted: &NewQueue, force: bool) -> Result<(Change, Queue), Failure> {
     let present = match client.queue(name).await {
         Ok(queue) => Some(queue),
         Err(error) if error.code() == Some(ProblemCode::QueueNotFound) => None,
@@ -59,20 +65,25 @@ async fn apply(client: &Client, name: &QueueName, wanted: &NewQueue) -> Result<(
     };
     match present {
         Some(queue) if same(&queue, wanted) => Ok((Change::Unchanged, queue)),
-        Some(queue) => match client.put_queue(name, wanted, Some(queue.revision)).await {
+        Some(queue) => match client.put_queue(name, wanted, Some(queue.revision), force).await {
             Err(error) if error.code() == Some(ProblemCode::PreconditionFailed) => {
                 Err(Failure::from(error).hint(format!("somebody else changed {name} just now: apply again")))
             }
             answer => Ok((Change::Changed, answer?)),
         },
-        None => Ok((Change::Created, client.put_queue(name, wanted, None).await?)),
+        None => Ok((Change::Created, client.put_queue(name, wanted, None, force).await?)),
     }
 }
 
 /// Whether a queue is already as it is wanted.
 fn same(queue: &Queue, wanted: &NewQueue) -> bool {
-    let now = NewQueue {
-        name: wanted.name.clone(),
+    NewQueue { name: wanted.name.clone(), ..asked(queue) } == *wanted
+}
+
+/// What a queue would have to be applied with to be as it is.
+pub(super) fn asked(queue: &Queue) -> NewQueue {
+    NewQueue {
+        name: None,
         description: queue.description.clone(),
         defaults: queue.defaults.clone(),
         limits: queue.limits,
@@ -91,8 +102,7 @@ fn same(queue: &Queue, wanted: &NewQueue) -> bool {
         object: queue.object.clone(),
         managed_by: queue.managed_by.clone(),
         imported_from: queue.imported_from.clone(),
-    };
-    now == *wanted
+    }
 }
 
 #[cfg(test)]
@@ -133,7 +143,6 @@ mod tests {
         insta::assert_snapshot!(all);
     }
 
-    #[cfg(feature = "template")]
     #[test]
     fn the_ready_files_make_jobs() {
         use crate::template::{Layers, TaskLayer, render};

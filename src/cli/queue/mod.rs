@@ -4,13 +4,14 @@ mod apply;
 mod change;
 mod pod;
 mod show;
+mod wanted;
 
 use super::{
     context::{Common, Context},
     exit::{Exit, Failure},
 };
 use crate::wire::QueueName;
-use std::path::PathBuf;
+use wanted::FileArgs;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +24,9 @@ Examples:
 const APPLY_EXAMPLES: &str = "\
 Examples:
   slipway queue apply -f queues.yaml
+  slipway queue apply -f values.yaml            ClearML's Helm values, as they are
+  helm get values clearml-agent | slipway queue apply -f -
+  slipway queue apply -f launch.yaml --name gpu-small      a queue configuration of W&B Launch
   echo '{name: cpu, defaults: {timeoutSeconds: 3600}}' | slipway queue apply -f -
 
 The file holds one queue, a list of queues, or all of them by name:
@@ -63,9 +67,11 @@ enum QueueCommand {
     /// Create or change queues from a file
     #[command(after_help = APPLY_EXAMPLES)]
     Apply {
-        /// The YAML or JSON file, - for standard input
-        #[arg(short, long)]
-        file: PathBuf,
+        #[command(flatten)]
+        file: FileArgs,
+        /// Take over queues that another keeps (managedBy)
+        #[arg(long)]
+        force: bool,
     },
     /// Start nothing more from a queue; what runs goes on
     Pause {
@@ -100,7 +106,7 @@ pub(super) async fn run(args: QueueArgs, context: &Context) -> Result<Exit, Fail
     match args.command {
         QueueCommand::Ls => show::ls(context).await,
         QueueCommand::Get { name } => show::get(context, &name).await,
-        QueueCommand::Apply { file } => apply::run(context, &file).await,
+        QueueCommand::Apply { file, force } => apply::run(context, &file, force).await,
         QueueCommand::Pause { name, reason } => change::pause(context, &name, reason).await,
         QueueCommand::Drain { name, reason } => change::drain(context, &name, reason).await,
         QueueCommand::Resume { name } => change::resume(context, &name).await,

@@ -4,13 +4,13 @@ use super::{check::check, refused, unfit};
 use crate::{
     server::{
         auth::Principal,
-        body::{Json, Path},
+        body::{Json, Path, Query},
         convert,
         error::{ApiError, ApiResult, to_the_end},
         etag::etag,
         state::App,
     },
-    store::{ApplyQueue, QueueRefusal},
+    store::{ApplyQueue, Keeper, QueueRefusal},
     template,
     wire::{BudgetName, NewQueue, Problem, ProblemCode, Queue, QueueName},
 };
@@ -19,16 +19,27 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use serde::Deserialize;
+
+/// Whether a queue is replaced whoever keeps it.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Force {
+    /// Replaces the queue although its `managedBy` is another than the document's.
+    force: bool,
+}
 
 /// Creates a queue, or replaces what it was applied with. The same document changes nothing. `If-Match` asks for a
-/// revision, `If-None-Match: *` that it is new.
-#[utoipa::path(put, path = "/api/v1/queues/{name}", operation_id = "applyQueue", tag = "queues", params(("name" = String, Path)),
+/// revision, `If-None-Match: *` that it is new. A queue that another keeps (`managedBy`) is replaced only by `force`.
+#[utoipa::path(put, path = "/api/v1/queues/{name}", operation_id = "applyQueue", tag = "queues", params(("name" = String, Path), Force),
     request_body = NewQueue, responses((status = 200, body = Queue), (status = 201, body = Queue), (status = 409, body = Problem), (status = 412, body = Problem),
     (status = 422, body = Problem)))]
 pub(crate) async fn apply(
     State(app): State<App>,
     principal: Principal,
     Path(name): Path<QueueName>,
+    Query(Force { force }): Query<Force>,
     headers: HeaderMap,
     Json { value: mut queue, .. }: Json<NewQueue>,
 ) -> ApiResult<Response> {
@@ -37,7 +48,9 @@ pub(crate) async fn apply(
     queue.name = None;
     let doc = serde_json::to_string(&queue).map_err(|_| ProblemCode::Internal)?;
     let cost = queue.pod_template.as_ref().map(|template| template::cost(template, &values)).unwrap_or_default();
-    let apply = ApplyQueue { name: name.clone(), doc, cost, by: principal.user, if_revision: app.wanted(&name, &headers).await? };
+    let if_revision = app.wanted(&name, &headers).await?;
+    let kept_by = if force { Keeper::Any } else { Keeper::Only(queue.managed_by) };
+    let apply = ApplyQueue { name: name.clone(), doc, cost, by: principal.user, if_revision, kept_by };
     let applied = app.clone();
     let outcome = to_the_end(async move {
         let outcome = applied.store.run(apply).await?;

@@ -42,6 +42,9 @@ fn refused(name: &QueueName, refusal: QueueRefusal) -> ApiError {
         QueueRefusal::Busy => Problem::new(ProblemCode::Conflict)
             .detail(format!("Queue {name} has tasks that have not ended."))
             .hint("Cancel them, or wait for them, then delete the queue."),
+        QueueRefusal::Kept(by) => Problem::new(ProblemCode::Conflict)
+            .detail(format!("Queue {name} is kept by {by} (managedBy)."))
+            .hint("Change it there, or take it over: slipway queue apply --force, ?force=true in the API."),
         QueueRefusal::Budgets(faults) => return unfit(&faults, &[]),
     }
     .into()

@@ -49,6 +49,23 @@ async fn a_queue_is_applied_by_revision() {
 }
 
 #[tokio::test]
+async fn a_queue_that_another_keeps_is_replaced_by_force_alone() {
+    let rig = Rig::new().await;
+    put(&rig, &json!({"description": "ours"})).await.expect(201);
+    // Nobody keeps it yet, so anybody may begin to.
+    put(&rig, &json!({"description": "theirs", "managedBy": "terraform"})).await.expect(200);
+    put(&rig, &json!({"description": "more", "managedBy": "terraform"})).await.expect(200);
+    for other in [json!({}), json!({"managedBy": "olga"})] {
+        let problem = put(&rig, &other).await.problem(409, "CONFLICT");
+        assert_eq!(problem["detail"], "Queue gpu is kept by terraform (managedBy).");
+    }
+    let by_force = rig.call("PUT", "/api/v1/queues/gpu?force=true").bearer(rig.token(Who::Admin)).json(&json!({"managedBy": "olga"}));
+    assert_eq!(by_force.await.expect(200)["managedBy"], "olga");
+    let strange = rig.call("PUT", "/api/v1/queues/gpu?forced=true").bearer(rig.token(Who::Admin)).json(&json!({}));
+    strange.await.problem(400, "INVALID_PARAMETER");
+}
+
+#[tokio::test]
 async fn a_queue_with_a_fault_is_refused_by_place() {
     let rig = Rig::new().await;
     for (body, pointer) in [

@@ -8,7 +8,7 @@ use crate::{
     blob::Logs,
     domain::{Clock, Rng, Role, SecretKind, Times, UnixMs, fingerprint, mint_secret, order::Cost},
     server::{App, Settings, clockwork, router},
-    store::{Ambient, ApplyQueue, CreateToken, Store},
+    store::{Ambient, ApplyQueue, CreateToken, Keeper, Store},
 };
 use axum::Router;
 use secrecy::ExposeSecret;
@@ -113,8 +113,14 @@ impl Rig {
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)));
         let rng = Arc::new(TestRng { count: AtomicU64::new(1), panics_once: AtomicBool::new(false) });
         let mut rig = Self::open(tempfile::tempdir().unwrap(), clock, rng, times).await;
-        let apply =
-            ApplyQueue { name: "default".parse().unwrap(), doc: "{}".into(), cost: Cost::default(), by: "ada".into(), if_revision: None };
+        let apply = ApplyQueue {
+            name: "default".parse().unwrap(),
+            doc: "{}".into(),
+            cost: Cost::default(),
+            by: "ada".into(),
+            if_revision: None,
+            kept_by: Keeper::Any,
+        };
         rig.app.store.run(apply).await.unwrap().expect("apply the queue");
         rig.app.queues.refresh(&rig.app.store).await.unwrap();
         for who in Who::ALL {

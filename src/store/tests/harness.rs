@@ -6,7 +6,7 @@ use crate::{
         Retries, Rng, TaskId, TaskSpec, TaskState, Times, UnixMs, Work, fingerprint, order::Cost,
     },
     store::{
-        Age, Ambient, ApplyQueue, Beat, Chore, Claim, ClaimedAttempt, Due, Faults, Finish, Finished, NewTask, QueueShare, Refusal,
+        Age, Ambient, ApplyQueue, Beat, Chore, Claim, ClaimedAttempt, Due, Faults, Finish, Finished, Keeper, NewTask, QueueShare, Refusal,
         Reporting, Start, Store, Submit, Submitted,
     },
 };
@@ -82,8 +82,14 @@ impl Rig {
     }
 
     pub(super) async fn queue(&self, name: &str) {
-        let apply =
-            ApplyQueue { name: name.parse().unwrap(), doc: "{}".into(), cost: Cost::default(), by: "ada".into(), if_revision: None };
+        let apply = ApplyQueue {
+            name: name.parse().unwrap(),
+            doc: "{}".into(),
+            cost: Cost::default(),
+            by: "ada".into(),
+            if_revision: None,
+            kept_by: Keeper::Any,
+        };
         self.store.run(apply).await.unwrap().expect("apply the queue");
     }
 

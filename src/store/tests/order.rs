@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     domain::{AttemptRef, QueueName, Resources, TaskId, TaskSpec, fingerprint},
-    store::{ApplyBudget, ApplyQueue, Claim, ClaimedAttempt, NewTask, QueueShare, Submit, Submitted},
+    store::{ApplyBudget, ApplyQueue, Claim, ClaimedAttempt, Keeper, NewTask, QueueShare, Submit, Submitted},
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -37,6 +37,7 @@ impl Desk for Real {
             cost: crate::domain::order::Cost::default(),
             by: "ada".into(),
             if_revision: None,
+            kept_by: Keeper::Any,
         };
         self.rig().store.run(apply).await.unwrap().expect("apply the queue");
     }

@@ -4,8 +4,8 @@ use super::harness::{Rig, ambient, fresh_uuid, spec};
 use crate::{
     domain::{AttemptNumber, AttemptRef, Role, TaskId, order::Cost},
     store::{
-        ApplyQueue, CreateToken, DeleteQueue, LogMark, MarkLogs, PauseQueue, QueueRefusal, Register, Renew, RevokeToken, StoreError,
-        TokenCreated,
+        ApplyQueue, CreateToken, DeleteQueue, Keeper, LogMark, MarkLogs, PauseQueue, QueueRefusal, Register, Renew, RevokeToken,
+        StoreError, TokenCreated,
     },
 };
 
@@ -13,8 +13,14 @@ use crate::{
 async fn a_queue_is_applied_paused_and_deleted_under_its_revision() {
     let rig = Rig::new().await;
     let name: crate::domain::QueueName = "gpu".parse().unwrap();
-    let apply =
-        |doc: &str, if_revision| ApplyQueue { name: name.clone(), doc: doc.into(), cost: Cost::default(), by: "root".into(), if_revision };
+    let apply = |doc: &str, if_revision| ApplyQueue {
+        name: name.clone(),
+        doc: doc.into(),
+        cost: Cost::default(),
+        by: "root".into(),
+        if_revision,
+        kept_by: Keeper::Any,
+    };
     assert_eq!(rig.store.run(apply("{}", Some(0))).await.unwrap(), Ok(true));
     assert_eq!(rig.store.run(apply("{}", Some(0))).await.unwrap(), Err(QueueRefusal::Revision(1)));
     assert_eq!(rig.store.run(apply("{}", None)).await.unwrap(), Ok(false));

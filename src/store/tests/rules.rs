@@ -7,15 +7,18 @@ use crate::{
         order::{Amount, Cost},
     },
     store::{
-        ApplyBudget, ApplyQueue, BudgetFault, BudgetRefusal, Cancel, DeleteBudget, DrainQueue, Idempotency, NewTask, On, PauseQueue,
-        QueueRefusal, Submit, Submitted,
+        ApplyBudget, ApplyQueue, BudgetFault, BudgetRefusal, Cancel, DeleteBudget, DrainQueue, Idempotency, Keeper, NewTask, On,
+        PauseQueue, QueueRefusal, Submit, Submitted,
     },
 };
 
 impl Rig {
     async fn applied(&self, name: &str, doc: &str) -> Result<bool, QueueRefusal> {
         let (name, doc) = (name.parse().unwrap(), doc.into());
-        self.store.run(ApplyQueue { name, doc, cost: Cost::default(), by: "root".into(), if_revision: None }).await.unwrap()
+        self.store
+            .run(ApplyQueue { name, doc, cost: Cost::default(), by: "root".into(), if_revision: None, kept_by: Keeper::Any })
+            .await
+            .unwrap()
     }
 
     async fn budgeted(&self, name: &str, doc: &str) -> Result<bool, BudgetRefusal> {
@@ -84,7 +87,7 @@ async fn what_live_attempts_use_of_a_budget_is_shown_by_queue() {
     rig.applied("default", r#"{"budgets":{"pool":{}}}"#).await.unwrap();
     let doc = r#"{"budgets":{"pool":{}}}"#.to_owned();
     let cost = Cost { gpus: Amount::whole(2), weight: Amount(250) };
-    let templated = ApplyQueue { name: "mig".parse().unwrap(), doc, cost, by: "root".into(), if_revision: None };
+    let templated = ApplyQueue { name: "mig".parse().unwrap(), doc, cost, by: "root".into(), if_revision: None, kept_by: Keeper::Any };
     rig.store.run(templated).await.unwrap().unwrap();
     rig.submit(TaskSpec { resources: Resources { gpus: 3 }, ..spec() }).await;
     let (running, token, _) = rig.running().await;

@@ -22,7 +22,7 @@ impl World {
     pub(crate) async fn queue(&self, name: &str, queue: Value) {
         let name: QueueName = name.parse().expect("a queue's name");
         let queue = serde_json::from_value(queue).expect("a queue");
-        self.client().await.put_queue(&name, &queue, None).await.expect("the queue is taken");
+        self.client().await.put_queue(&name, &queue, None, false).await.expect("the queue is taken");
     }
 
     /// Submits a task to queue `q`, with [`plain_queue`], that does `body` and by `note wait` waits for the recorder's

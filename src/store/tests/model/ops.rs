@@ -7,9 +7,9 @@ use crate::{
         order::{Amount, Cost},
     },
     store::{
-        Abandon, ApplyBudget, ApplyQueue, Beat, Boost, Cancel, Claim, ClaimedAttempt, DrainQueue, Expire, Finish, Idempotency, Move,
-        MoveTo, NewTask, Patch, PauseQueue, QueueShare, Refine, Refusal, Renew, Report, Reporting, Settle, SettleOverdue, Start, Store,
-        Submit, Submitted, Wake, tests::harness::spec,
+        Abandon, ApplyBudget, ApplyQueue, Beat, Boost, Cancel, Claim, ClaimedAttempt, DrainQueue, Expire, Finish, Idempotency, Keeper,
+        Move, MoveTo, NewTask, Patch, PauseQueue, QueueShare, Refine, Refusal, Renew, Report, Reporting, Settle, SettleOverdue, Start,
+        Store, Submit, Submitted, Wake, tests::harness::spec,
     },
 };
 use secrecy::SecretString;
@@ -123,7 +123,7 @@ impl Op {
         match self.clone() {
             Op::Apply(name, doc, (gpus, weight)) => {
                 let cost = Cost { gpus: Amount::whole(gpus), weight };
-                plain(store.run(ApplyQueue { name, doc, cost, by: by(), if_revision: None }).await.unwrap())
+                plain(store.run(ApplyQueue { name, doc, cost, by: by(), if_revision: None, kept_by: Keeper::Any }).await.unwrap())
             }
             Op::Drain(name) => plain(store.run(DrainQueue { name, by: by(), reason: None }).await.unwrap()),
             Op::Budget(name, doc) => plain(store.run(ApplyBudget { name, doc, by: by(), if_revision: None }).await.unwrap()),

@@ -1,0 +1,111 @@
+//! Files that people have: read once, where the file is, into native queue documents. Pure.
+//!
+//! Three formats: native (read elsewhere; here it is only told apart), the Helm values of ClearML's agent, and the queue
+//! configurations of W&B Launch, with bare parts of Job and Pod manifests. What has no equivalent is kept in the document's
+//! `importedFrom`, and every key that does not become what it was is told in a [`Note`] with its place.
+//!
+//! A document is what `PUT /queues/{name}` takes. A foreign key that replaces a whole key of a weaker layer becomes a
+//! `remove` pointer in the `podTemplate`, so that the server merges native documents alone.
+
+mod clearml;
+mod detect;
+mod near;
+mod note;
+mod pod;
+mod source;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use note::{Level, Note};
+pub use source::Place;
+
+use serde_json::Value;
+use std::fmt;
+
+/// The format of a file of queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Queue documents of ours.
+    Native,
+    /// Helm values of ClearML's agent.
+    ClearMl,
+    /// A queue configuration of W&B Launch, its agent's values or file, or a part of a manifest.
+    Launch,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Native => "native",
+            Self::ClearMl => "clearml",
+            Self::Launch => "launch",
+        })
+    }
+}
+
+/// A queue or budget of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    /// Its name, a legal one.
+    pub name: String,
+    /// What `PUT` takes for it, as JSON.
+    pub document: Value,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Import {
+    /// The queues, in the order of the file; their documents say no name.
+    pub queues: Vec<Named>,
+    /// The budgets that the queues name: they must be there before.
+    pub budgets: Vec<Named>,
+    /// What there is to say, in the order of the file.
+    pub notes: Vec<Note>,
+}
+
+impl Import {
+    /// Whether the file cannot be used as it is.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.notes.iter().any(|note| note.level == Level::Error)
+    }
+
+    fn refused(notes: Vec<Note>) -> Self {
+        Self { notes, ..Self::default() }
+    }
+}
+
+/// Which format a text has. Where it is no YAML it counts as native: that reader says what is wrong.
+///
+/// # Errors
+/// It is no YAML, or beyond a bound: the notes say where.
+pub fn detect(text: &str) -> Result<Format, Note> {
+    let documents = source::compose(text, &mut Vec::new())?;
+    Ok(documents.iter().map(detect::detect).find(|format| *format != Format::Native).unwrap_or(Format::Native))
+}
+
+/// Reads a text of a foreign format into native documents. `name` is that of the queue in files that say none.
+#[must_use]
+pub fn read(format: Format, text: &str, name: Option<&str>) -> Import {
+    let mut notes = Vec::new();
+    let documents = match source::compose(text, &mut notes) {
+        Ok(documents) => documents,
+        Err(note) => return Import::refused(vec![note]),
+    };
+    let mut import = Import { notes, ..Import::default() };
+    match (format, documents.as_slice()) {
+        (Format::Native, _) => import.notes.push(Note::error("", "a file of the native format is no foreign one")),
+        (_, []) => import.notes.push(Note::error("", "the file is empty")),
+        (Format::ClearMl, [root]) => clearml::read(root, name, &mut import),
+        (Format::Launch, [root]) => import.notes.push(Note::on(Level::Error, root, "files of W&B Launch are not read yet")),
+        (_, [_, second, ..]) => {
+            let fix = "put each of them into a file of its own".to_owned();
+            let note = Note::on(Level::Error, second, format!("the file holds {} documents, where one is read", documents.len()));
+            import.notes.push(note.fix(fix));
+        }
+    }
+    import.notes.sort_by_key(|note| note.at);
+    import.notes.dedup();
+    import
+}

@@ -1,0 +1,26 @@
+//! Keys that are not known.
+
+use super::{
+    note::{Level, Note},
+    source::{Entry, Node},
+};
+use crate::domain::did_you_mean;
+
+/// The error about a key that nothing is known of, with the nearest that is known.
+pub(super) fn unknown<'a>(entry: &Entry, known: impl IntoIterator<Item = &'a str>) -> Note {
+    let note = Note { at: Some(entry.at), ..Note::on(Level::Error, &entry.value, "unknown key") };
+    match did_you_mean(&entry.key, known) {
+        Some(near) => note.fix(format!("did you mean {near}?")),
+        None => note,
+    }
+}
+
+/// A note at a key.
+pub(super) fn at_key(level: Level, entry: &Entry, message: impl Into<String>) -> Note {
+    Note { at: Some(entry.at), ..Note::on(level, &entry.value, message) }
+}
+
+/// The error about a value of the wrong kind.
+pub(super) fn wrong(node: &Node, wanted: &str) -> Note {
+    Note::on(Level::Error, node, format!("{} is expected here, and there is {}", wanted, node.what()))
+}
