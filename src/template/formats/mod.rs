@@ -9,13 +9,13 @@
 
 mod clearml;
 mod detect;
+mod literal;
 mod near;
 mod note;
 mod pod;
 mod source;
 #[cfg(test)]
 mod tests;
-mod text;
 
 pub use note::{Level, Note};
 pub use source::Place;

@@ -4,7 +4,7 @@ use super::{
     note::{Level, Note},
     source::{Entry, Kind, Node},
 };
-use crate::template::{check, pointer::steps};
+use crate::template::{Values, check_queue, pointer::steps};
 use serde_json::{Value, json};
 
 /// A part of a pod template, and what it takes from weaker layers.
@@ -79,7 +79,7 @@ impl Pod {
     }
 
     /// The document, and what is wrong with it. None where it says nothing.
-    pub(super) fn finish(mut self, notes: &mut Vec<Note>) -> Option<Value> {
+    pub(super) fn finish(mut self, values: &Values, notes: &mut Vec<Note>) -> Option<Value> {
         let root = self.root;
         if !self.container.is_empty() {
             let flat = root.here(Kind::Map(std::mem::take(&mut self.container)));
@@ -110,7 +110,7 @@ impl Pod {
             return None;
         }
         let tree = root.here(Kind::Map(entries));
-        notes.extend(faults(&tree));
+        notes.extend(faults(&tree, values));
         let mut document = tree.json();
         if !self.remove.is_empty() {
             document["remove"] = json!(self.remove);
@@ -119,13 +119,13 @@ impl Pod {
     }
 }
 
-/// What is wrong with a pod template, with the places of the file.
-pub(super) fn faults(tree: &Node) -> Vec<Note> {
+/// What is wrong with a pod template, with the places of the file and some values of its variables.
+pub(super) fn faults(tree: &Node, values: &Values) -> Vec<Note> {
     let told = |fault: crate::template::Fault| {
         let (at, way) = tree.nearest(&steps(&fault.pointer).unwrap_or_default());
         Note { level: Level::Error, at: Some(at), path: way.to_string(), message: fault.message, fix: None }
     };
-    check(&tree.json()).into_iter().map(told).collect()
+    check_queue(&tree.json(), values).into_iter().map(told).collect()
 }
 
 fn insert(entries: &mut Vec<Entry>, entry: Entry) -> Result<(), Note> {

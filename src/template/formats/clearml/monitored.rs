@@ -2,7 +2,7 @@
 
 use super::keys;
 use crate::template::{
-    cost,
+    Values, cost,
     formats::{
         Import, Named,
         near::{unknown, wrong},
@@ -47,7 +47,7 @@ pub(super) fn read(root: &Node, import: &mut Import) {
     let uses: Vec<Option<String>> = import.queues.iter().map(|queue| uses(&queue.document["podTemplate"], &path)).collect();
     let whole = path == DEFAULT_FIELD
         && import.queues.iter().zip(&uses).all(|(queue, uses)| {
-            let gpus = cost(&queue.document["podTemplate"]).gpus.to_string();
+            let gpus = cost(&queue.document["podTemplate"], &Values::new()).gpus.to_string();
             uses.as_deref().unwrap_or("0") == gpus
         });
     for (queue, uses) in import.queues.iter_mut().zip(uses) {

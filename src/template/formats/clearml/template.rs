@@ -2,13 +2,14 @@
 
 use super::{Common, files};
 use crate::template::{
+    Values,
     fields::fields,
     formats::{
+        literal::keep,
         near::{at_key, unknown, wrong},
         note::{Level, Note},
         pod::Pod,
         source::{Entry, Kind, Node},
-        text,
     },
     pointer::below,
 };
@@ -21,6 +22,8 @@ pub(super) struct Made {
     pub(super) image: Option<String>,
 }
 
+/// What the macros of ClearML's own templates begin with.
+const OWN_MACROS: &str = "CLEARML_TASK.";
 /// Flat keys whose name is not that of a field of the pod.
 const OWN: [&str; 9] = [
     "labels",
@@ -69,7 +72,7 @@ pub(super) fn read(common: &Common<'_>, overrides: Option<&Node>, block: &Node, 
         notes.extend(pod.spec(entry).err());
     }
     tidy(&mut pod, notes);
-    made.template = pod.finish(notes);
+    made.template = pod.finish(&Values::new(), notes);
     made
 }
 
@@ -173,12 +176,8 @@ fn tidy(pod: &mut Pod, notes: &mut Vec<Note>) {
         allow_root(context, notes);
     }
     for part in pod.parts() {
-        part.each_text(&mut |text, at, way| {
-            if let Some(message) = text::bad_template(text) {
-                let fix = Some("without operation: ${CLEARML_TASK.name:default}".to_owned());
-                notes.push(Note { at: Some(at), fix, ..Note::error(way.to_string(), message) });
-            }
-            text::keep_macros(text, |_| false);
+        part.each_text(&mut |text| {
+            keep(text, |inside| inside.starts_with(OWN_MACROS));
         });
     }
 }

@@ -178,11 +178,10 @@ impl Node {
         }
     }
 
-    /// The texts in it, keys left out, each with its node.
-    pub(super) fn each_text(&mut self, change: &mut impl FnMut(&mut String, Place, &Way)) {
-        let (at, way) = (self.at, self.way.clone());
+    /// Changes the texts in it, keys left out.
+    pub(super) fn each_text(&mut self, change: &mut impl FnMut(&mut String)) {
         match &mut self.kind {
-            Kind::Text(text) => change(text, at, &way),
+            Kind::Text(text) => change(text),
             Kind::List(items) => items.iter_mut().for_each(|item| item.each_text(change)),
             Kind::Map(entries) => entries.iter_mut().for_each(|entry| entry.value.each_text(change)),
             _ => {}
