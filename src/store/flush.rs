@@ -78,10 +78,9 @@ impl Work<'_, '_> {
 
         // Rows that hold now.
         places.enter(tx).await?;
-        let waits = pick(&|h| {
-            let waits = h.life.status == Status::Waiting || h.kin.gated == Some(true) && !state(h).is_terminal();
-            (waits && h.touched).then(|| wait_row(h.task, &h.queue, h.rests_at(), &h.waits, h.since_up))
-        });
+        let waits = |h: &Held| h.touched && (h.life.status == Status::Waiting || h.kin.gated == Some(true) && !state(h).is_terminal());
+        changed.iter().filter(|h| waits(h)).for_each(|h| tx.board.came(&h.queue));
+        let waits = pick(&|h| waits(h).then(|| wait_row(h.task, &h.queue, h.rests_at(), &h.waits, h.since_up)));
         exec(tx, KEEP_WAITING, waits).await?;
         exec(tx, UPDATE_LEASE, pick(&|h| h.lease.as_ref().filter(|_| h.touched).map(lease_row))).await?;
         exec(tx, END_TASK,

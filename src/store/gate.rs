@@ -11,12 +11,12 @@ use super::{
 use crate::domain::QueueName;
 use serde_json::json;
 use sqlx::Row;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 /// What stands at the entrance of a queue.
 struct Gate {
     draining: Option<Halt>,
-    /// The most tasks that may wait or be queued, and how many do, counted up to one more.
+    /// The most tasks that may wait or be queued, and how many do, counted up to one more; none where all that ask fit.
     room: Option<(u32, u64)>,
 }
 
@@ -28,8 +28,11 @@ pub(super) const PENDING: &str = "select (select count(*) from (select 1 from re
      + (select count(*) from (select 1 from waiting where queue = $1 limit $2))";
 
 impl Gates {
-    /// The gates of these queues. Only queues with a limit have their tasks counted.
-    pub(super) async fn of(names: BTreeSet<&QueueName>, tx: &mut Tx<'_>) -> Result<Self> {
+    /// The gates of the queues of these tasks. Tasks are counted only where there is a limit that they might reach: to count
+    /// takes the longer the more there are.
+    pub(super) async fn of(tasks: impl Iterator<Item = &NewTask>, tx: &mut Tx<'_>) -> Result<Self> {
+        let asked = asked(tasks);
+        let names: Vec<&QueueName> = asked.keys().copied().collect();
         let rows = sqlx::query(
             "select q.name, q.draining_by, q.draining_reason, q.draining_at, q.doc ->> '$.limits.maxPending' as max
              from json_each($1) j join queue q on q.name = j.value",
@@ -42,9 +45,11 @@ impl Gates {
             let name: QueueName = parse("queue", 0, row.try_get("name")?)?;
             let room = match row.try_get::<Option<u32>, _>("max")? {
                 None => None,
+                Some(max) if tx.board.pending_at_most(&name).is_some_and(|most| most + asked[&name] <= u64::from(max)) => None,
                 Some(max) => {
                     let most = i64::from(max) + 1;
                     let pending: i64 = sqlx::query_scalar(PENDING).bind(name.as_str()).bind(most).fetch_one(&mut *tx.conn).await?;
+                    tx.board.counted(&name, pending.unsigned_abs());
                     Some((max, pending.min(most).unsigned_abs()))
                 }
             };
@@ -55,10 +60,7 @@ impl Gates {
 
     /// Lets the tasks of one submit in, all of them or none.
     pub(super) fn enter(&mut self, tasks: &[NewTask]) -> std::result::Result<(), Submitted> {
-        let mut asked: BTreeMap<&QueueName, u64> = BTreeMap::new();
-        for task in tasks {
-            *asked.entry(&task.spec.queue).or_default() += task.weight();
-        }
+        let asked = asked(tasks.iter());
         for (queue, n) in &asked {
             let Some(gate) = self.0.get(*queue) else { return Err(Submitted::NoQueue((*queue).clone())) };
             if let Some(halt) = &gate.draining {
@@ -75,4 +77,13 @@ impl Gates {
         }
         Ok(())
     }
+}
+
+/// How many tasks ask for each queue; an array counts as many as it has elements.
+fn asked<'a>(tasks: impl Iterator<Item = &'a NewTask>) -> BTreeMap<&'a QueueName, u64> {
+    let mut asked = BTreeMap::new();
+    for task in tasks {
+        *asked.entry(&task.spec.queue).or_default() += task.weight();
+    }
+    asked
 }

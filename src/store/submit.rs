@@ -123,7 +123,7 @@ impl Statement for Submit {
         let seen = earlier(batch, tx).await?;
         let known = dependencies::known(batch.iter().flat_map(|s| &s.tasks).flat_map(NewTask::earlier), tx).await?;
         let parents = parents(batch, tx).await?;
-        let mut gates = Gates::of(batch.iter().flat_map(|s| s.tasks.iter().map(|t| &t.spec.queue)).collect(), tx).await?;
+        let mut gates = Gates::of(batch.iter().flat_map(|s| &s.tasks), tx).await?;
         // Which submit of this batch holds the rows of a key: a repeat inside the batch answers as that one.
         let mut plan: Vec<std::result::Result<usize, Submitted>> = Vec::with_capacity(batch.len());
         let mut first: HashMap<IdemKey, usize> = HashMap::new();

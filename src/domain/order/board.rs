@@ -25,6 +25,8 @@ pub struct Board {
     pub(super) refreshed_up: Option<i64>,
     pub(super) used_changed: HashSet<(QueueName, User)>,
     pub(super) held: Held,
+    /// At most so many tasks of a queue wait or are queued: their number when they were counted, and what came since.
+    pending: HashMap<QueueName, u64>,
     /// Whether the rules have changed since they were set.
     outdated: bool,
 }
@@ -42,6 +44,7 @@ impl Board {
             refreshed_up: None,
             used_changed: HashSet::new(),
             held: Held::default(),
+            pending: HashMap::new(),
             outdated: true,
         }
     }
@@ -94,6 +97,25 @@ impl Board {
     /// A task became ready.
     pub fn add(&mut self, queue: &QueueName, lane: &Lane, head: Head) {
         self.bench(queue).add(lane, head);
+        self.came(queue);
+    }
+
+    /// A task of a queue waits or is queued that was not, or may not have been.
+    pub fn came(&mut self, queue: &QueueName) {
+        if let Some(most) = self.pending.get_mut(queue) {
+            *most += 1;
+        }
+    }
+
+    /// So many tasks of a queue wait or are queued, counted just now.
+    pub fn counted(&mut self, queue: &QueueName, pending: u64) {
+        self.pending.insert(queue.clone(), pending);
+    }
+
+    /// At most so many tasks of a queue wait or are queued; none where they were never counted.
+    #[must_use]
+    pub fn pending_at_most(&self, queue: &QueueName) -> Option<u64> {
+        self.pending.get(queue).copied()
     }
 
     /// A ready task went away, or changed its lane.
