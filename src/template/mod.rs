@@ -23,12 +23,15 @@ mod decode;
 mod enforce;
 mod fields;
 pub mod formats;
+mod gpu;
 mod inject;
+mod lint;
 mod lists;
 mod macros;
 mod merge;
 mod origins;
 mod pointer;
+mod quantity;
 mod render;
 mod reserved;
 mod task;
@@ -42,6 +45,8 @@ pub use complete::complete;
 pub use cost::cost;
 pub use decode::{check, check_queue};
 pub use macros::Facts;
+pub use gpu::{Gpu, Strategy, Vendor};
+pub use lint::{Finding, Level, lint};
 pub use origins::Origins;
 pub use render::{Prepared, refuses, render};
 pub use variables::{Values, Variables};
@@ -54,6 +59,7 @@ use uuid::Uuid;
 
 /// Who set a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Layer {
     /// What passes Pod Security "restricted", where nobody says otherwise.

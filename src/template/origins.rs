@@ -26,17 +26,29 @@ impl Origins {
     /// The layer that set the value there; none where there is no single value, or nobody is known to have set it.
     #[must_use]
     pub fn of(&self, pointer: &str) -> Option<Layer> {
-        let mut node = &self.0;
-        for step in pointer::steps(pointer).unwrap_or_default() {
-            node = match node {
-                Node::Leaf(_) => return None,
-                Node::List(items) => items.get(step.parse::<usize>().ok()?)?,
-                Node::Map(fields) => fields.get(&step)?,
-            };
-        }
-        match node {
+        match self.node(pointer)? {
             Node::Leaf(layer) => *layer,
             Node::List(_) | Node::Map(_) => None,
+        }
+    }
+
+    fn node(&self, pointer: &str) -> Option<&Node> {
+        pointer::steps(pointer).unwrap_or_default().iter().try_fold(&self.0, |node, step| match node {
+            Node::Leaf(_) => None,
+            Node::List(items) => items.get(step.parse::<usize>().ok()?),
+            Node::Map(fields) => fields.get(step),
+        })
+    }
+
+    /// The layer that set what stands there, or of several values the first; none where nobody is known to have set it.
+    pub(super) fn first(&self, pointer: &str) -> Option<Layer> {
+        let mut node = self.node(pointer)?;
+        loop {
+            node = match node {
+                Node::Leaf(layer) => return *layer,
+                Node::List(items) => items.first()?,
+                Node::Map(fields) => fields.values().next()?,
+            };
         }
     }
 

@@ -3,6 +3,7 @@
 mod documents;
 mod jobs;
 mod layers;
+mod lint;
 mod properties;
 mod restricted;
 mod texts;
