@@ -248,6 +248,9 @@ pub(super) struct RbacArgs {
     /// The namespace of the service account [default: that of the Jobs]
     #[arg(long, value_name = "NAMESPACE")]
     pub(super) account_namespace: Option<String>,
+    /// The right to read the cluster's nodes too, for readNodes
+    #[arg(long)]
+    pub(super) nodes: bool,
     /// What account, Role and binding are called
     #[arg(long, default_value = "slipway-glue")]
     pub(super) name: String,

@@ -8,7 +8,10 @@ use super::{
 use crate::{
     cli,
     client::Client,
-    runner::kubernetes::{self, Ambient, Config, File, Found, Reach, Surrounding, rbac::objects},
+    runner::kubernetes::{
+        self, Ambient, Config, File, Found, Reach, Surrounding,
+        rbac::{node_objects, objects},
+    },
 };
 use anyhow::{Context, Result, anyhow};
 use secrecy::SecretString;
@@ -114,7 +117,11 @@ fn parse(name: &str, text: &str) -> Result<File> {
 
 /// `slipway glue rbac`.
 pub(super) fn rbac(args: &RbacArgs) -> Result<()> {
-    let all = objects(&args.name, &args.namespace, args.account_namespace.as_deref().unwrap_or(&args.namespace));
+    let account_namespace = args.account_namespace.as_deref().unwrap_or(&args.namespace);
+    let mut all = objects(&args.name, &args.namespace, account_namespace);
+    if args.nodes {
+        all.extend(node_objects(&args.name, account_namespace));
+    }
     let text = match args.output {
         Manifest::Yaml => all.iter().map(serde_yaml::to_string).collect::<Result<Vec<_>, _>>()?.join("---\n"),
         Manifest::Json => serde_json::to_string_pretty(&json!({"apiVersion": "v1", "kind": "List", "items": all}))? + "\n",

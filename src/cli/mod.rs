@@ -26,6 +26,7 @@ mod get;
 mod help;
 mod logs;
 mod ls;
+mod nodes;
 mod order;
 mod progress;
 mod queue;
@@ -69,6 +70,7 @@ pub use follow::{follow, wait as wait_for_end};
 pub use get::GetArgs;
 pub use logs::LogsArgs;
 pub use ls::LsArgs;
+pub use nodes::NodesArgs;
 pub use queue::QueueArgs;
 pub use rerun::RerunArgs;
 pub use runner::{EXAMPLES as RUNNER_LS_EXAMPLES, RunnerLsArgs};
@@ -123,6 +125,9 @@ pub enum Command {
     /// Show and change what queues may use together
     #[command(after_help = budget::EXAMPLES)]
     Budget(BudgetArgs),
+    /// List the machines of the clusters
+    #[command(after_help = nodes::EXAMPLES)]
+    Nodes(NodesArgs),
     /// Print history as lines of JSON
     #[command(after_help = export::EXAMPLES)]
     Export(ExportArgs),
@@ -159,6 +164,7 @@ impl Command {
             Self::Abandon(args) => args.common.clone(),
             Self::Queue(args) => args.common.clone(),
             Self::Budget(args) => args.common.clone(),
+            Self::Nodes(args) => args.common.clone(),
             Self::Export(args) => args.common.clone(),
             Self::Token(args) => args.common.clone(),
             Self::Whoami(args) => args.common.clone(),
@@ -201,6 +207,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Abandon(args) => abandon::run(args, context).await,
         Command::Queue(args) => queue::run(args, context).await,
         Command::Budget(args) => budget::run(args, context).await,
+        Command::Nodes(args) => nodes::run(args, context).await,
         Command::Export(args) => export::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
         Command::Whoami(args) => whoami::run(args, context).await,

@@ -191,6 +191,7 @@ pub(super) fn queue(name: &str, revision: i64) -> Queue {
         fail_pending_after_seconds: None,
         keep_jobs_seconds: None,
         retention: Retention::default(),
+        gpu: None,
         owner: None,
         variables: BTreeMap::default(),
         allow: Allow::default(),

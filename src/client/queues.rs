@@ -1,7 +1,7 @@
 //! Queues, budgets and runners.
 
 use super::{Client, Error};
-use crate::wire::{Budget, BudgetList, BudgetName, NewBudget, NewQueue, PauseRequest, Queue, QueueList, QueueName, RunnerList};
+use crate::wire::{Budget, BudgetList, BudgetName, NewBudget, NewQueue, NodeList, PauseRequest, Queue, QueueList, QueueName, RunnerList};
 use reqwest::Method;
 use uuid::Uuid;
 
@@ -76,6 +76,11 @@ impl Client {
     /// All runners, by name.
     pub async fn runners(&self) -> Result<RunnerList, Error> {
         self.call(Method::GET, "api/v1/runners").send().await
+    }
+
+    /// The nodes of the clusters whose runners may read them.
+    pub async fn nodes(&self) -> Result<NodeList, Error> {
+        self.call(Method::GET, "api/v1/nodes").send().await
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Client, Error};
 use crate::wire::{
-    CheckRequest, CheckResponse, ClaimRequest, ClaimResponse, Holds, RegisterRequest, RegisterResponse, ReportRequest, ReportResponse,
-    RunnerBeatRequest, RunnerBeatResponse, RunnerName,
+    CheckRequest, CheckResponse, ClaimRequest, ClaimResponse, Holds, NodesReport, RegisterRequest, RegisterResponse, ReportRequest,
+    ReportResponse, RunnerBeatRequest, RunnerBeatResponse, RunnerName,
 };
 use reqwest::Method;
 use std::time::Duration;
@@ -13,6 +13,11 @@ impl Client {
     /// Introduces a runner. Safe to repeat.
     pub async fn register(&self, name: &RunnerName, request: &RegisterRequest) -> Result<RegisterResponse, Error> {
         self.call(Method::PUT, &format!("api/v1/runners/{}", name.as_str())).json(request).send().await
+    }
+
+    /// Tells the nodes of the runner's cluster. Safe to repeat.
+    pub async fn report_nodes(&self, name: &RunnerName, report: &NodesReport) -> Result<(), Error> {
+        self.call(Method::PUT, &format!("api/v1/runners/{}/nodes", name.as_str())).json(report).send_empty().await
     }
 
     /// Asks for work; the answer may be held for `waitSeconds`, so `limit` is longer. Safe to repeat with the same `claimId`.

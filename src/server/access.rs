@@ -59,6 +59,8 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("DELETE", "/api/v1/tokens/{id}", Needs(Admin)),
     ("GET", "/api/v1/runners", Needs(Viewer)),
     ("PUT", "/api/v1/runners/{name}", Needs(Runner)),
+    ("PUT", "/api/v1/runners/{name}/nodes", Needs(Runner)),
+    ("GET", "/api/v1/nodes", Needs(Viewer)),
     ("POST", "/api/v1/runner/claims", Needs(Runner)),
     ("POST", "/api/v1/runner/heartbeat", Needs(Runner)),
     ("GET", "/api/v1/runner/holds", Needs(Runner)),

@@ -162,6 +162,7 @@ pub(super) fn queue(record: &QueueRecord) -> wire::Queue {
         user_weights: doc.user_weights,
         budgets: doc.budgets,
         pod_template: doc.pod_template,
+        gpu: doc.gpu,
         use_image_entrypoint: doc.use_image_entrypoint,
         pending_timeout_seconds: doc.pending_timeout_seconds,
         fail_pending_after_seconds: doc.fail_pending_after_seconds,

@@ -20,6 +20,7 @@ mod export;
 mod logs;
 mod meta;
 mod metrics;
+mod nodes;
 mod orders;
 mod page;
 mod pulse;

@@ -4,7 +4,7 @@ use super::{error::ApiResult, state::App};
 use crate::{
     domain::{QueueName, RunnerName, TaskId, TaskSpec, Work, array},
     store::{Place, TaskRecord},
-    template::{self, Facts, Layers, Prepared, TaskLayer, Values, Variables},
+    template::{self, Facts, Layers, Prepared, TaskLayer, Values, Variables, gpu_template},
     wire::{ClusterOffer, JobOrder, NewQueue, RegisterRequest, limits},
 };
 use serde_json::{Value, json};
@@ -46,9 +46,11 @@ impl Templates {
         }
         // Others do not wait for this.
         let values = values(queue.1, given);
+        let gpu = queue.1.gpu.as_ref().and_then(|gpu| gpu_template(gpu).ok());
         let prepared: Attempted = Arc::new(values.and_then(|values| {
             Prepared::new(&Layers {
                 base: offer.base.as_ref(),
+                gpu: gpu.as_ref(),
                 queue: queue.1.pod_template.as_ref(),
                 overlay: offer.overlays.get(queue.0),
                 image: queue.1.defaults.image.as_deref(),
@@ -102,7 +104,7 @@ impl App {
         let serves = |queue: (&QueueName, &Arc<NewQueue>)| match runner.as_ref().and_then(|runner| Some((runner, runner.cluster.as_ref()?)))
         {
             Some((runner, offer)) => self.templates.prepare((name, runner), offer, queue, None).is_ok(),
-            None => queue.1.pod_template.is_none() && !queue.1.use_image_entrypoint,
+            None => !queue.1.asks_for_pods(),
         };
         self.queues.all().iter().filter(|queue| !serves(*queue)).map(|(name, _)| name.clone()).collect()
     }
@@ -119,7 +121,7 @@ impl App {
                 continue;
             }
             match &doc.cluster {
-                None if queue.pod_template.is_none() && !queue.use_image_entrypoint => return None,
+                None if !queue.asks_for_pods() => return None,
                 None => {}
                 Some(offer) => match &*self.templates.prepare((&runner, &doc), offer, (name, &queue), None) {
                     Ok(_) => return None,

@@ -3,6 +3,7 @@
 use super::{
     caches::{Queues, Runners, Tokens},
     metrics::Metrics,
+    nodes::Nodes,
     orders::Templates,
     pulse::Pulses,
     runners::Seen,
@@ -38,6 +39,7 @@ pub struct App {
     pub(super) queues: Arc<Queues>,
     pub(super) runners: Arc<Runners>,
     pub(super) templates: Arc<Templates>,
+    pub(super) nodes: Arc<Nodes>,
     pub(super) pulses: Arc<Pulses>,
     pub(super) seen: Arc<Seen>,
     pub(super) metrics: Arc<Metrics>,
@@ -59,6 +61,7 @@ impl App {
             queues,
             runners,
             templates: Arc::default(),
+            nodes: Arc::default(),
             pulses: Arc::new(Pulses::since(up)),
             seen: Arc::new(Seen::since(up)),
             metrics: Arc::new(Metrics::new()),

@@ -1,16 +1,24 @@
 //! What a task of a queue costs that says nothing itself: derived from the queue's template when it is saved.
 
-use super::{values, variables::Values};
+use super::{Layers, Prepared, values, variables::Values};
 use crate::domain::order::{Amount, Cost, weight_of};
 use serde_json::{Map, Value};
 
-/// The GPUs that the containers of a `podTemplate` document ask for together, MIG slices included, and the weight that
-/// its labels say, with these values of its variables. Init containers are over when the others run, so what they ask for is theirs no longer.
+/// What a task costs whose queue says these of its pods, with these values of its variables; the same as of the
+/// `podTemplate` alone where the two do not fit together.
 #[must_use]
-pub fn cost(pod_template: &Value, values: &Values) -> Cost {
-    values::fill(pod_template, values).map(|filled| of(&filled)).unwrap_or_default()
+pub fn queue_cost(gpu: Option<&Value>, pod_template: Option<&Value>, values: &Values) -> Cost {
+    let namespaces = ["default".to_owned()];
+    let layers =
+        Layers { gpu, queue: pod_template, image: Some("image"), values: Some(values), namespaces: &namespaces, ..Layers::default() };
+    match Prepared::new(&layers) {
+        Ok(prepared) => of(prepared.pod_template()),
+        Err(_) => pod_template.and_then(|template| values::fill(template, values).ok()).map(|filled| of(&filled)).unwrap_or_default(),
+    }
 }
 
+/// The GPUs that the containers of a `podTemplate` document ask for together, MIG slices included, and the weight that
+/// its labels say. Init containers are over when the others run, so what they ask for is theirs no longer.
 fn of(pod_template: &Value) -> Cost {
     let containers = pod_template.pointer("/spec/containers").and_then(Value::as_array);
     let gpus = containers.into_iter().flatten().map(gpus).fold(0, u32::saturating_add);
@@ -71,6 +79,15 @@ mod tests {
         }
         let init = json!({"spec": {"initContainers": [{"name": "warm", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}});
         assert_eq!(super::of(&init).gpus, Amount::default());
+    }
+
+    #[test]
+    fn what_gpu_stands_for_counts_and_the_template_lies_over_it() {
+        let gpu = json!({"spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": "2"}}}]}});
+        let over = json!({"metadata": {"labels": {"slipway.dev/weight": "2"}}, "spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": 4}}}]}});
+        assert_eq!(queue_cost(Some(&gpu), None, &Values::default()).gpus, Amount::whole(2));
+        assert_eq!(queue_cost(Some(&gpu), Some(&over), &Values::default()), Cost { gpus: Amount::whole(4), weight: Amount::whole(2) });
+        assert_eq!(queue_cost(None, None, &Values::default()), Cost::default());
     }
 
     #[test]

@@ -42,11 +42,11 @@ mod values;
 mod variables;
 
 pub use complete::complete;
-pub use cost::cost;
+pub use cost::queue_cost;
 pub use decode::{check, check_queue};
-pub use macros::Facts;
-pub use gpu::{Gpu, Strategy, Vendor};
+pub use gpu::gpu_template;
 pub use lint::{Finding, Level, lint};
+pub use macros::Facts;
 pub use origins::Origins;
 pub use render::{Prepared, refuses, render};
 pub use variables::{Values, Variables};
@@ -113,6 +113,8 @@ pub struct Rendered {
 pub struct Layers<'a> {
     /// What the runner lays under every queue.
     pub base: Option<&'a Value>,
+    /// What the queue's `gpu` stands for, under its template.
+    pub gpu: Option<&'a Value>,
     /// The queue's template.
     pub queue: Option<&'a Value>,
     /// What the runner lays over this queue.

@@ -63,6 +63,11 @@ impl Prepared {
         }
     }
 
+    /// The pod template without a task.
+    pub(super) fn pod_template(&self) -> &Value {
+        &self.merged.value
+    }
+
     /// The Job of a task, up to the task's own layer.
     ///
     /// # Errors
@@ -119,7 +124,8 @@ pub fn refuses(pod_template: &Value, values: &Values, task: &TaskLayer<'_>) -> V
 impl<'a> Layers<'a> {
     /// The documents, weakest first.
     fn documents(&self) -> impl Iterator<Item = (Layer, &'a Value)> + use<'a> {
-        let all = [(Layer::RunnerBase, self.base), (Layer::Queue, self.queue), (Layer::RunnerOverlay, self.overlay)];
+        let all =
+            [(Layer::RunnerBase, self.base), (Layer::Queue, self.gpu), (Layer::Queue, self.queue), (Layer::RunnerOverlay, self.overlay)];
         all.into_iter().filter_map(|(layer, document)| document.map(|document| (layer, document)))
     }
 

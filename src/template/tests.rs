@@ -20,7 +20,7 @@ static QUEUE: LazyLock<QueueName> = LazyLock::new(|| "gpu".parse().unwrap());
 
 /// The layers of a queue that has a default image.
 fn layers<'a>(base: Option<&'a Value>, queue: Option<&'a Value>, overlay: Option<&'a Value>) -> Layers<'a> {
-    Layers { base, queue, overlay, image: Some("python:3.12"), values: None, namespaces: &NAMESPACES }
+    Layers { base, gpu: None, queue, overlay, image: Some("python:3.12"), values: None, namespaces: &NAMESPACES }
 }
 
 fn gpus(gpus: u32) -> TaskLayer<'static> {

@@ -22,6 +22,8 @@ pub const DEFAULT_LOG_BYTES: u64 = 1 << 30;
 pub const DEFAULT_PENDING_TIMEOUT_SECONDS: u64 = 900;
 /// The largest pod template of a queue or runner, as JSON (256 KiB).
 pub const MAX_POD_TEMPLATE: usize = 256 << 10;
+/// The most nodes of a runner's cluster.
+pub const MAX_NODES: usize = 10_000;
 /// The most namespaces of a runner's cluster.
 pub const MAX_NAMESPACES: usize = 100;
 /// The longest `Idempotency-Key`.

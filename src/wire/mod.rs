@@ -13,6 +13,7 @@ mod event;
 mod export;
 pub mod handoff;
 pub mod limits;
+mod node;
 mod problem;
 mod queue;
 mod report;
@@ -34,6 +35,7 @@ pub use depend::{Dependee, DependsOn};
 pub use event::{Event, EventKind, LogChunk};
 pub use export::{AttemptLine, ExportQuery, UsageLine};
 pub use handoff::{Assignment, Fault, Testament};
+pub use node::{NodeList, NodesReport, RunnerNodes};
 pub use problem::{FieldError, Problem, ProblemCode};
 pub use queue::{
     Keep, KeepDays, KeepJobs, NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList, Retention,
@@ -48,9 +50,9 @@ pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
 pub use why::{Position, Why};
 
 pub use crate::domain::{
-    AttemptNumber, AttemptRef, AttemptResult, BudgetName, ElementCounts, EventId, Evidence, FailureClass, Finding, Indices, Labels,
-    OnFailure, Phase, Priority, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, TaskId, TaskState,
-    Times, UnixMs, Work,
+    AttemptNumber, AttemptRef, AttemptResult, BudgetName, ElementCounts, EventId, Evidence, FailureClass, Finding, Gpu, Indices, Labels,
+    Node, OnFailure, Phase, Priority, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, Strategy,
+    Taint, TaskId, TaskState, Times, UnixMs, Vendor, Work,
     order::{Amount, BudgetShare, Resource},
 };
 pub use jiff::Timestamp;

@@ -1,6 +1,6 @@
 //! Queues.
 
-use super::{Allow, BudgetName, BudgetShare, ObjectTemplate, QueueName, Retries, Timestamp};
+use super::{Allow, BudgetName, BudgetShare, Gpu, ObjectTemplate, QueueName, Retries, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -154,6 +154,9 @@ pub struct NewQueue {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<Object>))]
     pub pod_template: Option<serde_json::Value>,
+    /// What GPUs its tasks get, under what the `podTemplate` says: `{count: 2}`, `{mig: 1g.10gb}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<Gpu>,
     /// Leaves command and arguments to the image. Its agent only asks for the start; status and log come from the
     /// cluster. Tasks of such a queue have neither `command` nor `script`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -194,6 +197,14 @@ pub struct NewQueue {
     pub imported_from: Option<serde_json::Value>,
 }
 
+impl NewQueue {
+    /// Whether only a cluster can give its tasks what they get.
+    #[must_use]
+    pub fn asks_for_pods(&self) -> bool {
+        self.pod_template.is_some() || self.gpu.is_some() || self.object.is_some() || self.use_image_entrypoint
+    }
+}
+
 /// A queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
@@ -223,6 +234,9 @@ pub struct Queue {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<Object>))]
     pub pod_template: Option<serde_json::Value>,
+    /// What GPUs its tasks get, under what the `podTemplate` says: `{count: 2}`, `{mig: 1g.10gb}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<Gpu>,
     /// Leaves command and arguments to the image. Its agent only asks for the start; status and log come from the
     /// cluster. Tasks of such a queue have neither `command` nor `script`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -91,6 +91,7 @@ pub(super) fn asked(queue: &Queue) -> NewQueue {
         user_weights: queue.user_weights.clone(),
         budgets: queue.budgets.clone(),
         pod_template: queue.pod_template.clone(),
+        gpu: queue.gpu.clone(),
         use_image_entrypoint: queue.use_image_entrypoint,
         pending_timeout_seconds: queue.pending_timeout_seconds,
         fail_pending_after_seconds: queue.fail_pending_after_seconds,

@@ -48,6 +48,9 @@ pub struct File {
     pub qps: Option<u32>,
     /// Writes to the API server at once; default 100.
     pub burst: Option<u32>,
+    /// Whether it reads the cluster's nodes and tells the server, which then says what never fits; default no. It takes a
+    /// right for the whole cluster (`slipway glue rbac --nodes`).
+    pub read_nodes: bool,
 }
 
 /// One layer of a template.
@@ -167,6 +170,8 @@ pub struct Config {
     pub qps: u32,
     /// Writes to the API server at once.
     pub burst: u32,
+    /// Whether it reads the cluster's nodes and tells the server.
+    pub read_nodes: bool,
     /// Its version.
     pub version: String,
 }
@@ -221,6 +226,7 @@ impl Config {
             listen,
             qps: positive("qps", file.qps, 50)?,
             burst: positive("burst", file.burst, 100)?,
+            read_nodes: file.read_nodes,
             version: around.version,
         })
     }

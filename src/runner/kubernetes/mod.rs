@@ -29,6 +29,7 @@ mod follow;
 mod health;
 mod meter;
 mod metrics;
+mod nodes;
 mod objects;
 mod plan;
 pub mod rbac;
@@ -94,6 +95,8 @@ pub async fn run(config: Config, found: Found, server: Client, ambient: Ambient,
     tracing::info!(address = %local, "health and metrics");
     let _health = AbortOnDropHandle::new(tokio::spawn(async move { axum::serve(listener, health::router(health)).await }));
     let _watches: Vec<_> = config.namespaces.iter().map(|namespace| watch::watch(&cluster, namespace, &config.name, &cache)).collect();
+    let told = nodes::tell(cluster.clone(), server.clone(), config.name.clone(), instance);
+    let _nodes = config.read_nodes.then(|| AbortOnDropHandle::new(tokio::spawn(told)));
     let around = desk::Around { clock, rng, pulse, metrics };
     let mut desk = desk::Desk::new(config, instance, server, cluster, cache, around);
     tokio::select! {

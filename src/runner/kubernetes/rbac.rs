@@ -1,4 +1,5 @@
-//! What the glue may do in a namespace of its Jobs: one table, from which the Role is made. Nothing cluster-wide.
+//! What the glue may do in a namespace of its Jobs: one table, from which the Role is made. Nothing
+//! cluster-wide, but to read the nodes where that is asked for.
 
 use serde_json::{Value, json};
 
@@ -44,6 +45,31 @@ pub const RIGHTS: &[Right] = &[
     Right { group: "", resource: "events", verbs: &["list"], why: "why a Job has no pod, or a pod no place" },
 ];
 
+/// What it asks for besides where it tells the nodes (`readNodes`); of the whole cluster.
+pub const NODES: Right = Right { group: "", resource: "nodes", verbs: &["list", "watch"], why: "which queues' pods ever fit" };
+
+/// The names of cluster-wide objects carry the account's namespace, because two installations may share a cluster.
+#[must_use]
+pub fn node_objects(name: &str, account_namespace: &str) -> Vec<Value> {
+    let whole = format!("{name}-nodes-{account_namespace}");
+    let meta = json!({"name": whole, "labels": {"app.kubernetes.io/name": "slipway", "app.kubernetes.io/component": "glue"}});
+    vec![
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": meta,
+            "rules": [{"apiGroups": [NODES.group], "resources": [NODES.resource], "verbs": NODES.verbs}],
+        }),
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": meta,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": whole},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": account_namespace}],
+        }),
+    ]
+}
+
 /// Service account, Role and binding for the Jobs of one namespace; the account may stand in another.
 #[must_use]
 pub fn objects(name: &str, namespace: &str, account_namespace: &str) -> Vec<Value> {
@@ -78,5 +104,6 @@ mod tests {
         );
         assert!(RIGHTS.iter().all(|right| !right.verbs.contains(&"*") && !right.why.is_empty()));
         insta::assert_json_snapshot!(objects("slipway-glue", "research", "slipway"));
+        insta::assert_json_snapshot!("the_right_to_read_nodes", node_objects("slipway-glue", "slipway"));
     }
 }

@@ -47,7 +47,8 @@ pub(crate) async fn apply(
     app.may_turn(&name, &queue).await?;
     queue.name = None;
     let doc = serde_json::to_string(&queue).map_err(|_| ProblemCode::Internal)?;
-    let cost = queue.pod_template.as_ref().map(|template| template::cost(template, &values)).unwrap_or_default();
+    let gpu = queue.gpu.as_ref().and_then(|gpu| template::gpu_template(gpu).ok());
+    let cost = template::queue_cost(gpu.as_ref(), queue.pod_template.as_ref(), &values);
     let if_revision = app.wanted(&name, &headers).await?;
     let kept_by = if force { Keeper::Any } else { Keeper::Only(queue.managed_by) };
     let apply = ApplyQueue { name: name.clone(), doc, cost, by: principal.user, if_revision, kept_by };

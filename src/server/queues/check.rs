@@ -85,6 +85,9 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<Values> {
     if let Some(template) = queue.pod_template.as_ref().filter(|_| errors.is_empty()) {
         errors.extend(placed("/podTemplate", template::check_queue(template, &values)));
     }
+    if let Some(gpu) = &queue.gpu {
+        errors.extend(placed("/gpu", template::gpu_template(gpu).err().unwrap_or_default()));
+    }
     rules(queue, &mut errors);
     let sample = TaskSpec {
         name: None,

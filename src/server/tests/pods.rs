@@ -230,3 +230,40 @@ async fn a_glue_that_offers_nonsense_is_refused_by_place() {
         rig.call("PUT", "/api/v1/runners/glue").bearer(rig.token(Who::Runner)).json(&body).await.problem(422, "VALIDATION_FAILED");
     assert_eq!(problem["errors"][0]["pointer"], "/kind");
 }
+
+#[tokio::test]
+async fn a_line_about_gpus_is_what_the_pod_gets() {
+    let rig = Rig::new().await;
+    register_glue(&rig, &json!({"namespaces": ["ml-runs"]})).await.expect(200);
+    let problem = apply(&rig, "mig", &json!({"gpu": {"mig": "1g.10"}})).await.problem(422, "VALIDATION_FAILED");
+    assert_eq!(problem["errors"][0]["pointer"], "/gpu/mig");
+    let queue = json!({"gpu": {"mig": "1g.10gb"}, "defaults": {"image": "trainer:2"}});
+    apply(&rig, "mig", &queue).await.expect(201);
+    let id = rig.submit(Who::Sam, in_queue("mig")).await;
+    let job = claim(&rig, 1).await[0]["job"].clone();
+    let spec = &job["manifest"]["spec"]["template"]["spec"];
+    assert_eq!(spec["containers"][0]["resources"]["limits"], json!({"nvidia.com/mig-1g.10gb": "1"}), "task {id}");
+    assert_eq!(spec["tolerations"][0]["key"], "nvidia.com/gpu");
+    // It asks for a pod, which a runner of processes has not.
+    rig.register("r1", INSTANCE).await.expect(200);
+    rig.submit(Who::Sam, in_queue("mig")).await;
+    assert_eq!(rig.claim(Uuid::from_u128(2), 1).await, [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn nodes_are_told_by_who_holds_the_name_and_shown_to_everybody() {
+    let rig = Rig::new().await;
+    let node = json!({"name": "gpu-1", "labels": {"zone": "a"}, "allocatable": {"nvidia.com/gpu": "8"}, "ready": true});
+    let tell = |instance: Uuid, nodes: Value| {
+        let body = json!({"instance": instance, "nodes": nodes});
+        rig.call("PUT", "/api/v1/runners/glue/nodes").bearer(rig.token(Who::Runner)).json(&body).into_future()
+    };
+    tell(GLUE, json!([node])).await.problem(404, "RUNNER_NOT_FOUND");
+    register_glue(&rig, &json!({"namespaces": ["ml-runs"], "name": "eu-1"})).await.expect(200);
+    tell(Uuid::from_u128(9), json!([node])).await.problem(409, "RUNNER_NAME_TAKEN");
+    tell(GLUE, json!([node])).await.expect(204);
+    let shown = rig.get(Who::Viewer, "/api/v1/nodes").await.expect(200)["items"][0].clone();
+    assert_eq!((&shown["runner"], &shown["cluster"], &shown["nodes"][0]), (&json!("glue"), &json!("eu-1"), &node));
+    let many: Vec<Value> = (0..10_001).map(|n| json!({"name": format!("n{n}"), "ready": true})).collect();
+    tell(GLUE, json!(many)).await.problem(422, "VALIDATION_FAILED");
+}

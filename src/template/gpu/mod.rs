@@ -4,8 +4,8 @@ mod mig;
 mod sugar;
 
 pub(super) use mig::{Known, Profile, profiles_of};
+pub use sugar::gpu_template;
 pub(super) use sugar::not_of;
-pub use sugar::{Gpu, Strategy, Vendor};
 
 /// What a resource's name says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,171 +1,96 @@
 //! `gpu:` of a queue: what it takes to get a GPU, in one line.
 
 use super::{NVIDIA, PRODUCT, Profile, SLICED, mig::profiles_of, taint};
-use crate::{domain::did_you_mean, template::Fault};
-use serde::{Deserialize, Serialize};
+use crate::{
+    domain::{Gpu, Strategy, Vendor, did_you_mean, valid_label_value},
+    template::{Fault, quantity::thousandths},
+};
 use serde_json::{Value, json};
-
-/// What GPUs a task of a queue gets: `{count: 2}`, `{mig: 1g.10gb}`, `{product: NVIDIA-H100-80GB-HBM3, count: 8}`.
-///
-/// It stands for limits, the toleration of the taint that guards such nodes, a node selector where a product is named, and a
-/// memory file system on `/dev/shm` where its size is given. What the queue's `podTemplate` says besides lies over it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Gpu {
-    /// How many; default 1.
-    #[serde(default = "one")]
-    pub count: u32,
-    /// Whose; default NVIDIA's.
-    #[serde(default, skip_serializing_if = "Vendor::is_default")]
-    pub vendor: Vendor,
-    /// The product as nodes name it (`nvidia.com/gpu.product`, without `-MIG-…`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub product: Option<String>,
-    /// The MIG profile of which there are so many: `1g.10gb`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mig: Option<String>,
-    /// How the nodes offer slices; default `mixed`.
-    #[serde(default, skip_serializing_if = "Strategy::is_default")]
-    pub strategy: Strategy,
-    /// Takes a share of a GPU that several tasks use at once, where nodes offer shares under a name of its own
-    /// (`nvidia.com/gpu.shared`).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub shared: bool,
-    /// The size of `/dev/shm`, a Kubernetes quantity; it counts as memory. By default it is the runtime's 64 MiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shared_memory: Option<String>,
-}
-
-/// Who made the GPUs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Vendor {
-    /// `nvidia.com/gpu`
-    #[default]
-    Nvidia,
-    /// `amd.com/gpu`
-    Amd,
-    /// `gpu.intel.com/i915`
-    Intel,
-}
-
-/// How nodes with MIG name their slices.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Strategy {
-    /// Each profile is a resource of its own: `nvidia.com/mig-1g.10gb`.
-    #[default]
-    Mixed,
-    /// A slice counts as a GPU, and the node's product tells which: `…-MIG-1g.10gb`.
-    Single,
-}
-
-fn one() -> u32 {
-    1
-}
-
-impl Vendor {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-
-    fn resource(self) -> &'static str {
-        match self {
-            Self::Nvidia => NVIDIA,
-            Self::Amd => "amd.com/gpu",
-            Self::Intel => "gpu.intel.com/i915",
-        }
-    }
-}
-
-impl Strategy {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
 
 /// The most GPUs of one pod.
 const MOST: u32 = 1_024;
 
-impl Gpu {
-    /// The `podTemplate` document that it stands for.
-    ///
-    /// # Errors
-    /// What cannot be; the pointers lead into this object.
-    pub fn template(&self) -> Result<Value, Vec<Fault>> {
-        let faults = self.faults();
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        let profile = self.mig.as_deref().and_then(Profile::of_profile);
-        let (resource, product) = match (&profile, self.strategy) {
-            (Some(profile), Strategy::Mixed) => (profile.resource(), self.product.clone()),
-            (Some(profile), Strategy::Single) => (
-                NVIDIA.to_owned(),
-                self.product.as_ref().map(|product| format!("{product}{SLICED}{}", profile.to_string().replace('+', "."))),
-            ),
-            (None, _) if self.shared => (format!("{NVIDIA}.shared"), self.product.clone()),
-            (None, _) => (self.vendor.resource().to_owned(), self.product.clone()),
-        };
-        let mut container = json!({"resources": {"limits": {&resource: self.count.to_string()}}});
-        let mut spec = json!({});
-        if let Some(guard) = taint(&resource) {
-            spec["tolerations"] = json!([{"key": guard, "operator": "Exists", "effect": "NoSchedule"}]);
-        }
-        if let Some(product) = product {
-            let label = if self.vendor == Vendor::Amd { "amd.com/gpu.product-name" } else { PRODUCT };
-            spec["nodeSelector"] = json!({label: product});
-        }
-        if let Some(size) = &self.shared_memory {
-            spec["volumes"] = json!([{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": size}}]);
-            container["volumeMounts"] = json!([{"name": "shm", "mountPath": "/dev/shm"}]);
-        }
-        spec["containers"] = json!([container]);
-        Ok(json!({"spec": spec}))
+/// The `podTemplate` document that a queue's `gpu` stands for.
+///
+/// # Errors
+/// What cannot be; the pointers lead into `gpu`.
+pub fn gpu_template(gpu: &Gpu) -> Result<Value, Vec<Fault>> {
+    let faults = faults(gpu);
+    if !faults.is_empty() {
+        return Err(faults);
     }
+    let profile = gpu.mig.as_deref().and_then(Profile::of_profile);
+    let (resource, product) = match (&profile, gpu.strategy) {
+        (Some(profile), Strategy::Mixed) => (profile.resource(), gpu.product.clone()),
+        (Some(profile), Strategy::Single) => {
+            (NVIDIA.to_owned(), gpu.product.as_ref().map(|product| format!("{product}{SLICED}{}", profile.to_string().replace('+', "."))))
+        }
+        (None, _) if gpu.shared => (format!("{NVIDIA}.shared"), gpu.product.clone()),
+        (None, _) => (resource(gpu.vendor).to_owned(), gpu.product.clone()),
+    };
+    let mut container = json!({"resources": {"limits": {&resource: gpu.count.to_string()}}});
+    let mut spec = json!({});
+    if let Some(guard) = taint(&resource) {
+        spec["tolerations"] = json!([{"key": guard, "operator": "Exists", "effect": "NoSchedule"}]);
+    }
+    if let Some(product) = product {
+        let label = if gpu.vendor == Vendor::Amd { "amd.com/gpu.product-name" } else { PRODUCT };
+        spec["nodeSelector"] = json!({label: product});
+    }
+    if let Some(size) = &gpu.shared_memory {
+        spec["volumes"] = json!([{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": size}}]);
+        container["volumeMounts"] = json!([{"name": "shm", "mountPath": "/dev/shm"}]);
+    }
+    spec["containers"] = json!([container]);
+    Ok(json!({"spec": spec}))
+}
 
-    fn faults(&self) -> Vec<Fault> {
-        let mut found = Vec::new();
-        let mut rule = |fine: bool, at: &str, message: String| {
-            if !fine {
-                found.push(Fault::new(at, message));
-            }
-        };
-        rule((1..=MOST).contains(&self.count), "/count", format!("between 1 and {MOST}"));
-        let is_nvidia = self.vendor == Vendor::Nvidia;
-        rule(is_nvidia || (self.mig.is_none() && !self.shared), "/vendor", "mig and shared are for NVIDIA's GPUs".into());
-        rule(is_nvidia || self.vendor == Vendor::Amd || self.product.is_none(), "/product", "Intel's nodes do not name a product".into());
-        rule(!(self.shared && self.mig.is_some()), "/shared", "a slice is not shared: leave out mig or shared".into());
-        rule(!self.shared || self.count == 1, "/count", "of shared GPUs a task gets one share: nodes may refuse more".into());
-        let is_single = self.strategy == Strategy::Single;
-        rule(!is_single || self.mig.is_some(), "/strategy", "only with mig".into());
-        rule(
-            !is_single || self.product.is_some(),
-            "/product",
-            "with the strategy single, name the product: only its label tells the slice".into(),
-        );
-        if let Some(text) = &self.product {
-            let fine = !text.contains(SLICED) && crate::domain::valid_label_value(text) && !text.is_empty();
-            rule(fine, "/product", "as nodes name it, without -MIG-…: A100-SXM4-40GB".into());
+fn faults(gpu: &Gpu) -> Vec<Fault> {
+    let mut found = Vec::new();
+    let mut rule = |fine: bool, at: &str, message: String| {
+        if !fine {
+            found.push(Fault::new(at, message));
         }
-        if let Some(size) = &self.shared_memory {
-            rule(super::super::quantity::thousandths(size).is_some_and(|n| n > 0), "/sharedMemory", "a quantity: 16Gi".into());
-        }
-        if let Some(text) = &self.mig {
-            match Profile::of_profile(text) {
-                None => rule(false, "/mig", format!("{text:?} is no MIG profile: 1g.10gb, 3g.40gb, 1g.10gb+me")),
-                Some(profile) => {
-                    let known = self.product.as_deref().map(profiles_of);
-                    if let Some(known) = known.filter(|known| !known.has(&profile)) {
-                        rule(false, "/mig", not_of(self.product.as_deref().unwrap_or_default(), &profile, &known));
-                    }
+    };
+    rule((1..=MOST).contains(&gpu.count), "/count", format!("between 1 and {MOST}"));
+    let is_nvidia = gpu.vendor == Vendor::Nvidia;
+    rule(is_nvidia || (gpu.mig.is_none() && !gpu.shared), "/vendor", "mig and shared are for NVIDIA's GPUs".into());
+    rule(is_nvidia || gpu.vendor == Vendor::Amd || gpu.product.is_none(), "/product", "Intel's nodes do not name a product".into());
+    rule(!(gpu.shared && gpu.mig.is_some()), "/shared", "a slice is not shared: leave out mig or shared".into());
+    rule(!gpu.shared || gpu.count == 1, "/count", "of shared GPUs a task gets one share: nodes may refuse more".into());
+    let is_single = gpu.strategy == Strategy::Single;
+    rule(!is_single || gpu.mig.is_some(), "/strategy", "only with mig".into());
+    rule(
+        !is_single || gpu.product.is_some(),
+        "/product",
+        "with the strategy single, name the product: only its label tells the slice".into(),
+    );
+    if let Some(text) = &gpu.product {
+        let fine = !text.contains(SLICED) && valid_label_value(text) && !text.is_empty();
+        rule(fine, "/product", "as nodes name it, without -MIG-…: A100-SXM4-40GB".into());
+    }
+    if let Some(size) = &gpu.shared_memory {
+        rule(thousandths(size).is_some_and(|n| n > 0), "/sharedMemory", "a quantity: 16Gi".into());
+    }
+    if let Some(text) = &gpu.mig {
+        match Profile::of_profile(text) {
+            None => rule(false, "/mig", format!("{text:?} is no MIG profile: 1g.10gb, 3g.40gb, 1g.10gb+me")),
+            Some(profile) => {
+                let known = gpu.product.as_deref().map(profiles_of);
+                if let Some(known) = known.filter(|known| !known.has(&profile)) {
+                    rule(false, "/mig", not_of(gpu.product.as_deref().unwrap_or_default(), &profile, &known));
                 }
             }
         }
-        found
+    }
+    found
+}
+
+fn resource(vendor: Vendor) -> &'static str {
+    match vendor {
+        Vendor::Nvidia => NVIDIA,
+        Vendor::Amd => "amd.com/gpu",
+        Vendor::Intel => "gpu.intel.com/i915",
     }
 }
 
@@ -183,7 +108,7 @@ mod tests {
 
     fn of(gpu: Value) -> Result<Value, Vec<String>> {
         let gpu: Gpu = serde_json::from_value(gpu).unwrap();
-        gpu.template().map_err(|faults| faults.iter().map(ToString::to_string).collect())
+        gpu_template(&gpu).map_err(|faults| faults.iter().map(ToString::to_string).collect())
     }
 
     #[test]

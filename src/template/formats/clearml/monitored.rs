@@ -2,13 +2,14 @@
 
 use super::keys;
 use crate::template::{
-    Values, cost,
+    Values,
     formats::{
         Import, Named,
         near::{unknown, wrong},
         note::{Level, Note},
         source::Node,
     },
+    queue_cost,
 };
 use serde_json::{Value, json};
 
@@ -47,7 +48,7 @@ pub(super) fn read(root: &Node, import: &mut Import) {
     let uses: Vec<Option<String>> = import.queues.iter().map(|queue| uses(&queue.document["podTemplate"], &path)).collect();
     let whole = path == DEFAULT_FIELD
         && import.queues.iter().zip(&uses).all(|(queue, uses)| {
-            let gpus = cost(&queue.document["podTemplate"], &Values::new()).gpus.to_string();
+            let gpus = queue_cost(None, Some(&queue.document["podTemplate"]), &Values::new()).gpus.to_string();
             uses.as_deref().unwrap_or("0") == gpus
         });
     for (queue, uses) in import.queues.iter_mut().zip(uses) {
