@@ -12,6 +12,7 @@ use crate::{
         self, Ambient, Config, File, Found, Reach, Surrounding,
         rbac::{node_objects, objects},
     },
+    template::formats::{self, Level, Note},
 };
 use anyhow::{Context, Result, anyhow};
 use secrecy::SecretString;
@@ -107,12 +108,27 @@ fn read(path: &Path) -> Result<File> {
 }
 
 fn parse(name: &str, text: &str) -> Result<File> {
+    if let Some((file, notes)) = formats::glue(text) {
+        return of_values(name, file, &notes);
+    }
     // As a plain value first: it refuses keys that come twice, which maps would take.
     let read = cli::parse_file::<serde_yaml::Value>(name, text).and_then(|_| cli::parse_file(name, text));
     read.map_err(|failure| {
         let hints = failure.hints.iter().map(|hint| format!("\n  {hint}"));
         anyhow!("{}{}", failure.message.unwrap_or_default(), hints.collect::<String>())
     })
+}
+
+/// The file that values of ClearML's agent amount to.
+fn of_values(name: &str, file: serde_json::Value, notes: &[Note]) -> Result<File> {
+    let (errors, others): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.level == Level::Error);
+    for note in others {
+        tracing::info!("{name}:{note}");
+    }
+    if !errors.is_empty() {
+        return Err(anyhow!(errors.iter().map(|note| format!("{name}:{note}")).collect::<Vec<_>>().join("\n")));
+    }
+    serde_json::from_value(file).with_context(|| format!("cannot read {name}"))
 }
 
 /// `slipway glue rbac`.
@@ -142,6 +158,20 @@ mod tests {
         for layer in config.base.iter().chain(config.overlays.values()) {
             assert_eq!(crate::template::check(layer), [], "{layer}");
         }
+    }
+
+    #[test]
+    fn values_of_clearml_are_a_glues_file() {
+        let text = "url: http://slipway:7227\nagentImage: agent:1\nagentk8sglue:\n  maxPods: 9\n  basePodTemplate: {nodeSelector: {zone: a}}\n  queues:\n    gpu:\n      templateOverrides: {labels: {team: core}}\n      queueSettings: {maxPods: 7}\n";
+        let around = Surrounding { namespace: "default".into(), in_pod: true, url: None, version: "0".into() };
+        let config = Config::new(parse("values.yaml", text).unwrap(), around).unwrap();
+        assert_eq!((config.max_pods, config.served()), (9, vec!["gpu".to_owned()]));
+        assert_eq!(config.caps.values().collect::<Vec<_>>(), [&7]);
+        assert_eq!(config.base.unwrap()["spec"]["nodeSelector"]["zone"], "a");
+        assert_eq!(config.overlays.values().next().unwrap()["remove"], json!(["/metadata/labels"]));
+        let wrong =
+            parse("values.yaml", "agentk8sglue:\n  queues: {gpu: {templateOverrides: {nodeSelectr: {}, x: 1}}}\n").unwrap_err().to_string();
+        assert!(wrong.starts_with("values.yaml:2:") && wrong.contains("unknown key"), "{wrong}");
     }
 
     #[test]

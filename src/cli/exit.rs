@@ -11,7 +11,7 @@ use std::io;
 pub enum Exit {
     /// 0: it did what was asked.
     Ok,
-    /// 1: it failed.
+    /// 1: it failed, or a comparison found differences.
     Error,
     /// 2: what was typed, or the file that was given, is wrong.
     Usage,

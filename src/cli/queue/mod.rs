@@ -2,6 +2,10 @@
 
 mod apply;
 mod change;
+mod diff;
+mod export;
+mod import;
+mod native;
 mod pod;
 mod show;
 mod wanted;
@@ -11,6 +15,7 @@ use super::{
     exit::{Exit, Failure},
 };
 use crate::wire::QueueName;
+use import::ImportArgs;
 use wanted::FileArgs;
 
 pub(super) const EXAMPLES: &str = "\
@@ -45,6 +50,27 @@ The file holds one queue, a list of queues, or all of them by name:
 A queue that is not in the file is left alone. A podTemplate is for runners on Kubernetes;
 templates/ in the source has more of them.";
 
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  slipway queue diff -f queues.yaml
+  slipway queue diff -f values.yaml -o json     each field that would change, by its JSON pointer
+
+Exit 0 where nothing would change, 1 where something would, 2 where the file cannot be read.";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  slipway queue import --from clearml values.yaml
+  slipway queue import --from launch gpu-small.yaml --dir queues      one file a queue
+  helm get values clearml-agent | slipway queue import --from clearml -
+
+What has no equivalent is kept under importedFrom, and every key that becomes something else is named.
+Nothing is sent: look at the files, then slipway queue apply -f FILE.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  slipway queue export > queues.yaml
+  slipway queue export gpu cpu -o json";
+
 /// The arguments of `queue`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct QueueArgs {
@@ -72,6 +98,18 @@ enum QueueCommand {
         /// Take over queues that another keeps (managedBy)
         #[arg(long)]
         force: bool,
+    },
+    /// Show what apply would change; exit 1 where it would change something
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(FileArgs),
+    /// Write the queues of another product's file as native ones
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(ImportArgs),
+    /// Write queues as apply takes them
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export {
+        /// The queues; all where none is named
+        names: Vec<QueueName>,
     },
     /// Start nothing more from a queue; what runs goes on
     Pause {
@@ -107,6 +145,9 @@ pub(super) async fn run(args: QueueArgs, context: &Context) -> Result<Exit, Fail
         QueueCommand::Ls => show::ls(context).await,
         QueueCommand::Get { name } => show::get(context, &name).await,
         QueueCommand::Apply { file, force } => apply::run(context, &file, force).await,
+        QueueCommand::Diff(file) => diff::run(context, &file).await,
+        QueueCommand::Import(args) => import::run(context, &args).await,
+        QueueCommand::Export { names } => export::run(context, &names).await,
         QueueCommand::Pause { name, reason } => change::pause(context, &name, reason).await,
         QueueCommand::Drain { name, reason } => change::drain(context, &name, reason).await,
         QueueCommand::Resume { name } => change::resume(context, &name).await,

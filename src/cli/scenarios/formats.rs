@@ -69,3 +69,58 @@ async fn a_queue_that_another_keeps_is_taken_over_by_force() {
     assert_eq!(bench.types(&server, &["queue", "apply", "-f", "-", "--force"]).await, 0, "{}", bench.err.text());
     assert_eq!(bench.out.text(), "cpu changed\n");
 }
+
+#[tokio::test]
+async fn what_apply_would_change_is_shown_field_by_field() {
+    let template = |gpus: u32| serde_json::json!({"spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": gpus}}}], "nodeSelector": {"zone": "a"}}});
+    let gpu = Queue { pod_template: Some(template(1)), managed_by: Some("terraform".into()), ..queue("gpu", 3) };
+    let mut server = Script::default();
+    for _ in 0..3 {
+        server = server
+            .on("GET /api/v1/queues/gpu", json(200, &gpu))
+            .on("GET /api/v1/queues/new", problem(&missing()))
+            .on("GET /api/v1/queues/cpu", json(200, &queue("cpu", 1)));
+    }
+    let server = server.on("GET /api/v1/queues/cpu", json(200, &queue("cpu", 1))).start().await;
+    let file = "queues:\n  cpu: {description: for everything}\n  gpu:\n    podTemplate: {spec: {containers: [{resources: {limits: {nvidia.com/gpu: 2}}}]}}\n  new: {weight: 2}\n";
+    let bench = Bench { stdin: file.into(), ..Bench::default() };
+    for format in ["table", "json", "name"] {
+        assert_eq!(bench.types(&server, &["queue", "diff", "-f", "-", "-o", format]).await, 1, "{}", bench.err.text());
+    }
+    let same = Bench { stdin: b"name: cpu\ndescription: for everything\n".to_vec(), ..bench.clone() };
+    assert_eq!(same.types(&server, &["queue", "diff", "-f", "-"]).await, 0);
+    insta::assert_snapshot!([bench.out.text(), bench.errors(&server)].join("---\n"));
+}
+
+#[tokio::test]
+async fn foreign_files_are_written_as_native_ones() {
+    let server = Script::default().start().await;
+    let values = "agentk8sglue:\n  monitoredResources: {maxResources: 4}\n  queues:\n    gpu:\n      templateOverrides: {resources: {limits: {nvidia.com/gpu: 1}}, env: [{name: DEBUG, value: \"no\"}]}\n      queueSettings: {customWorkerIdTemplate: \"k8s:{task_id}\"}\n    cpu: {}\n";
+    let bench = Bench { stdin: values.into(), ..Bench::default() };
+    assert_eq!(bench.types(&server, &["queue", "import", "--from", "clearml", "-"]).await, 0, "{}", bench.err.text());
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("queues").display().to_string();
+    assert_eq!(bench.types(&server, &["queue", "import", "--from", "clearml", "-", "--dir", &place]).await, 0, "{}", bench.err.text());
+    let written = std::fs::read_to_string(dir.path().join("queues/gpu.yaml")).unwrap();
+    assert!(written.starts_with("name: gpu\n") && written.contains("value: \"no\"\n"), "{written}");
+    let again = Bench { stdin: values.into(), ..Bench::default() };
+    assert_eq!(again.types(&server, &["queue", "import", "--from", "clearml", "-", "--dir", &place]).await, 6);
+    insta::assert_snapshot!([bench.out.text(), bench.errors(&server)].join("---\n").replace(&place, "DIR"));
+    assert_eq!(server.seen().len(), 0, "nothing is sent");
+}
+
+#[tokio::test]
+async fn queues_are_written_as_apply_takes_them() {
+    let list = crate::wire::QueueList { items: vec![queue("cpu", 1), queue("gpu", 2)] };
+    let server = Script::default()
+        .on("GET /api/v1/queues", json(200, &list))
+        .on("GET /api/v1/queues/gpu", json(200, &queue("gpu", 2)))
+        .on("GET /api/v1/queues/gpu", json(200, &queue("gpu", 2)))
+        .start()
+        .await;
+    let bench = Bench::default();
+    assert_eq!(bench.types(&server, &["queue", "export"]).await, 0);
+    assert_eq!(bench.types(&server, &["queue", "export", "gpu"]).await, 0);
+    assert_eq!(bench.types(&server, &["queue", "export", "gpu", "-o", "json"]).await, 0);
+    insta::assert_snapshot!(bench.out.text());
+}

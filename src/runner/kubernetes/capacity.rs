@@ -34,23 +34,29 @@ impl Room {
     }
 }
 
-/// Counts slots that are taken, and attempts of each queue that have not begun to run. `foreign` Jobs bear the runner's
+/// Counts slots that are taken, in all and of each queue that has a cap, and attempts of each that have not begun to run. `foreign` Jobs bear the runner's
 /// name for another installation, and take their slots all the same.
 pub(super) fn room(observed: &[Observed], holds: &BTreeMap<AttemptRef, Hold>, foreign: usize, config: &Config, times: &Times) -> Room {
     let mut taken = u32::try_from(foreign).unwrap_or(u32::MAX);
     let mut unstarted: BTreeMap<&QueueName, u32> = BTreeMap::new();
+    let mut live: BTreeMap<&QueueName, u32> = BTreeMap::new();
     for seen in observed {
         let hold = holds.get(&seen.of);
         if !takes_slot(seen, hold, times) {
             continue;
         }
         taken = taken.saturating_add(1);
+        *live.entry(&seen.queue).or_default() += 1;
         let started = hold.is_some_and(|hold| hold.uid.is_some()) || seen.pods.iter().any(|pod| pod.running());
         if !started {
             *unstarted.entry(&seen.queue).or_default() += 1;
         }
     }
-    let share = |queue: &QueueName| config.max_unstarted.saturating_sub(unstarted.get(queue).copied().unwrap_or_default());
+    let share = |queue: &QueueName| {
+        let of = |counts: &BTreeMap<&QueueName, u32>| counts.get(queue).copied().unwrap_or_default();
+        let cap = config.caps.get(queue).map_or(u32::MAX, |cap| cap.saturating_sub(of(&live)));
+        config.max_unstarted.saturating_sub(of(&unstarted)).min(cap)
+    };
     let mut queues: Vec<_> = config.queues.iter().map(|queue| (queue.to_string(), share(queue))).collect();
     if queues.is_empty() {
         queues.push(("*".to_owned(), config.max_unstarted));
@@ -98,6 +104,28 @@ mod tests {
         let room = of_all(&[waits, runs], &[hold(1, None), hold(2, Some("pod-2"))], &config);
         assert_eq!(room, Room { total: 2, queues: vec![("*".into(), 2), ("default".into(), 1)] });
         assert!(room.any());
+    }
+
+    #[test]
+    fn a_queue_with_a_cap_has_no_more_pods_than_that() {
+        let queue: QueueName = "default".parse().unwrap();
+        let of = |cap: u32, seen: &[Observed], held: &[Hold]| {
+            let config = Config {
+                max_pods: 9,
+                max_unstarted: 5,
+                queues: vec![queue.clone()],
+                caps: [(queue.clone(), cap)].into(),
+                ..examples::config()
+            };
+            of_all(seen, held, &config).queues[0].1
+        };
+        let runs = Observed { job: Some(job(1).into()), pods: vec![pod(1).into()], ..observed(1) };
+        let waits = Observed { job: Some(job(2).into()), ..observed(2) };
+        let held = [hold(1, Some("pod-1")), hold(2, None)];
+        assert_eq!(of(3, &[runs.clone(), waits.clone()], &held), 1, "what runs counts as what waits does");
+        assert_eq!(of(1, &[runs.clone(), waits], &held), 0);
+        let ended = Observed { pods: vec![terminal(1, "Succeeded").into()], ..runs };
+        assert_eq!(of(3, &[ended], &held[..1]), 3);
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub struct File {
 pub struct LayerFile {
     /// A part of a `PodTemplateSpec`, as a queue's.
     pub pod_template: Option<Value>,
+    /// Of one queue: the most of its pods here at once.
+    pub max_pods: Option<u32>,
 }
 
 /// When an image is pulled.
@@ -158,6 +160,8 @@ pub struct Config {
     pub overlays: BTreeMap<QueueName, Value>,
     /// The most pods at once.
     pub max_pods: u32,
+    /// The most pods of some queues at once.
+    pub caps: BTreeMap<QueueName, u32>,
     /// The most pods of one queue that do not run yet.
     pub max_unstarted: u32,
     /// The image with the agent's program.
@@ -209,6 +213,13 @@ impl Config {
                 return Err(format!("{place}.podTemplate{fault}"));
             }
         }
+        if file.base.max_pods.is_some() {
+            return Err("base.maxPods: the most pods in all is maxPods; of one queue it is queues.NAME.maxPods".to_owned());
+        }
+        let mut caps = BTreeMap::new();
+        for (queue, most) in file.queues.0.iter().filter_map(|(queue, layer)| Some((queue, layer.max_pods?))) {
+            caps.insert(queue.clone(), positive(&format!("queues.{queue}.maxPods"), Some(most), 1)?);
+        }
         let listen = file.listen.unwrap_or_else(|| SocketAddr::new(if around.in_pod { [0; 4] } else { [127, 0, 0, 1] }.into(), PORT));
         Ok(Self {
             name,
@@ -220,6 +231,7 @@ impl Config {
             base: file.base.pod_template,
             overlays: file.queues.0.into_iter().filter_map(|(queue, layer)| Some((queue, layer.pod_template?))).collect(),
             max_pods: positive("maxPods", file.max_pods, 100)?,
+            caps,
             max_unstarted: positive("maxUnstarted", file.max_unstarted, 20)?,
             agent_image,
             agent_pull_policy: file.agent_image_pull_policy.map(PullPolicy::as_str),
@@ -288,6 +300,7 @@ mod tests {
         let config = with(serde_json::json!({"gpu": {"podTemplate": {"spec": {"nodeSelector": {"a": "b"}}}}, "cpu": null})).unwrap();
         assert_eq!(config.served(), ["cpu", "gpu"]);
         assert_eq!(config.overlays.len(), 1);
+        assert_eq!(with(serde_json::json!({"gpu": {"maxPods": 7}, "cpu": {}})).unwrap().caps, [("gpu".parse().unwrap(), 7)].into());
         for wrong in [serde_json::json!(["*", "gpu"]), serde_json::json!(["gpu", "gpu"]), serde_json::json!(["a b"]), serde_json::json!(7)]
         {
             assert!(with(wrong.clone()).is_err(), "{wrong}");
@@ -310,6 +323,8 @@ mod tests {
             serde_json::json!({"url": url, "agentImage": "a", "base": {"podTemplate": {"spec": {"nodeSelectors": {}}}}}),
             serde_json::json!({"url": url, "agentImage": "a", "queues": {"gpu": {"podTemplate": {"spec": {"hostNetwork": "yes"}}}}}),
             serde_json::json!({"url": url, "agentImage": "a", "agentImagePullPolicy": "Sometimes"}),
+            serde_json::json!({"url": url, "agentImage": "a", "base": {"maxPods": 1}}),
+            serde_json::json!({"url": url, "agentImage": "a", "queues": {"gpu": {"maxPods": 0}}}),
         ]
         .map(refused)
         .join("\n");

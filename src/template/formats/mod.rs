@@ -9,6 +9,7 @@
 
 mod clearml;
 mod detect;
+mod launch;
 mod literal;
 mod near;
 mod note;
@@ -76,6 +77,20 @@ impl Import {
     }
 }
 
+/// What the values of ClearML's agent mean to a glue, as its own file says it: `basePodTemplate` lies under every queue,
+/// `templateOverrides` over its queue, `queueSettings.maxPods` bounds that queue's pods here. Fields of the glue's own file
+/// may stand beside them at the root. None where the text is no such file.
+#[must_use]
+pub fn glue(text: &str) -> Option<(Value, Vec<Note>)> {
+    let mut notes = Vec::new();
+    let documents = source::compose(text, &mut notes).ok()?;
+    let [root] = documents.as_slice() else { return None };
+    (detect::detect(root) == Format::ClearMl).then(|| {
+        let file = clearml::glue(root, &mut notes);
+        (file, in_order(notes))
+    })
+}
+
 /// Which format a text has. Where it is no YAML it counts as native: that reader says what is wrong.
 ///
 /// # Errors
@@ -98,14 +113,29 @@ pub fn read(format: Format, text: &str, name: Option<&str>) -> Import {
         (Format::Native, _) => import.notes.push(Note::error("", "a file of the native format is no foreign one")),
         (_, []) => import.notes.push(Note::error("", "the file is empty")),
         (Format::ClearMl, [root]) => clearml::read(root, name, &mut import),
-        (Format::Launch, [root]) => import.notes.push(Note::on(Level::Error, root, "files of W&B Launch are not read yet")),
+        (Format::Launch, [root]) => launch::read(root, name, &mut import),
         (_, [_, second, ..]) => {
             let fix = "put each of them into a file of its own".to_owned();
             let note = Note::on(Level::Error, second, format!("the file holds {} documents, where one is read", documents.len()));
             import.notes.push(note.fix(fix));
         }
     }
-    import.notes.sort_by_key(|note| note.at);
-    import.notes.dedup();
+    import.notes = in_order(import.notes);
     import
+}
+
+/// The most notes that are told of a file.
+const MAX_NOTES: usize = 200;
+
+/// Notes in the order of the file, errors before all where there are too many.
+fn in_order(mut notes: Vec<Note>) -> Vec<Note> {
+    notes.sort_by_key(|note| note.at);
+    notes.dedup();
+    if notes.len() > MAX_NOTES {
+        let more = notes.len() - MAX_NOTES;
+        notes.sort_by_key(|note| note.level);
+        notes.truncate(MAX_NOTES);
+        notes.push(Note { level: Level::Info, ..Note::error("", format!("and {more} more")) });
+    }
+    notes
 }

@@ -9,7 +9,9 @@ use crate::domain::did_you_mean;
 /// The error about a key that nothing is known of, with the nearest that is known.
 pub(super) fn unknown<'a>(entry: &Entry, known: impl IntoIterator<Item = &'a str>) -> Note {
     let note = Note { at: Some(entry.at), ..Note::on(Level::Error, &entry.value, "unknown key") };
-    match did_you_mean(&entry.key, known) {
+    // What differs much in length is not looked at: a file may have thousands of keys that nobody knows.
+    let alike = known.into_iter().filter(|known| known.len().abs_diff(entry.key.len()) <= 6);
+    match did_you_mean(&entry.key, alike) {
         Some(near) => note.fix(format!("did you mean {near}?")),
         None => note,
     }

@@ -4,10 +4,13 @@
 //! as a whole, and what is empty says nothing. Of weaker layers (a runner's base) it replaces whole keys too, by `remove`.
 
 mod files;
+mod glue;
 mod keys;
 mod monitored;
 mod queue;
 mod template;
+
+pub(super) use glue::read as glue;
 
 use super::{
     Import, Named,

@@ -27,7 +27,12 @@ pub(super) fn cause(text: &str, at: Place, info: &str) -> (Place, String, Option
         }
     }
     let line = at.line.checked_sub(1).and_then(|i| lines.get(i)).copied().unwrap_or_default();
-    let fix = if info.contains("mapping values are not allowed") {
+    let begins = ["{{", "${"].iter().any(|sign| line.contains(&format!(": {sign}")) || line.contains(&format!("- {sign}")));
+    let fix = if begins && line.contains("{{") {
+        Some("a value that begins with { stands in quotes: '{{gpus}}'".to_owned())
+    } else if begins {
+        Some("a value with ${…} stands in quotes here: '${run_id}'".to_owned())
+    } else if info.contains("mapping values are not allowed") {
         Some("is a colon inside of a value? Put the value into quotes".to_owned())
     } else if line.contains(": @") || line.contains(": %") {
         Some("put a value that begins with @ or % into quotes".to_owned())

@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 4 << 20;
 /// How deep values may be nested.
 const MAX_DEPTH: usize = 64;
 /// The most values in a file, those that aliases repeat included.
-const MAX_VALUES: usize = 200_000;
+const MAX_VALUES: usize = 50_000;
 /// The most bytes that aliases repeat.
 const MAX_REPEATED: usize = 1 << 20;
 

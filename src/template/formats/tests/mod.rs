@@ -1,6 +1,10 @@
 //! Whole files of people.
 
 mod clearml;
+mod glue;
+mod golden;
+mod launch;
+mod properties;
 
 use super::{Format, Import, read};
 use std::fmt::Write;
@@ -17,6 +21,10 @@ fn shown(import: &Import) -> String {
         }
     }
     text
+}
+
+fn launch(text: &str) -> Import {
+    read(Format::Launch, text, Some("q1"))
 }
 
 fn clearml(text: &str) -> Import {
