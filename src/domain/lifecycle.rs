@@ -87,6 +87,9 @@ pub enum Event {
     /// The runner gives it back before the start because it found no place; no budget is charged, and it pauses so that
     /// others pass.
     Hold,
+    /// The runner, which started it itself, gives it back because it found no place: all of it is gone, and nothing of it
+    /// ever ran. No budget is charged, and it pauses so that others pass.
+    Recall,
     /// The agent passes the exclusive start.
     Start,
     /// The agent reports a phase.
@@ -170,6 +173,11 @@ impl Lifecycle {
             }
             (Active(live), Event::Return) if !live.started => Queued,
             (Active(live), Event::Hold) if !live.started => Waiting,
+            (Active(live), Event::Recall)
+                if live.started && live.phase <= Some(Phase::Starting) && live.result.is_none() && !self.cancel_requested =>
+            {
+                Waiting
+            }
             (Active(live), Event::Start) if !live.started => {
                 Active(Live { started: true, phase: live.phase.max(Some(Phase::Starting)), ..live })
             }
@@ -264,6 +272,7 @@ mod tests {
             4 => Just(Event::Claim),
             1 => Just(Event::Return),
             1 => Just(Event::Hold),
+            1 => Just(Event::Recall),
             4 => Just(Event::Start),
             2 => phase.prop_map(Event::Reach),
             4 => result.prop_map(Event::Finish),
@@ -323,7 +332,7 @@ mod tests {
                         }
                         prop_assert!(after.spent.user <= user + 1 && after.spent.oom <= oom + 1 && after.spent.infra <= infra + 1);
                         let over = matches!((&before.status, &after.status), (Status::Active(_), Status::Ended(_) | Status::Waiting));
-                        prop_assert!(ended.is_some() || !over || event == Event::Hold);
+                        prop_assert!(ended.is_some() || !over || matches!(event, Event::Hold | Event::Recall));
                         task = after;
                     }
                 }

@@ -14,6 +14,7 @@ mod labels;
 mod lifecycle;
 mod names;
 mod node;
+mod objects;
 pub mod order;
 mod outcome;
 pub mod pod;
@@ -36,6 +37,7 @@ pub use labels::{LabelSelector, Labels, SelectorError, valid_label_key, valid_la
 pub use lifecycle::{Event, Illegal, Lifecycle, Live, Status};
 pub use names::{BudgetName, NameError, QueueName, RunnerName};
 pub use node::{Node, Taint};
+pub use objects::{KNOWN as KNOWN_OBJECTS, ObjectKind};
 pub use outcome::{AttemptResult, End, Outcome, StoppedBy};
 pub use reasons::{Finding, Quote, ReasonClass};
 pub use retry::{Next, Spent, backoff_ms, hold_ms, next_after};

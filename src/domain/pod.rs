@@ -16,6 +16,8 @@ pub const LABEL_ATTEMPT: &str = "slipway.dev/attempt";
 pub const LABEL_QUEUE: &str = "slipway.dev/queue";
 /// The claim: an object that bears another one is not ours.
 pub const LABEL_CLAIM: &str = "slipway.dev/claim";
+/// In a pod of a custom resource: what it is among the others, such as `worker`.
+pub const LABEL_ROLE: &str = "slipway.dev/role";
 /// What all labels of ours begin with; nobody else may set one.
 pub const LABEL_PREFIX: &str = "slipway.dev/";
 
@@ -63,6 +65,15 @@ pub fn object_name(given: Option<&str>, instance: &str, of: AttemptRef) -> Strin
     format!("{}{unique}", cut.trim_end_matches(['-', '.']))
 }
 
+/// A text as the beginning of a name: in lower case, with a dash for whatever no name has. None where nothing is left.
+#[must_use]
+pub fn sanitised(text: &str) -> Option<String> {
+    let fine = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = text.chars().map(fine).collect();
+    let name = name.trim_matches('-');
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
 /// The labels of every object of an attempt.
 #[must_use]
 pub fn labels(instance: &str, runner: &RunnerName, of: AttemptRef, queue: &QueueName, claim: Uuid) -> [(&'static str, String); 6] {
@@ -88,5 +99,7 @@ mod tests {
         assert_eq!(object_name(Some("train"), "k3f9a", of), "train-k3f9a-1042-a3");
         let long = object_name(Some(&"x-".repeat(60)), "k3f9a", of);
         assert!(long.len() <= 63 && long.ends_with("x-k3f9a-1042-a3"), "{long}");
+        assert_eq!(sanitised("run_AB12-ddp.").as_deref(), Some("run-ab12-ddp"));
+        assert_eq!(sanitised("_"), None);
     }
 }

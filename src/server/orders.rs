@@ -4,8 +4,8 @@ use super::{error::ApiResult, state::App};
 use crate::{
     domain::{QueueName, RunnerName, TaskId, TaskSpec, Work, array},
     store::{Place, TaskRecord},
-    template::{self, Facts, Layers, Prepared, TaskLayer, Values, Variables, gpu_template},
-    wire::{ClusterOffer, JobOrder, NewQueue, RegisterRequest, limits},
+    template::{self, Facts, Layers, Prepared, PreparedObject, TaskLayer, Values, Variables, gpu_template},
+    wire::{ClusterOffer, JobOrder, NewQueue, ObjectOrder, RegisterRequest, limits},
 };
 use serde_json::{Value, json};
 use std::{
@@ -29,7 +29,32 @@ struct Merged {
 }
 
 /// What came of merging.
-pub(super) type Attempted = Arc<Result<Prepared, Vec<template::Fault>>>;
+pub(super) type Attempted = Arc<Result<Ready, Vec<template::Fault>>>;
+
+/// What a runner makes of the tasks of a queue.
+pub(super) enum Ready {
+    /// Jobs.
+    Job(Box<Prepared>),
+    /// Objects in their place.
+    Object(Box<PreparedObject>),
+}
+
+impl Ready {
+    fn new(queue: &NewQueue, layers: &Layers<'_>) -> Result<Self, Vec<template::Fault>> {
+        match &queue.object {
+            Some(object) => PreparedObject::new(&object.manifest, layers).map(|prepared| Self::Object(Box::new(prepared))),
+            None => Prepared::new(layers).map(|prepared| Self::Job(Box::new(prepared))),
+        }
+    }
+
+    /// What is made of a task, up to the task's own layer.
+    pub(super) fn render(&self, task: &TaskLayer<'_>) -> Result<template::Rendered, Vec<template::Fault>> {
+        match self {
+            Self::Job(prepared) => prepared.render(task),
+            Self::Object(prepared) => prepared.render(task),
+        }
+    }
+}
 
 impl Templates {
     /// The template of a queue for a runner, with values of its variables: those given, else such as they can have.
@@ -48,7 +73,7 @@ impl Templates {
         let values = values(queue.1, given);
         let gpu = queue.1.gpu.as_ref().and_then(|gpu| gpu_template(gpu).ok());
         let prepared: Attempted = Arc::new(values.and_then(|values| {
-            Prepared::new(&Layers {
+            let layers = Layers {
                 base: offer.base.as_ref(),
                 gpu: gpu.as_ref(),
                 queue: queue.1.pod_template.as_ref(),
@@ -56,7 +81,8 @@ impl Templates {
                 image: queue.1.defaults.image.as_deref(),
                 values: Some(&values),
                 namespaces: &offer.namespaces,
-            })
+            };
+            Ready::new(queue.1, &layers)
         }));
         let keep = |merged: &mut Merged| {
             if merged.by_values.len() >= MAX_VALUES {
@@ -161,10 +187,20 @@ impl App {
             let facts = Facts { id: task.id.0, attempt: task.attempt.0, runner: Some(name.as_str()), ..facts(spec, &task.user, &queue) };
             manifest(&prepared, &runs(task), facts)
         });
+        let now = self.store.uptime().now();
+        let object = queue.object.as_ref().map(|object| ObjectOrder {
+            api_version: text(&object.manifest, "apiVersion"),
+            kind: text(&object.manifest, "kind"),
+            succeeded: object.succeeded.clone(),
+            failed: object.failed.clone(),
+            ends_in_seconds: task.end_up.map(|end| u64::try_from(end.saturating_sub(now)).unwrap_or(0).div_ceil(1_000)),
+        });
         Some(JobOrder {
             manifest: manifest.flatten(),
             use_image_entrypoint,
-            timeout_seconds: task.time_limit(self.store.uptime().now()),
+            // An object is watched from outside, where each limit counts for itself.
+            timeout_seconds: if object.is_some() { spec.timeout_seconds } else { task.time_limit(now) },
+            object: object.map(Box::new),
             grace_seconds: spec.grace_seconds,
             pending_timeout_seconds: queue.pending_timeout_seconds.unwrap_or(limits::DEFAULT_PENDING_TIMEOUT_SECONDS),
             fail_pending_after_seconds: queue.fail_pending_after_seconds,
@@ -200,6 +236,10 @@ pub(super) fn facts<'a>(spec: &'a TaskSpec, user: &'a str, queue: &'a NewQueue) 
         project: spec.labels.get("project").map(String::as_str),
         runner: None,
     }
+}
+
+fn text(manifest: &Value, field: &str) -> String {
+    manifest[field].as_str().unwrap_or_default().to_owned()
 }
 
 /// What a task adds to its pod. Its variables stand there only where no agent sets them.

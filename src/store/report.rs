@@ -36,6 +36,10 @@ pub enum Reporting {
         /// carries it is there, and may start while the runner is away.
         hold_ms: u64,
     },
+    /// What the runner started itself runs.
+    Runs,
+    /// What the runner started itself is given back, because it found no place: all of it is gone, and nothing of it ran.
+    Recalled(Reason),
     /// Given back before its start. With a reason it found no place, and the task is held for a while.
     Returned(Option<Reason>),
     /// It is over without a result.
@@ -79,7 +83,7 @@ impl Transition for Report {
         let ours = self.applies(held);
         // Before the act, so that it goes with the attempt wherever that goes.
         let news = ours && self.evidence.as_ref().is_some_and(|evidence| held.saw(evidence, work));
-        let only_seen = matches!(self.reporting, Reporting::Seen { .. });
+        let only_seen = matches!(self.reporting, Reporting::Seen { .. } | Reporting::Runs);
         let applied = ours && (self.act(held, work) || (news && only_seen));
         ReportOutcome { applied, known: Known::of(held.life.attempt, held.lease.as_ref(), self.attempt, self.claim) }
     }
@@ -96,6 +100,21 @@ impl Report {
     fn act(&self, held: &mut Held, work: &mut Work<'_, '_>) -> bool {
         match &self.reporting {
             Reporting::Seen { phase, hold_ms } => phase.is_some_and(|phase| reach(held, phase, *hold_ms, work)),
+            Reporting::Runs => {
+                let started = held.lease.as_ref().is_some_and(|l| l.uid.is_some() && l.phase < Some(Phase::Running));
+                let runs = started && held.take(Event::Reach(Phase::Running), None, work).is_ok();
+                if runs {
+                    work.event(held, "attempt.phase", None, json!({ "phase": Phase::Running }));
+                }
+                runs
+            }
+            Reporting::Recalled(reason) => {
+                let recalled = held.hold(Event::Recall, *reason, work).is_ok();
+                if recalled {
+                    work.event(held, "attempt.returned", None, json!({ "reason": reason }));
+                }
+                recalled
+            }
             Reporting::Returned(None) => {
                 let returned = held.take(Event::Return, None, work).is_ok();
                 if returned {
@@ -104,7 +123,7 @@ impl Report {
                 returned
             }
             Reporting::Returned(Some(reason)) => {
-                let held_back = held.hold(*reason, work).is_ok();
+                let held_back = held.hold(Event::Hold, *reason, work).is_ok();
                 if held_back {
                     work.event(held, "attempt.returned", None, json!({ "reason": reason }));
                 }

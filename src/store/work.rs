@@ -306,8 +306,8 @@ impl Held {
 
     /// Gives the attempt back because it found no place, and pauses the task, longer each time in a row, so that others
     /// pass.
-    pub(super) fn hold(&mut self, reason: Reason, work: &mut Work<'_, '_>) -> std::result::Result<(), Illegal> {
-        self.take(Event::Hold, None, work)?;
+    pub(super) fn hold(&mut self, event: Event, reason: Reason, work: &mut Work<'_, '_>) -> std::result::Result<(), Illegal> {
+        self.take(event, None, work)?;
         if let Some(returned) = work.returned.last_mut() {
             returned.reason = Some(reason);
         }

@@ -1,8 +1,8 @@
 //! What a task of a queue costs that says nothing itself: derived from the queue's template when it is saved.
 
-use super::{Layers, Prepared, values, variables::Values};
+use super::{Layers, Prepared, pod_templates, values, variables::Values};
 use crate::domain::order::{Amount, Cost, weight_of};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What a task costs whose queue says these of its pods, with these values of its variables; the same as of the
 /// `podTemplate` alone where the two do not fit together.
@@ -25,6 +25,22 @@ fn of(pod_template: &Value) -> Cost {
     let labels = pod_template["metadata"]["labels"].as_object().into_iter().flatten();
     let labels = labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
     Cost { gpus: Amount::whole(gpus), weight: Amount(weight_of(&labels)) }
+}
+
+/// The same for all pods of an object: what its pod templates ask for, as often as the object says (`replicas`,
+/// `parallelism`).
+#[must_use]
+pub fn object_cost(manifest: &Value, values: &Values) -> Cost {
+    let Ok(manifest) = values::fill(manifest, values) else { return Cost::default() };
+    let of_template = |at: &String| {
+        let one = of(manifest.pointer(at).unwrap_or(&Value::Null)).gpus.0;
+        let ancestors = at.match_indices('/').map(|(end, _)| manifest.pointer(&at[..end]).unwrap_or(&Value::Null));
+        let often = |parent: &Value| ["replicas", "parallelism"].iter().find_map(|field| parent[field].as_u64()).unwrap_or(1);
+        ancestors.map(often).fold(one, u64::saturating_mul)
+    };
+    let gpus = pod_templates(&manifest).iter().map(of_template).fold(0, u64::saturating_add);
+    let weight = of(&json!({"metadata": {"labels": manifest["metadata"]["labels"]}})).weight;
+    Cost { gpus: Amount(gpus), weight }
 }
 
 /// The GPUs of one container. Of a device, limit and request are the same where both stand.
@@ -57,7 +73,22 @@ fn whole(quantity: &Value) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    #[test]
+    fn an_object_costs_what_all_its_pods_do() {
+        let pod = |gpus: u32| json!({"spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": gpus}}}]}});
+        let of = |manifest: Value| object_cost(&manifest, &Values::default()).gpus.0 / 1000;
+        assert_eq!(
+            of(
+                json!({"spec": {"pytorchReplicaSpecs": {"Master": {"replicas": 1, "template": pod(2)}, "Worker": {"replicas": 3, "template": pod(4)}}}})
+            ),
+            14
+        );
+        let jobs = json!([{"replicas": 2, "template": {"spec": {"parallelism": 4, "template": pod(1)}}}]);
+        assert_eq!(of(json!({"spec": {"replicatedJobs": jobs}})), 8);
+        assert_eq!(of(json!({"spec": {"template": pod(1)}})), 1);
+        assert_eq!(of(json!({"spec": {}})), 0);
+    }
 
     #[test]
     fn gpus_are_summed_over_the_containers() {

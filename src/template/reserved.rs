@@ -39,7 +39,7 @@ fn text<'a>(parent: &'a Value, field: &str) -> &'a str {
     parent[field].as_str().unwrap_or_default()
 }
 
-fn metadata(metadata: &Value, found: &mut Vec<Fault>) {
+pub(super) fn metadata(metadata: &Value, found: &mut Vec<Fault>) {
     for (field, value) in metadata.as_object().into_iter().flatten() {
         let at = format!("/metadata/{field}");
         match field.as_str() {

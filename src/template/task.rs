@@ -52,7 +52,7 @@ fn gpus(container: &Value, wanted: u32) -> Result<(), String> {
 }
 
 /// Sets a variable in place of the template's of that name.
-fn set(container: &mut Value, name: &str, value: &str) -> Result<(), &'static str> {
+pub(super) fn set(container: &mut Value, name: &str, value: &str) -> Result<(), &'static str> {
     // Kubernetes expands $(NAME) and takes $$ for a dollar.
     let variable = json!({"name": name, "value": value.replace('$', "$$")});
     match &mut container["env"] {

@@ -96,6 +96,30 @@ pub struct JobOrder {
     pub fail_pending_after_seconds: Option<u64>,
     /// How long its Job stays after the end.
     pub keep_jobs_seconds: KeepJobs,
+    /// The kind of object that carries it in place of a Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Box<ObjectOrder>>,
+}
+
+/// The custom resource that carries an attempt. No agent runs in its pods: the runner starts the attempt itself before it
+/// creates the object, and speaks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectOrder {
+    /// Its API version, `group/version`.
+    pub api_version: String,
+    /// Its kind.
+    pub kind: String,
+    /// The type of the condition that means success, for a kind whose end is not known by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<String>,
+    /// The same for failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+    /// In how many seconds the time is over that the task may take in all; 0 where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_in_seconds: Option<u64>,
 }
 
 /// A sign of life of a runner; it renews all its claims.

@@ -28,8 +28,8 @@ pub use array::{CancelRequest, NewArray, OnlyElements, RerunRequest, TaskArray};
 pub use attempt::{FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse};
 pub use budget::{Budget, BudgetList, BudgetQueue, NewBudget};
 pub use claim::{
-    CancelOrder, ClaimRequest, ClaimResponse, ClaimedTask, Hold, Holds, JobOrder, QueueAsk, RunnerBeatRequest, RunnerBeatResponse,
-    known_hash,
+    CancelOrder, ClaimRequest, ClaimResponse, ClaimedTask, Hold, Holds, JobOrder, ObjectOrder, QueueAsk, RunnerBeatRequest,
+    RunnerBeatResponse, known_hash,
 };
 pub use depend::{Dependee, DependsOn};
 pub use event::{Event, EventKind, LogChunk};

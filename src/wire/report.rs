@@ -122,7 +122,7 @@ pub enum ReportKind {
     Evidence {
         /// How far the attempt has come without its agent: `scheduling` or `pulling`. What carries it is there then and
         /// may start while the runner is away, so the claim holds for the queue's pending timeout from the first of them
-        /// on.
+        /// on. `running` of an attempt that the runner started itself, because an object carries it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         phase: Option<Phase>,
     },

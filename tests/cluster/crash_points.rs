@@ -100,6 +100,7 @@ async fn trouble(world: &mut World, proof: &Path) {
 
 async fn every_point_is_died_at(_: Arc<Scene>) {
     let named: BTreeSet<_> = crash_points().into_iter().filter(|name| name.starts_with("glue.")).collect();
-    let tested: BTreeSet<_> = POINTS.iter().map(|(point, _)| (*point).to_owned()).collect();
+    let of_objects = crate::objects::POINTS.into_iter();
+    let tested: BTreeSet<_> = POINTS.iter().map(|(point, _)| *point).chain(of_objects).map(str::to_owned).collect();
     assert_eq!(tested, named);
 }

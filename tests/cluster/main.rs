@@ -16,6 +16,7 @@ mod ground;
 mod images;
 mod kills;
 mod nodes;
+mod objects;
 mod rights;
 mod runs;
 mod secrets;
@@ -34,6 +35,7 @@ fn main() -> std::process::ExitCode {
             endings::tests(),
             secrets::tests(),
             nodes::tests(),
+            objects::tests(),
             rights::tests(),
         ]
         .into_iter()

@@ -1,6 +1,8 @@
 //! Carrying out in the cluster what was planned. Every act runs beside the loop and may be cut anywhere: what it did is
 //! seen by the watches, and what it did not is planned again.
 
+mod object;
+
 use super::{
     cluster::{Cluster, Failed},
     config::Config,
@@ -33,6 +35,8 @@ pub(super) enum Done {
     Uncreated(Option<ApiRefusal>),
     /// Its Job can never be.
     Hopeless(Hopeless),
+    /// No object of its kind can be made here, and how that was said.
+    Unserved(Reason, ApiRefusal),
     /// What it looks like, when the cache stood at that revision.
     Looked(Look, u64),
     /// The Job with this UID is on its way out; what to tell the server now.
@@ -226,10 +230,14 @@ impl Hands {
 
     /// Deletes a Job with its pods, after one more live look at who it is.
     pub(super) fn delete(&self, job: &SeenJob, then: Option<Box<ReportItem>>) {
-        let (hands, facts, of) = (self.clone(), job.facts.clone(), job.mark.of);
+        let (hands, job) = (self.clone(), job.clone());
+        let (facts, of) = (job.facts.clone(), job.mark.of);
         self.run(of, async move {
             let cluster = &hands.cluster;
             crash_point!("glue.delete");
+            if let Some(object) = job.object.as_ref().filter(|object| !object.kind.is_job()) {
+                return hands.delete_custom(&object.kind, &job, then).await;
+            }
             let gone = Done::Deleted(facts.uid.clone(), then);
             match cluster.job(&facts.namespace, &facts.name).await {
                 Ok(Some(job)) if job.metadata.uid.as_ref() == Some(&facts.uid) => {}

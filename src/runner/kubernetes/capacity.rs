@@ -69,6 +69,9 @@ pub(super) fn room(observed: &[Observed], holds: &BTreeMap<AttemptRef, Hold>, fo
 /// second late.
 fn takes_slot(seen: &Observed, hold: Option<&Hold>, times: &Times) -> bool {
     let terminal = !seen.pods.is_empty() && seen.pods.iter().all(|pod| pod.facts.is_terminal());
+    // The controller of an object may be about to make another pod.
+    let goes_on = seen.job.as_ref().is_some_and(|job| job.object.is_some() && job.ended().is_none());
+    let terminal = terminal && !goes_on;
     let released = seen.ended_for.is_some_and(|since| since >= Duration::from_millis(times.slot_release_ms));
     if terminal {
         return false;

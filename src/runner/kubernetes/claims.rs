@@ -17,7 +17,9 @@ impl Desk {
     pub(super) fn observe(&mut self) -> (Vec<Observed>, usize) {
         let (sights, foreign) = self.cache.sights(|mark| mark.instance == self.hands.instance_of(mark.of));
         let now = Now { here: self.clock.monotonic(), cluster: self.hands.cluster.meter.cluster_now() };
-        (self.notes.observe(sights, &self.held, now, &self.link.times), foreign)
+        let observed = self.notes.observe(sights, &self.held, now, &self.link.times);
+        self.tell_courses(&observed);
+        (observed, foreign)
     }
 
     /// Keeps a claim open for as much as there is room for. One that would miss a queue which has room again is made
@@ -68,7 +70,7 @@ impl Desk {
             // unusual about it.
             if note.uncreated_yet() && hold.job.as_ref().is_some_and(|job| job.manifest.is_some()) {
                 note.begun();
-                self.hands.create(hold);
+                self.create(&hold);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The calls to the API server: each has a time limit, writes keep to a rate, and a refusal is told from "later".
 
 use super::{
+    custom::Kinds,
     facts::{SeenJob, SeenPod, cut, event},
     meter::{Meter, MeterLayer},
     metrics::Metrics,
@@ -69,6 +70,7 @@ pub(super) struct Cluster {
     pub(super) client: Client,
     pub(super) meter: Arc<Meter>,
     writes: Arc<DefaultDirectRateLimiter>,
+    pub(super) kinds: Arc<Kinds>,
 }
 
 impl Cluster {
@@ -89,7 +91,7 @@ impl Cluster {
     pub(super) fn with(client: Client, meter: Arc<Meter>, (qps, burst): (u32, u32)) -> Self {
         let rate = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         let writes = Arc::new(RateLimiter::direct(Quota::per_second(rate(qps)).allow_burst(rate(burst))));
-        Self { client, meter, writes }
+        Self { client, meter, writes, kinds: Arc::default() }
     }
 
     /// Creates a Secret as it is written.
@@ -173,10 +175,17 @@ impl Cluster {
         Ok(text.get(from..).unwrap_or_default().to_owned())
     }
 
-    /// A container's own log from its beginning, as it grows. It ends with the container, or with the connection.
-    pub(super) async fn follow(&self, namespace: &str, pod: &str, container: &str) -> Result<impl AsyncBufRead + Send + use<>, Failed> {
+    /// A container's own log from its beginning, as it grows; with `times`, each line begins with when it was written. It
+    /// ends with the container, or with the connection.
+    pub(super) async fn follow(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        times: bool,
+    ) -> Result<impl AsyncBufRead + Send + use<>, Failed> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-        let params = LogParams { container: Some(container.to_owned()), follow: true, ..LogParams::default() };
+        let params = LogParams { container: Some(container.to_owned()), follow: true, timestamps: times, ..LogParams::default() };
         self.read("get", "pods/log", async move { api.log_stream(pod, &params).await }).await
     }
 
@@ -203,7 +212,7 @@ impl Cluster {
         self.read("get", "version", self.client.apiserver_version()).await.map(drop)
     }
 
-    async fn write<T>(
+    pub(super) async fn write<T>(
         &self,
         verb: &'static str,
         resource: &'static str,
@@ -213,7 +222,7 @@ impl Cluster {
         self.read(verb, resource, call).await
     }
 
-    async fn read<T>(
+    pub(super) async fn read<T>(
         &self,
         verb: &'static str,
         resource: &'static str,
@@ -227,7 +236,7 @@ impl Cluster {
     }
 }
 
-fn only(uid: &str) -> DeleteParams {
+pub(super) fn only(uid: &str) -> DeleteParams {
     DeleteParams::background().preconditions(Preconditions { uid: Some(uid.to_owned()), resource_version: None })
 }
 

@@ -4,18 +4,44 @@ use super::{
     act::Done,
     desk::Desk,
     follow::follow,
+    object::Kind,
     plan::{Act, Action, Rules, due, plan},
-    sight::{Log, Observed},
+    poll::Polled,
+    sight::{Hopeless, Log, Observed},
+    voices::{Course, follow_pods},
 };
 use crate::{
     client::Error,
     crash_point,
-    wire::{AttemptNumber, AttemptRef, ReportItem, ReportKind, Verdict},
+    wire::{AttemptNumber, AttemptRef, Hold, ReportItem, ReportKind, Verdict},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
+/// The kind of object that carries an attempt in place of a Job.
+fn kind_of(hold: &Hold) -> Option<Kind> {
+    Some(Kind::of(hold.job.as_ref()?.object.as_ref()?))
+}
+
+/// What whoever sends the log of an object's pods must know of them.
+fn course(seen: &Observed) -> Course {
+    let over = seen.over.is_some() || seen.job.as_ref().is_none_or(|job| job.facts.deleting);
+    Course { pods: seen.pods.clone(), over }
+}
+
 impl Desk {
+    /// Tells those who send logs what is seen of the pods.
+    pub(super) fn tell_courses(&self, observed: &[Observed]) {
+        for (seen, tell) in observed.iter().filter_map(|seen| Some((seen, self.courses.get(&seen.of)?))) {
+            tell.send_replace(course(seen));
+        }
+    }
+
     /// Notes what became of an act.
     pub(super) fn note(&mut self, of: AttemptRef, done: Done) {
         let now = self.clock.monotonic();
@@ -31,6 +57,7 @@ impl Desk {
             Done::Created(job, owned) => (note.written, note.owned, note.refusal) = (Some(Arc::new(*job)), owned, None),
             Done::Uncreated(refusal) => note.uncreated(refusal, now, times),
             Done::Hopeless(why) => note.hopeless = Some(why),
+            Done::Unserved(reason, refusal) => (note.hopeless, note.refusal) = (Some(Hopeless::Unserved(reason)), Some(refusal)),
             Done::Looked(look, revision) => note.looked(look, now, revision, times),
             Done::Deleted(uid, then) => {
                 note.deleted = Some(uid);
@@ -58,8 +85,10 @@ impl Desk {
         crash_point!("glue.held");
         self.held = held.into_iter().map(|hold| (hold.attempt_ref(), hold)).collect();
         self.hands.inherit(self.held.values());
+        self.poll();
         self.stale = false;
         self.followers.retain(|of, _| self.held.contains_key(of));
+        self.courses.retain(|of, _| self.held.contains_key(of));
         let mut observed = self.observe().0;
         self.ask_about(&mut observed).await?;
         let rules = Rules { times: &self.link.times, cancels: &self.cancels, api: self.hands.cluster.meter.answers() };
@@ -128,11 +157,16 @@ impl Desk {
         let of = seen.of;
         let hold = self.held.get(&of);
         match (act, &seen.job, hold) {
-            (Act::Create, _, Some(hold)) => self.hands.create(hold.clone()),
+            (Act::Create, _, Some(hold)) => self.create(hold),
+            (Act::DropSecret, _, Some(hold)) if kind_of(hold).is_some() => return,
             (Act::DropSecret, _, Some(hold)) => self.hands.drop_secret(hold.clone()),
             (Act::Adopt, Some(job), _) => self.hands.adopt(job),
             (Act::Delete(then), Some(job), _) => self.hands.delete(job, then),
             (Act::DeletePods, ..) => self.hands.delete_pods(of, seen.pods.clone()),
+            (Act::Look, _, Some(hold)) if kind_of(hold).is_some() => {
+                let Some(kind) = kind_of(hold) else { return };
+                self.hands.look_object(seen, kind, self.cache.revision(of));
+            }
             (Act::Look, _, hold) => {
                 let log = hold.and_then(|hold| hold.job.as_ref()).is_none_or(|order| !order.use_image_entrypoint);
                 self.hands.look(seen, hold.and_then(|hold| hold.uid.clone()), self.cache.revision(of), log);
@@ -143,10 +177,45 @@ impl Desk {
         self.notes.get(of).begun();
     }
 
+    /// Makes what carries an attempt.
+    pub(super) fn create(&self, hold: &Hold) {
+        if kind_of(hold).is_some() {
+            self.hands.create_object(hold.clone(), self.link.client.clone());
+        } else {
+            self.hands.create(hold.clone());
+        }
+    }
+
+    /// Sees to it that the objects of the attempts held here are looked at.
+    fn poll(&self) {
+        let every = Duration::from_millis(self.link.times.runner_heartbeat_ms / 4).max(Duration::from_millis(50));
+        let held = self.held.values().filter_map(kind_of);
+        self.polled.send_if_modified(|polled| {
+            // What was looked at once is looked at on: its objects stay for a while after the end.
+            let kinds: BTreeSet<_> = polled.kinds.iter().cloned().chain(held).collect();
+            let wanted = Polled { kinds, every };
+            let changed = *polled != wanted;
+            *polled = wanted;
+            changed
+        });
+    }
+
     /// Sends the log of the pod that started an attempt without an agent.
     fn follow(&mut self, seen: &Observed) {
         let of = seen.of;
         let Some(hold) = self.held.get(&of).filter(|_| !self.followers.contains_key(&of)) else { return };
+        if kind_of(hold).is_some() {
+            let (hands, link, claim) = (self.hands.clone(), self.link.clone(), hold.claim);
+            let (tell, course) = watch::channel(course(seen));
+            self.courses.insert(of, tell);
+            self.notes.get(of).log = Log::Sending;
+            let follower = async move {
+                let log = follow_pods(&hands.cluster, &link, of, claim, course).await;
+                let _ = hands.done.send((of, Done::Followed(log)));
+            };
+            self.followers.insert(of, AbortOnDropHandle::new(tokio::spawn(follower)));
+            return;
+        }
         let Some(pod) = seen.pods.iter().find(|pod| Some(&pod.facts.uid) == hold.uid.as_ref()).cloned() else { return };
         let (hands, link, claim) = (self.hands.clone(), self.link.clone(), hold.claim);
         self.notes.get(of).log = Log::Sending;
@@ -206,7 +275,7 @@ impl Desk {
                 }
             }
         }
-        let live: std::collections::BTreeSet<_> = self.held.keys().map(|of| of.task).collect();
+        let live: BTreeSet<_> = self.held.keys().map(|of| of.task).collect();
         self.searched.retain(|of| live.contains(&of.task));
     }
 }

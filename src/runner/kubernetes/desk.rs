@@ -7,7 +7,9 @@ use super::{
     config::Config,
     health::Pulse,
     metrics::Metrics,
+    poll::{Polled, poll},
     sight::Notes,
+    voices::Course,
     watch::Cache,
 };
 use crate::{
@@ -26,7 +28,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -56,6 +58,10 @@ pub(super) struct Desk {
     /// Earlier attempts whose Secrets were looked for.
     pub(super) searched: BTreeSet<AttemptRef>,
     pub(super) followers: BTreeMap<AttemptRef, AbortOnDropHandle<()>>,
+    /// What those who send the logs of several pods are told of them.
+    pub(super) courses: BTreeMap<AttemptRef, watch::Sender<Course>>,
+    /// The kinds of objects that are looked at, for the task that does.
+    pub(super) polled: watch::Sender<Polled>,
     done: mpsc::UnboundedReceiver<(AttemptRef, Done)>,
     pub(super) claiming: Option<Claiming>,
     /// The claim on its way, or one given up, whose answer may have been lost; and the room that it was made for.
@@ -95,6 +101,8 @@ impl Desk {
             warned: BTreeSet::new(),
             searched: BTreeSet::new(),
             followers: BTreeMap::new(),
+            courses: BTreeMap::new(),
+            polled: watch::Sender::default(),
             done,
             claiming: None,
             asked: None,
@@ -107,6 +115,9 @@ impl Desk {
     /// Runs until something makes it impossible.
     pub(super) async fn serve(&mut self) -> Result<(), Refusal> {
         self.register().await?;
+        let (cluster, namespaces, name) = (self.hands.cluster.clone(), self.config.namespaces.clone(), self.config.name.clone());
+        let polling = poll(cluster, namespaces, name, self.cache.clone(), self.polled.subscribe());
+        let _polling = AbortOnDropHandle::new(tokio::spawn(polling));
         let beat_every = Duration::from_millis(self.link.times.runner_heartbeat_ms);
         let ticks = |every: Duration| {
             let mut ticks = interval(every.max(Duration::from_millis(10)));

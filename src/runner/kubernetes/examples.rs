@@ -3,11 +3,13 @@
 use super::{
     config::{Config, File, Surrounding},
     facts::{Mark, SeenJob, SeenPod},
+    object::{Kind, SeenObject},
     sight::{Log, Observed, Rest},
+    states::State,
 };
 use crate::{
     domain::evidence::{ContainerFacts, ContainerState, Evidence, JobFacts, PodFacts},
-    wire::{AttemptNumber, AttemptRef, Hold, JobOrder, KeepJobs, Phase, QueueName, Resources, TaskId},
+    wire::{AttemptNumber, AttemptRef, Hold, JobOrder, KeepJobs, ObjectOrder, Phase, QueueName, Resources, TaskId},
 };
 use std::time::Duration;
 use uuid::Uuid;
@@ -30,7 +32,29 @@ fn mark(task: i64) -> Mark {
 pub(super) fn job(task: i64) -> SeenJob {
     let name = format!("slw-k3f9a-{task}-a1");
     let facts = JobFacts { namespace: "a".to_owned(), name, uid: format!("job-{task}"), ..JobFacts::default() };
-    SeenJob { mark: mark(task), facts, created_at: None, keep: KeepJobs::default() }
+    SeenJob { mark: mark(task), facts, created_at: None, keep: KeepJobs::default(), object: None }
+}
+
+/// An object in place of the Job, in this state.
+pub(super) fn object(task: i64, state: State) -> SeenJob {
+    let kind = Kind { version: "kubeflow.org/v1".to_owned(), kind: "PyTorchJob".to_owned() };
+    SeenJob { object: Some(SeenObject { kind, state }), ..job(task) }
+}
+
+/// What the server holds of an attempt that an object carries, its start being closed.
+pub(super) fn object_hold(task: i64) -> Hold {
+    let mut hold = hold(task, Some("claim"));
+    let order = ObjectOrder {
+        api_version: "kubeflow.org/v1".to_owned(),
+        kind: "PyTorchJob".to_owned(),
+        succeeded: None,
+        failed: None,
+        ends_in_seconds: None,
+    };
+    if let Some(job) = &mut hold.job {
+        (job.object, job.use_image_entrypoint) = (Some(Box::new(order)), true);
+    }
+    Hold { phase: Phase::Starting, ..hold }
 }
 
 /// A pod `pod-<task>` whose task runs.
@@ -44,7 +68,16 @@ pub(super) fn pod(task: i64) -> SeenPod {
         containers: vec![container],
         ..PodFacts::default()
     };
-    SeenPod { mark: mark(task), namespace: "a".to_owned(), owner: Some(format!("job-{task}")), secret: None, facts, ended_at: None }
+    SeenPod {
+        mark: mark(task),
+        namespace: "a".to_owned(),
+        owner: Some(format!("job-{task}")),
+        secret: None,
+        facts,
+        began_at: None,
+        ended_at: None,
+        role: None,
+    }
 }
 
 /// The same with its container in this state.
@@ -88,6 +121,8 @@ pub(super) fn observed(task: i64) -> Observed {
         verdict: None,
         ended_for: None,
         orphaned_for: None,
+        ran_for: None,
+        over: None,
     }
 }
 
@@ -112,6 +147,7 @@ pub(super) fn hold(task: i64, uid: Option<&str>) -> Hold {
             pending_timeout_seconds: 900,
             fail_pending_after_seconds: None,
             keep_jobs_seconds: KeepJobs::default(),
+            object: None,
         }),
     }
 }

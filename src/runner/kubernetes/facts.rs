@@ -1,6 +1,10 @@
 //! From the cluster's objects to what we keep of them: the facts of `domain::evidence`, and whose they are. An object of
 //! many kilobytes becomes about one.
 
+use super::{
+    object::{Kind, OBJECT, SeenObject},
+    states,
+};
 use crate::{
     domain::{
         evidence::{Condition, ContainerFacts, ContainerRole, ContainerState, JobFacts, MAX_TEXT, ObjectEvent, PodFacts},
@@ -21,6 +25,9 @@ use uuid::Uuid;
 
 /// Where a Job notes how long it stays after its end, for a glue that did not create it: `{"success": …, "failure": …}`.
 pub(super) const KEEP_JOBS: &str = "slipway.dev/keep-jobs";
+
+/// Labels and annotations in which controllers number the pods of a role.
+const RANKS: [&str; 3] = ["training.kubeflow.org/replica-index", "batch.kubernetes.io/job-completion-index", "volcano.sh/task-index"];
 
 /// Whose an object is, by its labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +62,8 @@ pub(super) struct SeenJob {
     pub(super) created_at: Option<Timestamp>,
     /// How long it stays after its end.
     pub(super) keep: KeepJobs,
+    /// What it is beyond a Job of one pod; none for that.
+    pub(super) object: Option<SeenObject>,
 }
 
 /// A pod of ours.
@@ -67,13 +76,20 @@ pub(super) struct SeenPod {
     /// The Secret with its right to start.
     pub(super) secret: Option<String>,
     pub(super) facts: PodFacts,
+    /// When its first container began.
+    pub(super) began_at: Option<Timestamp>,
     /// When the last of its containers ended.
     pub(super) ended_at: Option<Timestamp>,
+    /// What it is among the pods of a custom resource: `worker`, `worker-1`.
+    pub(super) role: Option<String>,
 }
 
 impl SeenJob {
     /// None where it bears not all of our labels.
     pub(super) fn read(job: Job) -> Option<Self> {
+        let carries = job.metadata.annotations.as_ref().is_some_and(|notes| notes.contains_key(OBJECT));
+        let kind = Kind { version: "batch/v1".to_owned(), kind: "Job".to_owned() };
+        let object = carries.then(|| SeenObject::read(&kind, &job.metadata, &serde_json::to_value(&job).ok()?)).flatten();
         let meta = job.metadata;
         let status = job.status.unwrap_or_default();
         let conditions = status
@@ -89,12 +105,21 @@ impl SeenJob {
             deleting: meta.deletion_timestamp.is_some(),
             conditions: conditions.collect(),
         };
+        Self::of(&meta, facts, object)
+    }
+
+    /// None where it bears not all of our labels.
+    pub(super) fn of(meta: &ObjectMeta, facts: JobFacts, object: Option<SeenObject>) -> Option<Self> {
         let keep = meta.annotations.as_ref().and_then(|notes| serde_json::from_str(notes.get(KEEP_JOBS)?).ok());
-        Some(Self { mark: mark(&meta)?, facts, created_at: time(meta.creation_timestamp.as_ref()), keep: keep.unwrap_or_default() })
+        let created_at = time(meta.creation_timestamp.as_ref());
+        Some(Self { mark: mark(meta)?, facts, created_at, keep: keep.unwrap_or_default(), object })
     }
 
     /// Whether it has ended, by a final condition: `true` after a success.
     pub(super) fn ended(&self) -> Option<bool> {
+        if let Some(object) = &self.object {
+            return object.state.is_over().then_some(object.state == states::State::Succeeded);
+        }
         let holds = |kind: &str| self.facts.conditions.iter().any(|c| c.kind == kind && c.status == "True");
         if holds("Complete") { Some(true) } else { holds("Failed").then_some(false) }
     }
@@ -147,9 +172,15 @@ impl SeenPod {
             conditions: conditions.collect(),
             containers: init_containers.chain(spec.containers.iter().map(|c| one(c, true))).collect(),
         };
+        let began = |status: &ContainerStatus| {
+            let state = status.state.as_ref()?;
+            let running = state.running.as_ref().and_then(|running| time(running.started_at.as_ref()));
+            running.or_else(|| time(state.terminated.as_ref()?.started_at.as_ref()))
+        };
+        let began_at = mains.iter().filter_map(began).min();
         let ends = inits.iter().chain(&mains).filter_map(|status| time(status.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref()));
         let namespace = meta.namespace.clone().unwrap_or_default();
-        Some(Self { mark: mark(&meta)?, namespace, owner, secret, ended_at: ends.max(), facts })
+        Some(Self { mark: mark(&meta)?, namespace, owner, secret, began_at, ended_at: ends.max(), role: role_of(&meta), facts })
     }
 
     /// Whether nothing of it runs: its phase is terminal, and so is every container that ever started. A phase alone can
@@ -164,6 +195,20 @@ impl SeenPod {
         matches!(task, Some(ContainerState::Running | ContainerState::Terminated { .. }))
     }
 
+    /// How much it says of the attempt among several pods: what was disrupted most, then what failed, then what waits.
+    pub(super) fn weight(&self) -> u8 {
+        let failed = |state: &ContainerState| matches!(state, ContainerState::Terminated { exit_code, .. } if *exit_code != 0);
+        let disrupted = self.facts.condition("DisruptionTarget").is_some_and(|c| c.status == "True") || self.facts.reason.is_some();
+        match self.facts.phase.as_str() {
+            _ if disrupted => 4,
+            "Failed" => 3,
+            _ if self.facts.task().is_some_and(|task| failed(&task.state)) => 3,
+            "Pending" => 2,
+            "Running" => 1,
+            _ => 0,
+        }
+    }
+
     /// What its agent left behind about this attempt.
     pub(super) fn testament(&self) -> Option<Testament> {
         let message = |state: &ContainerState| match state {
@@ -176,6 +221,14 @@ impl SeenPod {
             told.filter_map(|c| message(&c.state)).filter(|t| self.mark.of.task == t.task && self.mark.of.attempt == t.attempt).collect();
         testaments.pop()
     }
+}
+
+/// What a pod of a custom resource is: its template's place in it and, where its kind numbers them, its number.
+fn role_of(meta: &ObjectMeta) -> Option<String> {
+    let (none, labels) = (BTreeMap::new(), meta.labels.as_ref()?);
+    let role = labels.get(pod::LABEL_ROLE)?;
+    let rank = RANKS.iter().find_map(|key| labels.get(*key).or(meta.annotations.as_ref().unwrap_or(&none).get(*key)));
+    Some(rank.map_or_else(|| role.clone(), |rank| format!("{role}-{rank}")))
 }
 
 /// The container that runs the command: the one that the agent's program stands in, else the one with the usual name,
@@ -203,7 +256,7 @@ fn state(status: &ContainerStatus) -> ContainerState {
     }
 }
 
-fn condition(kind: String, status: String, reason: Option<String>, message: Option<String>, at: Option<&Time>) -> Condition {
+pub(super) fn condition(kind: String, status: String, reason: Option<String>, message: Option<String>, at: Option<&Time>) -> Condition {
     let some = |text: Option<String>| text.filter(|text| !text.is_empty()).map(|text| cut(&text));
     Condition { kind, status, reason: some(reason), message: some(message), at: time(at) }
 }

@@ -16,12 +16,12 @@ use uuid::Uuid;
 /// A connection on which nothing has come for so long is made anew; the bytes sent are passed over.
 const SILENCE: Duration = Duration::from_mins(10);
 /// The pause between two tries to read the log of a container that runs.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// How often the log of a container that has ended is tried to read.
 const LAST_TRIES: u32 = 5;
 
 /// How one pass over the log ended.
-enum Pass {
+pub(super) enum Pass {
     /// With the container.
     Ended,
     /// The connection broke, or the server wants bytes from further back.
@@ -38,7 +38,7 @@ enum Pass {
 /// Every connection gives the log from its beginning, so what the server has is passed over, and the sum is always that of
 /// the whole. The kubelet rotates logs: what it has dropped by then is missing, and the log then says it is incomplete.
 pub(super) async fn follow(cluster: &Cluster, link: &Link, of: AttemptRef, claim: Uuid, pod: &SeenPod) -> Option<(u64, u32)> {
-    let mut follower = Follower { link, of, claim, next: 0, durable: 0, position: 0, crc: 0 };
+    let mut follower = Follower::new(link, of, claim);
     let container = pod.facts.task()?.name.clone();
     let mut tries = 0;
     loop {
@@ -74,7 +74,7 @@ pub(super) async fn follow(cluster: &Cluster, link: &Link, of: AttemptRef, claim
     }
 }
 
-struct Follower<'a> {
+pub(super) struct Follower<'a> {
     link: &'a Link,
     of: AttemptRef,
     claim: Uuid,
@@ -86,15 +86,35 @@ struct Follower<'a> {
     crc: u32,
 }
 
+impl<'a> Follower<'a> {
+    pub(super) fn new(link: &'a Link, of: AttemptRef, claim: Uuid) -> Self {
+        Self { link, of, claim, next: 0, durable: 0, position: 0, crc: 0 }
+    }
+}
+
 impl Follower<'_> {
-    fn sum(&self) -> (u64, u32) {
+    pub(super) fn sum(&self) -> (u64, u32) {
         (self.position, self.crc)
     }
 
-    async fn pass(&mut self, cluster: &Cluster, namespace: &str, pod: &str, container: &str) -> Pass {
-        let Ok(stream) = cluster.follow(namespace, pod, container).await else { return Pass::Again };
-        let mut stream = pin!(stream);
+    /// Begins to read from the beginning.
+    pub(super) fn begin(&mut self) {
         (self.position, self.crc) = (0, 0);
+    }
+
+    /// Takes the next bytes that were read, and sends of them what the server does not have.
+    pub(super) async fn take(&mut self, bytes: Bytes) -> Option<Pass> {
+        self.crc = crc32c::crc32c_append(self.crc, &bytes);
+        let from = self.position;
+        self.position += bytes.len() as u64;
+        let known = usize::try_from(self.next.saturating_sub(from)).unwrap_or(usize::MAX);
+        if known < bytes.len() { self.send(from + known as u64, bytes.slice(known..)).await } else { None }
+    }
+
+    async fn pass(&mut self, cluster: &Cluster, namespace: &str, pod: &str, container: &str) -> Pass {
+        let Ok(stream) = cluster.follow(namespace, pod, container, false).await else { return Pass::Again };
+        let mut stream = pin!(stream);
+        self.begin();
         let mut buffer = vec![0; MAX_LOG_FRAME];
         loop {
             let read = match tokio::time::timeout(SILENCE, stream.read(&mut buffer)).await {
@@ -102,16 +122,8 @@ impl Follower<'_> {
                 Ok(Ok(read)) => read,
                 Ok(Err(_)) | Err(_) => return Pass::Again,
             };
-            let bytes = BytesMut::from(&buffer[..read]).freeze();
-            self.crc = crc32c::crc32c_append(self.crc, &bytes);
-            let from = self.position;
-            self.position += bytes.len() as u64;
-            let known = usize::try_from(self.next.saturating_sub(from)).unwrap_or(usize::MAX);
-            if known < bytes.len() {
-                let rest = bytes.slice(known..);
-                if let Some(end) = self.send(from + known as u64, rest).await {
-                    return end;
-                }
+            if let Some(end) = self.take(BytesMut::from(&buffer[..read]).freeze()).await {
+                return end;
             }
         }
     }
@@ -141,7 +153,7 @@ impl Follower<'_> {
     }
 
     /// Waits until everything survives a crash of the server. `false` where it has lost some of it.
-    async fn keep(&mut self) -> Option<bool> {
+    pub(super) async fn keep(&mut self) -> Option<bool> {
         let mut backoff = self.link.backoff("log").quiet();
         while self.durable < self.position {
             match self.put(self.position, Bytes::new()).await {

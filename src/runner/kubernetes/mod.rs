@@ -21,6 +21,7 @@ mod cluster;
 mod compare;
 mod config;
 mod connect;
+mod custom;
 mod desk;
 #[cfg(test)]
 mod examples;
@@ -30,10 +31,14 @@ mod health;
 mod meter;
 mod metrics;
 mod nodes;
+mod object;
 mod objects;
 mod plan;
+mod poll;
 pub mod rbac;
 mod sight;
+mod states;
+mod voices;
 mod watch;
 
 pub use config::{Config, File, LayerFile, PullPolicy, Queues, Surrounding};

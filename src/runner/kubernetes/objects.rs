@@ -19,6 +19,11 @@ pub(super) struct Objects {
     pub(super) job: Value,
 }
 
+/// Faults in one line.
+pub(super) fn told(faults: &[Fault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 /// Makes them from what the server holds.
 ///
 /// # Errors
@@ -39,7 +44,6 @@ pub(super) fn objects(hold: &Hold, instance: &str, config: &Config, times: &Time
         timeout_seconds: order.timeout_seconds,
         grace_seconds: order.grace_seconds,
     };
-    let told = |faults: &[Fault]| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     let mut job = complete(manifest, &injection).map_err(|faults| told(&faults))?.manifest;
     let text = |pointer: &str| job.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let (Some(namespace), Some(name)) = (text("/metadata/namespace"), text("/metadata/name")) else {

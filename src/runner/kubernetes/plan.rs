@@ -4,6 +4,7 @@
 //! rests on that.
 
 mod due;
+mod object;
 mod over;
 #[cfg(test)]
 mod tests;
@@ -88,6 +89,10 @@ fn for_held(seen: &Observed, hold: &Hold, rules: Rules<'_>, actions: &mut Vec<Ac
     let Some(order) = &hold.job else { return };
     // With a stored result only the rest of the log is awaited; its agent, or nobody, sends that.
     if hold.finished {
+        return;
+    }
+    if let Some(object) = &order.object {
+        Case { seen, hold, order, rules }.object(object, actions);
         return;
     }
     if let Some(job) = seen.job.as_ref().filter(|job| !job.facts.deleting)

@@ -70,9 +70,18 @@ pub fn node_objects(name: &str, account_namespace: &str) -> Vec<Value> {
     ]
 }
 
-/// Service account, Role and binding for the Jobs of one namespace; the account may stand in another.
+/// What the glue does with the objects that carry attempts in place of Jobs, of each kind that a queue names. They are
+/// listed again and again, never watched.
+pub const OBJECT_VERBS: [&str; 4] = ["get", "list", "create", "delete"];
+
+/// Service account, Role and binding for the Jobs of one namespace; the account may stand in another. `kinds` are the
+/// resources of objects in place of Jobs, as `pytorchjobs.kubeflow.org`.
 #[must_use]
-pub fn objects(name: &str, namespace: &str, account_namespace: &str) -> Vec<Value> {
+pub fn objects(name: &str, namespace: &str, account_namespace: &str, kinds: &[String]) -> Vec<Value> {
+    let custom = |kind: &String| {
+        let (resource, group) = kind.split_once('.').unwrap_or((kind, ""));
+        json!({"apiGroups": [group], "resources": [resource], "verbs": OBJECT_VERBS})
+    };
     let rule = |right: &Right| json!({"apiGroups": [right.group], "resources": [right.resource], "verbs": right.verbs});
     let meta = |namespace: &str| json!({"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/name": "slipway", "app.kubernetes.io/component": "glue"}});
     vec![
@@ -81,7 +90,7 @@ pub fn objects(name: &str, namespace: &str, account_namespace: &str) -> Vec<Valu
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "Role",
             "metadata": meta(namespace),
-            "rules": RIGHTS.iter().map(rule).collect::<Vec<_>>(),
+            "rules": RIGHTS.iter().map(rule).chain(kinds.iter().map(custom)).collect::<Vec<_>>(),
         }),
         json!({
             "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -103,7 +112,7 @@ mod tests {
             RIGHTS.iter().all(|right| right.resource != "secrets" || !right.verbs.iter().any(|verb| matches!(*verb, "list" | "watch")))
         );
         assert!(RIGHTS.iter().all(|right| !right.verbs.contains(&"*") && !right.why.is_empty()));
-        insta::assert_json_snapshot!(objects("slipway-glue", "research", "slipway"));
+        insta::assert_json_snapshot!(objects("slipway-glue", "research", "slipway", &["pytorchjobs.kubeflow.org".to_owned()]));
         insta::assert_json_snapshot!("the_right_to_read_nodes", node_objects("slipway-glue", "slipway"));
     }
 }

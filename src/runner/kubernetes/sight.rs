@@ -1,21 +1,24 @@
 //! Every attempt as it is known now: from the caches, from what this process did itself and remembers, and from live
 //! looks. Pure: time comes in, nothing goes out.
 
+mod keep;
+
+use self::keep::fingerprint;
 use super::{
     facts::{SeenJob, SeenPod},
+    states::State,
     watch::Sight,
 };
 use crate::{
     domain::{
         UnixMs,
-        evidence::{ApiRefusal, Evidence, JobFacts, ObjectEvent, PodFacts},
+        evidence::{ApiRefusal, Evidence, ObjectEvent},
         reasons::{self, Patience, Stage},
     },
     wire::{AttemptRef, FailureClass, Hold, Phase, QueueName, Reason, Times, Verdict},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
 };
@@ -49,6 +52,8 @@ pub(super) enum Rest {
 pub(super) enum Hopeless {
     /// What the server rendered cannot be completed here.
     Unrenderable,
+    /// No object of its kind can be made here.
+    Unserved(Reason),
     /// The attempt fails for it.
     Ended(FailureClass, Reason, String),
 }
@@ -105,6 +110,10 @@ pub(super) struct Observed {
     pub(super) ended_for: Option<Duration>,
     /// How long its pods have been without a Job.
     pub(super) orphaned_for: Option<Duration>,
+    /// How long ago the first of its containers began, where its object was seen to run.
+    pub(super) ran_for: Option<Duration>,
+    /// The end that its object was seen to have.
+    pub(super) over: Option<State>,
 }
 
 /// What this process remembers of an attempt.
@@ -135,6 +144,8 @@ pub(super) struct Note {
     troubled_since: Option<Duration>,
     ended_since: Option<Duration>,
     orphaned_since: Option<Duration>,
+    began: Option<Duration>,
+    over: Option<State>,
 }
 
 impl Note {
@@ -266,10 +277,15 @@ impl Note {
             Arc::make_mut(job).facts.deleting = true;
         }
         self.keep_time(hold, job.as_deref(), &pods, now, times);
+        self.keep_course(job.as_deref(), &pods, now);
         self.keep_evidence(hold, job.as_deref(), &pods, look.as_ref());
         self.keep_stage(now.here);
         self.was_there |= job.is_some() || hold.is_some_and(|hold| hold.phase >= Phase::Scheduling);
-        let unstarted = hold.is_some_and(|hold| hold.uid.is_none()) && job.is_some();
+        let unstarted = match hold.and_then(|hold| Some((hold, hold.job.as_ref()?.object.as_ref()))) {
+            Some((_, Some(_))) => self.began.is_none(),
+            Some((hold, None)) => hold.uid.is_none() && job.is_some(),
+            None => false,
+        };
         if unstarted && reasons::patience(&reasons::pending(&self.evidence)) == Patience::ImageGrace {
             self.troubled_since.get_or_insert(now.here);
         } else {
@@ -301,6 +317,8 @@ impl Note {
             verdict: self.verdict.filter(|_| hold.is_none()),
             ended_for: since(self.ended_since),
             orphaned_for: since(self.orphaned_since),
+            ran_for: since(self.began),
+            over: self.over.clone(),
             job,
             pods,
             look,
@@ -318,73 +336,6 @@ impl Note {
         self.look = Some((look.clone(), at, at_revision));
         Some(Look { age, ..look })
     }
-
-    fn keep_time(&mut self, hold: Option<&Hold>, job: Option<&SeenJob>, pods: &[Arc<SeenPod>], now: Now, times: &Times) {
-        let created = job.and_then(|job| job.created_at);
-        if job.is_some_and(|job| job.facts.suspended) {
-            self.waiting_since = Some(now.here);
-        }
-        if self.waiting_since.is_none() && !self.busy() {
-            // Another replica has claimed it, or did so before it died: a living one is about to create it.
-            self.next_create = now.here + backoff(times, 30, 1);
-        }
-        self.waiting_since.get_or_insert_with(|| now.back(created));
-        if let Some(hold) = hold {
-            self.was_held = true;
-            let over = hold.finished.then_some(now.here);
-            self.ended_since = self.ended_since.filter(|_| hold.finished).or(over);
-            self.verdict = None;
-        } else {
-            let ends = pods.iter().filter_map(|pod| pod.ended_at).max();
-            // What ended before this process knew of it, ended when its pod did.
-            let first = if self.was_held || ends.is_none() { now.here } else { now.back(ends) };
-            self.ended_since.get_or_insert(first);
-        }
-        let orphaned = job.is_none() && !pods.is_empty();
-        self.orphaned_since = if orphaned { self.orphaned_since.or(Some(now.here)) } else { None };
-    }
-
-    /// Its patience begins anew with each stage; when a stage began that it was found in, nobody knows.
-    fn keep_stage(&mut self, now: Duration) {
-        let stage = reasons::stage(&self.evidence);
-        let before = self.stage.replace(stage).unwrap_or(Stage::Unplaced);
-        if before != stage {
-            self.waiting_since = Some(now);
-        }
-    }
-
-    fn keep_evidence(&mut self, hold: Option<&Hold>, job: Option<&SeenJob>, pods: &[Arc<SeenPod>], look: Option<&Look>) {
-        let uid = hold.and_then(|hold| hold.uid.as_ref());
-        let pod = pods.iter().find(|pod| Some(&pod.facts.uid) == uid).or(pods.last().filter(|_| uid.is_none()));
-        // Evidence tells what others did: where we deleted the Job, that is none.
-        let by_others = self.deleted.is_none();
-        if let Some(job) = job {
-            self.evidence.job = Some(JobFacts { deleting: job.facts.deleting && by_others, ..job.facts.clone() });
-        }
-        if let Some(pod) = pod {
-            self.evidence.pod = Some(PodFacts { deleting: pod.facts.deleting && by_others, ..pod.facts.clone() });
-        }
-        if let Some(look) = look {
-            self.evidence.events.clone_from(&look.events);
-            self.evidence.log_tail = look.log_tail.clone().or(self.evidence.log_tail.take());
-        }
-        self.evidence.refusal = self.refusal.clone().filter(|_| job.is_none());
-    }
-}
-
-/// Equal where evidence tells people the same: how far it has come, and what keeps or ended it.
-fn fingerprint(evidence: &Evidence, ended: bool) -> u64 {
-    let mut hash = DefaultHasher::new();
-    let pod = evidence.pod.as_ref();
-    (ended, evidence.job.is_some(), evidence.job.as_ref().is_some_and(|job| job.suspended)).hash(&mut hash);
-    if let Some(pod) = pod {
-        (&pod.uid, &pod.node, pod.deleting, &pod.reason, pod.is_terminal()).hash(&mut hash);
-        pod.condition("DisruptionTarget").map(|c| (&c.status, &c.reason)).hash(&mut hash);
-    }
-    for finding in reasons::pending(evidence).iter().filter(|f| f.code != Reason::Starting && f.code != Reason::ImagePulling) {
-        (finding.code, &finding.message).hash(&mut hash);
-    }
-    hash.finish()
 }
 
 #[cfg(test)]

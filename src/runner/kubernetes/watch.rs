@@ -3,6 +3,7 @@
 use super::{
     cluster::Cluster,
     facts::{Mark, SeenJob, SeenPod},
+    object::Kind,
 };
 use crate::{
     domain::pod::LABEL_RUNNER,
@@ -95,7 +96,8 @@ impl State {
         let mut gone = Vec::new();
         if *kind == "jobs" {
             self.jobs.retain(|_, job| {
-                job.facts.namespace != *namespace || {
+                // Objects of other kinds are listed by themselves.
+                job.facts.namespace != *namespace || job.object.as_ref().is_some_and(|object| !object.kind.is_job()) || {
                     gone.push(job.mark.of);
                     false
                 }
@@ -182,6 +184,31 @@ impl Cache {
             *phases.entry(pod.facts.phase.clone()).or_default() += 1;
         }
         phases
+    }
+
+    /// Takes the list of all objects of a kind in a namespace; only what has changed counts as a change.
+    pub(super) fn listed(&self, kind: &Kind, namespace: &str, list: Vec<SeenJob>) {
+        // The watch of Jobs shows these already.
+        if kind.is_job() {
+            return;
+        }
+        let mut state = self.state();
+        let before = state.revision;
+        let of_kind = |job: &SeenJob| job.facts.namespace == namespace && job.object.as_ref().is_some_and(|object| object.kind == *kind);
+        let gone: Vec<_> =
+            state.jobs.values().filter(|job| of_kind(job) && !list.iter().any(|now| now.facts.uid == job.facts.uid)).cloned().collect();
+        for job in gone {
+            state.remove(&Kept::Job((*job).clone()));
+        }
+        for job in list {
+            if state.jobs.get(&job.facts.uid).is_none_or(|known| **known != job) {
+                state.put(Kept::Job(job));
+            }
+        }
+        if state.revision != before {
+            drop(state);
+            self.changed.send_replace(());
+        }
     }
 
     fn change(&self, watch: &Watch, change: impl FnOnce(&mut State)) {

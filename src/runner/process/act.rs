@@ -55,7 +55,7 @@ impl Desk {
         self.strange.clear();
         for action in actions {
             match action {
-                Action::Begin(hold) => self.begin(hold.into(), &mut reports),
+                Action::Begin(hold) => self.begin((*hold).into(), &mut reports),
                 Action::Relaunch(of, token) => self.relaunch(of, &token, &mut reports),
                 Action::Kill(of) => {
                     tracing::warn!(attempt = %of, "killing what is left of it");

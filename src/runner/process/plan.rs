@@ -31,7 +31,7 @@ pub(super) struct Observed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Make its directory and start an agent.
-    Begin(Hold),
+    Begin(Box<Hold>),
     /// Start another agent in its directory, with this start token.
     Relaunch(AttemptRef, String),
     /// Kill everything that belongs to it; then look again.
@@ -53,7 +53,7 @@ pub(super) fn plan(observed: &[Observed], held: &[Hold], overdue: &BTreeSet<Atte
     let of = |hold: &Hold| AttemptRef { task: hold.task, attempt: hold.attempt };
     let held_actions = held.iter().filter_map(|hold| match observed.iter().find(|o| o.of == of(hold)) {
         Some(seen) => for_held(seen, hold, overdue.contains(&seen.of)),
-        None => (hold.uid.is_none() && hold.start_token.is_some()).then(|| Action::Begin(hold.clone())),
+        None => (hold.uid.is_none() && hold.start_token.is_some()).then(|| Action::Begin(Box::new(hold.clone()))),
     });
     let rest = observed.iter().filter(|seen| !held.iter().any(|hold| of(hold) == seen.of));
     held_actions.chain(rest.filter_map(for_rest)).collect()
@@ -176,7 +176,7 @@ mod tests {
         let finish = || report(us, ReportKind::Finish { result: with_result(seen()).result.unwrap() });
         let token = || "token".to_owned();
         let table: Vec<Row<'_>> = vec![
-            ("held, not here, not started", None, Some(&new), Some(Action::Begin(new.clone()))),
+            ("held, not here, not started", None, Some(&new), Some(Action::Begin(Box::new(new.clone())))),
             ("held, started elsewhere", None, Some(&us_held), None),
             ("adopted", Some(alive()), Some(&us_held), None),
             ("adopted before its start", Some(alive()), Some(&new), None),

@@ -9,7 +9,7 @@ use crate::{
         orders,
         state::App,
     },
-    store::Start,
+    store::{Start, TaskRecord},
     wire::{Problem, ProblemCode, StartRequest, StartResponse},
 };
 use axum::extract::State;
@@ -30,7 +30,9 @@ pub(crate) async fn start(
     }
     let attempt = path.attempt();
     let task = app.store.task(path.task).await?;
-    let agentless = task.as_ref().is_some_and(|t| t.spec.is_agentless());
+    // Where an object carries it, its runner tells when it runs.
+    let by_object = |t: &TaskRecord| app.queues.get(t.spec.queue.as_str()).is_some_and(|queue| queue.object.is_some());
+    let agentless = task.as_ref().is_some_and(|t| t.spec.is_agentless() && !by_object(t));
     let start = Start { task: path.task, attempt: path.n, token, uid: request.uid, nonce: request.nonce, agentless };
     let attempt_token = app.store.run(start).await?.map_err(refused)?;
     crate::crash_point!("server.started");

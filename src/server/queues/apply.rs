@@ -48,7 +48,10 @@ pub(crate) async fn apply(
     queue.name = None;
     let doc = serde_json::to_string(&queue).map_err(|_| ProblemCode::Internal)?;
     let gpu = queue.gpu.as_ref().and_then(|gpu| template::gpu_template(gpu).ok());
-    let cost = template::queue_cost(gpu.as_ref(), queue.pod_template.as_ref(), &values);
+    let cost = match &queue.object {
+        Some(object) => template::object_cost(&object.manifest, &values),
+        None => template::queue_cost(gpu.as_ref(), queue.pod_template.as_ref(), &values),
+    };
     let if_revision = app.wanted(&name, &headers).await?;
     let kept_by = if force { Keeper::Any } else { Keeper::Only(queue.managed_by) };
     let apply = ApplyQueue { name: name.clone(), doc, cost, by: principal.user, if_revision, kept_by };
@@ -76,15 +79,20 @@ impl App {
         Ok(unfit(&faults, &known))
     }
 
-    /// Who chooses the command, the task or the image, can change only while no task waits or runs: each was submitted
-    /// for one of them.
+    /// Who chooses the command, the task, the image or the object, can change only while no task waits or runs: each was
+    /// submitted for one of them.
     async fn may_turn(&self, name: &QueueName, queue: &NewQueue) -> ApiResult<()> {
-        let Some(known) = self.queues.get(name.as_str()).filter(|known| known.use_image_entrypoint != queue.use_image_entrypoint) else {
+        let chooser = |queue: &NewQueue| match (&queue.object, queue.use_image_entrypoint) {
+            (Some(_), _) => "object",
+            (None, true) => "image",
+            (None, false) => "task",
+        };
+        let Some(known) = self.queues.get(name.as_str()).filter(|known| chooser(known) != chooser(queue)) else {
             return Ok(());
         };
         match self.store.queue(name).await? {
             Some(record) if record.waiting + record.queued + record.active > 0 => {
-                let (now, then) = if known.use_image_entrypoint { ("image", "task") } else { ("task", "image") };
+                let (now, then) = (chooser(&known), chooser(queue));
                 let detail = format!(
                     "Queue {name} has tasks that have not ended, whose command is chosen by the {now}; it cannot be chosen by the {then} for them."
                 );

@@ -88,6 +88,7 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<Values> {
     if let Some(gpu) = &queue.gpu {
         errors.extend(placed("/gpu", template::gpu_template(gpu).err().unwrap_or_default()));
     }
+    object(queue, &values, &mut errors);
     rules(queue, &mut errors);
     let sample = TaskSpec {
         name: None,
@@ -106,6 +107,27 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<Values> {
     };
     errors.extend(sample.violations().into_iter().map(|v| FieldError { pointer: format!("/defaults{}", v.pointer), message: v.message }));
     valid(errors).map(|()| values)
+}
+
+/// What a queue says of the object that carries its tasks.
+fn object(queue: &NewQueue, values: &Values, errors: &mut Vec<FieldError>) {
+    let Some(object) = &queue.object else { return };
+    let mut wrong = |pointer: &str, message: String| errors.push(FieldError { pointer: pointer.to_owned(), message });
+    if queue.pod_template.is_some() {
+        wrong("/object", "a queue has an object or a podTemplate, not both: pod templates stand in the object".to_owned());
+    }
+    if queue.gpu.is_some() {
+        wrong("/gpu", "leave it out: the object says what its pods need".to_owned());
+    }
+    if queue.use_image_entrypoint {
+        wrong("/useImageEntrypoint", "leave it out: the pods of an object run what the object says".to_owned());
+    }
+    let most = limits::MAX_POD_TEMPLATE;
+    if object.manifest.to_string().len() > most {
+        wrong("/object/manifest", format!("at most {most} bytes as JSON"));
+    }
+    let ends = (object.succeeded.as_deref(), object.failed.as_deref());
+    errors.extend(placed("/object", template::check_object(&object.manifest, ends, values)));
 }
 
 /// What a queue says of the order of service. Whether its budgets exist and hold what they guarantee is decided where it

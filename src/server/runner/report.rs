@@ -1,7 +1,7 @@
 //! `POST /runner/attempts:report`: what a runner says about attempts whose agents cannot.
 
 use crate::{
-    domain::{AttemptRef, Evidence, FailureClass, Reason, reasons::refine},
+    domain::{AttemptRef, Evidence, FailureClass, Phase, Reason, reasons::refine},
     server::{body::Json, convert::verdict, error::ApiResult, state::App},
     store::{Known, Refine, Report, ReportOutcome, Reporting},
     wire::{Problem, Proof, ReportItem, ReportKind, ReportRequest, ReportResponse, Reported, TaskId, limits},
@@ -37,7 +37,16 @@ pub(crate) async fn report(
 async fn one(app: &App, item: ReportItem) -> ApiResult<ReportOutcome> {
     let ReportItem { task, attempt, claim, uid, observed_ms_ago, evidence, kind } = item;
     let of = AttemptRef { task, attempt };
+    // Of what an agent started, only the agent tells how far it is; the runner speaks for what it started itself.
+    let own = match (&kind, &uid) {
+        (ReportKind::Evidence { phase: Some(Phase::Running) }, _) | (ReportKind::Returned { .. }, Some(_)) => {
+            app.store.task(task).await?.is_some_and(|task| task.spec.is_agentless())
+        }
+        _ => false,
+    };
     let reporting = match kind {
+        ReportKind::Evidence { phase: Some(Phase::Running) } if own => Reporting::Runs,
+        ReportKind::Returned { reason: Some(reason) } if own => Reporting::Recalled(reason),
         ReportKind::Evidence { phase } => {
             Reporting::Seen { phase, hold_ms: if phase.is_some() { app.start_allowance_ms(task).await? } else { 0 } }
         }

@@ -38,7 +38,7 @@ fn spec(new: NewTask, user: &str, name: QueueName, queue: &NewQueue) -> Result<T
     let work = match (new.command, new.script) {
         (Some(argv), None) => Work::Command(argv),
         (None, Some(text)) => Work::Script(text),
-        (None, None) if queue.use_image_entrypoint => Work::Entrypoint,
+        (None, None) if queue.use_image_entrypoint || queue.object.is_some() => Work::Entrypoint,
         (None, None) => return one("/command", "a task needs a command (a list: program and arguments) or a script (a text)"),
         (Some(_), Some(_)) => return one("/script", "a task has a command or a script, not both"),
     };
@@ -67,9 +67,10 @@ fn spec(new: NewTask, user: &str, name: QueueName, queue: &NewQueue) -> Result<T
 fn at_odds(spec: &TaskSpec, user: &str, queue: &NewQueue) -> Vec<Violation> {
     let wrong = |pointer: &str, message: String| Violation { pointer: pointer.to_owned(), message };
     let mut found = Vec::new();
-    let of_image = format!("the queue {} leaves the command to its image (useImageEntrypoint): submit without one", spec.queue);
+    let (what, field) = if queue.object.is_some() { ("object", "object") } else { ("image", "useImageEntrypoint") };
+    let of_image = format!("the queue {} leaves the command to its {what} ({field}): submit without one", spec.queue);
     let of_task = format!("the queue {} no longer leaves the command to its image", spec.queue);
-    match (&spec.work, queue.use_image_entrypoint) {
+    match (&spec.work, queue.use_image_entrypoint || queue.object.is_some()) {
         (Work::Command(_), true) => found.push(wrong("/command", of_image)),
         (Work::Script(_), true) => found.push(wrong("/script", of_image)),
         (Work::Entrypoint, false) => found.push(wrong("/command", of_task)),
@@ -82,6 +83,12 @@ fn at_odds(spec: &TaskSpec, user: &str, queue: &NewQueue) -> Vec<Violation> {
             return found;
         }
     };
+    if queue.object.is_some() && spec.resources.gpus > 0 {
+        found.push(wrong(
+            "/resources/gpus",
+            format!("the object of the queue {} says what its pods need: leave the GPUs to it", spec.queue),
+        ));
+    }
     if let Some(template) = &queue.pod_template {
         let none = BTreeMap::new();
         let faults = template::refuses(template, &values, &orders::layer(spec, &none, orders::facts(spec, user, queue)));

@@ -22,10 +22,22 @@ pub(in crate::runner::kubernetes) fn due(observed: &[Observed], holds: &BTreeMap
                 all.push(later(ms(times.image_grace_ms), seen.troubled).filter(|_| !seen.troubled.is_zero()));
                 all.push(Some(if seen.job.is_some() { seen.look_in } else { seen.create_in }).filter(|left| !left.is_zero()));
             }
+            Some((_, Some(order))) if order.object.is_some() => {
+                let limits = [order.timeout_seconds.zip(seen.ran_for), Some((order.pending_timeout_seconds, seen.waited))];
+                all.extend(limits.map(|limit| limit.and_then(|(limit, passed)| later(Duration::from_secs(limit), passed))));
+                all.push(later(ms(times.image_grace_ms), seen.troubled).filter(|_| !seen.troubled.is_zero()));
+                let next = if hold_open(holds, seen) { seen.create_in } else { seen.look_in };
+                all.push(Some(next).filter(|left| !left.is_zero() && seen.ran_for.is_none()));
+            }
             Some(_) => {}
             None => all.push(seen.ended_for.and_then(|since| later(stays(seen, times), since))),
         }
         all.into_iter().flatten().min()
     };
     observed.iter().filter_map(one).min()
+}
+
+/// Whether the start of an attempt is not closed.
+fn hold_open(holds: &BTreeMap<AttemptRef, Hold>, seen: &Observed) -> bool {
+    holds.get(&seen.of).is_some_and(|hold| hold.start_token.is_some())
 }

@@ -49,6 +49,9 @@ pub(super) fn stays(seen: &Observed, times: &Times) -> Duration {
 
 /// Whether it succeeded. An agent that could tell its result ends well itself, whatever the command did.
 fn succeeded(seen: &Observed, job: &SeenJob) -> bool {
+    if job.object.is_some() {
+        return job.ended() == Some(true);
+    }
     match seen.pods.iter().filter_map(|pod| pod.testament()?.result).next_back() {
         Some(result) => result.exit_code == Some(0) && result.stopped_by.is_none(),
         None => job.ended() == Some(true) || seen.pods.iter().any(|pod| pod.facts.phase == "Succeeded"),

@@ -1,3 +1,5 @@
+mod object;
+
 use super::*;
 use crate::{
     domain::evidence::{ApiRefusal, ContainerState},

@@ -116,7 +116,7 @@ impl App {
             found.push(findings::paused(queue, &by, reason.as_deref(), timestamp(at)));
         }
         let doc = self.queues.get(queue.as_str()).unwrap_or_default();
-        let for_pods = doc.pod_template.is_some() || doc.use_image_entrypoint;
+        let for_pods = doc.asks_for_pods();
         let runners = self.store.runners().await?;
         let known = |record: &RunnerRecord| {
             let carries = !for_pods || self.runners.get(&record.name).is_some_and(|runner| runner.cluster.is_some());
@@ -186,7 +186,9 @@ impl App {
             return Ok(if found.is_empty() { vec![findings::claimed(lease)] } else { found });
         }
         if !self.is_silent(task) {
-            return Ok(Vec::new());
+            // What a runner started itself may still wait for its pods.
+            let waits = task.spec.is_agentless() && lease.phase < Some(Phase::Running);
+            return Ok(evidence.filter(|_| waits).map(|evidence| reasons::pending(&evidence)).unwrap_or_default());
         }
         let silent_ms = self.store.uptime().now().saturating_sub(self.pulses.last(lease.attempt));
         let last = timestamp(UnixMs(self.now().0.saturating_sub(silent_ms)));

@@ -1,0 +1,110 @@
+use super::*;
+use crate::{
+    domain::{AttemptNumber, AttemptRef, QueueName, RunnerName, TaskId},
+    template::Facts,
+};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// W&B's sample of distributed training, as a queue's object.
+fn pytorch() -> Value {
+    let replica = |replicas: u32| {
+        let container = json!({"name": "pytorch", "image": "${image_uri}"});
+        json!({"replicas": replicas, "restartPolicy": "Never", "template": {"spec": {"containers": [container]}}})
+    };
+    json!({"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "metadata": {"name": "${run_name}-pytorch-job"},
+        "spec": {"pytorchReplicaSpecs": {"Master": replica(1), "Worker": replica(2)}}})
+}
+
+fn completed(manifest: &Value) -> Value {
+    let (runner, queue): (RunnerName, _) = ("glue".parse().unwrap(), QueueName::default());
+    let of = AttemptRef { task: TaskId(1042), attempt: AttemptNumber(3) };
+    let injection = Injection {
+        of,
+        instance: "k3f9a",
+        runner: &runner,
+        queue: &queue,
+        claim: Uuid::from_u128(7),
+        agent_image: "agent:1",
+        agent_pull_policy: None,
+        use_image_entrypoint: false,
+        timeout_seconds: Some(60),
+        grace_seconds: 30,
+    };
+    let env = BTreeMap::from([("LR".to_owned(), "0.1".to_owned())]);
+    let layers = Layers { namespaces: &["research".to_owned()], image: Some("img:1"), ..Layers::default() };
+    let facts = Facts { id: 1042, attempt: 3, name: Some("run_AB12"), ..Facts::default() };
+    let rendered = PreparedObject::new(manifest, &layers).unwrap().render(&TaskLayer { env: &env, facts, ..TaskLayer::default() }).unwrap();
+    complete_object(rendered.manifest, &injection).unwrap().manifest
+}
+
+#[test]
+fn a_pytorch_job_is_named_labelled_and_restricted_and_nothing_else() {
+    insta::assert_json_snapshot!(completed(&pytorch()));
+}
+
+#[test]
+fn pod_templates_are_found_by_their_shape_and_roles_by_their_place() {
+    let template = json!({"spec": {"containers": [{"name": "a"}]}});
+    let roles = |manifest: Value| -> Vec<_> { pod_templates(&manifest).iter().map(|at| role(&manifest, at).unwrap_or_default()).collect() };
+    let rows = [
+        (
+            json!({"spec": {"replicatedJobs": [{"name": "driver", "template": {"spec": {"template": &template}}}, {"name": "Workers", "template": {"spec": {"template": &template}}}]}}),
+            vec!["driver", "workers"],
+        ),
+        (
+            json!({"spec": {"rayClusterSpec": {"headGroupSpec": {"template": &template}, "workerGroupSpecs": [{"groupName": "gpu", "template": &template}]}, "submitterPodTemplate": &template}}),
+            vec!["head", "gpu", "submitter"],
+        ),
+        (
+            json!({"spec": {"tasks": [{"name": "ps", "template": &template}, {"name": "worker", "template": &template}]}}),
+            vec!["ps", "worker"],
+        ),
+        (
+            json!({"spec": {"mpiReplicaSpecs": {"Launcher": {"template": &template}, "Worker": {"template": &template}}}}),
+            vec!["launcher", "worker"],
+        ),
+        (json!({"spec": {"template": &template}}), vec![""]),
+        (json!({"spec": {"templates": [{"name": "a", "container": {}}]}}), vec![]),
+    ];
+    for (manifest, expected) in rows {
+        assert_eq!(roles(manifest.clone()), expected, "{manifest}");
+    }
+}
+
+#[test]
+fn what_the_template_says_is_kept() {
+    let mut manifest = pytorch();
+    let own = json!({"runAsUser": 0, "runAsNonRoot": false});
+    manifest["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]["securityContext"] = own.clone();
+    let container = json!({"name": "pytorch", "securityContext": {"privileged": true}, "env": [{"name": "LR", "value": "1"}]});
+    manifest["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0] = container;
+    let worker = &completed(&manifest)["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"];
+    assert_eq!((&worker["securityContext"]["runAsUser"], &worker["securityContext"]["runAsNonRoot"]), (&json!(0), &json!(false)));
+    assert_eq!(worker["containers"][0]["securityContext"]["privileged"], true);
+    assert_eq!(worker["containers"][0]["securityContext"].get("allowPrivilegeEscalation"), None);
+    assert_eq!(worker["containers"][0]["env"][0], json!({"name": "LR", "value": "0.1"}), "the task's is stronger");
+    assert_eq!(worker["containers"][0]["image"], "img:1");
+}
+
+#[test]
+fn what_an_object_may_not_say_is_refused_with_its_place() {
+    let told =
+        |manifest: &Value, ends| check_object(manifest, ends, &Values::default()).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(told(&pytorch(), (None, None)), Vec::<String>::new());
+    let mut bad = pytorch();
+    bad["metadata"] = json!({"name": "${run_id}-x", "generateName": "x-", "labels": {"slipway.dev/task": "1"}});
+    bad["status"] = json!({});
+    bad["spec"]["pytorchReplicaSpecs"]["Master"]["template"]["metadata"] = json!({"labels": {"slipway.dev/claim": "1"}});
+    bad["spec"]["pytorchReplicaSpecs"]["Master"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "SLIPWAY_X"}]);
+    let unknown = json!({"apiVersion": "example.org/v1", "kind": "Train"});
+    let all = [
+        told(&bad, (Some("Done"), None)),
+        told(&unknown, (Some("Done"), None)),
+        told(&unknown, (Some("Done"), Some("Broken"))),
+        told(&json!({"apiVersion": "batch/v1", "kind": "CronJob"}), (Some("a"), Some("b"))),
+        told(&json!({"kind": 7}), (None, None)),
+        told(&json!("x"), (None, None)),
+    ];
+    insta::assert_snapshot!(all.map(|faults| faults.join("\n")).join("\n--\n"));
+}
