@@ -12,6 +12,7 @@ mod kit;
 mod crash_points;
 mod endings;
 mod faults;
+mod formats;
 mod ground;
 mod images;
 mod kills;
@@ -31,6 +32,7 @@ fn main() -> std::process::ExitCode {
             crash_points::tests(),
             kills::tests(),
             faults::tests(),
+            formats::tests(),
             images::tests(),
             endings::tests(),
             secrets::tests(),
