@@ -247,9 +247,18 @@ async fn a_glue_that_dies_anywhere_makes_an_object_once(scene: Arc<Scene>) {
         })
         .await;
         // It is taken for what it is, and none is made beside it or in its place.
-        eventually("a glue that has seen it", async || client.task(id).await.ok().filter(|task| task.phase == Some(Phase::Starting))).await;
+        // The proof is made a moment before the death.
+        eventually("a glue that has seen it", async || {
+            world.attend("k8s");
+            client.task(id).await.ok().filter(|task| task.phase == Some(Phase::Starting))
+        })
+        .await;
         PYTORCH.says(&scene, &object, json!({"conditions": [condition("Created"), condition("Running")]})).await;
-        eventually("the task to run", async || client.task(id).await.ok().filter(|task| task.phase == Some(Phase::Running))).await;
+        eventually("the task to run", async || {
+            world.attend("k8s");
+            client.task(id).await.ok().filter(|task| task.phase == Some(Phase::Running))
+        })
+        .await;
         let now = PYTORCH.object(&scene, id).await;
         assert_eq!(now.metadata.uid, object.metadata.uid, "after {point}");
         PYTORCH.says(&scene, &object, json!({"conditions": [condition("Succeeded")]})).await;
@@ -258,6 +267,10 @@ async fn a_glue_that_dies_anywhere_makes_an_object_once(scene: Arc<Scene>) {
         if point == "glue.objectDeleted" {
             died(&mut world).await;
         }
-        eventually("its object to be cleared away", async || PYTORCH.of_task(&scene, id).await.is_none().then_some(())).await;
+        eventually("its object to be cleared away", async || {
+            world.attend("k8s");
+            PYTORCH.of_task(&scene, id).await.is_none().then_some(())
+        })
+        .await;
     }
 }
