@@ -139,7 +139,7 @@ impl World {
             priority,
             work: slipway::domain::Work::Command(vec!["python".into(), "train.py".into(), "--lr".into(), "3e-4".into()]),
             env: BTreeMap::new(),
-            resources: Resources { gpus },
+            resources: Resources::of_gpus(gpus),
             timeout_seconds: None,
             max_wait_seconds: None,
             total_timeout_seconds: None,

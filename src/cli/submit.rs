@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     client::Client,
-    wire::{BatchRequest, NewArray, NewTask, Priority, QueueName, Resources, Retries, TaskId},
+    domain::{Cpu, Memory},
+    wire::{BatchRequest, NewArray, NewTask, Priority, QueueName, Resources, Retries, SecretUse, TaskId},
 };
 use std::path::{Path, PathBuf};
 
@@ -84,6 +85,27 @@ pub struct SubmitArgs {
     /// Whole GPUs that it needs
     #[arg(long, value_name = "N")]
     gpus: Option<u32>,
+    /// CPU that it needs, 2 or 500m, where the queue allows it
+    #[arg(long, value_name = "CPU")]
+    cpu: Option<Cpu>,
+    /// Memory that it needs, as 8Gi, where the queue allows it
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Memory>,
+    /// The image that it runs in, where the queue allows it
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// A value of one of the queue's variables; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    var: Vec<(String, String)>,
+    /// A label that its node must have, where the queue allows it; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    node_selector: Vec<(String, String)>,
+    /// A variable with a value of a Secret that the queue allows; may be repeated
+    #[arg(long, value_name = "VAR=SECRET/KEY", value_parser = secret)]
+    secret: Vec<SecretUse>,
+    /// A file in /secrets with a value of a Secret that the queue allows; may be repeated
+    #[arg(long, value_name = "FILE=SECRET/KEY", value_parser = secret_file)]
+    secret_file: Vec<SecretUse>,
     /// How soon it is served: critical, high, normal or low
     #[arg(long, value_name = "PRIORITY")]
     priority: Option<Priority>,
@@ -106,6 +128,18 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write KEY=VALUE".to_owned()),
     }
+}
+
+/// The variable with a value of a Secret.
+fn secret(text: &str) -> Result<SecretUse, String> {
+    let parts = pair(text).ok().and_then(|(name, of)| Some((name, of.split_once('/')?.0.to_owned(), of.split_once('/')?.1.to_owned())));
+    let (env, secret, key) = parts.ok_or_else(|| "write NAME=SECRET/KEY".to_owned())?;
+    Ok(SecretUse { env: Some(env), file: None, secret, key })
+}
+
+/// The file with a value of a Secret.
+fn secret_file(text: &str) -> Result<SecretUse, String> {
+    secret(text).map(|used| SecretUse { file: used.env, env: None, ..used })
 }
 
 /// Where the work comes from.
@@ -169,8 +203,17 @@ impl SubmitArgs {
         if let Some(user) = self.retries {
             task.retries = Some(Retries { user, ..task.retries.unwrap_or_default() });
         }
-        if let Some(gpus) = self.gpus {
-            task.resources = Some(Resources { gpus });
+        if self.gpus.is_some() || self.cpu.is_some() || self.memory.is_some() {
+            let base = task.resources.unwrap_or_default();
+            let (gpus, cpu, memory) = (self.gpus.unwrap_or(base.gpus), self.cpu.or(base.cpu), self.memory.or(base.memory));
+            task.resources = Some(Resources { gpus, cpu, memory });
+        }
+        task.image = self.image.clone().or(task.image);
+        task.variables.extend(self.var.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+        task.node_selector.extend(self.node_selector.iter().cloned());
+        for used in self.secret.iter().chain(&self.secret_file) {
+            task.secrets.retain(|known| (&known.env, &known.file) != (&used.env, &used.file));
+            task.secrets.push(used.clone());
         }
         task.array = self.array.clone().or(task.array);
         task.parent = self.parent.map(TaskId).or(task.parent);
@@ -256,8 +299,9 @@ mod tests {
 
     #[test]
     fn flags_become_a_task() {
-        let words = "-q gpu -n lr3 -e A=1 -e B=x=y -l team=vision --time 2h30m --grace 45 --retries 2 --gpus 1 --priority high -- sh -c -q";
-        let task = args(&words.split(' ').collect::<Vec<_>>()).over(NewTask::default());
+        let words = "-q gpu -n lr3 -e A=1 -e B=x=y -l team=vision --time 2h30m --grace 45 --retries 2 --gpus 1 --priority high \
+            --cpu 4 --memory 16Gi --image python:3.12 --var gpus=2 --node-selector zone=a --secret HF=hf/token --secret-file kaggle.json=kaggle/json -- sh -c -q";
+        let task = args(&words.split_whitespace().collect::<Vec<_>>()).over(NewTask::default());
         insta::assert_json_snapshot!(task);
     }
 

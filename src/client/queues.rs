@@ -1,7 +1,10 @@
 //! Queues, budgets and runners.
 
 use super::{Client, Error};
-use crate::wire::{Budget, BudgetList, BudgetName, NewBudget, NewQueue, NodeList, PauseRequest, Queue, QueueList, QueueName, RunnerList};
+use crate::wire::{
+    Budget, BudgetList, BudgetName, NewBudget, NewQueue, NodeList, PauseRequest, Queue, QueueList, QueueName, QueueRevision, QueueRevisionList,
+    RenderQuery, RenderRequest, RenderResponse, RunnerList,
+};
 use reqwest::Method;
 use uuid::Uuid;
 
@@ -45,6 +48,21 @@ impl Client {
     /// Allows claims and submits again.
     pub async fn resume_queue(&self, name: &QueueName, key: Uuid) -> Result<Queue, Error> {
         self.call(Method::POST, &format!("{}/resume", path(name))).idempotent(key).send().await
+    }
+
+    /// The revisions of a queue, newest first.
+    pub async fn queue_revisions(&self, name: &QueueName) -> Result<QueueRevisionList, Error> {
+        self.call(Method::GET, &format!("{}/revisions", path(name))).send().await
+    }
+
+    /// One revision of a queue, with its document.
+    pub async fn queue_revision(&self, name: &QueueName, revision: i64) -> Result<QueueRevision, Error> {
+        self.call(Method::GET, &format!("{}/revisions/{revision}", path(name))).send().await
+    }
+
+    /// What runners would create for a task of a queue: one of them, or all that serve it.
+    pub async fn render_queue(&self, name: &QueueName, query: &RenderQuery, request: &RenderRequest) -> Result<RenderResponse, Error> {
+        self.call(Method::POST, &format!("{}/render", path(name))).query(query).json(request).send().await
     }
 
     /// All budgets, by name.

@@ -3,7 +3,7 @@
 use super::{Client, Error};
 use crate::wire::{
     AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, BoostRequest, CancelRequest, Indices, MoveRequest, NewTask,
-    RerunRequest, Task, TaskId, TaskList, TaskPatch, TaskQuery, Why,
+    RerunRequest, Task, TaskId, TaskList, TaskManifest, TaskPatch, TaskQuery, Why,
 };
 use reqwest::{Method, Response};
 use serde::Serialize;
@@ -97,6 +97,11 @@ impl Client {
     /// Why a task is where it is, or ended as it did.
     pub async fn why(&self, id: TaskId) -> Result<Why, Error> {
         self.call(Method::GET, &format!("api/v1/tasks/{id}/why")).send().await
+    }
+
+    /// The object of the newest attempt of a task.
+    pub async fn manifest(&self, id: TaskId) -> Result<TaskManifest, Error> {
+        self.call(Method::GET, &format!("api/v1/tasks/{id}/manifest")).send().await
     }
 
     /// Ends an attempt without proof that it is over. For operators.

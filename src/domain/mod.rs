@@ -3,6 +3,7 @@
 //! Everything here is decided from its arguments alone, so every rule can be tested by itself and the same rule
 //! serves the store, the server, the runners and the command line. See `docs/ARCHITECTURE.md` for the words.
 
+mod allow;
 mod ambient;
 pub mod array;
 pub mod crash;
@@ -18,6 +19,7 @@ mod objects;
 pub mod order;
 mod outcome;
 pub mod pod;
+mod quantity;
 pub mod reasons;
 mod retry;
 mod role;
@@ -27,6 +29,7 @@ mod state;
 mod suggest;
 mod task;
 
+pub use allow::{Allow, OfQueue};
 pub use ambient::{Clock, Rng, UnixMs};
 pub use array::{ArraySpec, ElementCounts, Indices};
 pub use dependency::{Dependency, DependencyKind, MAX_DEPENDENCIES, OnFailure, cycle};
@@ -39,6 +42,7 @@ pub use names::{BudgetName, NameError, QueueName, RunnerName};
 pub use node::{Node, Taint};
 pub use objects::{KNOWN as KNOWN_OBJECTS, ObjectKind};
 pub use outcome::{AttemptResult, End, Outcome, StoppedBy};
+pub use quantity::{Cpu, Memory, QuantityError};
 pub use reasons::{Finding, Quote, ReasonClass};
 pub use retry::{Next, Spent, backoff_ms, hold_ms, next_after};
 pub use role::Role;
@@ -46,4 +50,4 @@ pub use secret::{SecretKind, fingerprint, mint_secret, well_formed};
 pub use settings::Times;
 pub use state::{FailureClass, Phase, Priority, Reason, TaskState};
 pub use suggest::did_you_mean;
-pub use task::{Overrides, Resources, Retries, TaskSpec, Violation, Work};
+pub use task::{Overrides, Resources, Retries, SecretUse, TaskSpec, Violation, Work, is_image};

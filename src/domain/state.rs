@@ -144,6 +144,8 @@ words!(
         NoRunnerForQueue = "NoRunnerForQueue",
         /// The queue's template cannot be rendered for any runner that serves it.
         TemplateInvalid = "TemplateInvalid",
+        /// The queue does not allow what the task asks for.
+        PolicyDenied = "PolicyDenied",
         /// The namespace's quota is used up, or smaller than the request.
         ResourceQuotaExceeded = "ResourceQuotaExceeded",
         /// Outside the namespace's bounds for one container or pod.

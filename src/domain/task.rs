@@ -1,8 +1,8 @@
 //! What a user submits, checked.
 
-use super::{labels::Labels, labels::valid_label_key, labels::valid_label_value, names::QueueName, order, state::Priority};
+use super::{Cpu, Memory, labels::Labels, labels::valid_label_key, labels::valid_label_value, names::QueueName, order, state::Priority};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the agent runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,40 @@ pub enum Work {
 pub struct Resources {
     /// Whole GPUs, 0 to 1,024.
     pub gpus: u32,
+    /// CPU, as `2` or `500m`, where its queue lets a task say so; it is what its pod requests, and its limit where the queue
+    /// has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    pub cpu: Option<Cpu>,
+    /// Memory, as `8Gi`, where its queue lets a task say so; it is what its pod requests, and its limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    pub memory: Option<Memory>,
+}
+
+impl Resources {
+    /// Whole GPUs, and nothing else.
+    #[must_use]
+    pub fn of_gpus(gpus: u32) -> Self {
+        Self { gpus, cpu: None, memory: None }
+    }
+}
+
+/// A value of a Kubernetes Secret that a task uses: as a variable or as a file. The value itself is never here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretUse {
+    /// The environment variable that has it; this or `file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
+    /// The name of the file that has it, in the directory `/secrets`; 1 to 100 of `A-Z a-z 0-9 . _ -`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The Secret, in the namespace of the task's pod.
+    pub secret: String,
+    /// Its key.
+    pub key: String,
 }
 
 /// How often a task is tried again, by the class of the failure.
@@ -82,6 +116,15 @@ pub struct TaskSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Overrides {
+    /// The image of its container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// What it adds to the node selector.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Values of Secrets that it uses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretUse>,
     /// Values of its queue's variables.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, serde_json::Value>,
@@ -93,6 +136,54 @@ impl Overrides {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    fn violations(&self, env: &BTreeMap<String, String>, check: &mut impl FnMut(bool, String, String)) {
+        if let Some(image) = &self.image {
+            check(is_image(image), "/image".into(), "the name of an image: registry.example.com/name:tag".into());
+        }
+        check(self.node_selector.len() <= bounds::LABELS, "/nodeSelector".into(), format!("at most {} keys", bounds::LABELS));
+        for (key, value) in &self.node_selector {
+            let fine = valid_label_key(key) && valid_label_value(value);
+            check(fine, format!("/nodeSelector/{}", escape(key)), "a legal label key ([prefix/]name) and label value".into());
+        }
+        check(self.secrets.len() <= bounds::SECRETS, "/secrets".into(), format!("at most {} uses of Secrets", bounds::SECRETS));
+        let mut seen = BTreeSet::new();
+        for (i, used) in self.secrets.iter().enumerate() {
+            let at = |field: &str| format!("/secrets/{i}{field}");
+            check(
+                used.env.is_some() != used.file.is_some(),
+                at(""),
+                "either env or file: the variable or the file that has the value".into(),
+            );
+            if let Some(name) = &used.env {
+                check(env_name(name) && !name.starts_with("SLIPWAY_"), at("/env"), format!("{name:?} is no legal variable name"));
+                check(!env.contains_key(name), at("/env"), format!("{name} is set by env too"));
+            }
+            if let Some(file) = &used.file {
+                check(
+                    is_plain(file) && !file.starts_with('.'),
+                    at("/file"),
+                    "a file's name: 1 to 100 of A-Z a-z 0-9 . _ -, no dot first".into(),
+                );
+            }
+            check(seen.insert((&used.env, &used.file)), at(""), "it is there twice".into());
+            let dns = is_plain(&used.secret) && !used.secret.bytes().any(|b| b.is_ascii_uppercase() || b == b'_');
+            check(dns, at("/secret"), format!("{:?} is no name of a Secret", used.secret));
+            check(is_plain(&used.key), at("/key"), format!("{:?} is no key of a Secret", used.key));
+        }
+    }
+}
+
+/// Whether a text is made of what names of files and Secrets are.
+fn is_plain(text: &str) -> bool {
+    (1..=bounds::PLAIN).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// Whether a text can name an image; its registry knows the rest.
+#[must_use]
+pub fn is_image(text: &str) -> bool {
+    let start = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    start && text.len() <= bounds::IMAGE && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@".contains(&b))
 }
 
 /// One thing wrong with a task: where (a JSON pointer into the request) and what.
@@ -115,6 +206,9 @@ mod bounds {
     pub(super) const SECONDS: u64 = 366 * 86_400;
     pub(super) const RETRIES: u32 = 100;
     pub(super) const GPUS: u32 = 1024;
+    pub(super) const IMAGE: usize = 1_000;
+    pub(super) const SECRETS: usize = 100;
+    pub(super) const PLAIN: usize = 100;
 }
 
 impl TaskSpec {
@@ -180,6 +274,7 @@ impl TaskSpec {
             check(fine, format!("/{field}"), format!("between 1 and {} seconds", bounds::SECONDS));
         }
         check(self.grace_seconds <= 3600, "/graceSeconds".into(), "between 0 and 3600 seconds".into());
+        self.overrides.violations(&self.env, &mut check);
         for (field, n) in [("user", self.retries.user), ("oom", self.retries.oom), ("infra", self.retries.infra)] {
             check(n <= bounds::RETRIES, format!("/retries/{field}"), format!("at most {} retries", bounds::RETRIES));
         }
@@ -205,7 +300,7 @@ fn env_name(key: &str) -> bool {
 }
 
 /// A key as one part of a JSON pointer (RFC 6901).
-fn escape(key: &str) -> String {
+pub(super) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
@@ -243,7 +338,7 @@ mod tests {
             labels: [("bad key", "v"), ("ok", "no good"), ("slipway.dev/weight", "much")].map(|(k, v)| (k.into(), v.into())).into(),
             work: Work::Command(vec!["x".into(), "a\0b".into(), "y".repeat(200_000)]),
             env: [("1A".to_owned(), String::new()), ("SLIPWAY_TOKEN".to_owned(), String::new())].into(),
-            resources: Resources { gpus: 5000 },
+            resources: Resources::of_gpus(5000),
             timeout_seconds: Some(0),
             max_wait_seconds: Some(0),
             total_timeout_seconds: Some(u64::MAX),

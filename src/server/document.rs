@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 /// Bodies that people write by hand, by operation.
-fn examples() -> [(&'static str, Value); 13] {
+fn examples() -> [(&'static str, Value); 14] {
     [
         ("submitTask", json!({"command": ["python", "train.py", "--lr", "3e-4"], "name": "train", "resources": {"gpus": 0}})),
         ("submitTasks", json!({"tasks": [{"command": ["python", "train.py", "--seed", "1"]}, {"script": "#!/bin/sh\necho hello\n"}]})),
@@ -21,6 +21,7 @@ fn examples() -> [(&'static str, Value); 13] {
         ),
         ("pauseQueue", json!({"reason": "moving racks until noon"})),
         ("drainQueue", json!({"reason": "gone by Friday; use gpu-h100"})),
+        ("renderQueue", json!({"task": {"command": ["python", "train.py"]}})),
         ("applyBudget", json!({"resource": "gpus", "max": 8})),
         ("createToken", json!({"user": "kim", "role": "submitter", "expiresInSeconds": 2_592_000})),
     ]
@@ -47,7 +48,7 @@ const IDEMPOTENCY: &str = "1 to 255 visible ASCII characters, kept for a day. A 
     marked `Idempotent-Replayed: true`; with another body it gets 422.";
 
 /// Operations that take a body and do not need it.
-const OPTIONAL_BODIES: &[&str] = &["cancelTask", "drainQueue", "pauseQueue", "rerunTask"];
+const OPTIONAL_BODIES: &[&str] = &["cancelTask", "drainQueue", "pauseQueue", "renderQueue", "rerunTask"];
 
 /// Completes the document: who may call, how it fails, examples, headers.
 pub(super) fn complete(mut document: Value) -> Value {

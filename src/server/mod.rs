@@ -23,6 +23,7 @@ mod metrics;
 mod nodes;
 mod orders;
 mod page;
+mod preview;
 mod pulse;
 mod queues;
 mod retention;

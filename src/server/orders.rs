@@ -2,7 +2,7 @@
 
 use super::{error::ApiResult, state::App};
 use crate::{
-    domain::{QueueName, RunnerName, TaskId, TaskSpec, Work, array},
+    domain::{OfQueue, QueueName, Reason, RunnerName, TaskId, TaskSpec, Work, array},
     store::{Place, TaskRecord},
     template::{self, Facts, Layers, Prepared, PreparedObject, TaskLayer, Values, Variables, gpu_template},
     wire::{ClusterOffer, JobOrder, NewQueue, ObjectOrder, RegisterRequest, limits},
@@ -79,6 +79,7 @@ impl Templates {
                 queue: queue.1.pod_template.as_ref(),
                 overlay: offer.overlays.get(queue.0),
                 image: queue.1.defaults.image.as_deref(),
+                image_of_task: !queue.1.allow.images.is_empty(),
                 values: Some(&values),
                 namespaces: &offer.namespaces,
             };
@@ -160,6 +161,46 @@ impl App {
         (!faults.is_empty()).then_some(faults)
     }
 
+    /// Why no runner makes a pod of a task; none where one does, or where none makes any of its queue's.
+    pub(super) fn unmade(&self, spec: &TaskSpec, user: &str) -> Option<Vec<template::Fault>> {
+        let name = &spec.queue;
+        let queue = self.queues.get(name.as_str()).filter(|queue| has_pods(queue))?;
+        let mut first = None;
+        for (runner, doc) in self.runners.all() {
+            let Some(offer) = doc.cluster.as_ref().filter(|_| doc.queues.iter().any(|served| served == "*" || served == name.as_str()))
+            else {
+                continue;
+            };
+            let prepare = |given| self.templates.prepare((&runner, &doc), offer, (name, &queue), given);
+            if prepare(None).is_err() {
+                continue;
+            }
+            let facts = Facts { runner: Some(runner.as_str()), ..facts(spec, user, &queue) };
+            match prepare(Some(&spec.overrides.variables)).as_ref() {
+                Ok(prepared) => match prepared.render(&layer(spec, &queue, facts)) {
+                    Ok(_) => return None,
+                    Err(faults) => drop(first.get_or_insert(faults)),
+                },
+                Err(faults) => drop(first.get_or_insert_with(|| faults.iter().map(of_values).collect())),
+            }
+        }
+        first
+    }
+
+    /// Why a task that waits is not what its queue takes by now.
+    pub(super) fn misfit(&self, task: &TaskRecord) -> Option<(Reason, Vec<template::Fault>)> {
+        let spec = runs(task);
+        let queue = self.queues.get(spec.queue.as_str())?;
+        let denied = queue.allow.denies(&spec, &of_queue(&queue));
+        if !denied.is_empty() {
+            return Some((
+                Reason::PolicyDenied,
+                denied.into_iter().map(|v| template::Fault { pointer: v.pointer, message: v.message }).collect(),
+            ));
+        }
+        self.unmade(&spec, &task.user).map(|faults| (Reason::TemplateInvalid, faults))
+    }
+
     /// [`Self::order`] for the live attempts of tasks, in their order.
     pub(super) async fn orders(
         &self,
@@ -185,7 +226,7 @@ impl App {
             let given = Some(&spec.overrides.variables);
             let prepared = self.templates.prepare((name, &runner), offer, (&spec.queue, &queue), given);
             let facts = Facts { id: task.id.0, attempt: task.attempt.0, runner: Some(name.as_str()), ..facts(spec, &task.user, &queue) };
-            manifest(&prepared, &runs(task), facts)
+            manifest(&prepared, &runs(task), &queue, facts)
         });
         let now = self.store.uptime().now();
         let object = queue.object.as_ref().map(|object| ObjectOrder {
@@ -209,6 +250,11 @@ impl App {
     }
 }
 
+/// A fault of a template with the values of one task.
+fn of_values(fault: &template::Fault) -> template::Fault {
+    template::Fault { pointer: "/variables".into(), message: format!("with these values, in the queue's template: {fault}") }
+}
+
 /// What a task runs: of an element, with its place in the arguments and in the environment.
 pub(super) fn runs(task: &TaskRecord) -> TaskSpec {
     let mut spec = task.spec.clone();
@@ -219,9 +265,11 @@ pub(super) fn runs(task: &TaskRecord) -> TaskSpec {
     spec
 }
 
-fn manifest(prepared: &Attempted, spec: &TaskSpec, facts: Facts<'_>) -> Option<Value> {
-    let none = BTreeMap::new();
-    Some(prepared.as_ref().as_ref().ok()?.render(&layer(spec, &none, facts)).ok()?.manifest)
+/// The Job of a task of a queue; none where its queue by now does not allow it, or makes none of it.
+fn manifest(prepared: &Attempted, spec: &TaskSpec, queue: &NewQueue, facts: Facts<'_>) -> Option<Value> {
+    let allowed = queue.allow.denies(spec, &of_queue(queue)).is_empty();
+    let prepared = prepared.as_ref().as_ref().ok().filter(|_| allowed)?;
+    Some(prepared.render(&layer(spec, queue, facts)).ok()?.manifest)
 }
 
 /// What macros say of a task that has no id yet.
@@ -242,7 +290,29 @@ fn text(manifest: &Value, field: &str) -> String {
     manifest[field].as_str().unwrap_or_default().to_owned()
 }
 
-/// What a task adds to its pod. Its variables stand there only where no agent sets them.
-pub(super) fn layer<'a>(spec: &'a TaskSpec, none: &'a BTreeMap<String, String>, facts: Facts<'a>) -> TaskLayer<'a> {
-    TaskLayer { gpus: spec.resources.gpus, env: if spec.work == Work::Entrypoint { &spec.env } else { none }, facts }
+/// Whether the tasks of a queue have pods of its making.
+pub(super) fn has_pods(queue: &NewQueue) -> bool {
+    queue.asks_for_pods()
+}
+
+/// What a queue says beside what it allows.
+pub(super) fn of_queue(queue: &NewQueue) -> OfQueue<'_> {
+    OfQueue { pods: has_pods(queue), timeout_seconds: queue.defaults.timeout_seconds, env: &queue.defaults.env }
+}
+
+/// What a task says of its pod.
+pub(super) fn layer<'a>(spec: &'a TaskSpec, queue: &'a NewQueue, facts: Facts<'a>) -> TaskLayer<'a> {
+    TaskLayer {
+        gpus: spec.resources.gpus,
+        cpu: spec.resources.cpu,
+        memory: spec.resources.memory,
+        image: spec.overrides.image.as_deref(),
+        env: &spec.env,
+        queue_env: &queue.defaults.env,
+        env_in_pod: spec.work == Work::Entrypoint,
+        node_selector: &spec.overrides.node_selector,
+        secrets: &spec.overrides.secrets,
+        allow: &queue.allow,
+        facts,
+    }
 }

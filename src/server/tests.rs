@@ -2,6 +2,7 @@
 
 mod access;
 mod agents;
+mod allow;
 mod arrange;
 mod arrays;
 mod claims;
@@ -16,6 +17,7 @@ mod meta;
 mod order;
 mod own;
 mod pods;
+mod previews;
 mod problems;
 mod queues;
 mod races;

@@ -7,6 +7,7 @@ use super::{
     events::NewEvent,
     halt::Halt,
     lease::{parse, parse_json},
+    revisions,
     writer::{Statement, Tx},
 };
 use crate::domain::{
@@ -138,6 +139,7 @@ impl ApplyQueue {
         .bind(tx.now.0)
         .execute(&mut *tx.conn)
         .await?;
+        revisions::keep(&self.name, &self.by, tx).await?;
         tx.rules_written();
         event(tx, "queue.applied", &self.name, &self.by, None);
         Ok(Ok(revision == 0))
@@ -183,6 +185,7 @@ impl DeleteQueue {
             return Ok(Err(QueueRefusal::Busy));
         }
         sqlx::query("delete from queue where name = $1").bind(self.name.as_str()).execute(&mut *tx.conn).await?;
+        revisions::forget(&self.name, tx).await?;
         tx.rules_written();
         event(tx, "queue.deleted", &self.name, &self.by, None);
         Ok(Ok(()))

@@ -10,6 +10,16 @@ use serde_json::Value;
 /// Where it is no Job with a container for the task and a namespace, or says what no template may: the agent would not
 /// live in it. The pointers lead into its pod template.
 pub fn complete(manifest: Value, injection: &Injection<'_>) -> Result<Rendered, Vec<Fault>> {
+    let origins = Origins::all(&manifest, None);
+    complete_from(Rendered { manifest, origins }, injection)
+}
+
+/// The same where it is known who set what before.
+///
+/// # Errors
+/// As [`complete`].
+pub fn complete_from(rendered: Rendered, injection: &Injection<'_>) -> Result<Rendered, Vec<Fault>> {
+    let Rendered { manifest, mut origins } = rendered;
     let template = &manifest["spec"]["template"];
     let mut faults = reserved::faults(template);
     let task = task_container(template);
@@ -18,7 +28,6 @@ pub fn complete(manifest: Value, injection: &Injection<'_>) -> Result<Rendered, 
     }
     match task {
         Some(task) if faults.is_empty() => {
-            let mut origins = Origins::all(&manifest, None);
             let mut job = manifest;
             step(&mut job, &mut origins, Layer::Inject, |job| inject::inject(job, task, injection));
             step(&mut job, &mut origins, Layer::Enforce, |job| enforce::enforce(job, injection));

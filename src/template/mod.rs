@@ -24,6 +24,7 @@ mod enforce;
 mod fields;
 pub mod formats;
 mod gpu;
+mod guard;
 mod inject;
 mod lint;
 mod lists;
@@ -33,6 +34,7 @@ mod object;
 mod origins;
 mod pointer;
 mod quantity;
+mod refuse;
 mod render;
 mod reserved;
 mod task;
@@ -42,7 +44,7 @@ mod text;
 mod values;
 mod variables;
 
-pub use complete::complete;
+pub use complete::{complete, complete_from};
 pub use cost::{object_cost, queue_cost};
 pub use decode::{check, check_queue};
 pub use gpu::gpu_template;
@@ -50,13 +52,14 @@ pub use lint::{Finding, Level, lint};
 pub use macros::Facts;
 pub use object::{PreparedObject, check_object, complete_object, pod_templates};
 pub use origins::Origins;
+pub use refuse::refused;
 pub use render::{Prepared, refuses, render};
 pub use variables::{Values, Variables};
 
-use crate::domain::{AttemptRef, QueueName, RunnerName};
+use crate::domain::{Allow, AttemptRef, Cpu, Memory, QueueName, RunnerName, SecretUse, pod::ENV_PREFIX};
 use serde::Serialize;
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::LazyLock};
 use uuid::Uuid;
 
 /// Who set a value.
@@ -123,27 +126,68 @@ pub struct Layers<'a> {
     pub overlay: Option<&'a Value>,
     /// The image where no layer names one: the queue's default.
     pub image: Option<&'a str>,
+    /// Whether tasks may bring an image: then the layers need none.
+    pub image_of_task: bool,
     /// The values of the queue's variables.
     pub values: Option<&'a Values>,
     /// Where the runner's Jobs may stand; the first where no layer says.
     pub namespaces: &'a [String],
 }
 
-/// What a task may change.
+/// What a task says of its pod.
 #[derive(Clone, Copy, Debug)]
 pub struct TaskLayer<'a> {
     /// Whole GPUs; 0 leaves it to the layers.
     pub gpus: u32,
-    /// Environment variables that must stand in the pod itself, because no agent is there to set them.
+    /// CPU, where it says so.
+    pub cpu: Option<Cpu>,
+    /// Memory, where it says so.
+    pub memory: Option<Memory>,
+    /// The image of its container, where it names one.
+    pub image: Option<&'a str>,
+    /// Its environment variables, those of its queue included.
     pub env: &'a BTreeMap<String, String>,
+    /// Those of its queue: the rest is its own.
+    pub queue_env: &'a BTreeMap<String, String>,
+    /// Whether they must stand in the pod itself, because no agent is there to set them.
+    pub env_in_pod: bool,
+    /// What it adds to the node selector.
+    pub node_selector: &'a BTreeMap<String, String>,
+    /// The Secrets whose values it uses.
+    pub secrets: &'a [SecretUse],
+    /// What its queue allows.
+    pub allow: &'a Allow,
     /// What macros say of it.
     pub facts: Facts<'a>,
 }
 
+/// Of a task that says nothing.
+static NONE: BTreeMap<String, String> = BTreeMap::new();
+/// What a queue allows that says nothing.
+static NOTHING: LazyLock<Allow> = LazyLock::new(Allow::default);
+
 impl Default for TaskLayer<'_> {
     fn default() -> Self {
-        static NONE: BTreeMap<String, String> = BTreeMap::new();
-        Self { gpus: 0, env: &NONE, facts: Facts::default() }
+        Self {
+            gpus: 0,
+            cpu: None,
+            memory: None,
+            image: None,
+            env: &NONE,
+            queue_env: &NONE,
+            env_in_pod: false,
+            node_selector: &NONE,
+            secrets: &[],
+            allow: &NOTHING,
+            facts: Facts::default(),
+        }
+    }
+}
+
+impl TaskLayer<'_> {
+    /// Whether a variable is the task's own, not its queue's nor that of an element's place.
+    fn is_own(&self, name: &str) -> bool {
+        !name.starts_with(ENV_PREFIX) && self.env.get(name).is_some_and(|value| self.queue_env.get(name) != Some(value))
     }
 }
 

@@ -154,19 +154,30 @@ impl PreparedObject {
     /// Variables that the template takes from elsewhere; the pointers lead into the task.
     pub fn render(&self, task: &TaskLayer<'_>) -> Result<Rendered, Vec<Fault>> {
         let (mut object, mut origins) = (self.object.clone(), self.origins.clone());
-        let known = Known { facts: &task.facts, values: &self.values, image: self.image.as_deref() };
+        let beyond = beyond(task);
+        if !beyond.is_empty() {
+            return Err(beyond);
+        }
+        let known = Known { facts: &task.facts, values: &self.values, image: task.image.or(self.image.as_deref()) };
         let mut faults = macros::expand(&mut object, &self.macros, &known);
         step(&mut object, &mut origins, Layer::Task, |object| {
-            each_container(object, |container| {
-                for (name, value) in task.env {
-                    if let Err(message) = task::set(container, name, value) {
-                        faults.push(Fault::new(below("/env", name), message));
-                    }
-                }
-            });
+            each_container(object, |container| task::variables(container, task, &mut faults));
         });
         if faults.is_empty() { Ok(Rendered { manifest: object, origins }) } else { Err(faults) }
     }
+}
+
+/// What a task says that has no one place in an object of several pods; what the queue leaves to its tasks there are variables.
+fn beyond(task: &TaskLayer<'_>) -> Vec<Fault> {
+    let said = [
+        ("/resources/gpus", task.gpus > 0),
+        ("/resources/cpu", task.cpu.is_some()),
+        ("/resources/memory", task.memory.is_some()),
+        ("/nodeSelector", !task.node_selector.is_empty()),
+        ("/secrets", !task.secrets.is_empty()),
+    ];
+    let message = "the queue makes an object of its own kind of a task, in which this has no place: its variables are what tasks may set";
+    said.into_iter().filter(|(_, said)| *said).map(|(at, _)| Fault::new(at, message)).collect()
 }
 
 /// Where the object stands, and who says so: the queue before the runner's layers.

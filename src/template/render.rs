@@ -3,6 +3,7 @@
 use super::{
     Fault, Layer, Layers, Origins, Rendered, TaskLayer, builtin,
     decode::{decode, marked, names_task},
+    guard,
     macros::{self, Known},
     merge::Merged,
     reserved, task, values,
@@ -41,7 +42,7 @@ impl Prepared {
         let layers = &Layers { queue: filled.as_ref().or(layers.queue), ..*layers };
         let mut merged = layers.merged()?;
         let mut faults = Vec::new();
-        merged.change(Layer::Queue, |template| faults.extend(images(template, layers.image)));
+        merged.change(Layer::Queue, |template| faults.extend(images(template, layers)));
         merged.change(Layer::BuiltIn, |template| {
             for field in ["/spec/containers", "/spec/initContainers"] {
                 template.pointer_mut(field).and_then(Value::as_array_mut).into_iter().flatten().for_each(builtin::yield_to_privilege);
@@ -76,7 +77,15 @@ impl Prepared {
         let mut merged = self.merged.clone();
         // A text stays a text, so each remains with the layer that wrote it.
         let mut faults = self.expand(&mut merged.value, task);
+        let before = merged.value.clone();
         merged.change(Layer::Task, |template| faults.extend(task::apply(template, task)));
+        if faults.is_empty() {
+            let told = |fault: Fault| Fault::new("", format!("in the pod, {fault}"));
+            faults.extend(guard::faults(&before, &merged.value, task).into_iter().map(told));
+        }
+        if merged.value.pointer("/spec/containers/0/image").and_then(Value::as_str).is_none_or(str::is_empty) {
+            faults.push(Fault::new("/image", "no image: name one, or give the queue one (defaults: {image: …})"));
+        }
         if faults.is_empty() { Ok(job(merged, self.namespace.clone())) } else { Err(faults) }
     }
 
@@ -85,14 +94,11 @@ impl Prepared {
         if self.macros.is_empty() {
             return Vec::new();
         }
-        let known = Known { facts: &task.facts, values: &self.values, image: self.image.as_deref() };
+        let known = Known { facts: &task.facts, values: &self.values, image: task.image.or(self.image.as_deref()) };
         let mut faults = macros::expand(template, &self.macros, &known);
         if faults.is_empty() {
             let told = |fault: Fault| Fault::new("/queue", format!("with what the queue's template takes of this task, {fault}"));
             faults.extend(reserved::faults(template).into_iter().map(told));
-        }
-        if template.pointer("/spec/containers/0/image").is_some_and(|image| image == "") {
-            faults.push(Fault::new("/queue", "no image: give the queue one (defaults: {image: …})"));
         }
         faults
     }
@@ -108,7 +114,7 @@ pub fn refuses(pod_template: &Value, values: &Values, task: &TaskLayer<'_>) -> V
         Err(faults) => return faults.into_iter().map(of_queue).collect(),
     };
     let places = macros::places(&template);
-    let mut faults = macros::expand(&mut template, &places, &Known { facts: &task.facts, values, image: None });
+    let mut faults = macros::expand(&mut template, &places, &Known { facts: &task.facts, values, image: task.image });
     if faults.is_empty() && !places.is_empty() {
         faults.extend(reserved::faults(&template).into_iter().map(of_queue));
     }
@@ -182,7 +188,7 @@ fn said_by(layer: Layer, fault: Fault) -> Fault {
 }
 
 /// Gives the task's container, the first, the image that is the default, and names the containers without any.
-fn images(template: &mut Value, default: Option<&str>) -> Vec<Fault> {
+fn images(template: &mut Value, layers: &Layers<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
     for field in ["containers", "initContainers"] {
         let containers = template.pointer_mut(&format!("/spec/{field}")).and_then(Value::as_array_mut);
@@ -191,8 +197,9 @@ fn images(template: &mut Value, default: Option<&str>) -> Vec<Fault> {
             if container["image"].as_str().is_some_and(|image| !image.is_empty()) {
                 continue;
             }
-            match default.filter(|_| is_task) {
+            match layers.image.filter(|_| is_task) {
                 Some(image) => container["image"] = image.into(),
+                None if is_task && layers.image_of_task => {}
                 None if is_task => {
                     let message = "no image: give the queue one (defaults: {image: …}) or the container";
                     faults.push(Fault::new("/spec/containers/0/image", message));

@@ -1,7 +1,9 @@
 //! Whole layers, whole Jobs.
 
 mod documents;
+mod guard;
 mod jobs;
+mod laws;
 mod layers;
 mod lint;
 mod properties;
@@ -20,7 +22,7 @@ static QUEUE: LazyLock<QueueName> = LazyLock::new(|| "gpu".parse().unwrap());
 
 /// The layers of a queue that has a default image.
 fn layers<'a>(base: Option<&'a Value>, queue: Option<&'a Value>, overlay: Option<&'a Value>) -> Layers<'a> {
-    Layers { base, gpu: None, queue, overlay, image: Some("python:3.12"), values: None, namespaces: &NAMESPACES }
+    Layers { base, gpu: None, queue, overlay, image: Some("python:3.12"), image_of_task: false, values: None, namespaces: &NAMESPACES }
 }
 
 fn gpus(gpus: u32) -> TaskLayer<'static> {

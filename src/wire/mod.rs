@@ -16,6 +16,7 @@ pub mod limits;
 mod node;
 mod problem;
 mod queue;
+mod render;
 mod report;
 mod runner;
 mod task;
@@ -40,18 +41,19 @@ pub use problem::{FieldError, Problem, ProblemCode};
 pub use queue::{
     Keep, KeepDays, KeepJobs, NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList, Retention,
 };
+pub use render::{QueueRevision, QueueRevisionList, RenderQuery, RenderRequest, RenderResponse, Rendering, TaskManifest};
 pub use report::{
     CheckItem, CheckRequest, CheckResponse, Checked, Proof, ReportItem, ReportKind, ReportRequest, ReportResponse, Reported, Verdict,
 };
 pub use runner::{ClusterOffer, RegisterRequest, RegisterResponse, Runner, RunnerList};
 pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskList, TaskPatch, TaskQuery};
-pub use template::{Allow, ObjectTemplate};
+pub use template::ObjectTemplate;
 pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
 pub use why::{Position, Why};
 
 pub use crate::domain::{
-    AttemptNumber, AttemptRef, AttemptResult, BudgetName, ElementCounts, EventId, Evidence, FailureClass, Finding, Gpu, Indices, Labels,
-    Node, OnFailure, Phase, Priority, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, StoppedBy, Strategy,
+    Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, ElementCounts, EventId, Evidence, FailureClass, Finding, Gpu, Indices, Labels,
+    Node, OnFailure, Phase, Priority, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, SecretUse, StoppedBy, Strategy,
     Taint, TaskId, TaskState, Times, UnixMs, Vendor, Work,
     order::{Amount, BudgetShare, Resource},
 };

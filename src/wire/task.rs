@@ -2,7 +2,7 @@
 
 use super::{
     AttemptNumber, DependsOn, Evidence, FailureClass, Labels, NewArray, Phase, Priority, QueueName, Reason, Resources, Retries, RunnerName,
-    TaskArray, TaskId, TaskState, Timestamp,
+    SecretUse, TaskArray, TaskId, TaskState, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +38,15 @@ pub struct NewTask {
     /// What it needs of a machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// The image of its container, where the queue allows it (`allow.images`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Labels that its node must have, of keys that the queue allows (`allow.nodeSelector`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Values of Kubernetes Secrets that it uses, of those that the queue allows (`allow.secrets`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretUse>,
     /// Values of the queue's variables, by name; the queue's defaults for the others. A text is read as the type that the
     /// variable has.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -123,6 +132,15 @@ pub struct Task {
     pub env: BTreeMap<String, String>,
     /// What it needs.
     pub resources: Resources,
+    /// The image of its container, where the queue allows it (`allow.images`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Labels that its node must have, of keys that the queue allows (`allow.nodeSelector`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Values of Kubernetes Secrets that it uses, of those that the queue allows (`allow.secrets`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretUse>,
     /// The values that it gave of its queue's variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, Object>))]

@@ -4,6 +4,7 @@ mod apply;
 mod change;
 mod diff;
 mod export;
+mod history;
 mod import;
 mod native;
 mod pod;
@@ -111,6 +112,14 @@ enum QueueCommand {
         /// The queues; all where none is named
         names: Vec<QueueName>,
     },
+    /// List what a queue was: its revisions, who applied them and when
+    History {
+        /// The queue
+        name: QueueName,
+        /// Show this one as it was applied, to be applied again
+        #[arg(long, value_name = "N")]
+        revision: Option<i64>,
+    },
     /// Start nothing more from a queue; what runs goes on
     Pause {
         /// The queue
@@ -148,6 +157,7 @@ pub(super) async fn run(args: QueueArgs, context: &Context) -> Result<Exit, Fail
         QueueCommand::Diff(file) => diff::run(context, &file).await,
         QueueCommand::Import(args) => import::run(context, &args).await,
         QueueCommand::Export { names } => export::run(context, &names).await,
+        QueueCommand::History { name, revision } => history::run(context, &name, revision).await,
         QueueCommand::Pause { name, reason } => change::pause(context, &name, reason).await,
         QueueCommand::Drain { name, reason } => change::drain(context, &name, reason).await,
         QueueCommand::Resume { name } => change::resume(context, &name).await,

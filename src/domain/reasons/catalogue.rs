@@ -69,6 +69,11 @@ fn in_the_queue(code: Reason) -> Option<Row> {
             "The queue's template cannot be rendered for any runner that serves it.",
             "Repair the template and apply the queue again: slipway queue apply -f FILE",
         ),
+        R::PolicyDenied => (
+            Escalate,
+            "The queue does not allow what the task asks for: it was changed after the submit.",
+            "Have an admin allow it (slipway queue apply -f FILE), or cancel the task and submit another",
+        ),
         _ => return None,
     })
 }

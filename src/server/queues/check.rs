@@ -1,7 +1,7 @@
 //! What a queue must keep to.
 
 use crate::{
-    domain::{Labels, Overrides, Priority, Resources, TaskSpec, Work},
+    domain::{Labels, Overrides, Priority, Resources, TaskSpec, Work, is_image},
     server::{
         error::{ApiResult, placed, valid},
         orders,
@@ -18,8 +18,6 @@ const MAX_KEPT_SECONDS: u64 = 86_400;
 const MAX_KEPT_DAYS: u32 = 3_650;
 /// The most ended tasks that are counted.
 const MAX_KEPT_TASKS: u32 = 1_000_000;
-/// The longest name of an image, in bytes.
-const MAX_IMAGE: usize = 1_000;
 
 /// The highest limit on what runs.
 const MAX_RUNNING: u32 = 1_000_000;
@@ -156,10 +154,4 @@ fn rules(queue: &NewQueue, errors: &mut Vec<FieldError>) {
         rule(weighs(*weight), at(), format!("between 1 and {MAX_WEIGHT}"));
     }
     rule(queue.budgets.len() <= MAX_BUDGETS, "/budgets".into(), format!("at most {MAX_BUDGETS} budgets"));
-}
-
-/// Whether a text can name an image; its registry knows the rest.
-fn is_image(text: &str) -> bool {
-    let start = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    start && text.len() <= MAX_IMAGE && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@".contains(&b))
 }

@@ -6,6 +6,8 @@ pub(super) mod delete;
 pub(super) mod drain;
 pub(super) mod get;
 pub(super) mod pause;
+pub(super) mod render;
+pub(super) mod revisions;
 
 use super::{
     error::{ApiError, ApiResult, invalid},

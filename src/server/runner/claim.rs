@@ -51,7 +51,7 @@ pub(crate) async fn claim(State(app): State<App>, Json { value: request, .. }: J
                 claim: request.claim_id,
                 start_token: c.start_token,
                 queue: c.queue,
-                resources: Resources { gpus: c.gpus },
+                resources: Resources::of_gpus(c.gpus),
                 job,
             };
             return Ok(axum::Json(ClaimResponse { items: claimed.into_iter().zip(orders).map(item).collect() }));

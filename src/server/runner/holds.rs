@@ -35,7 +35,7 @@ pub(crate) async fn holds(State(app): State<App>, Query(query): Query<HoldsQuery
         uid: l.uid,
         instance: l.instance,
         queue: l.queue,
-        resources: Resources { gpus: l.gpus },
+        resources: Resources::of_gpus(l.gpus),
         job,
     });
     Ok(axum::Json(Holds { items: items.collect() }))

@@ -3,14 +3,13 @@
 use crate::{
     domain::{Overrides, QueueName, TaskId, TaskSpec, Violation, Work, did_you_mean},
     server::{
-        error::{ApiResult, invalid},
+        error::{self, ApiResult, invalid},
         orders,
         state::App,
     },
     template,
     wire::{FieldError, NewQueue, NewTask, Problem, ProblemCode},
 };
-use std::collections::BTreeMap;
 
 /// The time between SIGTERM and SIGKILL where neither task nor queue says.
 const DEFAULT_GRACE_SECONDS: u64 = 30;
@@ -21,7 +20,11 @@ pub(super) fn take(app: &App, user: &str, new: NewTask, at: &str) -> ApiResult<T
     let queue = app.queues.get(&name).ok_or_else(|| no_queue(app, &name, at))?;
     let name = name.parse::<QueueName>().map_err(|_| no_queue(app, &name, at))?;
     let placed = |v: Violation| FieldError { pointer: format!("{at}{}", v.pointer), message: v.message };
-    spec(new, user, name, &queue).map_err(|violations| invalid(violations.into_iter().map(placed).collect()))
+    let spec = spec(new, user, name, &queue).map_err(|violations| invalid(violations.into_iter().map(placed).collect()))?;
+    match app.unmade(&spec, user) {
+        None => Ok(spec),
+        Some(faults) => Err(invalid(error::placed(at, faults).collect())),
+    }
 }
 
 /// Checks that a stored task can be submitted again.
@@ -33,8 +36,8 @@ pub(super) fn again(app: &App, user: &str, id: TaskId, spec: &TaskSpec) -> ApiRe
     Err(Problem::new(ProblemCode::ValidationFailed).detail(detail).hint("Submit a new task in its place.").into())
 }
 
-/// The rule, apart from everything else.
-fn spec(new: NewTask, user: &str, name: QueueName, queue: &NewQueue) -> Result<TaskSpec, Vec<Violation>> {
+/// The rule, apart from everything else: a task as it is stored, with all that is wrong with it and at odds with its queue.
+pub(in crate::server) fn spec(new: NewTask, user: &str, name: QueueName, queue: &NewQueue) -> Result<TaskSpec, Vec<Violation>> {
     let work = match (new.command, new.script) {
         (Some(argv), None) => Work::Command(argv),
         (None, Some(text)) => Work::Script(text),
@@ -52,12 +55,12 @@ fn spec(new: NewTask, user: &str, name: QueueName, queue: &NewQueue) -> Result<T
         work,
         env,
         resources: new.resources.unwrap_or_default(),
-        timeout_seconds: new.timeout_seconds.or(queue.defaults.timeout_seconds),
+        timeout_seconds: new.timeout_seconds.or(queue.defaults.timeout_seconds).or(queue.allow.timeout_seconds),
         max_wait_seconds: new.max_wait_seconds.or(queue.defaults.max_wait_seconds),
         total_timeout_seconds: new.total_timeout_seconds.or(queue.defaults.total_timeout_seconds),
         grace_seconds: new.grace_seconds.or(queue.defaults.grace_seconds).unwrap_or(DEFAULT_GRACE_SECONDS),
         retries: new.retries.or(queue.defaults.retries).unwrap_or_default(),
-        overrides: Overrides { variables: new.variables },
+        overrides: Overrides { image: new.image, node_selector: new.node_selector, secrets: new.secrets, variables: new.variables },
     };
     let violations = [spec.violations(), at_odds(&spec, user, queue)].concat();
     if violations.is_empty() { Ok(spec) } else { Err(violations) }
@@ -76,6 +79,28 @@ fn at_odds(spec: &TaskSpec, user: &str, queue: &NewQueue) -> Vec<Violation> {
         (Work::Entrypoint, false) => found.push(wrong("/command", of_task)),
         _ => {}
     }
+    if orders::has_pods(queue) {
+        found.extend(queue.allow.denies(spec, &orders::of_queue(queue)));
+    } else {
+        let asks = &spec.overrides;
+        let named = [
+            ("/image", asks.image.is_some()),
+            ("/resources/cpu", spec.resources.cpu.is_some()),
+            ("/resources/memory", spec.resources.memory.is_some()),
+            ("/nodeSelector", !asks.node_selector.is_empty()),
+            ("/secrets", !asks.secrets.is_empty()),
+        ];
+        // A runner without pods would leave it out, and the task would run as nobody asked for.
+        for (pointer, _) in named.iter().filter(|(_, asked)| *asked) {
+            found.push(wrong(
+                pointer,
+                format!("the queue {} has no pods of its own (podTemplate): take a queue that has, or leave it out", spec.queue),
+            ));
+        }
+        found.extend(
+            queue.allow.denies(spec, &orders::of_queue(queue)).into_iter().filter(|v| !named.iter().any(|(p, _)| v.pointer.starts_with(p))),
+        );
+    }
     let values = match orders::values(queue, Some(&spec.overrides.variables)) {
         Ok(values) => values,
         Err(faults) => {
@@ -90,8 +115,7 @@ fn at_odds(spec: &TaskSpec, user: &str, queue: &NewQueue) -> Vec<Violation> {
         ));
     }
     if let Some(template) = &queue.pod_template {
-        let none = BTreeMap::new();
-        let faults = template::refuses(template, &values, &orders::layer(spec, &none, orders::facts(spec, user, queue)));
+        let faults = template::refuses(template, &values, &orders::layer(spec, queue, orders::facts(spec, user, queue)));
         found.extend(faults.into_iter().map(|fault| wrong(&fault.pointer, fault.message)));
     }
     found

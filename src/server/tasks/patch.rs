@@ -9,6 +9,7 @@ use crate::{
         auth::Principal,
         body::Json,
         error::{ApiResult, invalid, no_task},
+        orders,
         state::App,
     },
     store::{Patch, Patched, merge_labels},
@@ -33,7 +34,12 @@ pub(crate) async fn patch(
         wanted.name.clone_from(name);
     }
     merge_labels(&mut wanted.labels, &patch.labels);
-    let violations = wanted.violations();
+    let mut violations = wanted.violations();
+    if let (Some(priority), Some(queue)) = (patch.priority, app.queues.get(wanted.queue.as_str())) {
+        wanted.priority = priority;
+        let denied = queue.allow.denies(&wanted, &orders::of_queue(&queue));
+        violations.extend(denied.into_iter().filter(|violation| violation.pointer == "/priority"));
+    }
     if !violations.is_empty() {
         return Err(invalid(violations.into_iter().map(|v| FieldError { pointer: v.pointer, message: v.message }).collect()));
     }

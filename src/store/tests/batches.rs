@@ -110,7 +110,7 @@ async fn a_claim_whose_attempts_all_run_takes_no_others_when_repeated() {
 #[tokio::test]
 async fn a_large_task_hides_no_small_one_from_a_claim() {
     let rig = Rig::new().await;
-    let sized = |gpus| TaskSpec { resources: Resources { gpus }, ..spec() };
+    let sized = |gpus| TaskSpec { resources: Resources::of_gpus(gpus), ..spec() };
     let large = [rig.submit(sized(8)).await, rig.submit(sized(8)).await];
     let small = [rig.submit(sized(0)).await, rig.submit(sized(0)).await];
     let (one, other) = tokio::join!(rig.store.run(Claim { gpus: 8, ..claim(2) }), rig.store.run(Claim { gpus: 0, ..claim(1) }));

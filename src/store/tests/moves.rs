@@ -58,7 +58,7 @@ async fn a_task_goes_to_either_end_and_beside_another() {
 #[tokio::test]
 async fn sizes_and_tiers_do_not_stand_between_a_users_tasks() {
     let rig = Rig::new().await;
-    let with = |gpus, priority| TaskSpec { resources: Resources { gpus }, priority, ..spec() };
+    let with = |gpus, priority| TaskSpec { resources: Resources::of_gpus(gpus), priority, ..spec() };
     let small = rig.submit(with(0, Priority::Normal)).await;
     let large = rig.submit(with(4, Priority::Normal)).await;
     let odd = rig.submit(with(1, Priority::Normal)).await;

@@ -50,7 +50,7 @@ impl Desk for Real {
 
     async fn submit(&mut self, user: &str, queue: &str, gpus: u32) -> TaskId {
         let queue: QueueName = queue.parse().unwrap();
-        let spec = TaskSpec { queue, resources: Resources { gpus }, ..spec() };
+        let spec = TaskSpec { queue, resources: Resources::of_gpus(gpus), ..spec() };
         let submit = Submit { user: user.into(), tasks: vec![NewTask::new(spec)], idempotency: None };
         match self.rig().store.run(submit).await.unwrap() {
             Submitted::New(ids) => ids[0],

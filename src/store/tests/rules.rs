@@ -89,7 +89,7 @@ async fn what_live_attempts_use_of_a_budget_is_shown_by_queue() {
     let cost = Cost { gpus: Amount::whole(2), weight: Amount(250) };
     let templated = ApplyQueue { name: "mig".parse().unwrap(), doc, cost, by: "root".into(), if_revision: None, kept_by: Keeper::Any };
     rig.store.run(templated).await.unwrap().unwrap();
-    rig.submit(TaskSpec { resources: Resources { gpus: 3 }, ..spec() }).await;
+    rig.submit(TaskSpec { resources: Resources::of_gpus(3), ..spec() }).await;
     let (running, token, _) = rig.running().await;
     let second = rig.submit(TaskSpec { queue: "mig".parse().unwrap(), ..spec() }).await;
     rig.claim(1).await;

@@ -52,7 +52,8 @@ async fn an_unknown_queue_stores_nothing_of_a_batch() {
 async fn claims_go_by_priority_then_age_and_pass_over_what_does_not_fit() {
     let rig = Rig::new().await;
     rig.queue("gpu").await;
-    let with = |priority, gpus, queue: &str| TaskSpec { priority, resources: Resources { gpus }, queue: queue.parse().unwrap(), ..spec() };
+    let with =
+        |priority, gpus, queue: &str| TaskSpec { priority, resources: Resources::of_gpus(gpus), queue: queue.parse().unwrap(), ..spec() };
     let low = rig.submit(with(Priority::Low, 0, "default")).await;
     let normal = rig.submit(with(Priority::Normal, 0, "default")).await;
     let large = rig.submit(with(Priority::Critical, 8, "gpu")).await;

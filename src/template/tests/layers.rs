@@ -1,6 +1,7 @@
 //! What becomes of layers over one another.
 
 use super::{gpus, layers, rendered};
+use crate::domain::Allow;
 use crate::template::{Layer, Layers, TaskLayer, render};
 use serde_json::{Value, json};
 
@@ -147,13 +148,22 @@ fn a_task_asks_for_gpus_within_what_its_queue_gives() {
 #[test]
 fn variables_that_no_agent_sets_stand_in_the_pod() {
     let queue = json!({"spec": {"containers": [{"env": [{"name": "A", "value": "template"}, {"name": "S", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]}]}});
+    let allow = Allow { env: Some(vec!["*".to_owned()]), ..Allow::default() };
     let env = [("A".to_owned(), "$(HOME) costs $5".to_owned()), ("B".to_owned(), String::new())].into();
-    let job = render(&layers(None, Some(&queue), None), &TaskLayer { env: &env, ..TaskLayer::default() }).unwrap();
+    let job = render(&layers(None, Some(&queue), None), &TaskLayer { env: &env, env_in_pod: true, allow: &allow, ..TaskLayer::default() })
+        .unwrap();
     let env = &job.manifest["spec"]["template"]["spec"]["containers"][0]["env"];
     assert_eq!((&env[0], &env[2]), (&json!({"name": "A", "value": "$$(HOME) costs $$5"}), &json!({"name": "B", "value": ""})));
+    let job_env = [("A".to_owned(), "x".to_owned())].into();
     let secret = [("S".to_owned(), "x".to_owned())].into();
     assert_eq!(
-        refused(&layers(None, Some(&queue), None), &TaskLayer { env: &secret, ..TaskLayer::default() }),
+        refused(&layers(None, Some(&queue), None), &TaskLayer { env: &secret, env_in_pod: true, allow: &allow, ..TaskLayer::default() }),
         ["/env/S: the queue's template takes it from elsewhere (valueFrom)"]
     );
+    let own = TaskLayer { env: &job_env, allow: &Allow::default(), ..TaskLayer::default() };
+    let told = refused(&layers(None, Some(&queue), None), &own);
+    assert!(told[0].starts_with("/env/A: the queue's template sets it, and the queue lets no task change that (allow.env)"), "{told:?}");
+    // What the queue itself gives is no task's.
+    let of_queue = TaskLayer { queue_env: &job_env, ..own };
+    assert!(render(&layers(None, Some(&queue), None), &of_queue).is_ok());
 }

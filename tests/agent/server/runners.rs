@@ -49,7 +49,7 @@ pub(super) async fn claim(State(s): State<Server>, Json(r): Json<ClaimRequest>) 
             claim: r.claim_id,
             start_token: token(at, "start"),
             queue: QueueName::default(),
-            resources: Resources { gpus: s.world().recipes[&at.task].gpus },
+            resources: Resources::of_gpus(s.world().recipes[&at.task].gpus),
             job: None,
         })
         .collect();
@@ -85,7 +85,7 @@ pub(super) async fn holds(State(s): State<Server>) -> Answer {
             phase: a.phases.last().copied().unwrap_or(Phase::Claimed),
             start_token: a.phases.is_empty().then(|| token(*at, "start")),
             queue: QueueName::default(),
-            resources: Resources { gpus: w.recipes[&at.task].gpus },
+            resources: Resources::of_gpus(w.recipes[&at.task].gpus),
             finished: a.finish.is_some(),
             job: None,
         })

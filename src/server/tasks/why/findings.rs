@@ -56,6 +56,13 @@ pub(super) fn unrenderable(queue: &QueueName, faults: &[Fault]) -> Finding {
     Finding::new(Reason::TemplateInvalid, format!("The template of the queue {queue} makes no Job{first}"), quotes)
 }
 
+/// The queue, as it is now, does not take the task.
+pub(super) fn misfit(queue: &QueueName, reason: Reason, faults: &[Fault]) -> Finding {
+    let quotes = faults.iter().map(|fault| quote(format!("Task {}", fault.pointer), fault.message.clone(), None)).collect();
+    let first = faults.first().map(|fault| format!(": {fault}")).unwrap_or_default();
+    Finding::new(reason, format!("The queue {queue} does not take the task as it is{first}"), quotes)
+}
+
 /// Others go first.
 pub(super) fn behind(queue: &QueueName, place: Position) -> Finding {
     let Position { index, of } = place;

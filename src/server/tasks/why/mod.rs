@@ -124,6 +124,7 @@ impl App {
         };
         found.extend(findings::no_runner(queue, &runners.iter().map(known).collect::<Vec<_>>()));
         found.extend(self.unrenderable(queue).map(|faults| findings::unrenderable(queue, &faults)));
+        found.extend(self.misfit(task).map(|(reason, faults)| findings::misfit(queue, reason, &faults)));
         for block in blocks {
             found.push(self.held_back(task, block).await?);
         }
@@ -174,6 +175,7 @@ impl App {
         if let (Some(due), Some(last)) = (waits.due_up, self.store.attempts(task.id).await?.last()) {
             let left = due.saturating_sub(self.store.uptime().now()).max(0);
             let until = timestamp(UnixMs(self.now().0.saturating_add(left)));
+            found.extend(self.misfit(task).map(|(reason, faults)| findings::misfit(&task.spec.queue, reason, &faults)));
             found.extend(findings::paused_for(last, until));
         }
         Ok(found)

@@ -138,7 +138,7 @@ impl Op {
                 let task = |w: Wanted| TaskSpec {
                     queue: w.queue,
                     priority: w.priority,
-                    resources: Resources { gpus: w.gpus },
+                    resources: Resources::of_gpus(w.gpus),
                     labels: (w.weight > Amount(0)).then(|| ("slipway.dev/weight".into(), w.weight.to_string())).into_iter().collect(),
                     retries: w.retries,
                     ..spec()

@@ -1,0 +1,116 @@
+//! `POST /queues/{name}/render`: what runners would create for a task of a queue, without creating anything.
+
+use super::{check::check, refused};
+use crate::{
+    domain::{AttemptNumber, AttemptRef, TaskId},
+    server::{
+        auth::Principal,
+        body::{MaybeJson, Path, Query},
+        error::ApiResult,
+        orders,
+        preview::Parts,
+        state::App,
+        tasks::intake,
+    },
+    store::QueueRefusal,
+    template::Rendered,
+    wire::{
+        ClusterOffer, FieldError, NewQueue, NewTask, Problem, ProblemCode, QueueName, RegisterRequest, RenderQuery, RenderRequest,
+        RenderResponse, Rendering, RunnerName,
+    },
+};
+use axum::extract::State;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Shows the Job that each runner would create, with the layer that set each of its values, or what is wrong. The body may
+/// hold a task, and a queue document to try.
+#[utoipa::path(post, path = "/api/v1/queues/{name}/render", operation_id = "renderQueue", tag = "queues",
+    params(("name" = String, Path), RenderQuery), request_body = RenderRequest,
+    responses((status = 200, body = RenderResponse), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn render(
+    State(app): State<App>,
+    principal: Principal,
+    Path(name): Path<QueueName>,
+    Query(query): Query<RenderQuery>,
+    MaybeJson(request): MaybeJson<RenderRequest>,
+) -> ApiResult<axum::Json<RenderResponse>> {
+    let queue = match request.queue {
+        Some(queue) => {
+            check(&name, &queue)?;
+            Arc::new(queue)
+        }
+        None => app.queues.get(name.as_str()).ok_or_else(|| refused(&name, QueueRefusal::NotFound))?,
+    };
+    let runners = app.renderers(&name, query.runner.as_ref())?;
+    let task = request.task.unwrap_or_else(|| sample(&queue));
+    let spec = match intake::spec(task, &principal.user, name.clone(), &queue) {
+        Ok(spec) => spec,
+        Err(violations) => {
+            let faults: Vec<_> =
+                violations.into_iter().map(|v| FieldError { pointer: format!("/task{}", v.pointer), message: v.message }).collect();
+            let item = |runner| Rendering { runner, manifest: None, origins: None, faults: faults.clone() };
+            return Ok(axum::Json(RenderResponse { items: runners.into_iter().map(|(runner, _)| item(runner)).collect() }));
+        }
+    };
+    let item = |(runner, offer): (Option<RunnerName>, ClusterOffer)| {
+        let parts = Parts {
+            runner: runner.as_ref(),
+            offer: &offer,
+            name: &name,
+            queue: &queue,
+            spec: &spec,
+            user: &principal.user,
+            of: AttemptRef { task: TaskId(0), attempt: AttemptNumber(1) },
+            claim: Uuid::nil(),
+            instance: app.store.instance(),
+        };
+        match parts.whole() {
+            Ok(Rendered { manifest, origins }) => {
+                Rendering { runner, manifest: Some(manifest), origins: serde_json::to_value(&origins).ok(), faults: Vec::new() }
+            }
+            Err(faults) => Rendering {
+                runner,
+                manifest: None,
+                origins: None,
+                faults: faults.into_iter().map(|fault| FieldError { pointer: fault.pointer, message: fault.message }).collect(),
+            },
+        }
+    };
+    Ok(axum::Json(RenderResponse { items: runners.into_iter().map(item).collect() }))
+}
+
+/// A task that says no more than it must.
+fn sample(queue: &NewQueue) -> NewTask {
+    let command = (!queue.use_image_entrypoint).then(|| vec!["true".to_owned()]);
+    let variables = orders::values(queue, None).unwrap_or_default();
+    NewTask { command, name: Some("sample".to_owned()), variables, ..NewTask::default() }
+}
+
+impl App {
+    /// For whom a queue is previewed: the runner that is asked for, else all on Kubernetes that serve it, else nobody.
+    fn renderers(&self, queue: &QueueName, asked: Option<&RunnerName>) -> ApiResult<Vec<(Option<RunnerName>, ClusterOffer)>> {
+        if let Some(name) = asked {
+            let known = self.runners.get(name);
+            let missing =
+                || Problem::new(ProblemCode::RunnerNotFound).detail(format!("There is no runner {name}.")).hint("slipway runner ls");
+            let without = || {
+                let detail = format!("The runner {name} makes no pods.");
+                Problem::new(ProblemCode::ValidationFailed).detail(detail).hint("slipway runner ls")
+            };
+            let offer = known.ok_or_else(missing)?.cluster.clone().ok_or_else(without)?;
+            return Ok(vec![(Some(name.clone()), offer)]);
+        }
+        let serves = |runner: &RegisterRequest| runner.queues.iter().any(|name| name == "*" || name == queue.as_str());
+        let all = self.runners.all();
+        let mut found: Vec<_> = all
+            .into_iter()
+            .filter(|(_, runner)| serves(runner))
+            .filter_map(|(name, runner)| Some((Some(name), runner.cluster.clone()?)))
+            .collect();
+        if found.is_empty() {
+            found.push((None, ClusterOffer::default()));
+        }
+        Ok(found)
+    }
+}
