@@ -2,8 +2,8 @@
 
 use super::{Client, Error};
 use crate::wire::{
-    Budget, BudgetList, BudgetName, NewBudget, NewQueue, NodeList, PauseRequest, Queue, QueueList, QueueName, QueueRevision, QueueRevisionList,
-    RenderQuery, RenderRequest, RenderResponse, RunnerList,
+    Budget, BudgetList, BudgetName, NewBudget, NewQueue, NodeList, PauseRequest, Queue, QueueList, QueueName, QueueRevision,
+    QueueRevisionList, RenderQuery, RenderRequest, RenderResponse, RunnerList,
 };
 use reqwest::Method;
 use uuid::Uuid;

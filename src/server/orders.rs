@@ -161,6 +161,17 @@ impl App {
         (!faults.is_empty()).then_some(faults)
     }
 
+    /// Merges the template of a queue for all its runners, so that no claim waits for it.
+    pub(super) fn warm(&self, name: &QueueName) {
+        let Some(queue) = self.queues.get(name.as_str()) else { return };
+        for (runner, doc) in self.runners.all() {
+            if let Some(offer) = &doc.cluster {
+                self.templates.prepare((&runner, &doc), offer, (name, &queue), None);
+                self.templates.prepare((&runner, &doc), offer, (name, &queue), Some(&BTreeMap::new()));
+            }
+        }
+    }
+
     /// Why no runner makes a pod of a task; none where one does, or where none makes any of its queue's.
     pub(super) fn unmade(&self, spec: &TaskSpec, user: &str) -> Option<Vec<template::Fault>> {
         let name = &spec.queue;

@@ -49,7 +49,9 @@ impl Parts<'_> {
         let values = orders::values(queue, Some(&spec.overrides.variables)).map_err(below("/task/variables"))?;
         let own = queue.pod_template.as_ref().and_then(|template| template.pointer("/metadata/namespace")?.as_str());
         let anywhere = [own.unwrap_or("default").to_owned()];
+        let gpu = queue.gpu.as_ref().and_then(|gpu| template::gpu_template(gpu).ok());
         let layers = Layers {
+            gpu: gpu.as_ref(),
             base: self.offer.base.as_ref(),
             queue: queue.pod_template.as_ref(),
             overlay: self.offer.overlays.get(self.name),

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "dependencies", include_str!("../../migrations/sqlite/0004_dependencies.sql")),
     (5, "arrays", include_str!("../../migrations/sqlite/0005_arrays.sql")),
     (6, "retention", include_str!("../../migrations/sqlite/0006_retention.sql")),
+    (7, "revisions", include_str!("../../migrations/sqlite/0007_revisions.sql")),
 ];
 
 /// Readers beside the one writer. Reads never wait for writes in WAL mode.

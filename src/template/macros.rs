@@ -3,7 +3,7 @@
 use super::{
     Fault,
     pointer::{below, steps},
-    text::{DOLLAR, Piece, RECORD, VALUE_DOLLAR, each, pieces},
+    text::{DOLLAR, Piece, RECORD, VALUE_DOLLAR, each, pieces, pieces_filled},
     variables::Values,
 };
 use crate::domain::did_you_mean;
@@ -144,12 +144,11 @@ impl Place {
 
 fn expanded(text: &str, place: Place, known: &Known<'_>) -> Result<String, Fault> {
     let mut out = String::new();
-    for piece in pieces(text) {
+    for piece in pieces_filled(text) {
         match piece {
-            Piece::Plain(text) => out += text,
+            // There are no variables any more.
+            Piece::Plain(text) | Piece::Variable(text) => out += text,
             Piece::Escape => out += "${",
-            // A variable that the queue does not have was refused before.
-            Piece::Variable(name) => out.extend(["{{", name, "}}"]),
             Piece::Macro(DOLLAR | VALUE_DOLLAR) => out += if place == Place::Expanded { "$$" } else { "$" },
             Piece::Macro(inside) => {
                 let value = value(inside, known)?;

@@ -24,10 +24,19 @@ pub(super) enum Piece<'a> {
 
 /// Takes a text apart.
 pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
+    scan(text, true)
+}
+
+/// The same of a text whose variables have their values: what looks like one is plain.
+pub(super) fn pieces_filled(text: &str) -> Vec<Piece<'_>> {
+    scan(text, false)
+}
+
+fn scan(text: &str, variables: bool) -> Vec<Piece<'_>> {
     let mut found = Vec::new();
     let (mut plain, mut at) = (0, 0);
     while let Some(next) = text[at..].find(['$', '{']).map(|next| at + next) {
-        match special(&text[next..]) {
+        match special(&text[next..]).filter(|(piece, _)| variables || !matches!(piece, Piece::Variable(_))) {
             Some((piece, length)) => {
                 if plain < next {
                     found.push(Piece::Plain(&text[plain..next]));

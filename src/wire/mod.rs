@@ -52,9 +52,9 @@ pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
 pub use why::{Position, Why};
 
 pub use crate::domain::{
-    Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, ElementCounts, EventId, Evidence, FailureClass, Finding, Gpu, Indices, Labels,
-    Node, OnFailure, Phase, Priority, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, SecretUse, StoppedBy, Strategy,
-    Taint, TaskId, TaskState, Times, UnixMs, Vendor, Work,
+    Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, ElementCounts, EventId, Evidence, FailureClass, Finding, Gpu, Indices,
+    Labels, Node, OnFailure, Phase, Priority, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, SecretUse,
+    StoppedBy, Strategy, Taint, TaskId, TaskState, Times, UnixMs, Vendor, Work,
     order::{Amount, BudgetShare, Resource},
 };
 pub use jiff::Timestamp;

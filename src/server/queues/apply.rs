@@ -55,10 +55,11 @@ pub(crate) async fn apply(
     let if_revision = app.wanted(&name, &headers).await?;
     let kept_by = if force { Keeper::Any } else { Keeper::Only(queue.managed_by) };
     let apply = ApplyQueue { name: name.clone(), doc, cost, by: principal.user, if_revision, kept_by };
-    let applied = app.clone();
+    let (applied, warmed) = (app.clone(), name.clone());
     let outcome = to_the_end(async move {
         let outcome = applied.store.run(apply).await?;
         applied.queues.refresh(&applied.store).await?;
+        applied.warm(&warmed);
         applied.store.changes().made_ready();
         Ok(outcome)
     });

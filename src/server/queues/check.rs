@@ -1,7 +1,7 @@
 //! What a queue must keep to.
 
 use crate::{
-    domain::{Labels, Overrides, Priority, Resources, TaskSpec, Work, is_image},
+    domain::{Labels, Overrides, Priority, Resources, TaskSpec, Work, is_image, valid_label_key},
     server::{
         error::{ApiResult, placed, valid},
         orders,
@@ -27,6 +27,14 @@ const MAX_PENDING: u32 = 10_000_000;
 const MAX_WEIGHT: u32 = 1_000;
 /// The most users whose weights a queue names.
 const MAX_USER_WEIGHTS: usize = 1_000;
+/// The longest name of an owner, in bytes.
+const MAX_OWNER: usize = 100;
+/// The most names or patterns of one kind that a queue allows.
+const MAX_ALLOWED: usize = 1_000;
+/// The longest of them, in bytes.
+const MAX_PATTERN: usize = 300;
+/// The longest time limit, in seconds: a year.
+const MAX_TIMEOUT_SECONDS: u64 = 366 * 86_400;
 /// The most budgets that a task of a queue draws on.
 const MAX_BUDGETS: usize = 8;
 
@@ -152,6 +160,33 @@ fn rules(queue: &NewQueue, errors: &mut Vec<FieldError>) {
         let at = || format!("/userWeights/{}", user.replace('~', "~0").replace('/', "~1"));
         rule((1..=100).contains(&user.chars().count()), at(), "a user's name has 1 to 100 characters".into());
         rule(weighs(*weight), at(), format!("between 1 and {MAX_WEIGHT}"));
+    }
+    let owner = queue.owner.as_deref().unwrap_or("-");
+    let plain = (1..=MAX_OWNER).contains(&owner.len()) && !owner.chars().any(char::is_control);
+    rule(plain, "/owner".into(), format!("1 to {MAX_OWNER} bytes without control characters"));
+    let allow = &queue.allow;
+    for (field, named) in [
+        ("images", &allow.images),
+        ("nodeSelector", &allow.node_selector),
+        ("secrets", &allow.secrets),
+        ("env", allow.env.as_ref().unwrap_or(&Vec::new())),
+    ] {
+        rule(named.len() <= MAX_ALLOWED, format!("/allow/{field}"), format!("at most {MAX_ALLOWED}"));
+        for (i, one) in named.iter().enumerate() {
+            let fine = match field {
+                "nodeSelector" => valid_label_key(one),
+                _ => (1..=MAX_PATTERN).contains(&one.len()) && !one.chars().any(|c| c.is_control() || c == ' '),
+            };
+            let what =
+                if field == "nodeSelector" { "a legal label key: [prefix/]name" } else { "a name or a pattern of names, without spaces" };
+            rule(fine, format!("/allow/{field}/{i}"), what.into());
+        }
+    }
+    let longest = 1..=MAX_TIMEOUT_SECONDS;
+    let fine = allow.timeout_seconds.is_none_or(|seconds| longest.contains(&seconds));
+    rule(fine, "/allow/timeoutSeconds".into(), format!("between 1 and {MAX_TIMEOUT_SECONDS} seconds"));
+    if let (Some(longest), Some(own)) = (allow.timeout_seconds, queue.defaults.timeout_seconds) {
+        rule(own <= longest, "/allow/timeoutSeconds".into(), format!("not below the queue's own limit, which is {own}"));
     }
     rule(queue.budgets.len() <= MAX_BUDGETS, "/budgets".into(), format!("at most {MAX_BUDGETS} budgets"));
 }

@@ -111,7 +111,6 @@ async fn what_the_queue_allows_stands_in_the_job_and_nothing_else() {
         ("secrets", json!([{"env": "A", "file": "b", "secret": "hf", "key": "k"}]), "/secrets/0"),
         ("secrets", json!([{"file": "../etc/passwd", "secret": "hf", "key": "k"}]), "/secrets/0/file"),
         ("secrets", json!([{"env": "NODE", "secret": "hf", "key": "k"}]), "/secrets/0/env"),
-        ("secrets", json!([{"env": "MODE", "secret": "hf", "key": "k"}]), "/secrets/0/env"),
     ] {
         let mut task = asks();
         task[field] = value.clone();
@@ -125,6 +124,21 @@ async fn what_the_queue_allows_stands_in_the_job_and_nothing_else() {
     let task = rig.submit(Who::Sam, asks()).await;
     let reply = rig.call("PATCH", format!("/api/v1/tasks/{task}")).bearer(rig.token(Who::Sam)).json(&json!({"priority": "critical"})).await;
     assert_eq!(reply.problem(422, "VALIDATION_FAILED")["errors"][0]["pointer"], "/priority");
+}
+
+#[tokio::test]
+async fn what_a_queue_allows_is_checked_by_place() {
+    let rig = rig().await;
+    for (allow, pointer) in [
+        (json!({"nodeSelector": ["a b"]}), "/allow/nodeSelector/0"),
+        (json!({"images": ["ok", ""]}), "/allow/images/1"),
+        (json!({"timeoutSeconds": 5}), "/allow/timeoutSeconds"),
+    ] {
+        let reply = rig.call("PUT", "/api/v1/queues/gpu").bearer(rig.token(Who::Admin)).json(&queue(&allow)).await;
+        assert_eq!(reply.problem(422, "VALIDATION_FAILED")["errors"][0]["pointer"], pointer);
+    }
+    let reply = rig.call("PUT", "/api/v1/queues/gpu").bearer(rig.token(Who::Admin)).json(&queue(&json!({"cpu": "much"}))).await;
+    assert!(reply.text().contains("no amount of CPU"), "{}", reply.text());
 }
 
 #[tokio::test]
