@@ -81,7 +81,7 @@ impl Allow {
     pub fn env(&self, name: &str, bare: bool) -> bool {
         match &self.env {
             Some(_) => self.names_env(name),
-            None => !name.starts_with("LD_") && !(bare && LOADER.contains(&name)),
+            None => !(name.starts_with("LD_") || bare && LOADER.contains(&name)),
         }
     }
 
