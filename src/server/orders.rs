@@ -40,7 +40,7 @@ pub(super) enum Ready {
 }
 
 impl Ready {
-    fn new(queue: &NewQueue, layers: &Layers<'_>) -> Result<Self, Vec<template::Fault>> {
+    pub(super) fn new(queue: &NewQueue, layers: &Layers<'_>) -> Result<Self, Vec<template::Fault>> {
         match &queue.object {
             Some(object) => PreparedObject::new(&object.manifest, layers).map(|prepared| Self::Object(Box::new(prepared))),
             None => Prepared::new(layers).map(|prepared| Self::Job(Box::new(prepared))),

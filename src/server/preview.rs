@@ -1,9 +1,9 @@
 //! The whole object of an attempt, as its runner would create it.
 
-use super::orders;
+use super::orders::{self, Ready};
 use crate::{
     domain::{AttemptRef, QueueName, RunnerName, TaskSpec},
-    template::{self, Facts, Fault, Injection, Layers, Prepared, Rendered},
+    template::{self, Facts, Fault, Injection, Layers, Rendered},
     wire::{ClusterOffer, NewQueue},
 };
 use uuid::Uuid;
@@ -47,12 +47,16 @@ impl Parts<'_> {
             return Err(below("/task")(denied));
         }
         let values = orders::values(queue, Some(&spec.overrides.variables)).map_err(below("/task/variables"))?;
-        let own = queue.pod_template.as_ref().and_then(|template| template.pointer("/metadata/namespace")?.as_str());
+        let (document, at) = match &queue.object {
+            Some(object) => (Some(&object.manifest), "/queue/object/manifest"),
+            None => (queue.pod_template.as_ref(), "/queue/podTemplate"),
+        };
+        let own = document.and_then(|document| document.pointer("/metadata/namespace")?.as_str());
+        let gpu = queue.gpu.as_ref().map(template::gpu_template).transpose().map_err(below("/queue/gpu"))?;
         let anywhere = [own.unwrap_or("default").to_owned()];
-        let gpu = queue.gpu.as_ref().and_then(|gpu| template::gpu_template(gpu).ok());
         let layers = Layers {
-            gpu: gpu.as_ref(),
             base: self.offer.base.as_ref(),
+            gpu: gpu.as_ref(),
             queue: queue.pod_template.as_ref(),
             overlay: self.offer.overlays.get(self.name),
             image: queue.defaults.image.as_deref(),
@@ -60,7 +64,7 @@ impl Parts<'_> {
             values: Some(&values),
             namespaces: if self.runner.is_some() { &self.offer.namespaces } else { &anywhere },
         };
-        let prepared = Prepared::new(&layers).map_err(below("/queue/podTemplate"))?;
+        let prepared = Ready::new(queue, &layers).map_err(below(at))?;
         let facts = Facts {
             id: self.of.task.0,
             attempt: self.of.attempt.0,
@@ -82,6 +86,7 @@ impl Parts<'_> {
             timeout_seconds: spec.timeout_seconds,
             grace_seconds: spec.grace_seconds,
         };
-        template::complete_from(rendered, &injection).map_err(below("/queue/podTemplate"))
+        let complete = if queue.object.is_some() { template::complete_object_from } else { template::complete_from };
+        complete(rendered, &injection).map_err(below(at))
     }
 }

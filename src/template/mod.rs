@@ -50,7 +50,7 @@ pub use decode::{check, check_queue};
 pub use gpu::gpu_template;
 pub use lint::{Finding, Level, lint};
 pub use macros::Facts;
-pub use object::{PreparedObject, check_object, complete_object, pod_templates};
+pub use object::{PreparedObject, check_object, complete_object, complete_object_from, pod_templates};
 pub use origins::Origins;
 pub use refuse::refused;
 pub use render::{Prepared, refuses, render};

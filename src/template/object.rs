@@ -163,6 +163,8 @@ impl PreparedObject {
         step(&mut object, &mut origins, Layer::Task, |object| {
             each_container(object, |container| task::variables(container, task, &mut faults));
         });
+        // The same is said of every container.
+        faults.dedup();
         if faults.is_empty() { Ok(Rendered { manifest: object, origins }) } else { Err(faults) }
     }
 }
@@ -215,10 +217,19 @@ fn each_container(object: &mut Value, mut change: impl FnMut(&mut Value)) {
 /// # Errors
 /// Where it has no namespace, as the server renders it.
 pub fn complete_object(manifest: Value, injection: &Injection<'_>) -> Result<Rendered, Vec<Fault>> {
+    let origins = Origins::all(&manifest, None);
+    complete_object_from(Rendered { manifest, origins }, injection)
+}
+
+/// The same where it is known who set what before.
+///
+/// # Errors
+/// As [`complete_object`].
+pub fn complete_object_from(rendered: Rendered, injection: &Injection<'_>) -> Result<Rendered, Vec<Fault>> {
+    let Rendered { manifest, mut origins } = rendered;
     if !manifest["metadata"]["namespace"].is_string() || !manifest["kind"].is_string() {
         return Err(vec![Fault::new("", "not an object with a namespace, as the server renders it")]);
     }
-    let mut origins = Origins::all(&manifest, None);
     let mut object = manifest;
     let known = ObjectKind::of(object["apiVersion"].as_str().unwrap_or_default(), object["kind"].as_str().unwrap_or_default());
     let templates: Vec<_> = pod_templates(&object).into_iter().map(|at| (role(&object, &at), at)).collect();
