@@ -45,6 +45,7 @@ mod style;
 mod submit;
 mod table;
 mod task_ref;
+mod template;
 #[cfg(test)]
 mod testing;
 mod token;
@@ -77,6 +78,7 @@ pub use runner::{EXAMPLES as RUNNER_LS_EXAMPLES, RunnerLsArgs};
 pub use shift::MoveArgs;
 pub use submit::SubmitArgs;
 pub use task_ref::TaskRef;
+pub use template::TemplateArgs;
 pub use token::TokenArgs;
 pub use version::VersionArgs;
 pub use wait::WaitArgs;
@@ -122,6 +124,9 @@ pub enum Command {
     /// Show and change queues
     #[command(after_help = queue::EXAMPLES)]
     Queue(QueueArgs),
+    /// Render, explain and judge templates without a server
+    #[command(after_help = template::EXAMPLES)]
+    Template(TemplateArgs),
     /// Show and change what queues may use together
     #[command(after_help = budget::EXAMPLES)]
     Budget(BudgetArgs),
@@ -163,6 +168,7 @@ impl Command {
             Self::Boost(args) => args.common.clone(),
             Self::Abandon(args) => args.common.clone(),
             Self::Queue(args) => args.common.clone(),
+            Self::Template(args) => args.common.clone(),
             Self::Budget(args) => args.common.clone(),
             Self::Nodes(args) => args.common.clone(),
             Self::Export(args) => args.common.clone(),
@@ -206,6 +212,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Boost(args) => boost::run(args, context).await,
         Command::Abandon(args) => abandon::run(args, context).await,
         Command::Queue(args) => queue::run(args, context).await,
+        Command::Template(args) => template::run(args, context).await,
         Command::Budget(args) => budget::run(args, context).await,
         Command::Nodes(args) => nodes::run(args, context).await,
         Command::Export(args) => export::run(args, context).await,

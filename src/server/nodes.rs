@@ -18,14 +18,17 @@ use std::{
 
 /// What each runner reported last, and when.
 #[derive(Default)]
-pub(super) struct Nodes(Mutex<BTreeMap<RunnerName, (UnixMs, Arc<Vec<Node>>)>>);
+pub(super) struct Nodes(Mutex<BTreeMap<RunnerName, Told>>);
+
+/// When a runner told its nodes, and which.
+type Told = (UnixMs, Arc<Vec<Node>>);
 
 impl Nodes {
     fn put(&self, runner: RunnerName, at: UnixMs, nodes: Vec<Node>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(runner, (at, Arc::new(nodes)));
     }
 
-    fn all(&self) -> BTreeMap<RunnerName, (UnixMs, Arc<Vec<Node>>)> {
+    fn all(&self) -> BTreeMap<RunnerName, Told> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -52,7 +55,7 @@ pub(super) async fn report(
 #[utoipa::path(get, path = "/api/v1/nodes", operation_id = "listNodes", tag = "runner", responses((status = 200, body = NodeList)))]
 pub(super) async fn list(State(app): State<App>) -> axum::Json<NodeList> {
     let known = app.runners.all();
-    let told = |(runner, (at, nodes)): (RunnerName, (UnixMs, Arc<Vec<Node>>))| {
+    let told = |(runner, (at, nodes)): (RunnerName, Told)| {
         let offer = known.get(&runner)?.cluster.as_ref()?;
         Some(RunnerNodes { cluster: offer.name.clone(), runner, at: timestamp(at), nodes: nodes.to_vec() })
     };

@@ -132,7 +132,9 @@ async fn insert_ready(tasks: &[Entry<'_>], tx: &mut Tx<'_>) -> Result<()> {
 
 /// Tasks that something holds back.
 async fn insert_waiting(tasks: &[(Entry<'_>, Waits)], tx: &mut Tx<'_>) -> Result<()> {
-    tasks.iter().for_each(|(entry, _)| tx.board.came(&entry.task.spec.queue));
+    for (entry, _) in tasks {
+        tx.board.came(&entry.task.spec.queue);
+    }
     let row = |(entry, waits): &(Entry<'_>, Waits)| wait_row(entry.id, &entry.task.spec.queue, AttemptNumber::NONE, waits, None);
     exec(tx, KEEP_WAITING, Value::Array(tasks.iter().map(row).collect())).await
 }

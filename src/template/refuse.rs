@@ -16,9 +16,9 @@ const NAMES: [&str; 2] = ["serviceAccountName", "serviceAccount"];
 pub fn refused(document: &Value) -> Vec<Fault> {
     let mut found = Vec::new();
     if document.is_object() {
-        walk("", document, &mut found)
+        walk("", document, &mut found);
     } else {
-        found.push(Fault::new("", "not a map"))
+        found.push(Fault::new("", "not a map"));
     }
     found
 }

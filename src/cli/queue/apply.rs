@@ -145,26 +145,6 @@ mod tests {
     }
 
     #[test]
-    fn the_ready_files_make_jobs() {
-        use crate::template::{Layers, TaskLayer, render};
-        let mut names = Vec::new();
-        for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates")).unwrap() {
-            let path = file.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
-            for (name, queue) in read(&path.display().to_string(), &text).unwrap() {
-                let namespaces = ["default".to_owned()];
-                let (template, image) = (queue.pod_template.as_ref(), queue.defaults.image.as_deref());
-                let layers = Layers { queue: template, image, namespaces: &namespaces, ..Layers::default() };
-                let made = render(&layers, &TaskLayer::default());
-                assert!(made.is_ok(), "{}: {name}: {:?}", path.display(), made.err());
-                names.push(name.to_string());
-            }
-        }
-        names.sort();
-        assert_eq!(names, ["cpu", "gpu", "mig-large", "mig-small"]);
-    }
-
-    #[test]
     fn what_is_as_wanted_is_left_alone() {
         let present = queue("cpu", 3);
         let wanted = NewQueue { description: present.description.clone(), ..NewQueue::default() };

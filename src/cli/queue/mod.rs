@@ -6,10 +6,10 @@ mod diff;
 mod export;
 mod history;
 mod import;
-mod native;
+pub(super) mod native;
 mod pod;
 mod show;
-mod wanted;
+pub(super) mod wanted;
 
 use super::{
     context::{Common, Context},

@@ -47,6 +47,13 @@ pub(super) fn text(queues: &[NewQueue], format: Format) -> Result<String, Failur
     Ok(out)
 }
 
+/// Any document as YAML that readers of YAML 1.1 read alike.
+pub(in crate::cli) fn yaml(document: &Value) -> String {
+    let mut out = String::new();
+    write_yaml(document, 0, &mut out);
+    out
+}
+
 /// A queue as JSON without what is empty.
 fn document(queue: &NewQueue) -> serde_json::Result<Value> {
     let mut value = serde_json::to_value(queue)?;

@@ -20,10 +20,10 @@ use std::{
 
 /// A file of queues, and how to read it.
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct FileArgs {
+pub(in crate::cli) struct FileArgs {
     /// The YAML or JSON file, - for standard input
     #[arg(short, long)]
-    pub(super) file: PathBuf,
+    pub(in crate::cli) file: PathBuf,
     /// What the file is: native, clearml or launch [default: told by its keys]
     #[arg(long, value_enum, hide_possible_values = true)]
     pub(super) format: Option<FormatArg>,
@@ -55,14 +55,14 @@ impl From<FormatArg> for Format {
 
 /// What is wanted.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Wanted {
-    pub(super) queues: Vec<(QueueName, NewQueue)>,
+pub(in crate::cli) struct Wanted {
+    pub(in crate::cli) queues: Vec<(QueueName, NewQueue)>,
     /// They must be there before the queues.
     pub(super) budgets: Vec<(BudgetName, NewBudget)>,
 }
 
 /// Reads a file. What there is to say about it goes to standard error; nothing is wanted of a file with an error.
-pub(super) async fn load(context: &Context, args: &FileArgs) -> Result<Wanted, Failure> {
+pub(in crate::cli) async fn load(context: &Context, args: &FileArgs) -> Result<Wanted, Failure> {
     let (file, name) = shown(&args.file);
     let text = file::text(&file, context.read(&args.file).await?)?;
     read(context, &file, &text, args.format.map(Format::from), args.name.as_ref().or(name.as_ref()))

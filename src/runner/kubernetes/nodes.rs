@@ -19,7 +19,7 @@ use uuid::Uuid;
 /// How long changes are gathered before they are told.
 const GATHER: Duration = Duration::from_secs(2);
 /// How long the server may know nothing after a restart of it.
-const AGAIN: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_mins(1);
 
 /// Watches the nodes and tells the server, for ever.
 pub(super) async fn tell(cluster: Cluster, server: Client, name: RunnerName, instance: Uuid) {

@@ -8,7 +8,7 @@ mod fit;
 mod nodes;
 mod pod;
 
-use super::{Layer, Origins};
+use super::{Fault, Layer, Origins};
 use crate::domain::Node;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -49,6 +49,15 @@ pub struct Finding {
     pub layer: Option<Layer>,
 }
 
+impl Finding {
+    /// What keeps a queue from making a Job at all.
+    #[must_use]
+    pub fn of_fault(fault: Fault) -> Self {
+        let Fault { pointer, message } = fault;
+        Self { level: Level::Error, code: "TemplateInvalid", pointer, found: String::new(), message, fix: String::new(), layer: None }
+    }
+}
+
 /// Finds what is wrong with a Job, the gravest first. `nodes` are those of the runner that would create it; none where it
 /// reports none, and then what depends on them is not judged.
 #[must_use]
@@ -75,6 +84,7 @@ const TEMPLATE: &str = "/spec/template";
 
 impl Findings<'_> {
     /// Adds one. `at` leads into the pod template.
+    #[expect(clippy::needless_pass_by_value, reason = "what is found is a number, a text or a reference to one")]
     fn add(
         &mut self,
         level: Level,

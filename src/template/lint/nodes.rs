@@ -91,7 +91,7 @@ fn missing(at: &str, key: &str, value: &str, nodes: &[Node], found: &mut Finding
     if values.is_empty() {
         let keys: BTreeSet<&str> = nodes.iter().flat_map(|node| node.labels.keys()).map(String::as_str).collect();
         let near =
-            did_you_mean(key, keys).map(|near| format!("nodes have {near}")).unwrap_or_else(|| "kubectl get nodes --show-labels".into());
+            did_you_mean(key, keys).map_or_else(|| "kubectl get nodes --show-labels".to_owned(), |near| format!("nodes have {near}"));
         found.add(Level::Error, "NoNodeMatchesSelector", at, format!("{key}={value}"), format!("no node has a label {key}"), near);
         return;
     }
@@ -172,7 +172,7 @@ fn too_large(template: &Value, requests: &BTreeMap<String, u128>, ready: &[&Node
 
 /// Thousandths as an amount.
 fn shown(amount: u128) -> String {
-    if amount % 1_000 == 0 { (amount / 1_000).to_string() } else { format!("{amount}m") }
+    if amount.is_multiple_of(1_000) { (amount / 1_000).to_string() } else { format!("{amount}m") }
 }
 
 /// Where a pod asks for a resource.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    domain::{AttemptNumber, AttemptRef, QueueName, RunnerName, TaskId},
+    domain::{Allow, AttemptNumber, AttemptRef, QueueName, RunnerName, TaskId},
     template::Facts,
 };
 use std::collections::BTreeMap;
@@ -32,9 +32,13 @@ fn completed(manifest: &Value) -> Value {
         grace_seconds: 30,
     };
     let env = BTreeMap::from([("LR".to_owned(), "0.1".to_owned())]);
+    let allow = Allow { env: Some(vec!["LR".to_owned()]), ..Allow::default() };
     let layers = Layers { namespaces: &["research".to_owned()], image: Some("img:1"), ..Layers::default() };
     let facts = Facts { id: 1042, attempt: 3, name: Some("run_AB12"), ..Facts::default() };
-    let rendered = PreparedObject::new(manifest, &layers).unwrap().render(&TaskLayer { env: &env, facts, ..TaskLayer::default() }).unwrap();
+    let rendered = PreparedObject::new(manifest, &layers)
+        .unwrap()
+        .render(&TaskLayer { env: &env, env_in_pod: true, allow: &allow, facts, ..TaskLayer::default() })
+        .unwrap();
     complete_object(rendered.manifest, &injection).unwrap().manifest
 }
 

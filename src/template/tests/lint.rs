@@ -1,5 +1,7 @@
 //! What is found in Jobs: by rule, and on nodes.
 
+#![expect(clippy::needless_pass_by_value, reason = "documents written in place read better without references")]
+
 use super::{NAMESPACES, gpus, layers, rendered};
 use crate::{
     domain::{Node, Taint},
