@@ -6,7 +6,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use slipway::{
     app::ambient::{SystemClock, SystemRng},
-    domain::{Labels, Priority, QueueName, Resources, Retries, Role, SecretKind, TaskId, TaskSpec, Times, fingerprint, mint_secret},
+    domain::{
+        Labels, Overrides, Priority, QueueName, Resources, Retries, Role, SecretKind, TaskId, TaskSpec, Times, fingerprint, mint_secret,
+    },
     store::{Ambient, ApplyBudget, ApplyQueue, CreateToken, Keeper, NewTask, Store, Submit, Submitted},
 };
 use std::{
@@ -145,6 +147,7 @@ impl World {
             total_timeout_seconds: None,
             grace_seconds: 30,
             retries: Retries::default(),
+            overrides: Overrides::default(),
         }
     }
 }
