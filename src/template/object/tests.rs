@@ -100,7 +100,7 @@ fn what_an_object_may_not_say_is_refused_with_its_place() {
     bad["metadata"] = json!({"name": "${run_id}-x", "generateName": "x-", "labels": {"slipway.dev/task": "1"}});
     bad["status"] = json!({});
     bad["spec"]["pytorchReplicaSpecs"]["Master"]["template"]["metadata"] = json!({"labels": {"slipway.dev/claim": "1"}});
-    bad["spec"]["pytorchReplicaSpecs"]["Master"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "SLIPWAY_X"}]);
+    bad["spec"]["pytorchReplicaSpecs"]["Master"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "SLIPWAY_ROLE"}]);
     let unknown = json!({"apiVersion": "example.org/v1", "kind": "Train"});
     let all = [
         told(&bad, (Some("Done"), None)),
