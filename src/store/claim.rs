@@ -175,8 +175,7 @@ impl Claim {
         if max == 0 {
             return Ok(picks);
         }
-        // Those that share a budget with its queues may have reserved it.
-        let concerned = tx.board.sharing(shares.keys());
+        let concerned = tx.board.concerned(shares.keys());
         ahead.learn(tx.board, &concerned, max, tx.conn).await?;
         let ask = Ask { runner: self.runner.clone(), shares, gpus: self.gpus, all_gpus: self.all_gpus.max(self.gpus) };
         let mut picking = tx.board.picking(ask, now);

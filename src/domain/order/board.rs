@@ -179,6 +179,13 @@ impl Board {
         self.queues.keys()
     }
 
+    /// Some queues with all that draw on any budget: each claim decides anew who reserves each budget, so it must know the
+    /// first tasks of them all.
+    pub fn concerned<'a>(&self, queues: impl Iterator<Item = &'a QueueName>) -> BTreeSet<QueueName> {
+        let draws = self.queues.iter().filter(|(_, bench)| !bench.terms.rules.budgets.is_empty());
+        queues.cloned().chain(draws.map(|(queue, _)| queue.clone())).collect()
+    }
+
     /// Some queues with those that share a budget with them.
     #[must_use]
     pub fn sharing<'a>(&self, queues: impl Iterator<Item = &'a QueueName>) -> BTreeSet<QueueName> {

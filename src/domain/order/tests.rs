@@ -195,3 +195,12 @@ fn use_is_forgotten_by_half_and_the_epoch_moves_without_a_change_of_order() {
     shop.add("a", "ada", 4, 3, 0);
     assert_eq!(shop.claim("r", 2, ANY, ANY), [4, 3]);
 }
+
+/// Each claim decides anew who reserves each budget. One of a queue without any must know the first tasks of the others, too:
+/// after a move the first task of a lane is unknown, and one that is younger reserved in its place.
+#[test]
+fn a_claim_concerns_every_queue_that_draws_on_a_budget() {
+    let shop = Shop::new(&[("a", r#"{"budgets": {"pool": {}}}"#), ("b", "{}"), ("c", "{}")], &[("pool", r#"{"max": 8}"#)]);
+    let concerned = shop.board.concerned([name("b")].iter());
+    assert_eq!(concerned.into_iter().collect::<Vec<_>>(), [name("a"), name("b")]);
+}
