@@ -17,6 +17,9 @@ pub enum Fault {
     After,
     /// The transaction is committed and its answer is lost.
     Answer,
+    /// None, but the board must be the same as one made anew from what the batch has written.
+    #[cfg(test)]
+    Audit,
     /// The transaction begins late.
     Delay(Duration),
 }

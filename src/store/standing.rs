@@ -83,14 +83,14 @@ impl Store {
         let mut board = board::load(&mut tx, &self.times, now, Some(place.queue())).await?;
         board.refresh(now);
         let total: i64 = sqlx::query_scalar(TOTAL).bind(place.queue().as_str()).fetch_one(&mut *tx).await?;
-        let blocks = blocks(&board, task, &place);
+        let blocks = blocks(&board, &place);
         let ahead = ahead(board, task, &place, now, &mut tx).await?;
         let boosted = sqlx::Row::try_get(row, "boosted")?;
         Ok(Some(Standing { ahead, total: total.cast_unsigned(), boosted, blocks }))
     }
 }
 
-fn blocks(board: &Board, task: TaskId, place: &Place) -> Vec<Block> {
+fn blocks(board: &Board, place: &Place) -> Vec<Block> {
     let Some(bench) = board.queue(place.queue()) else { return Vec::new() };
     let (lane, limits) = (place.lane(), bench.limits());
     let mut found = Vec::new();
@@ -101,11 +101,12 @@ fn blocks(board: &Board, task: TaskId, place: &Place) -> Vec<Block> {
     let held = board.held_budgets();
     for (name, resource, of) in board.budgets_of_queue(place.queue()) {
         let (cost, left) = (bench.cost_of(lane.size).of(resource), of.left_for(place.queue()));
-        let barred = cost > Amount::default() && held.get(&name).is_some_and(|r| r.bars(task, lane.tier));
+        let barred =
+            cost > Amount::default() && held.get(&name).is_some_and(|kept| kept.bars(place.queue(), lane.tier, &lane.user, lane.size));
         if cost > left {
             found.push(Block::Budget { name, resource, cost, left, of });
         } else if let Some(by) = held.get(&name).filter(|_| barred) {
-            found.push(Block::Reserved { name, by: by.task });
+            found.push(Block::Reserved { by: by.reservation.task, name });
         }
     }
     found

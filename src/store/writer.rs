@@ -326,6 +326,13 @@ impl Writer {
             Fault::Before => Err(injected().into()),
             _ => self.fill(batch).await,
         };
+        #[cfg(test)]
+        if fault == Fault::Audit
+            && let (Ok(_), Some(board)) = (&filled, &self.board)
+        {
+            let anew = board::load(&mut self.conn, &self.ambient.times, self.up.now(), None).await.expect("the board can be made anew");
+            assert_eq!(board.differs(&anew), None, "the board differs from one made anew, after {:?}", batch.kinds());
+        }
         match filled {
             Ok(_) if fault == Fault::After => {
                 self.rollback().await;

@@ -149,6 +149,18 @@ impl Bench {
         self.terms.rules.limits.max_running_per_user.is_none_or(|max| self.running_of(user) < max)
     }
 
+    /// Everything that lives, in the order of tasks.
+    #[cfg(test)]
+    pub(super) fn lives(&self) -> std::collections::BTreeMap<TaskId, &LiveAttempt> {
+        self.live.iter().map(|(task, live)| (*task, live)).collect()
+    }
+
+    /// The use of all users by attempts that are over, where there is any.
+    #[cfg(test)]
+    pub(super) fn settled_of_all(&self) -> std::collections::BTreeMap<&User, i64> {
+        self.users.iter().map(|(user, member)| (user, member.settled)).filter(|(_, settled)| *settled != 0).collect()
+    }
+
     fn used(&self, user: &User) -> i64 {
         self.users.get(user).map_or(0, |member| member.used)
     }

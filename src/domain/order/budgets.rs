@@ -5,7 +5,7 @@ use super::{
     board::Board,
     lanes::{Lane, Size, User},
     place::Tier,
-    reserve::Reservations,
+    reserve::{Kept, Reservations},
     rules::{Amount, BudgetRules, Resource},
 };
 use crate::domain::{BudgetName, QueueName, TaskId};
@@ -73,13 +73,18 @@ pub(super) struct Candidate<'a> {
     pub(super) queue: &'a QueueName,
     pub(super) bench: &'a Bench,
     pub(super) tier: Tier,
+    pub(super) user: &'a User,
     pub(super) size: Size,
     pub(super) task: TaskId,
 }
 
 impl Candidate<'_> {
-    pub(super) fn lane(&self, user: &User) -> Lane {
-        Lane { tier: self.tier, user: user.clone(), size: self.size }
+    pub(super) fn lane(&self) -> Lane {
+        Lane { tier: self.tier, user: self.user.clone(), size: self.size }
+    }
+
+    pub(super) fn is_barred(&self, by: &Kept) -> bool {
+        by.bars(self.queue, self.tier, self.user, self.size)
     }
 
     /// Whether the budgets let it go.
@@ -92,7 +97,7 @@ impl Candidate<'_> {
             }
             let own = of.queues.get(self.queue).copied().unwrap_or_default();
             let guaranteed = own.used + cost <= own.guaranteed;
-            let barred = reserved.budgets.get(name).is_some_and(|r| r.bars(self.task, self.tier)) && !guaranteed;
+            let barred = reserved.budgets.get(name).is_some_and(|kept| self.is_barred(kept)) && !guaranteed;
             cost <= of.left_for(self.queue) && !barred
         })
     }

@@ -124,14 +124,14 @@ impl Board {
                 let mut first: Option<(Head, Candidate<'_>)> = None;
                 for (size, of) in lanes.of(user).filter(|(size, _)| size.gpus <= picking.ask.gpus) {
                     let First::Known(head) = of else { return Next::Unknown(turn.queue.clone()) };
-                    let one = Candidate { queue: turn.queue, bench, tier, size, task: head.task };
+                    let one = Candidate { queue: turn.queue, bench, tier, user, size, task: head.task };
                     let earlier = first.as_ref().is_none_or(|(other, _)| (head.rank, head.task) < (other.rank, other.task));
                     if earlier && self.lets(&one, picking) {
                         first = Some((head, one));
                     }
                 }
                 if let Some((head, one)) = first {
-                    return Next::Pick(Pick { queue: turn.queue.clone(), lane: one.lane(user), head });
+                    return Next::Pick(Pick { queue: turn.queue.clone(), lane: one.lane(), head });
                 }
             }
         }
@@ -139,7 +139,7 @@ impl Board {
     }
 
     fn lets(&self, one: &Candidate<'_>, picking: &Picking) -> bool {
-        let barred = one.size.gpus > 0 && picking.reserved.runner.is_some_and(|r| r.bars(one.task, one.tier));
+        let barred = one.size.gpus > 0 && picking.reserved.runner.as_ref().is_some_and(|kept| one.is_barred(kept));
         !barred && one.within(self, &picking.uses, &picking.reserved)
     }
 

@@ -1,5 +1,7 @@
 //! The order of service and its limits (`docs/ORDER.md`).
 
+#[cfg(test)]
+mod audit;
 mod bench;
 mod board;
 mod budgets;

@@ -5,7 +5,7 @@ use super::{
     board::Board,
     budgets::{BudgetUse, Candidate},
     choose::Ask,
-    lanes::{Lane, Size},
+    lanes::{Lane, Size, User},
     place::Tier,
     rules::Amount,
 };
@@ -23,28 +23,20 @@ pub struct Reservation {
     pub task: TaskId,
 }
 
-impl Reservation {
-    /// Whether it keeps another task off.
-    #[must_use]
-    pub fn bars(self, task: TaskId, tier: Tier) -> bool {
-        self.task != task && tier >= self.tier
-    }
-}
-
 /// The reservations that a claim meets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reservations {
     /// Of budgets.
-    pub budgets: BTreeMap<BudgetName, Reservation>,
+    pub budgets: BTreeMap<BudgetName, Kept>,
     /// Of the GPUs of the runner that claims.
-    pub runner: Option<Reservation>,
+    pub runner: Option<Kept>,
 }
 
 impl Reservations {
     /// Its task was claimed: what it kept it needs no longer.
     pub(super) fn release(&mut self, task: TaskId) {
-        self.budgets.retain(|_, reservation| reservation.task != task);
-        self.runner = self.runner.filter(|reservation| reservation.task != task);
+        self.budgets.retain(|_, kept| kept.reservation.task != task);
+        self.runner.take_if(|kept| kept.reservation.task == task);
     }
 }
 
@@ -57,6 +49,16 @@ pub struct Kept {
     pub lane: Lane,
     /// The task.
     pub reservation: Reservation,
+}
+
+impl Kept {
+    /// Whether it keeps the first task of a lane off. Not that of its own: whoever stands before it there is of the same user
+    /// and size and goes first, or nobody of the lane ever would.
+    #[must_use]
+    pub fn bars(&self, queue: &QueueName, tier: Tier, user: &User, size: Size) -> bool {
+        let own = &self.lane;
+        tier >= own.tier && (queue, tier, user, size) != (&self.queue, own.tier, &own.user, own.size)
+    }
 }
 
 /// The tasks that reserve budgets and runners' GPUs.
@@ -93,7 +95,7 @@ impl Held {
 
 impl Board {
     /// Which tasks reserve budgets: those that did before and still may, and those that are due to.
-    pub(super) fn reserve_budgets(&mut self, uses: &BTreeMap<BudgetName, BudgetUse>, now_up: i64) -> BTreeMap<BudgetName, Reservation> {
+    pub(super) fn reserve_budgets(&mut self, uses: &BTreeMap<BudgetName, BudgetUse>, now_up: i64) -> BTreeMap<BudgetName, Kept> {
         let mut found = BTreeMap::new();
         for (name, of) in uses {
             let resource = self.budgets.get(name).map(|rules| rules.resource).unwrap_or_default();
@@ -107,7 +109,7 @@ impl Board {
             let due = self.overdue(queues, now_up, starved, |_| true);
             let held = self.held.budgets.get(name).filter(|kept| self.still(kept, |one| draws(one.queue, cost(one.bench, one.size))));
             let first = due.into_iter().chain(held.cloned()).min_by_key(|kept| kept.reservation);
-            found.extend(first.as_ref().map(|kept| (name.clone(), kept.reservation)));
+            found.extend(first.clone().map(|kept| (name.clone(), kept)));
             if self.held.budgets.get(name) != first.as_ref() {
                 self.held.changed = true;
                 match first {
@@ -124,7 +126,7 @@ impl Board {
         &mut self,
         ask: &Ask,
         uses: &BTreeMap<BudgetName, BudgetUse>,
-        budgets: BTreeMap<BudgetName, Reservation>,
+        budgets: BTreeMap<BudgetName, Kept>,
         now_up: i64,
     ) -> Reservations {
         let reserved = Reservations { budgets, runner: None };
@@ -138,7 +140,7 @@ impl Board {
         let due = if ask.gpus < ask.all_gpus { self.overdue(queues, now_up, starved, fits) } else { None };
         let held = self.held.runners.get(&ask.runner).map(|(kept, _)| kept).filter(|kept| self.still(kept, fits));
         let first = due.into_iter().chain(held.cloned()).min_by_key(|kept| kept.reservation);
-        let runner = first.as_ref().map(|kept| kept.reservation);
+        let runner = first.clone();
         let before = self.held.runners.get(&ask.runner).map(|(kept, _)| kept);
         self.held.changed |= before != first.as_ref();
         match first {
@@ -158,9 +160,14 @@ impl Board {
         if !std::mem::take(&mut self.held.changed) {
             return None;
         }
+        Some(self.holders())
+    }
+
+    /// The reservations that stand.
+    pub(super) fn holders(&self) -> Holders {
         let budgets = self.held.budgets.iter().map(|(name, kept)| (name.clone(), kept.reservation.task)).collect();
         let runners = self.held.runners.iter().map(|(name, (kept, _))| (name.clone(), kept.reservation.task)).collect();
-        Some(Holders { budgets, runners })
+        Holders { budgets, runners }
     }
 
     /// A reservation of a budget that the store kept.
@@ -176,16 +183,16 @@ impl Board {
 
     /// The reservations of budgets that stand.
     #[must_use]
-    pub fn held_budgets(&self) -> BTreeMap<BudgetName, Reservation> {
-        self.held.budgets.iter().map(|(name, kept)| (name.clone(), kept.reservation)).collect()
+    pub fn held_budgets(&self) -> &BTreeMap<BudgetName, Kept> {
+        &self.held.budgets
     }
 
     /// Whether a task that holds may go on to.
     fn still(&self, kept: &Kept, may: impl Fn(&Candidate<'_>) -> bool) -> bool {
         self.queues.get_key_value(&kept.queue).is_some_and(|(queue, bench)| {
-            let Lane { tier, size, .. } = kept.lane;
-            let one = Candidate { queue, bench, tier, size, task: kept.reservation.task };
-            bench.is_open() && bench.is_open_to(&kept.lane.user) && may(&one)
+            let Lane { tier, size, ref user } = kept.lane;
+            let one = Candidate { queue, bench, tier, user, size, task: kept.reservation.task };
+            bench.is_open() && bench.is_open_to(user) && may(&one)
         })
     }
 
@@ -204,7 +211,7 @@ impl Board {
             for (tier, lanes) in bench.tiers() {
                 for (size, heads) in lanes.by_age().filter(|(size, _)| starved(queue, bench, *size)) {
                     let due = heads.take_while(|(since, ..)| *since <= before).filter(|(.., user)| bench.is_open_to(user));
-                    let mut due = due.filter(|(_, task, _)| may(&Candidate { queue, bench, tier, size, task: *task }));
+                    let mut due = due.filter(|(_, task, user)| may(&Candidate { queue, bench, tier, user, size, task: *task }));
                     let Some((since_up, task, user)) = due.next() else { continue };
                     let reservation = Reservation { tier, since_up, task };
                     if first.as_ref().is_none_or(|other| reservation < other.reservation) {

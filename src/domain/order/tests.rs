@@ -160,6 +160,26 @@ fn a_large_task_gets_one_runners_gpus() {
     assert_eq!(shop.claim("r1", 2, 9, 9), [1, 5], "once it is claimed the rest of the claim is free");
 }
 
+/// What comes back to the queue stands before its user's later tasks, also before one that reserves: were it held off by that,
+/// neither would ever go, for only the first of a lane is looked at.
+#[test]
+fn a_task_that_comes_back_before_the_one_that_reserves_goes_first() {
+    let pool = [("pool", r#"{"max": 8}"#)];
+    let mut shop = Shop::new(&[("a", r#"{"budgets": {"pool": {}}}"#)], &pool);
+    shop.add("a", "eve", 1, 3, 1);
+    shop.add("a", "bob", 10, 3, 8);
+    assert_eq!(shop.claim("r", 1, 1, 8), [1]);
+    shop.up = 600_000;
+    shop.add("a", "eve", 2, 3, 1);
+    assert_eq!(shop.claim("r", 9, 7, 8), [0; 0], "kept for the large one");
+    shop.add("a", "bob", 9, 3, 8);
+    shop.end(1);
+    assert_eq!(shop.claim("r", 9, 8, 8), [9], "before 10 by its user's own order");
+    assert_eq!(shop.claim("r", 9, 0, 8), [0; 0]);
+    shop.end(9);
+    assert_eq!(shop.claim("r", 9, 8, 8), [10], "and 10 holds on before one who has used nothing");
+}
+
 #[test]
 fn between_queues_the_one_with_fewest_by_weight_goes_first() {
     let mut shop = Shop::new(&[("a", r#"{"weight": 2}"#), ("b", "{}")], &[]);

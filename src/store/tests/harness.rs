@@ -6,8 +6,8 @@ use crate::{
         Retries, Rng, TaskId, TaskSpec, TaskState, Times, UnixMs, Work, fingerprint, order::Cost,
     },
     store::{
-        Age, Ambient, ApplyQueue, Beat, Chore, Claim, ClaimedAttempt, Due, Faults, Finish, Finished, Keeper, NewTask, QueueShare, Refusal,
-        Reporting, Start, Store, Submit, Submitted,
+        Age, Ambient, ApplyQueue, Beat, Chore, Claim, ClaimedAttempt, Due, Fault, Faults, Finish, Finished, Keeper, NewTask, QueueShare,
+        Refusal, Reporting, Start, Store, Submit, Submitted,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -49,6 +49,7 @@ pub(super) struct Rig {
     pub(super) dir: TempDir,
     pub(super) times: Times,
     pub(super) clock: Arc<Fixed>,
+    faults: Option<Faults>,
 }
 
 impl Rig {
@@ -68,17 +69,24 @@ impl Rig {
 
     async fn at(dir: TempDir, faults: Option<Faults>, now: UnixMs) -> Self {
         let clock = Arc::new(Fixed(AtomicI64::new(now.0)));
-        let ambient = Ambient { faults, clock: clock.clone(), ..ambient() };
+        let ambient = Ambient { faults: faults.clone(), clock: clock.clone(), ..ambient() };
         let times = ambient.times.clone();
         let (store, _writer) = Store::open(&dir.path().join("slipway.db"), ambient).await.expect("open the store");
-        Self { store, dir, times, clock }
+        Self { store, dir, times, clock, faults }
+    }
+
+    /// With a board that after every batch must be the same as one made anew.
+    pub(super) async fn audited() -> Self {
+        let rig = Self::with_faults(tempfile::tempdir().unwrap(), Some(Arc::new(|_| Fault::Audit))).await;
+        rig.queue("default").await;
+        rig
     }
 
     /// Closes and opens it again, as a restart of the server does.
     pub(super) async fn reopened(self) -> Self {
-        let Self { store, dir, clock, .. } = self;
+        let Self { store, dir, clock, faults, .. } = self;
         drop(store);
-        Self::at(dir, None, clock.now()).await
+        Self::at(dir, faults, clock.now()).await
     }
 
     pub(super) async fn queue(&self, name: &str) {
@@ -95,7 +103,7 @@ impl Rig {
 
     /// Around a store that was opened elsewhere, with a clock of its own.
     pub(super) fn over(store: Store, dir: TempDir) -> Self {
-        Self { store, dir, times: ambient().times, clock: Arc::new(Fixed(AtomicI64::new(1_800_000_000_000))) }
+        Self { store, dir, times: ambient().times, clock: Arc::new(Fixed(AtomicI64::new(1_800_000_000_000))), faults: None }
     }
 
     /// What the clockwork finds now.

@@ -88,7 +88,7 @@ const LOOK_BACK: u64 = 20;
 
 impl History {
     async fn new(seed: u64) -> Self {
-        let rig = Rig::new().await;
+        let rig = Rig::audited().await;
         let queues: Vec<QueueName> = ["default", "gpu", "slow", "absent"].map(|q| q.parse().unwrap()).into();
         for queue in &queues[1..3] {
             rig.queue(queue.as_str()).await;

@@ -320,10 +320,15 @@ impl Book {
         self.budgets_of(&task.queue).into_iter().any(|(name, rules)| cost.of(rules.resource) > self.left(name, &task.queue))
     }
 
-    /// Whether another task of the same tier or an earlier one reserves something.
+    /// Whether another task of the same tier or an earlier one reserves something; but not from what comes before it among
+    /// its user's own of its size.
     fn kept_from(&self, task: &Ready, holder: Option<&Holder>) -> bool {
         let holder = holder.and_then(|holder| self.ready.iter().find(|t| t.task == holder.place.5));
-        holder.is_some_and(|holder| holder.task != task.task && self.tier(holder) <= self.tier(task))
+        let lane = |t: &Ready| (t.queue.clone(), self.tier(t), t.user.clone(), t.gpus, t.weight);
+        holder.is_some_and(|holder| {
+            let before = lane(task) == lane(holder) && (task.rank, task.task) <= (holder.rank, holder.task);
+            !before && self.tier(holder) <= self.tier(task)
+        })
     }
 
     /// Whether another task reserves a budget that this one draws on, beyond what its queue is guaranteed.
