@@ -42,7 +42,7 @@ pub use names::{BudgetName, NameError, QueueName, RunnerName};
 pub use node::{Node, Taint};
 pub use objects::{KNOWN as KNOWN_OBJECTS, ObjectKind};
 pub use outcome::{AttemptResult, End, Outcome, StoppedBy};
-pub use quantity::{Cpu, Memory, QuantityError};
+pub use quantity::{Cpu, Memory, QuantityError, thousandths};
 pub use reasons::{Finding, Quote, ReasonClass};
 pub use retry::{Next, Spent, backoff_ms, hold_ms, next_after};
 pub use role::Role;

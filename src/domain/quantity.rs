@@ -26,10 +26,12 @@ const DECIMAL: [(&str, i32); 10] =
 /// The suffixes of powers of 1,024.
 const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 /// The most digits of a number: all that such amounts need.
-const DIGITS: usize = 18;
+const DIGITS: usize = 24;
 
-/// A quantity in thousandths, rounded up.
-fn thousandths(text: &str) -> Option<u64> {
+/// A quantity in thousandths of its unit, so that the smallest that matters (`1m` of a CPU) is whole; what is finer is rounded
+/// up, as the API server does. None where the text is none, or below zero, or has more than 24 digits.
+#[must_use]
+pub fn thousandths(text: &str) -> Option<u128> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -45,8 +47,12 @@ fn thousandths(text: &str) -> Option<u64> {
     let exponent = exponent + 3 - i32::try_from(fraction.len()).ok()?;
     let scaled = mantissa.checked_mul(factor)?;
     let power = 10_u128.checked_pow(exponent.unsigned_abs())?;
-    let value = if exponent < 0 { scaled.div_ceil(power) } else { scaled.checked_mul(power)? };
-    u64::try_from(value).ok()
+    if exponent < 0 { Some(scaled.div_ceil(power)) } else { scaled.checked_mul(power) }
+}
+
+/// The same where it is an amount that can be had.
+fn bounded(text: &str) -> Option<u64> {
+    thousandths(text).and_then(|n| u64::try_from(n).ok())
 }
 
 /// The power of ten that a suffix stands for.
@@ -63,7 +69,7 @@ impl FromStr for Cpu {
 
     fn from_str(text: &str) -> Result<Self, QuantityError> {
         let wrong = || QuantityError { text: text.chars().take(40).collect(), what: "CPU", example: "2, 0.5 or 500m" };
-        thousandths(text).map(Self).ok_or_else(wrong)
+        bounded(text).map(Self).ok_or_else(wrong)
     }
 }
 
@@ -72,7 +78,7 @@ impl FromStr for Memory {
 
     fn from_str(text: &str) -> Result<Self, QuantityError> {
         let wrong = || QuantityError { text: text.chars().take(40).collect(), what: "memory", example: "8Gi or 512Mi" };
-        thousandths(text).map(|n| Self(n.div_ceil(1_000))).ok_or_else(wrong)
+        bounded(text).map(|n| Self(n.div_ceil(1_000))).ok_or_else(wrong)
     }
 }
 
@@ -128,6 +134,31 @@ impl<'de> Deserialize<'de> for Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quantities_are_read_in_thousandths() {
+        for (text, amount) in [
+            ("0", Some(0)),
+            ("500m", Some(500)),
+            (".5", Some(500)),
+            ("1.5Gi", Some(1_610_612_736_000)),
+            ("2k", Some(2_000_000)),
+            ("1e3", Some(1_000_000)),
+            ("1E", Some(1_000_000_000_000_000_000_000)),
+            ("100n", Some(1)),
+            ("1.0001", Some(1_001)),
+            ("", None),
+            ("-1", None),
+            ("1g", None),
+            ("1 Gi", None),
+            ("1.2.3", None),
+            ("many", None),
+            ("1e99", None),
+            ("9999999999999999999999999", None),
+        ] {
+            assert_eq!(thousandths(text), amount, "{text}");
+        }
+    }
 
     #[test]
     fn amounts_are_read_as_kubernetes_reads_them() {

@@ -33,7 +33,6 @@ mod merge;
 mod object;
 mod origins;
 mod pointer;
-mod quantity;
 mod refuse;
 mod render;
 mod reserved;

@@ -5,7 +5,7 @@ use super::{
     ReasonClass::{Change, Escalate},
     text::{Words, between, line},
 };
-use crate::domain::state::Reason;
+use crate::domain::{quantity::thousandths, state::Reason};
 
 /// The reason in a refusal by quota; none where the text is not one.
 ///
@@ -51,56 +51,5 @@ fn section<'a>(text: &'a str, name: &str) -> Vec<(&'a str, &'a str)> {
 }
 
 fn exceeds(requested: &str, hard: &str) -> bool {
-    quantity(requested).zip(quantity(hard)).is_some_and(|(requested, hard)| requested > hard)
-}
-
-/// A quantity as Kubernetes writes it: `500m`, `4`, `1Gi`, `1e3`.
-fn quantity(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+')).len();
-    let (number, suffix) = text.split_at(digits);
-    let factor = match suffix {
-        "" => 1.0,
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "P" => 1e15,
-        "E" => 1e18,
-        "Ki" => 2_f64.powi(10),
-        "Mi" => 2_f64.powi(20),
-        "Gi" => 2_f64.powi(30),
-        "Ti" => 2_f64.powi(40),
-        "Pi" => 2_f64.powi(50),
-        "Ei" => 2_f64.powi(60),
-        // An exponent, which Rust reads as well; nothing else.
-        _ if suffix.starts_with(['e', 'E']) => return text.parse().ok(),
-        _ => return None,
-    };
-    Some(number.parse::<f64>().ok()? * factor)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantities_are_read_as_kubernetes_writes_them() {
-        for (text, expected) in [
-            ("4", Some(4.0)),
-            ("500m", Some(0.5)),
-            ("1Gi", Some(1_073_741_824.0)),
-            ("1.5k", Some(1500.0)),
-            ("1e3", Some(1000.0)),
-            ("2E", Some(2e18)),
-            ("", None),
-            ("many", None),
-            ("1 Gi", None),
-        ] {
-            assert_eq!(quantity(text), expected, "{text:?}");
-        }
-    }
+    thousandths(requested.trim()).zip(thousandths(hard.trim())).is_some_and(|(requested, hard)| requested > hard)
 }

@@ -2,8 +2,8 @@
 
 use super::{NVIDIA, PRODUCT, Profile, SLICED, mig::profiles_of, taint};
 use crate::{
-    domain::{Gpu, Strategy, Vendor, did_you_mean, valid_label_value},
-    template::{Fault, quantity::thousandths},
+    domain::{Gpu, Strategy, Vendor, did_you_mean, thousandths, valid_label_value},
+    template::Fault,
 };
 use serde_json::{Value, json};
 

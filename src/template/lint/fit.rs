@@ -1,10 +1,7 @@
 //! Whether a pod fits on a node that is empty: what the scheduler would say, by the same rules.
 
 use super::{containers, text};
-use crate::{
-    domain::{Node, Taint},
-    template::quantity::thousandths,
-};
+use crate::domain::{Node, Taint, thousandths};
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -2,8 +2,8 @@
 
 use super::{Findings, Level, TEMPLATE, containers, text};
 use crate::{
-    domain::{valid_label_key, valid_label_value},
-    template::{gpu, pointer::below, quantity::thousandths},
+    domain::{thousandths, valid_label_key, valid_label_value},
+    template::{gpu, pointer::below},
 };
 use serde_json::Value;
 

@@ -270,24 +270,14 @@ fn metadata(config: &Node, template: &Node, notes: &mut Vec<Note>) -> Vec<Entry>
 }
 
 /// What stands at the top and is no part of an object.
-const STRAY: [&str; 11] = [
-    "namespace",
-    "template_variables",
-    "wait_for_ready",
-    "wait_timeout",
-    "group",
-    "version",
-    "configFile",
-    "context",
-    "additional_services",
-    "builder",
-    "status",
-];
+fn stray(key: &str) -> bool {
+    key == "builder" || (TOP.contains(&key) && !["apiVersion", "kind", "metadata", "spec"].contains(&key))
+}
 
 /// A custom resource.
 fn object(config: &Node, document: &mut Map<String, Value>, notes: &mut Vec<Note>) {
     around(config, notes);
-    let entries = config.entries().iter().filter(|entry| !STRAY.contains(&entry.key.as_str())).cloned().collect();
+    let entries = config.entries().iter().filter(|entry| !stray(&entry.key)).cloned().collect();
     let mut manifest = config.here(Kind::Map(entries)).json();
     if manifest["spec"].is_null() {
         notes.push(Note::on(Level::Warning, config, "the object has no spec"));
