@@ -24,6 +24,7 @@ mod gather;
 mod get;
 #[cfg(test)]
 mod help;
+mod judged;
 mod logs;
 mod ls;
 mod nodes;

@@ -14,7 +14,9 @@ Examples:
   slipway nodes -o json | jq '.items[].nodes[].labels'
 
 A glue tells them where its file says readNodes: true and it has the right:
-  slipway glue rbac -n NAMESPACE --nodes | kubectl apply -f -";
+  slipway glue rbac -n NAMESPACE --nodes | kubectl apply -f -
+It asks its cluster about each queue where its file says checkQueues: true, with the rights of
+  slipway glue rbac -n NAMESPACE --check | kubectl apply -f -";
 
 /// The arguments of `nodes`.
 #[derive(Clone, Debug, clap::Args)]

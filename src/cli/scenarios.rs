@@ -2,6 +2,7 @@
 
 mod arrays;
 mod formats;
+mod judged;
 mod rules;
 mod why;
 

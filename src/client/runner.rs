@@ -2,8 +2,8 @@
 
 use super::{Client, Error};
 use crate::wire::{
-    CheckRequest, CheckResponse, ClaimRequest, ClaimResponse, Holds, NodesReport, RegisterRequest, RegisterResponse, ReportRequest,
-    ReportResponse, RunnerBeatRequest, RunnerBeatResponse, RunnerName,
+    CheckOrder, CheckRequest, CheckResponse, ChecksDue, ChecksReport, ClaimRequest, ClaimResponse, Holds, NodesReport, QueueName,
+    RegisterRequest, RegisterResponse, ReportRequest, ReportResponse, RunnerBeatRequest, RunnerBeatResponse, RunnerName,
 };
 use reqwest::Method;
 use std::time::Duration;
@@ -18,6 +18,23 @@ impl Client {
     /// Tells the nodes of the runner's cluster. Safe to repeat.
     pub async fn report_nodes(&self, name: &RunnerName, report: &NodesReport) -> Result<(), Error> {
         self.call(Method::PUT, &format!("api/v1/runners/{}/nodes", name.as_str())).json(report).send_empty().await
+    }
+
+    /// The queues that the runner's cluster may be asked about.
+    pub async fn checks_due(&self, name: &RunnerName, instance: Uuid) -> Result<ChecksDue, Error> {
+        let query = [("instance", instance.to_string())];
+        self.call(Method::GET, &format!("api/v1/runners/{}/checks", name.as_str())).query(&query).send().await
+    }
+
+    /// What the cluster is to be asked about a queue.
+    pub async fn check_order(&self, name: &RunnerName, instance: Uuid, queue: &QueueName) -> Result<CheckOrder, Error> {
+        let query = [("instance", instance.to_string())];
+        self.call(Method::GET, &format!("api/v1/runners/{}/checks/{queue}", name.as_str())).query(&query).send().await
+    }
+
+    /// Tells what the cluster says of the runner's queues. Safe to repeat.
+    pub async fn report_checks(&self, name: &RunnerName, report: &ChecksReport) -> Result<(), Error> {
+        self.call(Method::PUT, &format!("api/v1/runners/{}/checks", name.as_str())).json(report).send_empty().await
     }
 
     /// Asks for work; the answer may be held for `waitSeconds`, so `limit` is longer. Safe to repeat with the same `claimId`.

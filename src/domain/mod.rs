@@ -28,6 +28,7 @@ mod settings;
 mod state;
 mod suggest;
 mod task;
+mod template_finding;
 
 pub use allow::{Allow, OfQueue};
 pub use ambient::{Clock, Rng, UnixMs};
@@ -51,3 +52,4 @@ pub use settings::Times;
 pub use state::{FailureClass, Phase, Priority, Reason, TaskState};
 pub use suggest::did_you_mean;
 pub use task::{Overrides, Resources, Retries, SecretUse, TaskSpec, Violation, Work, is_image};
+pub use template_finding::{Layer, Level, TemplateFinding};

@@ -82,6 +82,12 @@ times! {
     /// A glue's pause between two full comparisons, and the least age of a Secret without an owner that it removes is
     /// ten times this.
     sweep_ms = 60_000,
+    /// A glue's pause between two looks at which queues its cluster is to be asked about.
+    check_poll_ms = 15_000,
+    /// How long what a cluster said of a queue counts that has not changed; then it is asked again.
+    check_again_ms = 300_000,
+    /// A glue's pause between asking its cluster about one queue and about the next.
+    check_pause_ms = 200,
     /// Nothing of a task is removed within this time after its end, whatever its queue says: by then nobody repeats its
     /// submit, no Job of it stands, and whoever waited for it knows how it ended.
     keep_least_ms = 90_000_000,

@@ -9,6 +9,7 @@ mod auth;
 mod body;
 mod budgets;
 mod caches;
+mod checks;
 mod clockwork;
 mod convert;
 mod document;

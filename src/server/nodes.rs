@@ -21,11 +21,16 @@ use std::{
 pub(super) struct Nodes(Mutex<BTreeMap<RunnerName, Told>>);
 
 /// When a runner told its nodes, and which.
-type Told = (UnixMs, Arc<Vec<Node>>);
+pub(super) type Told = (UnixMs, Arc<Vec<Node>>);
 
 impl Nodes {
     fn put(&self, runner: RunnerName, at: UnixMs, nodes: Vec<Node>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(runner, (at, Arc::new(nodes)));
+    }
+
+    /// What a runner told last.
+    pub(super) fn of(&self, runner: &RunnerName) -> Option<Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(runner).cloned()
     }
 
     fn all(&self) -> BTreeMap<RunnerName, Told> {

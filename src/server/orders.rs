@@ -8,9 +8,10 @@ use crate::{
     wire::{ClusterOffer, JobOrder, NewQueue, ObjectOrder, RegisterRequest, limits},
 };
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 /// The templates of queues, merged for runners. What was merged counts while queue and runner are the same objects.
@@ -26,6 +27,8 @@ struct Merged {
     queue: Arc<NewQueue>,
     runner: Arc<RegisterRequest>,
     by_values: HashMap<String, Attempted>,
+    /// What tells this document under these layers from any other; made when it is asked for.
+    mark: OnceLock<String>,
 }
 
 /// What came of merging.
@@ -96,6 +99,12 @@ impl Templates {
         prepared
     }
 
+    /// A short text that changes with a queue's document and with a runner's layers: 16 hex digits of a SHA-256.
+    pub(super) fn mark(&self, runner: (&RunnerName, &Arc<RegisterRequest>), queue: (&QueueName, &Arc<NewQueue>)) -> String {
+        let known = |merged: &mut Merged| Some(merged.mark.get_or_init(|| mark(&merged.queue, &merged.runner)).clone());
+        self.of(runner, queue, known).unwrap_or_default()
+    }
+
     /// What is kept of a queue for a runner; what was kept of others in their place goes.
     fn of<T>(
         &self,
@@ -105,13 +114,19 @@ impl Templates {
     ) -> Option<T> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let of_runner = known.entry(runner.0.clone()).or_default();
-        let fresh = || Merged { queue: queue.1.clone(), runner: runner.1.clone(), by_values: HashMap::new() };
+        let fresh = || Merged { queue: queue.1.clone(), runner: runner.1.clone(), by_values: HashMap::new(), mark: OnceLock::new() };
         let merged = of_runner.entry(queue.0.clone()).or_insert_with(fresh);
         if !Arc::ptr_eq(&merged.queue, queue.1) || !Arc::ptr_eq(&merged.runner, runner.1) {
             *merged = fresh();
         }
         then(merged)
     }
+}
+
+fn mark(queue: &NewQueue, runner: &RegisterRequest) -> String {
+    let both = serde_json::to_string(&(queue, &runner.cluster)).unwrap_or_default();
+    let digest: [u8; 32] = Sha256::digest(both).into();
+    format!("{:016x}", u64::from_be_bytes(*digest.first_chunk().unwrap_or(&[0; 8])))
 }
 
 /// The values of a queue's variables: with those given, or such as they can have.
@@ -232,7 +247,6 @@ impl App {
         let runner = self.runners.get(name)?;
         let offer = runner.cluster.as_ref()?;
         let queue = self.queues.get(spec.queue.as_str()).unwrap_or_default();
-        let use_image_entrypoint = spec.work == Work::Entrypoint;
         let manifest = starts.then(|| {
             let given = Some(&spec.overrides.variables);
             let prepared = self.templates.prepare((name, &runner), offer, (&spec.queue, &queue), given);
@@ -240,24 +254,46 @@ impl App {
             manifest(&prepared, &runs(task), &queue, facts)
         });
         let now = self.store.uptime().now();
-        let object = queue.object.as_ref().map(|object| ObjectOrder {
-            api_version: text(&object.manifest, "apiVersion"),
-            kind: text(&object.manifest, "kind"),
-            succeeded: object.succeeded.clone(),
-            failed: object.failed.clone(),
-            ends_in_seconds: task.end_up.map(|end| u64::try_from(end.saturating_sub(now)).unwrap_or(0).div_ceil(1_000)),
-        });
-        Some(JobOrder {
-            manifest: manifest.flatten(),
-            use_image_entrypoint,
-            // An object is watched from outside, where each limit counts for itself.
-            timeout_seconds: if object.is_some() { spec.timeout_seconds } else { task.time_limit(now) },
-            object: object.map(Box::new),
-            grace_seconds: spec.grace_seconds,
-            pending_timeout_seconds: queue.pending_timeout_seconds.unwrap_or(limits::DEFAULT_PENDING_TIMEOUT_SECONDS),
-            fail_pending_after_seconds: queue.fail_pending_after_seconds,
-            keep_jobs_seconds: queue.keep_jobs_seconds.unwrap_or_default(),
-        })
+        let ends_in = task.end_up.map(|end| u64::try_from(end.saturating_sub(now)).unwrap_or(0).div_ceil(1_000));
+        // An object is watched from outside, where each limit counts for itself.
+        let timeout = if queue.object.is_some() { spec.timeout_seconds } else { task.time_limit(now) };
+        Some(assembled(spec, &queue, manifest.flatten(), timeout, ends_in))
+    }
+
+    /// What a runner would make of the first attempt of a task that is not stored; none where it makes nothing of it.
+    pub(super) fn first_order(
+        &self,
+        runner: (&RunnerName, &Arc<RegisterRequest>),
+        offer: &ClusterOffer,
+        queue: &Arc<NewQueue>,
+        spec: &TaskSpec,
+        user: &str,
+    ) -> Option<JobOrder> {
+        let prepared = self.templates.prepare(runner, offer, (&spec.queue, queue), Some(&spec.overrides.variables));
+        let facts = Facts { runner: Some(runner.0.as_str()), ..facts(spec, user, queue) };
+        let manifest = manifest(&prepared, spec, queue, facts)?;
+        Some(assembled(spec, queue, Some(manifest), spec.timeout_seconds, None))
+    }
+}
+
+/// An order: what is to be made, and by which times. `ends_in` is what is left of the task's time in all.
+fn assembled(spec: &TaskSpec, queue: &NewQueue, manifest: Option<Value>, timeout: Option<u64>, ends_in: Option<u64>) -> JobOrder {
+    let object = queue.object.as_ref().map(|object| ObjectOrder {
+        api_version: text(&object.manifest, "apiVersion"),
+        kind: text(&object.manifest, "kind"),
+        succeeded: object.succeeded.clone(),
+        failed: object.failed.clone(),
+        ends_in_seconds: ends_in,
+    });
+    JobOrder {
+        manifest,
+        use_image_entrypoint: spec.work == Work::Entrypoint,
+        timeout_seconds: timeout,
+        object: object.map(Box::new),
+        grace_seconds: spec.grace_seconds,
+        pending_timeout_seconds: queue.pending_timeout_seconds.unwrap_or(limits::DEFAULT_PENDING_TIMEOUT_SECONDS),
+        fail_pending_after_seconds: queue.fail_pending_after_seconds,
+        keep_jobs_seconds: queue.keep_jobs_seconds.unwrap_or_default(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Every route, registered together with its description, so that the API document cannot drift from the code.
 
 use super::{
-    attempts, auth, budgets, document, envelope, error::ApiError, events, export, meta, nodes, queues, runner, runners, state::App, tasks,
-    tokens,
+    attempts, auth, budgets, checks, document, envelope, error::ApiError, events, export, meta, nodes, queues, runner, runners, state::App,
+    tasks, tokens,
 };
 use crate::wire::ProblemCode;
 use axum::{Router, middleware};
@@ -80,6 +80,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(runners::register))
         .routes(routes!(nodes::report))
         .routes(routes!(nodes::list))
+        .routes(routes!(checks::due, checks::report))
+        .routes(routes!(checks::order))
         .routes(routes!(runner::claim::claim))
         .routes(routes!(runner::heartbeat::heartbeat))
         .routes(routes!(runner::holds::holds))

@@ -2,6 +2,7 @@
 
 use super::{
     caches::{Queues, Runners, Tokens},
+    checks::Checks,
     metrics::Metrics,
     nodes::Nodes,
     orders::Templates,
@@ -40,6 +41,7 @@ pub struct App {
     pub(super) runners: Arc<Runners>,
     pub(super) templates: Arc<Templates>,
     pub(super) nodes: Arc<Nodes>,
+    pub(super) checks: Arc<Checks>,
     pub(super) pulses: Arc<Pulses>,
     pub(super) seen: Arc<Seen>,
     pub(super) metrics: Arc<Metrics>,
@@ -62,6 +64,7 @@ impl App {
             runners,
             templates: Arc::default(),
             nodes: Arc::default(),
+            checks: Arc::default(),
             pulses: Arc::new(Pulses::since(up)),
             seen: Arc::new(Seen::since(up)),
             metrics: Arc::new(Metrics::new()),

@@ -5,6 +5,7 @@ mod agents;
 mod allow;
 mod arrange;
 mod arrays;
+mod checks;
 mod claims;
 mod document;
 mod events;

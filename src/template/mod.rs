@@ -47,7 +47,7 @@ pub use complete::{complete, complete_from};
 pub use cost::{object_cost, queue_cost};
 pub use decode::{check, check_queue};
 pub use gpu::gpu_template;
-pub use lint::{Finding, Level, lint};
+pub use lint::{lint, of_fault};
 pub use macros::Facts;
 pub use object::{PreparedObject, check_object, complete_object, complete_object_from, pod_templates};
 pub use origins::Origins;
@@ -55,32 +55,12 @@ pub use refuse::refused;
 pub use render::{Prepared, refuses, render};
 pub use variables::{Values, Variables};
 
+pub use crate::domain::{Layer, Level, TemplateFinding};
+
 use crate::domain::{Allow, AttemptRef, Cpu, Memory, QueueName, RunnerName, SecretUse, pod::ENV_PREFIX};
-use serde::Serialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt, sync::LazyLock};
 use uuid::Uuid;
-
-/// Who set a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
-pub enum Layer {
-    /// What passes Pod Security "restricted", where nobody says otherwise.
-    BuiltIn,
-    /// What the runner lays under every queue.
-    RunnerBase,
-    /// The queue's template.
-    Queue,
-    /// What the runner lays over this queue.
-    RunnerOverlay,
-    /// The task.
-    Task,
-    /// What brings the agent.
-    Inject,
-    /// What must be so, whatever the others say.
-    Enforce,
-}
 
 /// One thing wrong with a template.
 #[derive(Clone, Debug, PartialEq, Eq)]

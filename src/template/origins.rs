@@ -41,7 +41,8 @@ impl Origins {
     }
 
     /// The layer that set what stands there, or of several values the first; none where nobody is known to have set it.
-    pub(super) fn first(&self, pointer: &str) -> Option<Layer> {
+    #[must_use]
+    pub fn first(&self, pointer: &str) -> Option<Layer> {
         let mut node = self.node(pointer)?;
         loop {
             node = match node {

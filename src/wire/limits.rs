@@ -24,6 +24,12 @@ pub const DEFAULT_PENDING_TIMEOUT_SECONDS: u64 = 900;
 pub const MAX_POD_TEMPLATE: usize = 256 << 10;
 /// The most nodes of a runner's cluster.
 pub const MAX_NODES: usize = 10_000;
+/// The most queues that a runner tells of at once.
+pub const MAX_CHECKS: usize = 10_000;
+/// The most findings of one queue that a runner tells.
+pub const MAX_FINDINGS: usize = 50;
+/// The longest text in a finding, in bytes.
+pub const MAX_FINDING_TEXT: usize = 2_048;
 /// The most namespaces of a runner's cluster.
 pub const MAX_NAMESPACES: usize = 100;
 /// The longest `Idempotency-Key`.

@@ -7,6 +7,7 @@ mod arrange;
 mod array;
 mod attempt;
 mod budget;
+mod checks;
 mod claim;
 mod depend;
 mod event;
@@ -28,6 +29,7 @@ pub use arrange::{BoostRequest, MoveEnd, MoveRequest};
 pub use array::{CancelRequest, NewArray, OnlyElements, RerunRequest, TaskArray};
 pub use attempt::{FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse};
 pub use budget::{Budget, BudgetList, BudgetQueue, NewBudget};
+pub use checks::{CheckDue, CheckOrder, ChecksDue, ChecksReport, QueueCheck};
 pub use claim::{
     CancelOrder, ClaimRequest, ClaimResponse, ClaimedTask, Hold, Holds, JobOrder, ObjectOrder, QueueAsk, RunnerBeatRequest,
     RunnerBeatResponse, known_hash,
@@ -53,8 +55,8 @@ pub use why::{Position, Why};
 
 pub use crate::domain::{
     Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, ElementCounts, EventId, Evidence, FailureClass, Finding, Gpu, Indices,
-    Labels, Node, OnFailure, Phase, Priority, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, SecretUse,
-    StoppedBy, Strategy, Taint, TaskId, TaskState, Times, UnixMs, Vendor, Work,
+    Labels, Layer, Level, Node, OnFailure, Phase, Priority, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName,
+    SecretUse, StoppedBy, Strategy, Taint, TaskId, TaskState, TemplateFinding, Times, UnixMs, Vendor, Work,
     order::{Amount, BudgetShare, Resource},
 };
 pub use jiff::Timestamp;

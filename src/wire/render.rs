@@ -1,6 +1,6 @@
 //! Previews of the objects of tasks, and what queues were.
 
-use super::{AttemptNumber, FieldError, NewQueue, NewTask, QueueName, RunnerName, Timestamp};
+use super::{AttemptNumber, FieldError, NewQueue, NewTask, QueueName, RunnerName, TemplateFinding, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What to preview: the body of `POST /queues/{name}/render`.
@@ -36,6 +36,9 @@ pub struct Rendering {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
     pub runner: Option<RunnerName>,
+    /// What people call its cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// The Job; absent where there are faults. In place of the attempt's id and name stand samples, and in place of the
     /// agent's image a name for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +51,17 @@ pub struct Rendering {
     pub origins: Option<serde_json::Value>,
     /// What is wrong: below `/queue` in the queue's document, below `/task` in the task.
     pub faults: Vec<FieldError>,
+    /// What would be refused, never run, or trip people, the gravest first. It never keeps a queue or a task from being
+    /// taken. The pointers lead into the manifest.
+    #[serde(default)]
+    pub findings: Vec<TemplateFinding>,
+    /// When the runner told the nodes that were looked at for it; absent where it tells none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes_at: Option<Timestamp>,
+    /// When the runner told last what its cluster says of this queue, as a task without fields of its own would meet it.
+    /// Absent where it does not ask its cluster, has not yet, or where the document is not the stored one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<Timestamp>,
 }
 
 /// The answer to `POST /queues/{name}/render`.

@@ -7,9 +7,10 @@ use crate::{
         context::{Context, Format},
         documents::{Change, Named, told},
         exit::{Exit, Failure},
+        judged::{Judged, together},
     },
     client::Client,
-    wire::{NewQueue, ProblemCode, Queue, QueueList, QueueName},
+    wire::{NewQueue, ProblemCode, Queue, QueueList, QueueName, RenderQuery, RenderRequest, Rendering},
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -46,15 +47,30 @@ pub(super) async fn run(context: &Context, args: &FileArgs, force: bool) -> Resu
         let (change, _) = budget::apply(&client, &name, |_| Ok(budget)).await?;
         told(context, &format_args!("budget {name}"), change)?;
     }
-    for (name, queue) in wanted.queues {
-        let (change, queue) = apply(&client, &name, &queue, force).await?;
+    for (name, wanted) in wanted.queues {
+        let (change, queue) = apply(&client, &name, &wanted, force).await?;
         told(context, &name, change)?;
+        warn(context, &client, &name, &wanted).await;
         queues.push(queue);
     }
     if matches!(context.format(), Format::Json | Format::Yaml) {
         context.print(&QueueList { items: queues }, |_| Vec::new(), |_| String::new())?;
     }
     Ok(Exit::Ok)
+}
+
+/// Says beside the data what is wrong with a queue that is stored by now: nothing of it refuses a queue.
+async fn warn(context: &Context, client: &Client, name: &QueueName, queue: &NewQueue) {
+    let items = match client.render_queue(name, &RenderQuery::default(), &RenderRequest::default()).await {
+        Ok(answer) => answer.items,
+        Err(error) => return context.console.note(format_args!("{name}: what runners make of it cannot be shown: {error}")),
+    };
+    // A queue for machines makes no pods, and nobody asked for any.
+    let counts = |item: &Rendering| item.faults.is_empty() || queue.asks_for_pods();
+    let judged = items.into_iter().filter(counts).map(|item| Judged::of(name, item).grave()).collect();
+    for judged in together(judged).iter().filter(|judged| !judged.findings.is_empty()) {
+        context.console.say(&judged.text());
+    }
 }
 
 async fn apply(client: &Client, name: &QueueName, wanted: &NewQueue, force: bool) -> Result<(Change, Queue), Failure> {

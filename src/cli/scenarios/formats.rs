@@ -3,7 +3,7 @@
 use super::{Bench, Script, json, problem};
 use crate::{
     cli::testing::{budget, queue},
-    wire::{NewQueue, Problem, ProblemCode, Queue},
+    wire::{NewQueue, Problem, ProblemCode, Queue, RenderResponse},
 };
 
 fn missing() -> Problem {
@@ -35,6 +35,7 @@ async fn notes_are_told_and_errors_stop_before_anything_is_sent() {
         .on("PUT /api/v1/budgets/clearml", json(200, &budget("clearml", 4, &[])))
         .on("GET /api/v1/queues/gpu", problem(&missing()))
         .on("PUT /api/v1/queues/gpu", json(201, &queue("gpu", 1)))
+        .on("POST /api/v1/queues/gpu/render", json(200, &RenderResponse { items: Vec::new() }))
         .start()
         .await;
     let values = "agentk8sglue:\n  maxPods: 3\n  monitoredResources: {maxResources: 4}\n  queues:\n    gpu:\n      templateOverrides: {resources: {limits: {nvidia.com/gpu: 1}}}\n      queueSettings: {multiNode: [2], maxPods: 0x10}\n";

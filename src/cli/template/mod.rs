@@ -40,7 +40,9 @@ Examples:
 const LINT_EXAMPLES: &str = "\
 Examples:
   slipway template lint -f queues.yaml             every queue of the file; exit 1 where one could not run
-  slipway template lint -f values.yaml --live      also against the nodes that the runners tell (slipway nodes)";
+  slipway template lint -f values.yaml --live      also against the runners' layers and nodes (slipway nodes)
+
+Where a glue asks its cluster (checkQueues), --live also shows what that says of each queue, once the file is applied.";
 
 /// The arguments of `template`.
 #[derive(Clone, Debug, clap::Args)]
@@ -76,7 +78,7 @@ enum TemplateCommand {
     Lint {
         #[command(flatten)]
         of: Of,
-        /// Also look at the nodes that runners tell the server
+        /// Also look at the layers and nodes of the runners, and at what their clusters say
         #[arg(long)]
         live: bool,
     },

@@ -13,7 +13,7 @@ use crate::{
         Facts, Fault, Injection, Layers, PreparedObject, Rendered, TaskLayer, Variables, complete_from, complete_object_from, gpu_template,
         render,
     },
-    wire::{NewQueue, NewTask, QueueName},
+    wire::{NewQueue, NewTask, QueueName, RenderRequest},
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -69,6 +69,17 @@ impl Sample {
     #[cfg(test)]
     pub(super) fn of(name: QueueName, queue: NewQueue, task: NewTask) -> Self {
         Self { name, queue, task }
+    }
+
+    /// What the server is asked to preview: the same document and the same task.
+    pub(super) fn request(&self) -> RenderRequest {
+        let says_nothing = self.task == NewTask::default();
+        let mut task = self.task.clone();
+        let bare = task.command.is_none() && task.script.is_none();
+        if bare && !self.queue.use_image_entrypoint && self.queue.object.is_none() {
+            task.command = Some(vec!["true".to_owned()]);
+        }
+        RenderRequest { task: (!says_nothing).then_some(task), queue: Some(self.queue.clone()) }
     }
 
     /// The Job, or the object in its place, up to the task.

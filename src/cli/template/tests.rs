@@ -44,7 +44,7 @@ fn all() -> Vec<(String, Sample)> {
 fn the_ready_files_make_jobs_without_a_finding() {
     for (file, sample) in all() {
         if sample.queue.object.is_none() {
-            let judged = judge(&sample, None);
+            let judged = judge(&sample);
             let grave: Vec<_> = judged.findings.iter().filter(|finding| finding.level != Level::Info).collect();
             assert!(grave.is_empty(), "{file}: {}: {grave:?}", sample.name);
         }

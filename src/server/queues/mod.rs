@@ -32,7 +32,7 @@ impl App {
     }
 }
 
-fn refused(name: &QueueName, refusal: QueueRefusal) -> ApiError {
+pub(super) fn refused(name: &QueueName, refusal: QueueRefusal) -> ApiError {
     match refusal {
         QueueRefusal::NotFound => {
             Problem::new(ProblemCode::QueueNotFound).detail(format!("There is no queue {name}.")).hint("slipway queue ls")

@@ -6,6 +6,7 @@ use crate::{
     server::{
         auth::Principal,
         body::{MaybeJson, Path, Query},
+        checks::Judged,
         error::ApiResult,
         orders,
         preview::Parts,
@@ -13,18 +14,17 @@ use crate::{
         tasks::intake,
     },
     store::QueueRefusal,
-    template::Rendered,
     wire::{
         ClusterOffer, FieldError, NewQueue, NewTask, Problem, ProblemCode, QueueName, RegisterRequest, RenderQuery, RenderRequest,
-        RenderResponse, Rendering, RunnerName,
+        RenderResponse, Rendering, RunnerName, timestamp,
     },
 };
 use axum::extract::State;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Shows the Job that each runner would create, with the layer that set each of its values, or what is wrong. The body may
-/// hold a task, and a queue document to try.
+/// Shows the Job that each runner would create, with the layer that set each of its values, or what is wrong; and what would be
+/// refused by its cluster, never run there, or trip people. The body may hold a task, and a queue document to try.
 #[utoipa::path(post, path = "/api/v1/queues/{name}/render", operation_id = "renderQueue", tag = "queues",
     params(("name" = String, Path), RenderQuery), request_body = RenderRequest,
     responses((status = 200, body = RenderResponse), (status = 404, body = Problem), (status = 422, body = Problem)))]
@@ -38,7 +38,7 @@ pub(crate) async fn render(
     let queue = match request.queue {
         Some(queue) => {
             check(&name, &queue)?;
-            Arc::new(queue)
+            Arc::new(NewQueue { name: None, ..queue })
         }
         None => app.queues.get(name.as_str()).ok_or_else(|| refused(&name, QueueRefusal::NotFound))?,
     };
@@ -49,8 +49,8 @@ pub(crate) async fn render(
         Err(violations) => {
             let faults: Vec<_> =
                 violations.into_iter().map(|v| FieldError { pointer: format!("/task{}", v.pointer), message: v.message }).collect();
-            let item = |runner| Rendering { runner, manifest: None, origins: None, faults: faults.clone() };
-            return Ok(axum::Json(RenderResponse { items: runners.into_iter().map(|(runner, _)| item(runner)).collect() }));
+            let item = |(runner, offer)| refused_as(runner, offer, faults.clone());
+            return Ok(axum::Json(RenderResponse { items: runners.into_iter().map(item).collect() }));
         }
     };
     let item = |(runner, offer): (Option<RunnerName>, ClusterOffer)| {
@@ -66,22 +66,35 @@ pub(crate) async fn render(
             instance: app.store.instance(),
         };
         match parts.whole() {
-            Ok(Rendered { manifest, origins }) => {
-                Rendering { runner, manifest: Some(manifest), origins: serde_json::to_value(&origins).ok(), faults: Vec::new() }
+            Ok(made) => {
+                let Judged { findings, nodes_at, checked_at } = app.judge(runner.as_ref(), (&name, &queue), &made);
+                Rendering {
+                    runner,
+                    cluster: offer.name,
+                    manifest: Some(made.manifest),
+                    origins: serde_json::to_value(&made.origins).ok(),
+                    faults: Vec::new(),
+                    findings,
+                    nodes_at: nodes_at.map(timestamp),
+                    checked_at: checked_at.map(timestamp),
+                }
             }
-            Err(faults) => Rendering {
-                runner,
-                manifest: None,
-                origins: None,
-                faults: faults.into_iter().map(|fault| FieldError { pointer: fault.pointer, message: fault.message }).collect(),
-            },
+            Err(faults) => {
+                let faults = faults.into_iter().map(|fault| FieldError { pointer: fault.pointer, message: fault.message }).collect();
+                refused_as(runner, offer, faults)
+            }
         }
     };
     Ok(axum::Json(RenderResponse { items: runners.into_iter().map(item).collect() }))
 }
 
+/// What makes no object.
+fn refused_as(runner: Option<RunnerName>, offer: ClusterOffer, faults: Vec<FieldError>) -> Rendering {
+    Rendering { runner, cluster: offer.name, manifest: None, origins: None, faults, findings: Vec::new(), nodes_at: None, checked_at: None }
+}
+
 /// A task that says no more than it must.
-fn sample(queue: &NewQueue) -> NewTask {
+pub(in crate::server) fn sample(queue: &NewQueue) -> NewTask {
     let command = (!queue.use_image_entrypoint).then(|| vec!["true".to_owned()]);
     let variables = orders::values(queue, None).unwrap_or_default();
     NewTask { command, name: Some("sample".to_owned()), variables, ..NewTask::default() }

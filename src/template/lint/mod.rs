@@ -8,60 +8,30 @@ mod fit;
 mod nodes;
 mod pod;
 
-use super::{Fault, Layer, Origins};
+use super::{Fault, Level, Origins, TemplateFinding};
 use crate::domain::Node;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How grave a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// No task would run.
-    Error,
-    /// Tasks may wait for ever, or be refused by some clusters.
-    Warning,
-    /// Worth knowing.
-    Info,
-}
-
-/// One thing found in a Job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct Finding {
-    /// How grave it is.
-    pub level: Level,
-    /// What it is, in one word that stays: `MigProfileUnknown`.
-    pub code: &'static str,
-    /// Where: an RFC 6901 pointer into the Job.
-    pub pointer: String,
-    /// What was found there.
-    pub found: String,
-    /// What it means.
-    pub message: String,
-    /// What to do about it.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub fix: String,
-    /// The layer that set it; none where nobody did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub layer: Option<Layer>,
-}
-
-impl Finding {
-    /// What keeps a queue from making a Job at all.
-    #[must_use]
-    pub fn of_fault(fault: Fault) -> Self {
-        let Fault { pointer, message } = fault;
-        Self { level: Level::Error, code: "TemplateInvalid", pointer, found: String::new(), message, fix: String::new(), layer: None }
+/// What keeps a queue from making an object at all, as a finding.
+#[must_use]
+pub fn of_fault(fault: Fault) -> TemplateFinding {
+    let Fault { pointer, message } = fault;
+    TemplateFinding {
+        level: Level::Error,
+        code: "TemplateInvalid".into(),
+        pointer,
+        found: String::new(),
+        message,
+        fix: String::new(),
+        said: String::new(),
+        layer: None,
     }
 }
 
 /// Finds what is wrong with a Job, the gravest first. `nodes` are those of the runner that would create it; none where it
 /// reports none, and then what depends on them is not judged.
 #[must_use]
-pub fn lint(job: &Value, origins: &Origins, nodes: Option<&[Node]>) -> Vec<Finding> {
+pub fn lint(job: &Value, origins: &Origins, nodes: Option<&[Node]>) -> Vec<TemplateFinding> {
     let mut found = Findings { origins, list: Vec::new() };
     let template = &job["spec"]["template"];
     pod::rules(job, &mut found);
@@ -76,7 +46,7 @@ pub fn lint(job: &Value, origins: &Origins, nodes: Option<&[Node]>) -> Vec<Findi
 /// What was found so far.
 struct Findings<'a> {
     origins: &'a Origins,
-    list: Vec<Finding>,
+    list: Vec<TemplateFinding>,
 }
 
 /// The place of the pod template in a Job.
@@ -97,7 +67,9 @@ impl Findings<'_> {
         let pointer = format!("{TEMPLATE}{at}");
         // Of the whole pod nobody in particular is the author.
         let layer = self.origins.first(&pointer).filter(|_| at.matches('/').count() > 1);
-        self.list.push(Finding { level, code, pointer, found: found.to_string(), message: message.into(), fix: fix.into(), layer });
+        let (code, found) = (code.into(), found.to_string());
+        let (message, fix) = (message.into(), fix.into());
+        self.list.push(TemplateFinding { level, code, pointer, found, message, fix, said: String::new(), layer });
     }
 }
 

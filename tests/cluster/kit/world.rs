@@ -49,6 +49,9 @@ pub(crate) fn times() -> Times {
         image_grace_ms: 4_000,
         slot_release_ms: 2_000,
         sweep_ms: 4_000,
+        check_poll_ms: 250,
+        check_again_ms: 1_000,
+        check_pause_ms: 10,
         tick_ms: 50,
         outage_ms: 2_000,
     }

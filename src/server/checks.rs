@@ -1,0 +1,177 @@
+//! `/runners/{name}/checks`: what the clusters of runners say of queues before a task meets them, in memory. A runner tells it
+//! again after a restart.
+
+use super::{
+    auth::Principal,
+    body::{Json, Path, Query},
+    error::{ApiResult, valid},
+    nodes::Told,
+    queues::{refused, render::sample},
+    state::App,
+    tasks::intake,
+};
+use crate::{
+    domain::UnixMs,
+    store::QueueRefusal,
+    template::{Rendered, lint},
+    wire::{
+        CheckDue, CheckOrder, ChecksDue, ChecksReport, ClusterOffer, FieldError, NewQueue, Problem, QueueCheck, QueueName, RegisterRequest,
+        RunnerName, TemplateFinding, limits,
+    },
+};
+use axum::{extract::State, http::StatusCode};
+use serde::Deserialize;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+use uuid::Uuid;
+
+/// What each runner told last, and when.
+#[derive(Default)]
+pub(super) struct Checks(Mutex<HashMap<RunnerName, ByQueue>>);
+
+type ByQueue = (UnixMs, BTreeMap<QueueName, Arc<QueueCheck>>);
+
+impl Checks {
+    fn put(&self, runner: RunnerName, at: UnixMs, items: Vec<QueueCheck>) {
+        let by_queue = items.into_iter().map(|check| (check.queue.clone(), Arc::new(check))).collect();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(runner, (at, by_queue));
+    }
+
+    /// What a runner told of a queue, where it is about this document and these layers.
+    fn of(&self, runner: &RunnerName, queue: &QueueName, of: &str) -> Option<(UnixMs, Arc<QueueCheck>)> {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, by_queue) = told.get(runner)?;
+        by_queue.get(queue).filter(|check| check.of == of).map(|check| (*at, check.clone()))
+    }
+}
+
+/// Who asks.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChecksQuery {
+    /// The instance that holds the runner's name.
+    instance: Uuid,
+}
+
+/// The queues that a runner on Kubernetes serves, and which of them it has told of.
+#[utoipa::path(get, path = "/api/v1/runners/{name}/checks", operation_id = "checksDue", tag = "runner", params(("name" = String, Path), ChecksQuery),
+    responses((status = 200, body = ChecksDue), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn due(
+    State(app): State<App>,
+    Path(name): Path<RunnerName>,
+    Query(ChecksQuery { instance }): Query<ChecksQuery>,
+) -> ApiResult<axum::Json<ChecksDue>> {
+    app.hear(&name, instance).await?;
+    let Some((runner, offer)) = app.offer(&name) else { return Ok(axum::Json(ChecksDue { items: Vec::new() })) };
+    let all = app.queues.all();
+    let its = all.iter().filter(|queue| serves(&runner, queue.0) && app.templates.prepare((&name, &runner), &offer, *queue, None).is_ok());
+    let item = |queue: (&QueueName, &Arc<NewQueue>)| {
+        let of = app.templates.mark((&name, &runner), queue);
+        CheckDue { queue: queue.0.clone(), told: app.checks.of(&name, queue.0, &of).is_some(), of }
+    };
+    Ok(axum::Json(ChecksDue { items: its.map(item).collect() }))
+}
+
+/// What a runner's cluster is to be asked about a queue: the object of a task without fields of its own.
+#[utoipa::path(get, path = "/api/v1/runners/{name}/checks/{queue}", operation_id = "checkOrder", tag = "runner",
+    params(("name" = String, Path), ("queue" = String, Path), ChecksQuery),
+    responses((status = 200, body = CheckOrder), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn order(
+    State(app): State<App>,
+    principal: Principal,
+    Path((name, queue)): Path<(RunnerName, QueueName)>,
+    Query(ChecksQuery { instance }): Query<ChecksQuery>,
+) -> ApiResult<axum::Json<CheckOrder>> {
+    app.hear(&name, instance).await?;
+    let missing = || refused(&queue, QueueRefusal::NotFound);
+    let document = app.queues.get(queue.as_str()).ok_or_else(missing)?;
+    let (runner, offer) = app.offer(&name).ok_or_else(missing)?;
+    let spec = intake::spec(sample(&document), &principal.user, queue.clone(), &document).ok();
+    let job = spec.and_then(|spec| app.first_order((&name, &runner), &offer, &document, &spec, &principal.user));
+    let of = app.templates.mark((&name, &runner), (&queue, &document));
+    Ok(axum::Json(CheckOrder { queue, of, job }))
+}
+
+/// Tells what a runner's cluster says of its queues, in place of all that was told before.
+#[utoipa::path(put, path = "/api/v1/runners/{name}/checks", operation_id = "reportChecks", tag = "runner", params(("name" = String, Path)),
+    request_body = ChecksReport, responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn report(
+    State(app): State<App>,
+    Path(name): Path<RunnerName>,
+    Json { value: request, .. }: Json<ChecksReport, { limits::MAX_BATCH_BODY }>,
+) -> ApiResult<StatusCode> {
+    app.hear(&name, request.instance).await?;
+    valid(bounds(&request.items))?;
+    app.checks.put(name, app.now(), request.items);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is too much of it.
+fn bounds(items: &[QueueCheck]) -> Vec<FieldError> {
+    let fault = |pointer: String, message: String| FieldError { pointer, message };
+    if items.len() > limits::MAX_CHECKS {
+        return vec![fault("/items".into(), format!("at most {} queues", limits::MAX_CHECKS))];
+    }
+    let mut errors = Vec::new();
+    for (i, QueueCheck { findings, of, .. }) in items.iter().enumerate() {
+        if findings.len() > limits::MAX_FINDINGS {
+            errors.push(fault(format!("/items/{i}/findings"), format!("at most {} findings", limits::MAX_FINDINGS)));
+        }
+        let texts = |finding: &TemplateFinding| {
+            let TemplateFinding { code, pointer, found, message, fix, said, .. } = finding;
+            [code.len(), pointer.len(), found.len(), message.len(), fix.len(), said.len()].into_iter().max().unwrap_or(0)
+        };
+        if findings.iter().map(texts).chain([of.len()]).any(|length| length > limits::MAX_FINDING_TEXT) {
+            errors.push(fault(format!("/items/{i}"), format!("a text has at most {} bytes", limits::MAX_FINDING_TEXT)));
+        }
+    }
+    errors
+}
+
+fn serves(runner: &RegisterRequest, queue: &QueueName) -> bool {
+    runner.queues.iter().any(|served| served == "*" || served == queue.as_str())
+}
+
+/// What is said of the object of a queue, and what it rests on.
+#[derive(Default)]
+pub(super) struct Judged {
+    pub(super) findings: Vec<TemplateFinding>,
+    pub(super) nodes_at: Option<UnixMs>,
+    pub(super) checked_at: Option<UnixMs>,
+}
+
+impl App {
+    /// A runner on Kubernetes with what it offers.
+    fn offer(&self, name: &RunnerName) -> Option<(Arc<RegisterRequest>, ClusterOffer)> {
+        let runner = self.runners.get(name)?;
+        let offer = runner.cluster.clone()?;
+        Some((runner, offer))
+    }
+
+    /// Judges what a runner would create, the gravest first: by the rules, by its nodes where it tells them, and by what its
+    /// cluster said of the same document under the same layers. Of objects in place of Jobs only the cluster speaks.
+    pub(super) fn judge(&self, runner: Option<&RunnerName>, queue: (&QueueName, &Arc<NewQueue>), made: &Rendered) -> Judged {
+        let nodes: Option<Told> = runner.filter(|_| queue.1.object.is_none()).and_then(|runner| self.nodes.of(runner));
+        let mut judged = Judged { nodes_at: nodes.as_ref().map(|(at, _)| *at), ..Judged::default() };
+        if queue.1.object.is_none() {
+            judged.findings = lint(&made.manifest, &made.origins, nodes.as_ref().map(|(_, nodes)| nodes.as_slice()));
+        }
+        let stored = self.queues.get(queue.0.as_str()).filter(|stored| *stored == *queue.1);
+        let told = runner.zip(stored).and_then(|(name, stored)| {
+            let doc = self.runners.get(name)?;
+            self.checks.of(name, queue.0, &self.templates.mark((name, &doc), (queue.0, &stored)))
+        });
+        if let Some((at, check)) = told {
+            judged.checked_at = Some(at);
+            let origins = &made.origins;
+            // Of the whole pod nobody in particular is the author.
+            let author = |at: &str| origins.of(at).or_else(|| origins.first(at).filter(|_| at.matches('/').count() > 3));
+            let placed = |finding: &TemplateFinding| TemplateFinding { layer: author(&finding.pointer), ..finding.clone() };
+            judged.findings.extend(check.findings.iter().map(placed));
+            judged.findings.sort_by_key(|finding| finding.level);
+        }
+        judged
+    }
+}
