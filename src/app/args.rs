@@ -251,6 +251,9 @@ pub(super) struct RbacArgs {
     /// The right to read the cluster's nodes too, for readNodes
     #[arg(long)]
     pub(super) nodes: bool,
+    /// The rights to ask the cluster about queues too, for checkQueues
+    #[arg(long)]
+    pub(super) check: bool,
     /// A resource that queues name as their object, such as pytorchjobs.kubeflow.org; may be repeated
     #[arg(long, value_name = "PLURAL.GROUP")]
     pub(super) object: Vec<String>,

@@ -134,7 +134,7 @@ fn of_values(name: &str, file: serde_json::Value, notes: &[Note]) -> Result<File
 /// `slipway glue rbac`.
 pub(super) fn rbac(args: &RbacArgs) -> Result<()> {
     let account_namespace = args.account_namespace.as_deref().unwrap_or(&args.namespace);
-    let mut all = objects(&args.name, &args.namespace, account_namespace, &args.object);
+    let mut all = objects(&args.name, &args.namespace, account_namespace, &args.object, args.check);
     if args.nodes {
         all.extend(node_objects(&args.name, account_namespace));
     }

@@ -9,6 +9,7 @@ mod support;
 
 mod kit;
 
+mod checks;
 mod crash_points;
 mod endings;
 mod faults;
@@ -29,6 +30,7 @@ fn main() -> std::process::ExitCode {
             ground::tests(),
             runs::tests(),
             slices::tests(),
+            checks::tests(),
             crash_points::tests(),
             kills::tests(),
             faults::tests(),

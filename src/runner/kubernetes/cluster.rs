@@ -12,9 +12,12 @@ use crate::domain::{
 };
 use futures::AsyncBufRead;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use k8s_openapi::api::{
-    batch::v1::Job,
-    core::v1::{Event, Pod, Secret},
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        batch::v1::Job,
+        core::v1::{Event, Pod, Secret},
+    },
 };
 use kube::{
     Api, Client, Resource,
@@ -96,12 +99,36 @@ impl Cluster {
 
     /// Creates a Secret as it is written.
     pub(super) async fn create_secret(&self, namespace: &str, secret: &Value) -> Result<(), Failed> {
-        self.create::<Secret>("secrets", namespace, secret).await.map(drop)
+        self.create::<Secret>("secrets", namespace, secret, false).await.map(drop)
     }
 
     /// Creates a Job as it is written: an unknown field is a refusal, never dropped.
     pub(super) async fn create_job(&self, namespace: &str, job: &Value) -> Result<Job, Failed> {
-        self.create("jobs", namespace, job).await
+        self.create("jobs", namespace, job, false).await
+    }
+
+    /// Asks whether a Job would be taken as it is written.
+    pub(super) async fn try_job(&self, namespace: &str, job: &Value) -> Result<(), Failed> {
+        self.create::<Job>("jobs", namespace, job, true).await.map(drop)
+    }
+
+    /// Asks whether a pod would be taken as it is written.
+    pub(super) async fn try_pod(&self, namespace: &str, pod: &Value) -> Result<(), Failed> {
+        self.create::<Pod>("pods", namespace, pod, true).await.map(drop)
+    }
+
+    /// What the API server says where nothing of this name is there; none where it is. Its metadata alone is asked for, so
+    /// that no value ever comes here.
+    pub(super) async fn is_there<K>(&self, resource: &'static str, namespace: &str, name: &str) -> Result<Option<String>, Failed>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + serde::de::DeserializeOwned + fmt::Debug,
+    {
+        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
+        match self.read("get", resource, api.get_metadata(name)).await {
+            Ok(_) => Ok(None),
+            Err(Failed::Refused(refusal)) if refusal.status == 404 => Ok(Some(refusal.message)),
+            Err(failed) => Err(failed),
+        }
     }
 
     async fn create<K: Resource<DynamicType = ()> + serde::de::DeserializeOwned>(
@@ -109,12 +136,14 @@ impl Cluster {
         resource: &'static str,
         namespace: &str,
         object: &Value,
+        dry_run: bool,
     ) -> Result<K, Failed> {
         let broken = |error: &dyn fmt::Display| Failed::Later(format!("cannot make the request: {error}"));
         let path = K::url_path(&(), Some(namespace));
         // The typed call would lose fields that this build does not know, and cannot ask for strictness.
         let bytes = serde_json::to_vec(object).map_err(|e| broken(&e))?;
-        let mut request = kube::core::Request::new(path).create(&PostParams::default(), bytes).map_err(|e| broken(&e))?;
+        let mut request =
+            kube::core::Request::new(path).create(&PostParams { dry_run, ..PostParams::default() }, bytes).map_err(|e| broken(&e))?;
         *request.uri_mut() = format!("{}&fieldValidation=Strict", request.uri()).parse().map_err(|e| broken(&e))?;
         self.write("create", resource, self.client.request::<K>(request)).await
     }

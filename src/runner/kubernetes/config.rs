@@ -51,6 +51,9 @@ pub struct File {
     /// Whether it reads the cluster's nodes and tells the server, which then says what never fits; default no. It takes a
     /// right for the whole cluster (`slipway glue rbac --nodes`).
     pub read_nodes: bool,
+    /// Whether it asks its cluster about each queue by dry run and tells the server what would be refused; default no. It takes
+    /// rights of its own (`slipway glue rbac --check`).
+    pub check_queues: bool,
 }
 
 /// One layer of a template.
@@ -176,6 +179,8 @@ pub struct Config {
     pub burst: u32,
     /// Whether it reads the cluster's nodes and tells the server.
     pub read_nodes: bool,
+    /// Whether it asks its cluster about each queue and tells the server.
+    pub check_queues: bool,
     /// Its version.
     pub version: String,
 }
@@ -239,6 +244,7 @@ impl Config {
             qps: positive("qps", file.qps, 50)?,
             burst: positive("burst", file.burst, 100)?,
             read_nodes: file.read_nodes,
+            check_queues: file.check_queues,
             version: around.version,
         })
     }

@@ -3,6 +3,7 @@
 use super::{
     act::{Done, Hands},
     capacity::Room,
+    checks,
     cluster::Cluster,
     config::Config,
     health::Pulse,
@@ -118,6 +119,8 @@ impl Desk {
         let (cluster, namespaces, name) = (self.hands.cluster.clone(), self.config.namespaces.clone(), self.config.name.clone());
         let polling = poll(cluster, namespaces, name, self.cache.clone(), self.polled.subscribe());
         let _polling = AbortOnDropHandle::new(tokio::spawn(polling));
+        let checking = checks::tell(self.hands.clone(), self.link.client.clone(), self.config.name.clone(), self.link.instance);
+        let _checking = self.config.check_queues.then(|| AbortOnDropHandle::new(tokio::spawn(checking)));
         let beat_every = Duration::from_millis(self.link.times.runner_heartbeat_ms);
         let ticks = |every: Duration| {
             let mut ticks = interval(every.max(Duration::from_millis(10)));

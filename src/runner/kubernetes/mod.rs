@@ -16,6 +16,7 @@
 
 mod act;
 mod capacity;
+mod checks;
 mod claims;
 mod cluster;
 mod compare;

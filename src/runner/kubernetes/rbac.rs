@@ -45,6 +45,14 @@ pub const RIGHTS: &[Right] = &[
     Right { group: "", resource: "events", verbs: &["list"], why: "why a Job has no pod, or a pod no place" },
 ];
 
+/// What it asks for besides where it asks its cluster about queues (`checkQueues`). Whoever may create Jobs in a namespace has
+/// all of this by their pods: what a Job's pod may be, and what stands in the objects that it mounts.
+pub const CHECKS: &[Right] = &[
+    Right { group: "", resource: "pods", verbs: &["create"], why: "by dry run: what only pods meet" },
+    Right { group: "", resource: "persistentvolumeclaims", verbs: &["get"], why: "whether those that a queue names are there" },
+    Right { group: "", resource: "configmaps", verbs: &["get"], why: "whether those that a queue names are there; never their data" },
+];
+
 /// What it asks for besides where it tells the nodes (`readNodes`); of the whole cluster.
 pub const NODES: Right = Right { group: "", resource: "nodes", verbs: &["list", "watch"], why: "which queues' pods ever fit" };
 
@@ -75,9 +83,9 @@ pub fn node_objects(name: &str, account_namespace: &str) -> Vec<Value> {
 pub const OBJECT_VERBS: [&str; 4] = ["get", "list", "create", "delete"];
 
 /// Service account, Role and binding for the Jobs of one namespace; the account may stand in another. `kinds` are the
-/// resources of objects in place of Jobs, as `pytorchjobs.kubeflow.org`.
+/// resources of objects in place of Jobs, as `pytorchjobs.kubeflow.org`; `checks` whether it may ask about queues.
 #[must_use]
-pub fn objects(name: &str, namespace: &str, account_namespace: &str, kinds: &[String]) -> Vec<Value> {
+pub fn objects(name: &str, namespace: &str, account_namespace: &str, kinds: &[String], checks: bool) -> Vec<Value> {
     let custom = |kind: &String| {
         let (resource, group) = kind.split_once('.').unwrap_or((kind, ""));
         json!({"apiGroups": [group], "resources": [resource], "verbs": OBJECT_VERBS})
@@ -90,7 +98,7 @@ pub fn objects(name: &str, namespace: &str, account_namespace: &str, kinds: &[St
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "Role",
             "metadata": meta(namespace),
-            "rules": RIGHTS.iter().map(rule).chain(kinds.iter().map(custom)).collect::<Vec<_>>(),
+            "rules": RIGHTS.iter().chain(CHECKS.iter().filter(|_| checks)).map(rule).chain(kinds.iter().map(custom)).collect::<Vec<_>>(),
         }),
         json!({
             "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -109,10 +117,17 @@ mod tests {
     #[test]
     fn the_rights_are_few_and_none_lists_secrets() {
         assert!(
-            RIGHTS.iter().all(|right| right.resource != "secrets" || !right.verbs.iter().any(|verb| matches!(*verb, "list" | "watch")))
+            RIGHTS
+                .iter()
+                .chain(CHECKS)
+                .all(|right| right.resource != "secrets" || !right.verbs.iter().any(|verb| matches!(*verb, "list" | "watch")))
         );
-        assert!(RIGHTS.iter().all(|right| !right.verbs.contains(&"*") && !right.why.is_empty()));
-        insta::assert_json_snapshot!(objects("slipway-glue", "research", "slipway", &["pytorchjobs.kubeflow.org".to_owned()]));
+        assert!(RIGHTS.iter().chain(CHECKS).all(|right| !right.verbs.contains(&"*") && !right.why.is_empty()));
+        insta::assert_json_snapshot!(objects("slipway-glue", "research", "slipway", &["pytorchjobs.kubeflow.org".to_owned()], false));
+        insta::assert_json_snapshot!(
+            "the_rights_to_ask_about_queues",
+            objects("slipway-glue", "research", "slipway", &[], true)[1]["rules"]
+        );
         insta::assert_json_snapshot!("the_right_to_read_nodes", node_objects("slipway-glue", "slipway"));
     }
 }

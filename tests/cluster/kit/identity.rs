@@ -22,10 +22,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Makes a service account in the scene's namespace, its rights in `namespaces`, and a kubeconfig for it in `dir`.
-pub(crate) async fn identity(scene: &Scene, account: &str, namespaces: &[String], dir: &Path) -> PathBuf {
+/// Makes a service account in the scene's namespace, its rights in `namespaces`, and a kubeconfig for it in `dir`; `more` are
+/// options of `slipway glue rbac`.
+pub(crate) async fn identity(scene: &Scene, account: &str, namespaces: &[String], dir: &Path, more: &[&str]) -> PathBuf {
     for namespace in namespaces {
-        let [user, role, binding] = printed(dir, account, namespace, &scene.namespace).await;
+        let [user, role, binding] = printed(dir, account, namespace, &scene.namespace, more).await;
         make::<ServiceAccount>(scene, &scene.namespace, user).await;
         make::<Role>(scene, namespace, role).await;
         make::<RoleBinding>(scene, namespace, binding).await;
@@ -47,17 +48,18 @@ pub(crate) async fn identity(scene: &Scene, account: &str, namespaces: &[String]
     path
 }
 
-/// The rights of a glue in a namespace.
+/// The rights of a glue in a namespace, those to ask about queues included.
 pub(crate) async fn rights() -> Vec<PolicyRule> {
     let dir = tempfile::tempdir().expect("a directory");
-    let [_, role, _] = printed(dir.path(), "glue", "anywhere", "anywhere").await;
+    let [_, role, _] = printed(dir.path(), "glue", "anywhere", "anywhere", &["--check"]).await;
     let role: Role = serde_json::from_value(role).expect("a role");
     role.rules.unwrap_or_default()
 }
 
 /// Service account, Role and binding as `slipway glue rbac` prints them.
-async fn printed(dir: &Path, account: &str, namespace: &str, home: &str) -> [Value; 3] {
+async fn printed(dir: &Path, account: &str, namespace: &str, home: &str, more: &[&str]) -> [Value; 3] {
     let args = ["glue", "rbac", "--name", account, "--namespace", namespace, "--account-namespace", home, "--output", "json"];
+    let args = [&args, more].concat();
     let mut program = Program::start(dir, &format!("rbac-{account}-{namespace}"), &args, &[]);
     let status = eventually("the rights", async || program.ended()).await;
     assert!(status.success(), "{}", program.err());

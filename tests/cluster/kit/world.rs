@@ -115,7 +115,8 @@ impl World {
     pub(crate) async fn glue(&mut self, name: &str, config: Value) {
         let namespaces = config.get("namespaces").and_then(|list| serde_json::from_value(list.clone()).ok());
         let namespaces: Vec<String> = namespaces.unwrap_or_else(|| vec![self.scene.namespace.clone()]);
-        let kubeconfig = identity(&self.scene, &format!("glue-{name}"), &namespaces, &self.root).await;
+        let more: &[&str] = if config["checkQueues"] == true { &["--check"] } else { &[] };
+        let kubeconfig = identity(&self.scene, &format!("glue-{name}"), &namespaces, &self.root, more).await;
         let mut whole = json!({
             "name": name,
             "url": self.url,
