@@ -1,0 +1,46 @@
+//! Files that are known to be hard: each is here for what it did, or could do, to a reader.
+
+pub(crate) fn files() -> Vec<Vec<u8>> {
+    let nested = |open: &str, close: &str, n: usize| format!("podTemplate: {}x{}\n", open.repeat(n), close.repeat(n));
+    let doubling: String = (1..40).map(|i| format!("a{i}: &a{i} [*a{0}, *a{0}]\n", i - 1)).collect();
+    let long = "x".repeat(200 << 10);
+    let squares: String = (0..400).map(|i| format!("- &b{i} {{k{i}: v}}\n")).collect::<String>()
+        + &(0..400).map(|i| format!("- [{}]\n", (0..=i).map(|j| format!("*b{j}")).collect::<Vec<_>>().join(", "))).collect::<String>();
+    let many: String = (0..3_000).map(|i| format!("    V{i}: {{value: x}}\n")).collect();
+    let texts = [
+        // Aliases of aliases, and aliases that are quadratic only.
+        format!("a0: &a0 [x, x]\n{doubling}"),
+        squares,
+        "a: &a [*a]\n".to_owned(),
+        "a: &a {<<: *a}\n".to_owned(),
+        // Depth.
+        nested("[", "]", 10_000),
+        nested("{a: ", "}", 10_000),
+        format!("podTemplate:\n{}", (0..3_000).map(|i| format!("{}a:\n", " ".repeat(i % 500 + 1))).collect::<String>()),
+        "- ".repeat(20_000),
+        // Length.
+        format!("name: q\npodTemplate:\n  metadata:\n    annotations:\n      a: {long}\n"),
+        format!("name: q\ndefaults:\n  env:\n{many}"),
+        format!("kubernetes:\n  spec:\n    template:\n      spec:\n        containers:\n{}", "        - {name: a, image: b}\n".repeat(3_000)),
+        // Macros and variables that name themselves, open without an end, and many of them.
+        "name: q\nvariables: {a: {type: string}}\npodTemplate: {metadata: {annotations: {x: '{{a}}{{ a }}{{{{a}}}}${${a}}'}}}\n".to_owned(),
+        format!("name: q\npodTemplate: {{metadata: {{annotations: {{x: '{}'}}}}}}\n", "${slipway.task.name}".repeat(5_000)),
+        format!("name: q\npodTemplate: {{metadata: {{annotations: {{x: '{}'}}}}}}\n", "${".repeat(20_000)),
+        // Duplicate keys, words of YAML 1.1, tabs, backticks, two documents.
+        "name: q\nname: r\n".to_owned(),
+        "name: q\npodTemplate: {spec: {hostNetwork: no, priority: 017, activeDeadlineSeconds: 12:30}}\n".to_owned(),
+        "name: q\npodTemplate:\n\tspec: {}\n".to_owned(),
+        "name: `q`\n".to_owned(),
+        "name: a\n---\nname: b\n".to_owned(),
+        // Patterns and pointers.
+        format!("name: q\nvariables: {{a: {{type: string, pattern: '({})*$'}}}}\n", "a*".repeat(2_000)),
+        "name: q\nallow: {images: ['**********************************************b']}\n".to_owned(),
+        "name: q\npodTemplate: {remove: ['', '/', '//', '/~', '/~2', '/spec/containers/99999999999999999999']}\n".to_owned(),
+        "agentk8sglue:\n  queues:\n    q:\n      templateOverrides: |\n        spec: {containers: [{resources: {limits: {nvidia.com/gpu: 1}}}]}\n".to_owned(),
+        "object: {manifest: {apiVersion: kubeflow.org/v1, kind: PyTorchJob, metadata: {name: x}, spec: {pytorchReplicaSpecs: {Master: {template: {spec: {containers: [{name: a}]}}}}}}}\nname: q\n".to_owned(),
+        String::new(),
+        "\u{feff}".to_owned(),
+        "\u{0}".to_owned(),
+    ];
+    texts.into_iter().map(String::into_bytes).chain([vec![0xff, 0xfe], vec![0xc3, 0x28, b':', b' ', 0xa0]]).collect()
+}
