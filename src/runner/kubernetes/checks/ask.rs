@@ -99,3 +99,6 @@ fn heard<T>(object: &Value, asked: Asked<'_>, answer: Result<T, Failed>) -> Resu
         Err(later @ Failed::Later(_)) => Err(later),
     }
 }
+
+#[cfg(test)]
+mod tests;
