@@ -11,17 +11,23 @@ use crate::{
         style::{Tone, paint},
     },
     client::Client,
-    wire::{NewQueue, ProblemCode, QueueName},
+    wire::{Budget, BudgetName, NewBudget, NewQueue, ProblemCode, QueueName},
 };
 use serde::Serialize;
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write},
+};
 
-/// What apply would do to a queue.
+/// What apply would do to a queue, or to a budget that the file asks for.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Difference {
-    queue: QueueName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<QueueName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<BudgetName>,
     /// `created`, `changed` or `unchanged`.
     change: &'static str,
     /// The fields that would change, by JSON pointer.
@@ -30,10 +36,25 @@ struct Difference {
     /// Who keeps it now, where that is another.
     #[serde(skip_serializing_if = "Option::is_none")]
     kept_by: Option<String>,
-    /// Its tasks that have not begun: they would get the new template.
+    /// What would become of a queue's tasks.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    tasks: Option<Tasks>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Tasks {
+    /// Those that have not begun: they would get the new template.
     pending: u64,
-    /// Its tasks that run: they would keep the old one.
+    /// Those that run: they would keep the old one.
     running: u64,
+}
+
+impl Difference {
+    /// As apply calls it.
+    fn name(&self) -> String {
+        let budget = self.budget.iter().map(|name| format!("budget {name}"));
+        self.queue.iter().map(ToString::to_string).chain(budget).collect()
+    }
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -50,11 +71,14 @@ pub(super) async fn run(context: &Context, args: &FileArgs) -> Result<Exit, Fail
     let wanted = load(context, args).await?;
     let client = context.client()?;
     let mut found = Vec::new();
+    for (name, budget) in wanted.budgets {
+        found.push(of_budget(&client, name, budget).await?);
+    }
     for (name, queue) in wanted.queues {
         found.push(difference(&client, name, queue).await?);
     }
     let differs = found.iter().any(|difference| difference.change != "unchanged");
-    let names = |found: &Vec<Difference>| found.iter().filter(|d| d.change != "unchanged").map(|d| d.queue.to_string()).collect();
+    let names = |found: &Vec<Difference>| found.iter().filter(|d| d.change != "unchanged").map(Difference::name).collect();
     context.print(&found, names, |found| found.iter().map(block).collect())?;
     if !differs && context.format() == Format::Table {
         context.console.aside("nothing would change");
@@ -62,24 +86,49 @@ pub(super) async fn run(context: &Context, args: &FileArgs) -> Result<Exit, Fail
     Ok(if differs { Exit::Error } else { Exit::Ok })
 }
 
-async fn difference(client: &Client, name: QueueName, wanted: NewQueue) -> Result<Difference, Failure> {
-    let wanted = NewQueue { name: None, ..wanted };
-    let broken = |error: serde_json::Error| Failure::new(Exit::Error, format!("cannot compare {name}: {error}"));
-    let then = serde_json::to_value(&wanted).map_err(broken)?;
-    let (now, present) = match client.queue(&name).await {
-        Ok(queue) => (serde_json::to_value(asked(&queue)).map_err(broken)?, Some(queue)),
-        Err(error) if error.code() == Some(ProblemCode::QueueNotFound) => (Value::Object(serde_json::Map::new()), None),
+fn broken(name: &impl fmt::Display, error: &serde_json::Error) -> Failure {
+    Failure::new(Exit::Error, format!("cannot compare {name}: {error}"))
+}
+
+/// What apply would do to a budget.
+async fn of_budget(client: &Client, name: BudgetName, wanted: NewBudget) -> Result<Difference, Failure> {
+    let then = serde_json::to_value(NewBudget { name: None, ..wanted }).map_err(|error| broken(&name, &error))?;
+    let now = match client.budget(&name).await {
+        Ok(Budget { description, resource, max, .. }) => {
+            let now = NewBudget { name: None, description, resource, max };
+            Some(serde_json::to_value(now).map_err(|error| broken(&name, &error))?)
+        }
+        Err(error) if error.code() == Some(ProblemCode::BudgetNotFound) => None,
         Err(error) => return Err(error.into()),
     };
-    let fields = compare(&now, &then);
-    let change = match &present {
+    let (change, fields) = changed(now.as_ref(), &then);
+    Ok(Difference { queue: None, budget: Some(name), change, fields, kept_by: None, tasks: None })
+}
+
+/// What is done, and to which fields.
+fn changed(now: Option<&Value>, then: &Value) -> (&'static str, Vec<Field>) {
+    let fields = compare(now.unwrap_or(&Value::Object(serde_json::Map::new())), then);
+    let change = match now {
         None => "created",
         Some(_) if fields.is_empty() => "unchanged",
         Some(_) => "changed",
     };
+    (change, fields)
+}
+
+async fn difference(client: &Client, name: QueueName, wanted: NewQueue) -> Result<Difference, Failure> {
+    let wanted = NewQueue { name: None, ..wanted };
+    let then = serde_json::to_value(&wanted).map_err(|error| broken(&name, &error))?;
+    let (now, present) = match client.queue(&name).await {
+        Ok(queue) => (Some(serde_json::to_value(asked(&queue)).map_err(|error| broken(&name, &error))?), Some(queue)),
+        Err(error) if error.code() == Some(ProblemCode::QueueNotFound) => (None, None),
+        Err(error) => return Err(error.into()),
+    };
+    let (change, fields) = changed(now.as_ref(), &then);
     let kept_by = present.as_ref().and_then(|queue| queue.managed_by.clone()).filter(|by| wanted.managed_by.as_ref() != Some(by));
     let counts = present.map(|queue| queue.counts).unwrap_or_default();
-    Ok(Difference { queue: name, change, fields, kept_by, pending: counts.waiting + counts.queued, running: counts.active })
+    let tasks = Some(Tasks { pending: counts.waiting + counts.queued, running: counts.active });
+    Ok(Difference { queue: Some(name), budget: None, change, fields, kept_by, tasks })
 }
 
 /// The leaves in which two documents differ, in the order of their pointers.
@@ -107,15 +156,15 @@ fn leaves(at: &str, value: &Value, found: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// A queue's part of the text.
+/// The text of one queue or budget.
 fn block(difference: &Difference) -> String {
-    let Difference { queue, change, fields, kept_by, pending, running } = difference;
+    let (Difference { change, fields, kept_by, tasks, .. }, name) = (difference, difference.name());
     let mark = match *change {
         "created" => paint(Tone::Good, "+"),
         "changed" => paint(Tone::Warn, "~"),
-        _ => return format!("  {queue} unchanged\n"),
+        _ => return format!("  {name} unchanged\n"),
     };
-    let mut text = format!("{mark} {queue} {change}\n");
+    let mut text = format!("{mark} {name} {change}\n");
     for Field { pointer, now, then } in fields {
         let _ = writeln!(text, "    {}", pointer.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~"));
         for (sign, tone, value) in [("-", Tone::Bad, now), ("+", Tone::Good, then)] {
@@ -127,7 +176,7 @@ fn block(difference: &Difference) -> String {
     if let Some(by) = kept_by {
         let _ = writeln!(text, "  {by} keeps it (managedBy): apply asks for --force");
     }
-    if pending + running > 0 {
+    if let Some(Tasks { pending, running }) = tasks.filter(|tasks| tasks.pending + tasks.running > 0) {
         let _ = writeln!(text, "  {running} running keep what they have, {pending} pending get the new one");
     }
     text

@@ -94,6 +94,23 @@ async fn what_apply_would_change_is_shown_field_by_field() {
 }
 
 #[tokio::test]
+async fn the_budget_that_a_file_asks_for_is_compared_too() {
+    let server = Script::default()
+        .on("GET /api/v1/budgets/clearml", json(200, &budget("clearml", 8, &[])))
+        .on("GET /api/v1/budgets/clearml", problem(&Problem::new(ProblemCode::BudgetNotFound)))
+        .on("GET /api/v1/budgets/clearml", json(200, &budget("clearml", 8, &[])))
+        .on("GET /api/v1/queues/gpu", problem(&missing()))
+        .start()
+        .await;
+    let values = "agentk8sglue:\n  monitoredResources: {maxResources: 4}\n  queues:\n    gpu: {}\n";
+    let bench = Bench { stdin: values.into(), ..Bench::default() };
+    for format in ["table", "table", "json"] {
+        assert_eq!(bench.types(&server, &["queue", "diff", "-f", "-", "-o", format]).await, 1, "{}", bench.err.text());
+    }
+    insta::assert_snapshot!([bench.out.text(), bench.errors(&server)].join("---\n"));
+}
+
+#[tokio::test]
 async fn foreign_files_are_written_as_native_ones() {
     let server = Script::default().start().await;
     let values = "agentk8sglue:\n  monitoredResources: {maxResources: 4}\n  queues:\n    gpu:\n      templateOverrides: {resources: {limits: {nvidia.com/gpu: 1}}, env: [{name: DEBUG, value: \"no\"}]}\n      queueSettings: {customWorkerIdTemplate: \"k8s:{task_id}\"}\n    cpu: {}\n";
