@@ -56,6 +56,21 @@ async fn a_line_of_200_mb_arrives_whole_and_the_agent_stays_small() {
     world.nothing_left().await;
 }
 
+/// Golden case G11: a configuration of 40,009 bytes is neither cut nor split nor quoted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_value_arrives_as_it_was_sent() {
+    let mut world = World::up();
+    let odd = "{\"a\": [1, 'x'], \"$HOME\": \"`id`\\n\", \"é\": \"日本\"}\n\t%s ";
+    let mut config = odd.repeat(40_009 / odd.len());
+    config += &"x".repeat(40_009 - config.len());
+    let mut task = world.recorder.task("printf %s \"$CONFIG\"");
+    task.env.insert("CONFIG".to_owned(), config.clone());
+    let (id, ended) = run(&world, task).await;
+    assert_eq!(ended.state, TaskState::Succeeded);
+    assert!(world.log(id, 0).await == config.as_bytes(), "40,009 bytes, each as it was");
+    world.nothing_left().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_bytes_arrive_as_they_were_written() {
     let mut world = World::up();
