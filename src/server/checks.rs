@@ -27,23 +27,25 @@ use std::{
 };
 use uuid::Uuid;
 
-/// What each runner told last, and when.
+/// What each runner told last of each queue, and when.
 #[derive(Default)]
 pub(super) struct Checks(Mutex<HashMap<RunnerName, ByQueue>>);
 
-type ByQueue = (UnixMs, BTreeMap<QueueName, Arc<QueueCheck>>);
+type ByQueue = BTreeMap<QueueName, (UnixMs, Arc<QueueCheck>)>;
 
 impl Checks {
-    fn put(&self, runner: RunnerName, at: UnixMs, items: Vec<QueueCheck>) {
-        let by_queue = items.into_iter().map(|check| (check.queue.clone(), Arc::new(check))).collect();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(runner, (at, by_queue));
+    /// Keeps what is told of queues that there are.
+    fn put(&self, runner: RunnerName, at: UnixMs, items: Vec<QueueCheck>, exists: impl Fn(&QueueName) -> bool) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_queue = told.entry(runner).or_default();
+        by_queue.extend(items.into_iter().map(|check| (check.queue.clone(), (at, Arc::new(check)))));
+        by_queue.retain(|queue, _| exists(queue));
     }
 
     /// What a runner told of a queue, where it is about this document and these layers.
     fn of(&self, runner: &RunnerName, queue: &QueueName, of: &str) -> Option<(UnixMs, Arc<QueueCheck>)> {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, by_queue) = told.get(runner)?;
-        by_queue.get(queue).filter(|check| check.of == of).map(|check| (*at, check.clone()))
+        told.get(runner)?.get(queue).filter(|(_, check)| check.of == of).cloned()
     }
 }
 
@@ -94,7 +96,7 @@ pub(super) async fn order(
     Ok(axum::Json(CheckOrder { queue, of, job }))
 }
 
-/// Tells what a runner's cluster says of its queues, in place of all that was told before.
+/// Tells what a runner's cluster says of queues, in place of what was told of the same ones before.
 #[utoipa::path(put, path = "/api/v1/runners/{name}/checks", operation_id = "reportChecks", tag = "runner", params(("name" = String, Path)),
     request_body = ChecksReport, responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn report(
@@ -104,7 +106,8 @@ pub(super) async fn report(
 ) -> ApiResult<StatusCode> {
     app.hear(&name, request.instance).await?;
     valid(bounds(&request.items))?;
-    app.checks.put(name, app.now(), request.items);
+    let queues = app.queues.all();
+    app.checks.put(name, app.now(), request.items, |queue| queues.contains_key(queue));
     Ok(StatusCode::NO_CONTENT)
 }
 

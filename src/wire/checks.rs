@@ -43,7 +43,7 @@ pub struct CheckOrder {
     pub job: Option<JobOrder>,
 }
 
-/// What a runner's cluster says of its queues, in place of all that was told before; the body of
+/// What a runner's cluster says of queues, in place of what was told of the same ones before; the body of
 /// `PUT /runners/{name}/checks`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]

@@ -4,7 +4,10 @@ use crate::{
     kit::{Scene, World, audit, plain_queue, task, tests},
     support::eventually,
 };
-use k8s_openapi::api::{core::v1::ConfigMap, scheduling::v1::PriorityClass};
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, ResourceQuota},
+    scheduling::v1::PriorityClass,
+};
 use kube::{
     Api,
     api::{DeleteParams, PostParams},
@@ -47,6 +50,9 @@ async fn queues_are_judged_by_their_cluster_before_a_task_meets_it(scene: Arc<Sc
     world.queue("stored", volume(json!({"name": "data", "persistentVolumeClaim": {"claimName": "data"}}))).await;
     world.queue("configured", volume(json!({"name": "conf", "configMap": {"name": "conf"}}))).await;
     world.queue("keyed", volume(json!({"name": "key", "secret": {"secretName": "key"}}))).await;
+    // A quota that only pods of one queue meet, and that none of them could ever keep.
+    scene.create::<ResourceQuota>(json!({"metadata": {"name": "parts"}, "spec": {"hard": {"requests.slipway.test/part": "1"}}})).await;
+    world.queue("large", with(&json!({"containers": [{"resources": {"limits": {"slipway.test/part": "2"}}}]}))).await;
     world.queue("open", with(&json!({"hostNetwork": true}))).await;
     world.glue("k8s", json!({"checkQueues": true})).await;
 
@@ -57,6 +63,11 @@ async fn queues_are_judged_by_their_cluster_before_a_task_meets_it(scene: Arc<Sc
     assert_eq!(found(&world, "stored").await, [claim]);
     assert_eq!(found(&world, "configured").await, ["Error ConfigMapMissing /spec/template/spec/volumes/0/configMap/name conf"]);
     assert_eq!(found(&world, "keyed").await, ["Error SecretMissing /spec/template/spec/volumes/0/secret/secretName key"]);
+    let quota = async || {
+        let found = found(&world, "large").await;
+        found.contains(&"Error ResourceQuotaExceeded /spec/template/spec".to_owned()).then_some(())
+    };
+    eventually("the quota to be met", quota).await;
     let refused = judged(&world, "open").await.findings.remove(0);
     assert_eq!((refused.code.as_ref(), refused.pointer.as_str()), ("PodSecurityViolation", "/spec/template/spec"));
     assert!(refused.said.contains("violates PodSecurity \"restricted") && refused.message.contains("host namespaces"), "{refused:?}");

@@ -19,7 +19,8 @@ use uuid::Uuid;
 /// Asks the cluster about the queues and tells the server, for ever.
 pub(super) async fn tell(hands: Hands, server: Client, name: RunnerName, instance: Uuid) {
     let times = hands.times.clone();
-    let mut ticks = interval(Duration::from_millis(times.check_poll_ms.max(10)));
+    let poll = Duration::from_millis(times.check_poll_ms.max(10));
+    let mut ticks = interval(poll);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (again, pause) = (Duration::from_millis(times.check_again_ms), Duration::from_millis(times.check_pause_ms));
     let mut known = Known::default();
@@ -27,25 +28,26 @@ pub(super) async fn tell(hands: Hands, server: Client, name: RunnerName, instanc
         ticks.tick().await;
         // The glue's own calls say what there is to say about a server or a cluster away; this is tried again.
         let Ok(ChecksDue { items }) = server.checks_due(&name, instance).await else { continue };
-        known.serves(&items);
-        for due in &items {
-            if !known.is_due(due, again, Instant::now()) {
-                continue;
-            }
-            if !hands.cluster.meter.answers() {
+        let begun = Instant::now();
+        for queue in known.due(&items, again, begun) {
+            // What changes meanwhile does not wait for all the others.
+            if begun.elapsed() >= poll || !hands.cluster.meter.answers() {
                 break;
             }
-            match hands.asked(&server, &name, instance, &due.queue).await {
+            match hands.asked(&server, &name, instance, &queue).await {
                 Ok(check) => known.heard(check, Instant::now()),
-                Err(failed) => tracing::debug!(queue = %due.queue, %failed, "asking the cluster about a queue"),
+                Err(failed) => tracing::debug!(%queue, %failed, "asking the cluster about a queue"),
             }
             sleep(pause).await;
         }
-        if let Some(items) = known.untold(&items, again, Instant::now()) {
-            match server.report_checks(&name, &ChecksReport { instance, items }).await {
-                Ok(()) => known.told = Some(Instant::now()),
-                Err(error) => tracing::debug!(%error, "telling what the cluster says of queues"),
-            }
+        let items = known.untold(&items);
+        if items.is_empty() {
+            continue;
+        }
+        let queues: Vec<_> = items.iter().map(|check| check.queue.clone()).collect();
+        match server.report_checks(&name, &ChecksReport { instance, items }).await {
+            Ok(()) => known.told(&queues),
+            Err(error) => tracing::debug!(%error, "telling what the cluster says of queues"),
         }
     }
 }
@@ -89,41 +91,45 @@ fn bounded(mut findings: Vec<TemplateFinding>) -> Vec<TemplateFinding> {
 
 /// What the cluster said last.
 #[derive(Default)]
-struct Known {
-    checks: BTreeMap<QueueName, (QueueCheck, Instant)>,
-    /// When it was told last; none where it has changed since.
-    told: Option<Instant>,
+struct Known(BTreeMap<QueueName, Heard>);
+
+struct Heard {
+    check: QueueCheck,
+    at: Instant,
+    told: bool,
 }
 
 impl Known {
-    /// Forgets what is not served any more.
-    fn serves(&mut self, items: &[CheckDue]) {
-        let before = self.checks.len();
-        self.checks.retain(|queue, _| items.iter().any(|due| due.queue == *queue));
-        if self.checks.len() != before {
-            self.told = None;
+    /// The queues that the cluster is to be asked about: those that are new or have changed, then those of which what was said
+    /// is old, the oldest first. What is not served any more is forgotten.
+    fn due(&mut self, items: &[CheckDue], again: Duration, now: Instant) -> Vec<QueueName> {
+        self.0.retain(|queue, _| items.iter().any(|due| due.queue == *queue));
+        let asked = |due: &CheckDue| self.0.get(&due.queue).filter(|heard| heard.check.of == due.of).map(|heard| heard.at);
+        let mut found: Vec<_> = items.iter().map(|due| (asked(due), &due.queue)).collect();
+        found.retain(|(at, _)| at.is_none_or(|at| now.duration_since(at) >= again));
+        found.sort();
+        found.into_iter().map(|(_, queue)| queue.clone()).collect()
+    }
+
+    fn heard(&mut self, check: QueueCheck, at: Instant) {
+        self.0.insert(check.queue.clone(), Heard { check, at, told: false });
+    }
+
+    /// What is to be told: what was heard since, and what the server has forgotten.
+    fn untold(&self, items: &[CheckDue]) -> Vec<QueueCheck> {
+        let lacks = |due: &CheckDue| {
+            let heard = self.0.get(&due.queue).filter(|heard| heard.check.of == due.of)?;
+            (!heard.told || !due.told).then(|| heard.check.clone())
+        };
+        items.iter().filter_map(lacks).take(limits::MAX_CHECKS).collect()
+    }
+
+    fn told(&mut self, queues: &[QueueName]) {
+        for queue in queues {
+            if let Some(heard) = self.0.get_mut(queue) {
+                heard.told = true;
+            }
         }
-    }
-
-    /// Whether the cluster is to be asked about a queue: it has changed, or what was said is old.
-    fn is_due(&self, due: &CheckDue, again: Duration, now: Instant) -> bool {
-        self.checks.get(&due.queue).is_none_or(|(check, at)| check.of != due.of || now.duration_since(*at) >= again)
-    }
-
-    fn heard(&mut self, check: QueueCheck, now: Instant) {
-        if self.checks.get(&check.queue).is_none_or(|(before, _)| *before != check) {
-            self.told = None;
-        }
-        self.checks.insert(check.queue.clone(), (check, now));
-    }
-
-    /// What is to be told: where it changed, where the server has forgotten it, and now and then.
-    fn untold(&self, items: &[CheckDue], again: Duration, now: Instant) -> Option<Vec<QueueCheck>> {
-        let has = |due: &&CheckDue| self.checks.get(&due.queue).is_some_and(|(check, _)| check.of == due.of);
-        let forgotten = items.iter().filter(has).any(|due| !due.told);
-        let due = forgotten || self.told.is_none_or(|at| now.duration_since(at) >= again);
-        let all = || self.checks.values().take(limits::MAX_CHECKS).map(|(check, _)| check.clone()).collect();
-        (due && !(self.checks.is_empty() && self.told.is_none() && items.is_empty())).then(all)
     }
 }
 
@@ -144,34 +150,34 @@ mod tests {
     #[test]
     fn the_cluster_is_asked_when_something_changed_and_now_and_then() {
         let (mut known, now) = (Known::default(), Instant::now());
-        assert!(known.is_due(&due("a", "1", false), AGAIN, now));
-        known.heard(check("a", "1"), now);
-        assert!(!known.is_due(&due("a", "1", false), AGAIN, now), "however many tasks come");
-        assert!(known.is_due(&due("a", "2", false), AGAIN, now));
-        let now = now + AGAIN;
-        assert!(known.is_due(&due("a", "1", true), AGAIN, now));
+        let second = Duration::from_secs(1);
+        let asks =
+            |known: &mut Known, items: &[CheckDue], now| known.due(items, AGAIN, now).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let both = [due("a", "1", false), due("b", "1", false)];
+        assert_eq!(asks(&mut known, &both, now), ["a", "b"]);
+        known.heard(check("b", "1"), now);
+        known.heard(check("a", "1"), now + second);
+        assert_eq!(asks(&mut known, &both, now + second), [""; 0], "however many tasks come");
+        let later = now + AGAIN + second;
+        assert_eq!(asks(&mut known, &[due("a", "1", true), due("b", "1", true), due("c", "1", false)], later), ["c", "b", "a"]);
+        assert_eq!(asks(&mut known, &[due("a", "1", true), due("b", "2", false)], now + second), ["b"], "what changed");
+        assert_eq!(asks(&mut known, &[due("a", "1", true)], now + second), [""; 0]);
+        assert_eq!(asks(&mut known, &both, now + second), ["b"], "it was not served in between");
     }
 
     #[test]
-    fn only_what_changed_is_told_and_what_the_server_forgot() {
+    fn what_was_heard_is_told_once_and_again_where_the_server_forgot_it() {
         let (mut known, now) = (Known::default(), Instant::now());
-        assert_eq!(known.untold(&[], AGAIN, now), None, "nothing is known of nothing");
+        let (fresh, kept) = ([due("a", "1", false)], [due("a", "1", true)]);
+        assert_eq!(known.untold(&fresh), [], "nothing is known of it");
         known.heard(check("a", "1"), now);
-        assert_eq!(known.untold(&[due("a", "1", false)], AGAIN, now), Some(vec![check("a", "1")]));
-        known.told = Some(now);
-        assert_eq!(known.untold(&[due("a", "1", true)], AGAIN, now), None);
+        assert_eq!(known.untold(&fresh), [check("a", "1")]);
+        known.told(&["a".parse().unwrap()]);
+        assert_eq!(known.untold(&kept), []);
+        assert_eq!(known.untold(&fresh), [check("a", "1")], "a server that was started anew");
+        assert_eq!(known.untold(&[due("a", "2", false)]), [], "what is not known yet");
         known.heard(check("a", "1"), now);
-        assert_eq!(known.untold(&[due("a", "1", true)], AGAIN, now), None, "the same again");
-        assert!(known.untold(&[due("a", "1", false)], AGAIN, now).is_some(), "a server that was started anew");
-        assert_eq!(known.untold(&[due("a", "2", false)], AGAIN, now), None, "what is not known yet");
-        known.heard(check("b", "1"), now);
-        assert_eq!(known.untold(&[due("a", "1", true), due("b", "1", false)], AGAIN, now).unwrap().len(), 2);
-        known.told = Some(now);
-        known.serves(&[due("b", "1", true)]);
-        assert_eq!(known.untold(&[due("b", "1", true)], AGAIN, now), Some(vec![check("b", "1")]));
-        known.told = Some(now);
-        let now = now + AGAIN;
-        assert!(known.untold(&[due("b", "1", true)], AGAIN, now).is_some(), "so that its age is known");
+        assert_eq!(known.untold(&kept), [check("a", "1")], "so that its age is known");
     }
 
     #[test]

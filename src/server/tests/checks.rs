@@ -74,6 +74,9 @@ async fn a_preview_shows_what_the_cluster_says_of_the_same_document_and_layers()
     assert_eq!(codes(&shown), ["error PriorityClassMissing", "warning TolerationMissing"]);
     assert_eq!((&shown["findings"][0]["layer"], &shown["cluster"]), (&json!("queue"), &json!("eu-1")));
     assert!(shown["checkedAt"].is_string() && shown.get("nodesAt").is_none(), "{shown}");
+    // What is told of others leaves it alone.
+    tell(&rig, &json!({"instance": GLUE, "items": [{"queue": "default", "of": "x", "findings": []}]})).await.expect(204);
+    assert_eq!(due(&rig).await[0]["told"], true);
     // A document that is tried counts as the stored one where it says the same.
     let mut same = queue("gold");
     same["name"] = json!("gpu");
