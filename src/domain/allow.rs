@@ -70,6 +70,12 @@ impl Allow {
         self.images.iter().any(|pattern| matches(pattern, image))
     }
 
+    /// An image that a task may name: the first pattern, with a word for its stars. None where no task may.
+    #[must_use]
+    pub fn sample_image(&self) -> Option<String> {
+        self.images.first().map(|pattern| pattern.replace('*', "sample"))
+    }
+
     /// Whether it names a variable, so that a task may set it in place of the template's.
     #[must_use]
     pub fn names_env(&self, name: &str) -> bool {

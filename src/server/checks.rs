@@ -6,12 +6,15 @@ use super::{
     body::{Json, Path, Query},
     error::{ApiResult, valid},
     nodes::Told,
-    queues::{refused, render::sample},
+    queues::{
+        refused,
+        render::{sample, with_image},
+    },
     state::App,
     tasks::intake,
 };
 use crate::{
-    domain::UnixMs,
+    domain::{TaskSpec, UnixMs},
     store::QueueRefusal,
     template::{Rendered, lint},
     wire::{
@@ -91,7 +94,8 @@ pub(super) async fn order(
     let document = app.queues.get(queue.as_str()).ok_or_else(missing)?;
     let (runner, offer) = app.offer(&name).ok_or_else(missing)?;
     let spec = intake::spec(sample(&document), &principal.user, queue.clone(), &document).ok();
-    let job = spec.and_then(|spec| app.first_order((&name, &runner), &offer, &document, &spec, &principal.user));
+    let made = |spec: &TaskSpec| app.first_order((&name, &runner), &offer, &document, spec, &principal.user);
+    let job = spec.and_then(|spec| made(&spec).or_else(|| made(&with_image(&document, &spec)?)));
     let of = app.templates.mark((&name, &runner), (&queue, &document));
     Ok(axum::Json(CheckOrder { queue, of, job }))
 }

@@ -82,8 +82,17 @@ impl Sample {
         RenderRequest { task: (!says_nothing).then_some(task), queue: Some(self.queue.clone()) }
     }
 
-    /// The Job, or the object in its place, up to the task.
+    /// The Job, or the object in its place, up to the task. Where no task is given and tasks have to name an image, it is one that the queue takes.
     pub(super) fn render(&self) -> Result<Rendered, Vec<Fault>> {
+        let alone = self.render_with(self.task.image.as_deref());
+        let given = NewTask { variables: BTreeMap::new(), ..self.task.clone() } != NewTask::default();
+        match (self.queue.allow.sample_image(), &alone) {
+            (Some(image), Err(faults)) if !given && faults.iter().all(|fault| fault.pointer == "/image") => self.render_with(Some(&image)),
+            _ => alone,
+        }
+    }
+
+    fn render_with(&self, image: Option<&str>) -> Result<Rendered, Vec<Fault>> {
         let placed = |at: &str, faults: Vec<Fault>| -> Vec<Fault> {
             faults.into_iter().map(|fault| Fault { pointer: format!("{at}{}", fault.pointer), ..fault }).collect()
         };
@@ -116,7 +125,7 @@ impl Sample {
             gpus: resources.gpus,
             cpu: resources.cpu,
             memory: resources.memory,
-            image: task.image.as_deref(),
+            image,
             env: &env,
             queue_env: &queue.defaults.env,
             env_in_pod: queue.use_image_entrypoint || queue.object.is_some(),

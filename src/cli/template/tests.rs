@@ -84,7 +84,7 @@ async fn findings_are_told_and_errors_fail() {
     let file = dir.path().join("q.yaml");
     std::fs::write(
         &file,
-        "queues:\n  a:\n    defaults: {image: i}\n    podTemplate: {spec: {containers: [{resources: {limits: {nvidia.com/mig-1g.10: 1}}}]}}\n  b: {podTemplate: {}}\n  c: {defaults: {image: i}}\n",
+        "queues:\n  a:\n    defaults: {image: i}\n    podTemplate: {spec: {containers: [{resources: {limits: {nvidia.com/mig-1g.10: 1}}}]}}\n  b: {podTemplate: {}}\n  c: {defaults: {image: i}}\n  d: {podTemplate: {}, allow: {images: [\"python:*\"]}}\n",
     )
     .unwrap();
     let (exit, out, _) = said(&["lint", "-f", file.to_str().unwrap()]).await;

@@ -2,7 +2,7 @@
 
 use super::{check::check, refused};
 use crate::{
-    domain::{AttemptNumber, AttemptRef, TaskId},
+    domain::{AttemptNumber, AttemptRef, Overrides, TaskId, TaskSpec},
     server::{
         auth::Principal,
         body::{MaybeJson, Path, Query},
@@ -43,6 +43,7 @@ pub(crate) async fn render(
         None => app.queues.get(name.as_str()).ok_or_else(|| refused(&name, QueueRefusal::NotFound))?,
     };
     let runners = app.renderers(&name, query.runner.as_ref())?;
+    let is_sample = request.task.is_none();
     let task = request.task.unwrap_or_else(|| sample(&queue));
     let spec = match intake::spec(task, &principal.user, name.clone(), &queue) {
         Ok(spec) => spec,
@@ -53,19 +54,28 @@ pub(crate) async fn render(
             return Ok(axum::Json(RenderResponse { items: runners.into_iter().map(item).collect() }));
         }
     };
+    let with_image = with_image(&queue, &spec).filter(|_| is_sample);
     let item = |(runner, offer): (Option<RunnerName>, ClusterOffer)| {
-        let parts = Parts {
-            runner: runner.as_ref(),
-            offer: &offer,
-            name: &name,
-            queue: &queue,
-            spec: &spec,
-            user: &principal.user,
-            of: AttemptRef { task: TaskId(0), attempt: AttemptNumber(1) },
-            claim: Uuid::nil(),
-            instance: app.store.instance(),
+        let whole = |spec: &TaskSpec| {
+            let parts = Parts {
+                runner: runner.as_ref(),
+                offer: &offer,
+                name: &name,
+                queue: &queue,
+                spec,
+                user: &principal.user,
+                of: AttemptRef { task: TaskId(0), attempt: AttemptNumber(1) },
+                claim: Uuid::nil(),
+                instance: app.store.instance(),
+            };
+            parts.whole()
         };
-        match parts.whole() {
+        // That a task has to name an image is no fault of its queue.
+        let made = whole(&spec).or_else(|faults| match &with_image {
+            Some(spec) if faults.iter().all(|fault| fault.pointer == "/task/image") => whole(spec),
+            _ => Err(faults),
+        });
+        match made {
             Ok(made) => {
                 let Judged { findings, nodes_at, checked_at } = app.judge(runner.as_ref(), (&name, &queue), &made);
                 Rendering {
@@ -98,6 +108,12 @@ pub(in crate::server) fn sample(queue: &NewQueue) -> NewTask {
     let command = (!queue.use_image_entrypoint).then(|| vec!["true".to_owned()]);
     let variables = orders::values(queue, None).unwrap_or_default();
     NewTask { command, name: Some("sample".to_owned()), variables, ..NewTask::default() }
+}
+
+/// The same task with an image that the queue takes; none where it takes none.
+pub(in crate::server) fn with_image(queue: &NewQueue, spec: &TaskSpec) -> Option<TaskSpec> {
+    let image = queue.allow.sample_image()?;
+    Some(TaskSpec { overrides: Overrides { image: Some(image), ..spec.overrides.clone() }, ..spec.clone() })
 }
 
 impl App {

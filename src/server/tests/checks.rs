@@ -127,8 +127,21 @@ async fn too_much_is_refused_and_so_is_another_instance() {
     let other = json!({"instance": Uuid::from_u128(9), "items": []});
     tell(&rig, &other).await.problem(409, "RUNNER_NAME_TAKEN");
     rig.get(Who::Runner, format!("/api/v1/runners/glue/checks/none?instance={GLUE}")).await.problem(404, "QUEUE_NOT_FOUND");
-    // A queue that makes nothing of a task without fields of its own has nothing to ask about.
-    let bare = json!({"podTemplate": {}, "allow": {"images": ["*"]}});
-    apply(&rig, &bare).await;
-    assert_eq!(order(&rig, "gpu").await.get("job"), None);
+}
+
+#[tokio::test]
+async fn that_tasks_name_their_image_is_no_fault_of_a_queue() {
+    let rig = Rig::new().await;
+    register(&rig, &json!({"namespaces": ["ml"]})).await;
+    apply(&rig, &json!({"podTemplate": {}, "allow": {"images": ["python:*"]}})).await;
+    let image = "/spec/template/spec/containers/0/image";
+    assert_eq!(order(&rig, "gpu").await["job"]["manifest"].pointer(image), Some(&json!("python:sample")));
+    let shown = render(&rig, &json!({})).await;
+    assert_eq!((&shown["faults"], shown["manifest"].pointer(image)), (&json!([]), Some(&json!("python:sample"))));
+    let without = render(&rig, &json!({"task": {"command": ["true"]}})).await;
+    assert_eq!(without["faults"][0]["pointer"], "/task/image");
+    // Where the template has one, that stays.
+    let container = json!({"image": "own:1"});
+    apply(&rig, &json!({"podTemplate": {"spec": {"containers": [container]}}, "allow": {"images": ["python:*"]}})).await;
+    assert_eq!(render(&rig, &json!({})).await["manifest"].pointer(image), Some(&json!("own:1")));
 }
