@@ -1,5 +1,7 @@
 //! Faults that tests put into the writer, where a database has its own.
 
+#[cfg(test)]
+use crate::domain::{Times, order::Board};
 use std::{sync::Arc, time::Duration};
 
 /// What befalls the next transaction, told the kinds of operation in it, such as `Cancel`. It is asked again for each
@@ -28,6 +30,17 @@ impl Fault {
     pub(super) async fn delay(self) {
         if let Fault::Delay(by) = self {
             tokio::time::sleep(by).await;
+        }
+    }
+}
+
+#[cfg(test)]
+impl Fault {
+    /// Compares the board with one made anew, where that is asked for.
+    pub(super) async fn audit(self, board: Option<&Board>, conn: &mut sqlx::SqliteConnection, times: &Times, now_up: i64) {
+        if let (Self::Audit, Some(board)) = (self, board) {
+            let anew = super::board::load(conn, times, now_up, None).await.expect("the board can be made anew");
+            assert_eq!(board.differs(&anew), None, "the board differs from one made anew");
         }
     }
 }

@@ -1,12 +1,18 @@
 //! Files that are known to be hard: each is here for what it did, or could do, to a reader.
 
+/// A text of many lines.
+fn lines(numbers: std::ops::Range<usize>, line: impl Fn(usize) -> String) -> String {
+    numbers.map(line).collect::<Vec<_>>().concat()
+}
+
 pub(crate) fn files() -> Vec<Vec<u8>> {
     let nested = |open: &str, close: &str, n: usize| format!("podTemplate: {}x{}\n", open.repeat(n), close.repeat(n));
-    let doubling: String = (1..40).map(|i| format!("a{i}: &a{i} [*a{0}, *a{0}]\n", i - 1)).collect();
+    let doubling = lines(1..40, |i| format!("a{i}: &a{i} [*a{0}, *a{0}]\n", i - 1));
     let long = "x".repeat(200 << 10);
-    let squares: String = (0..400).map(|i| format!("- &b{i} {{k{i}: v}}\n")).collect::<String>()
-        + &(0..400).map(|i| format!("- [{}]\n", (0..=i).map(|j| format!("*b{j}")).collect::<Vec<_>>().join(", "))).collect::<String>();
-    let many: String = (0..3_000).map(|i| format!("    V{i}: {{value: x}}\n")).collect();
+    let squares = lines(0..400, |i| format!("- &b{i} {{k{i}: v}}\n"))
+        + &lines(0..400, |i| format!("- [{}]\n", (0..=i).map(|j| format!("*b{j}")).collect::<Vec<_>>().join(", ")));
+    let many = lines(0..3_000, |i| format!("    V{i}: {{value: x}}\n"));
+    let deeper = lines(0..3_000, |i| format!("{}a:\n", " ".repeat(i % 500 + 1)));
     let texts = [
         // Aliases of aliases, and aliases that are quadratic only.
         format!("a0: &a0 [x, x]\n{doubling}"),
@@ -16,7 +22,7 @@ pub(crate) fn files() -> Vec<Vec<u8>> {
         // Depth.
         nested("[", "]", 10_000),
         nested("{a: ", "}", 10_000),
-        format!("podTemplate:\n{}", (0..3_000).map(|i| format!("{}a:\n", " ".repeat(i % 500 + 1))).collect::<String>()),
+        format!("podTemplate:\n{deeper}"),
         "- ".repeat(20_000),
         // Length.
         format!("name: q\npodTemplate:\n  metadata:\n    annotations:\n      a: {long}\n"),
@@ -24,7 +30,7 @@ pub(crate) fn files() -> Vec<Vec<u8>> {
         format!("kubernetes:\n  spec:\n    template:\n      spec:\n        containers:\n{}", "        - {name: a, image: b}\n".repeat(3_000)),
         // Macros and variables that name themselves, open without an end, and many of them.
         "name: q\nvariables: {a: {type: string}}\npodTemplate: {metadata: {annotations: {x: '{{a}}{{ a }}{{{{a}}}}${${a}}'}}}\n".to_owned(),
-        format!("name: q\npodTemplate: {{metadata: {{annotations: {{x: '{}'}}}}}}\n", "${slipway.task.name}".repeat(5_000)),
+        format!("name: q\npodTemplate: {{metadata: {{annotations: {{x: '{}'}}}}}}\n", "${name}".repeat(5_000)),
         format!("name: q\npodTemplate: {{metadata: {{annotations: {{x: '{}'}}}}}}\n", "${".repeat(20_000)),
         // Duplicate keys, words of YAML 1.1, tabs, backticks, two documents.
         "name: q\nname: r\n".to_owned(),

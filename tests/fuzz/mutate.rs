@@ -47,7 +47,7 @@ const WORDS: [&str; 74] = [
     "\u{0}",
     "\u{7f}",
     "é",
-    "${slipway.task.id}",
+    "${id}",
     "${",
     "${CLEARML_TASK.id:x}",
     "{{gpus}}",
