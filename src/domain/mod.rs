@@ -51,5 +51,5 @@ pub use secret::{SecretKind, fingerprint, mint_secret, well_formed};
 pub use settings::Times;
 pub use state::{FailureClass, Phase, Priority, Reason, TaskState};
 pub use suggest::did_you_mean;
-pub use task::{Overrides, Resources, Retries, SecretUse, TaskSpec, Violation, Work, is_image};
+pub use task::{Overrides, Resources, Retries, SecretUse, TaskSpec, Violation, Work, counted_gpus, is_image};
 pub use template_finding::{Layer, Level, TemplateFinding};

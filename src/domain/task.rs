@@ -128,6 +128,9 @@ pub struct Overrides {
     /// Values of its queue's variables.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, serde_json::Value>,
+    /// The GPUs that these values make its pods ask for; found when it is submitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<u32>,
 }
 
 impl Overrides {
@@ -211,7 +214,20 @@ mod bounds {
     pub(super) const PLAIN: usize = 100;
 }
 
+/// The GPUs that a task counts for that names these, and whose variables ask for those.
+#[must_use]
+pub fn counted_gpus(named: Resources, by_variables: Option<u32>) -> u32 {
+    if named.gpus > 0 { named.gpus } else { by_variables.unwrap_or(0) }
+}
+
 impl TaskSpec {
+    /// The GPUs that it counts for in the order of service: those that it names, else those that its variables make its pods
+    /// ask for. 0 where it says nothing of them, and then its queue's template does.
+    #[must_use]
+    pub fn gpus(&self) -> u32 {
+        counted_gpus(self.resources, self.overrides.gpus)
+    }
+
     /// Whether the image's own entrypoint is the command. Then no agent runs beside it, and the runner speaks for it.
     #[must_use]
     pub fn is_agentless(&self) -> bool {

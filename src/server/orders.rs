@@ -2,7 +2,7 @@
 
 use super::{error::ApiResult, state::App};
 use crate::{
-    domain::{OfQueue, QueueName, Reason, RunnerName, TaskId, TaskSpec, Work, array},
+    domain::{OfQueue, QueueName, Reason, RunnerName, TaskId, TaskSpec, Work, array, order::Cost},
     store::{Place, TaskRecord},
     template::{self, Facts, Layers, Prepared, PreparedObject, TaskLayer, Values, Variables, gpu_template},
     wire::{ClusterOffer, JobOrder, NewQueue, ObjectOrder, RegisterRequest, limits},
@@ -136,6 +136,15 @@ pub(super) fn values(queue: &NewQueue, given: Option<&BTreeMap<String, Value>>) 
         Some(given) => variables.values(given),
         None => Ok(variables.sample()),
     }
+}
+
+/// What a task of a queue costs that names no GPUs itself, with these values of its variables.
+pub(super) fn cost(queue: &NewQueue, values: &Values) -> Cost {
+    if let Some(object) = &queue.object {
+        return template::object_cost(&object.manifest, values);
+    }
+    let gpu = queue.gpu.as_ref().and_then(|gpu| gpu_template(gpu).ok());
+    template::queue_cost(gpu.as_ref(), queue.pod_template.as_ref(), values)
 }
 
 impl App {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::domain::{
     AttemptNumber, AttemptRef, Dependency, End, Event, Evidence, FailureClass, Illegal, Labels, Lifecycle, Live, Outcome, Priority,
-    QueueName, Reason, Resources, Retries, Spent, Status, TaskId, TaskState, UnixMs, backoff_ms, hold_ms, order::User,
+    QueueName, Reason, Resources, Retries, Spent, Status, TaskId, TaskState, UnixMs, backoff_ms, counted_gpus, hold_ms, order::User,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -61,6 +61,14 @@ struct Limits {
     #[serde(default)]
     total_timeout_seconds: Option<u64>,
     retries: Retries,
+    #[serde(default)]
+    overrides: Counted,
+}
+
+/// The GPUs that a task's variables ask for.
+#[derive(Default, Deserialize)]
+struct Counted {
+    gpus: Option<u32>,
 }
 
 /// One task while a batch works on it.
@@ -221,7 +229,7 @@ impl Held {
             name: row.try_get("name")?,
             labels: parse_json("task", id, row.try_get("labels")?)?,
             priority,
-            gpus: spec.resources.gpus,
+            gpus: counted_gpus(spec.resources, spec.overrides.gpus),
             user: row.try_get::<&str, _>("task_user")?.into(),
             own_rank: row.try_get("own_rank")?,
             boosted: row.try_get("boosted")?,

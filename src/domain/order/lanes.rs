@@ -15,7 +15,7 @@ pub type User = Arc<str>;
 /// What tasks of one lane ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size {
-    /// GPUs that the task names itself.
+    /// GPUs that the task names itself, or that its variables do.
     pub gpus: u32,
     /// Its own weight, in thousandths.
     pub weight: u64,

@@ -24,7 +24,7 @@ pub const fn rank_of(task: TaskId) -> i64 {
 /// What a task asks for itself.
 #[must_use]
 pub fn size_of(spec: &TaskSpec) -> Size {
-    Size { gpus: spec.resources.gpus, weight: weight_of(&spec.labels) }
+    Size { gpus: spec.gpus(), weight: weight_of(&spec.labels) }
 }
 
 /// The tier of a task that has been ready since `since_up`, and the uptime at which it rises next; none where it does not.

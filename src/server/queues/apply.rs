@@ -8,10 +8,10 @@ use crate::{
         convert,
         error::{ApiError, ApiResult, to_the_end},
         etag::etag,
+        orders,
         state::App,
     },
     store::{ApplyQueue, Keeper, QueueRefusal},
-    template,
     wire::{BudgetName, NewQueue, Problem, ProblemCode, Queue, QueueName},
 };
 use axum::{
@@ -47,11 +47,7 @@ pub(crate) async fn apply(
     app.may_turn(&name, &queue).await?;
     queue.name = None;
     let doc = serde_json::to_string(&queue).map_err(|_| ProblemCode::Internal)?;
-    let gpu = queue.gpu.as_ref().and_then(|gpu| template::gpu_template(gpu).ok());
-    let cost = match &queue.object {
-        Some(object) => template::object_cost(&object.manifest, &values),
-        None => template::queue_cost(gpu.as_ref(), queue.pod_template.as_ref(), &values),
-    };
+    let cost = orders::cost(&queue, &values);
     let if_revision = app.wanted(&name, &headers).await?;
     let kept_by = if force { Keeper::Any } else { Keeper::Only(queue.managed_by) };
     let apply = ApplyQueue { name: name.clone(), doc, cost, by: principal.user, if_revision, kept_by };

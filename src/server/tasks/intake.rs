@@ -10,6 +10,8 @@ use crate::{
     template,
     wire::{FieldError, NewQueue, NewTask, Problem, ProblemCode},
 };
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The time between SIGTERM and SIGKILL where neither task nor queue says.
 const DEFAULT_GRACE_SECONDS: u64 = 30;
@@ -60,10 +62,25 @@ pub(in crate::server) fn spec(new: NewTask, user: &str, name: QueueName, queue: 
         total_timeout_seconds: new.total_timeout_seconds.or(queue.defaults.total_timeout_seconds),
         grace_seconds: new.grace_seconds.or(queue.defaults.grace_seconds).unwrap_or(DEFAULT_GRACE_SECONDS),
         retries: new.retries.or(queue.defaults.retries).unwrap_or_default(),
-        overrides: Overrides { image: new.image, node_selector: new.node_selector, secrets: new.secrets, variables: new.variables },
+        overrides: Overrides {
+            image: new.image,
+            node_selector: new.node_selector,
+            secrets: new.secrets,
+            gpus: gpus_of(&new.variables, queue),
+            variables: new.variables,
+        },
     };
     let violations = [spec.violations(), at_odds(&spec, user, queue)].concat();
     if violations.is_empty() { Ok(spec) } else { Err(violations) }
+}
+
+/// The GPUs that the values of variables make the pods of a queue ask for; none where there are none, or they are wrong.
+fn gpus_of(variables: &BTreeMap<String, Value>, queue: &NewQueue) -> Option<u32> {
+    if variables.is_empty() {
+        return None;
+    }
+    let values = orders::values(queue, Some(variables)).ok()?;
+    u32::try_from(orders::cost(queue, &values).gpus.0 / 1000).ok()
 }
 
 /// What a task asks for and its queue does not give.

@@ -91,3 +91,29 @@ async fn a_queue_whose_template_cannot_be_filled_is_refused_by_place() {
         assert_eq!(reply.problem(422, "VALIDATION_FAILED")["errors"][0]["pointer"], pointer);
     }
 }
+
+/// What a task makes its pod ask for by a variable counts as if it had named it.
+#[tokio::test]
+async fn a_budget_counts_the_gpus_that_variables_ask_for() {
+    let rig = Rig::new().await;
+    glue(&rig).await;
+    rig.call("PUT", "/api/v1/budgets/pool").bearer(rig.token(Who::Admin)).json(&json!({"max": 4})).await.expect(201);
+    let mut queue = typed();
+    queue["budgets"] = json!({"pool": {}});
+    rig.call("PUT", "/api/v1/queues/typed").bearer(rig.token(Who::Admin)).json(&queue).await.expect(201);
+    for gpus in [3, 3, 1] {
+        rig.submit(Who::Sam, json!({"command": ["true"], "queue": "typed", "variables": {"gpus": gpus, "tier": "a"}})).await;
+    }
+    let mut body = ask(Uuid::from_u128(1), 10);
+    (body["runner"], body["instance"], body["waitSeconds"]) = (json!("glue"), json!(GLUE), json!(0));
+    let reply = rig.post(Who::Runner, "/api/v1/runner/claims", &body).await.expect(200);
+    let asked: Vec<&Value> = reply["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["job"]["manifest"]["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"])
+        .collect();
+    assert_eq!(asked, ["3", "1"], "the second task of three GPUs finds one left of four");
+    let pool = rig.get(Who::Sam, "/api/v1/budgets/pool").await.expect(200);
+    assert_eq!(pool["used"], 4, "{pool}");
+}
