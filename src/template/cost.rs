@@ -38,7 +38,11 @@ pub fn object_cost(manifest: &Value, values: &Values) -> Cost {
         let often = |parent: &Value| ["replicas", "parallelism"].iter().find_map(|field| parent[field].as_u64()).unwrap_or(1);
         ancestors.map(often).fold(one, u64::saturating_mul)
     };
-    let gpus = pod_templates(&manifest).iter().map(of_template).fold(0, u64::saturating_add);
+    // Of a TrainJob the runtime makes as many pods as the trainer says.
+    let trainer = &manifest["spec"]["trainer"];
+    let per_node = u64::from(gpus(&json!({"resources": trainer["resourcesPerNode"]}))) * 1000;
+    let trainers = per_node.saturating_mul(trainer["numNodes"].as_u64().unwrap_or(1));
+    let gpus = pod_templates(&manifest).iter().map(of_template).fold(trainers, u64::saturating_add);
     let weight = of(&json!({"metadata": {"labels": manifest["metadata"]["labels"]}})).weight;
     Cost { gpus: Amount(gpus), weight }
 }
@@ -86,6 +90,7 @@ mod tests {
         );
         let jobs = json!([{"replicas": 2, "template": {"spec": {"parallelism": 4, "template": pod(1)}}}]);
         assert_eq!(of(json!({"spec": {"replicatedJobs": jobs}})), 8);
+        assert_eq!(of(json!({"spec": {"trainer": {"numNodes": 3, "resourcesPerNode": {"limits": {"nvidia.com/gpu": 2}}}}})), 6);
         assert_eq!(of(json!({"spec": {"template": pod(1)}})), 1);
         assert_eq!(of(json!({"spec": {}})), 0);
     }

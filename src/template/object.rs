@@ -4,6 +4,8 @@
 //! wherever they stand: a map with a `spec` that has `containers`. Into each of them go labels, environment and the
 //! defaults that pass Pod Security "restricted"; nothing else is added, because nobody here knows what else the kind takes.
 
+mod shapes;
+
 use super::{
     Fault, Injection, Layer, Layers, Origins, Rendered, TaskLayer, builtin,
     macros::{self, Known},
@@ -139,8 +141,9 @@ impl PreparedObject {
         let (namespace, layer) = namespace(&object, layers).map_err(|fault| vec![fault])?;
         step(&mut object, &mut origins, layer, |object| object["metadata"]["namespace"] = namespace.into());
         step(&mut object, &mut origins, Layer::Queue, |object| {
+            let image = layers.image.filter(|_| !shapes::has_images(object));
             each_container(object, |container| {
-                if let Some(image) = layers.image.filter(|_| container["image"].as_str().is_none_or(str::is_empty)) {
+                if let Some(image) = image.filter(|_| container["image"].as_str().is_none_or(str::is_empty)) {
                     container["image"] = image.into();
                 }
             });
@@ -208,6 +211,7 @@ fn each_container(object: &mut Value, mut change: impl FnMut(&mut Value)) {
         let containers = object.pointer_mut(&format!("{at}/spec/containers")).and_then(Value::as_array_mut);
         containers.into_iter().flatten().for_each(&mut change);
     }
+    shapes::each_container(object, &mut change);
 }
 
 /// From a rendered object to the one that is created: its name, the labels of the attempt on it and on every pod template
@@ -237,6 +241,7 @@ pub fn complete_object_from(rendered: Rendered, injection: &Injection<'_>) -> Re
     for (_, at) in &templates {
         object.pointer_mut(at).into_iter().for_each(restrict);
     }
+    shapes::restrict(&mut object);
     origins.changed(&before, &object, Layer::BuiltIn);
     let before = object.clone();
     let given = object["metadata"]["name"].as_str().and_then(pod::sanitised);
@@ -252,10 +257,7 @@ pub fn complete_object_from(rendered: Rendered, injection: &Injection<'_>) -> Re
             introduce(container, injection, role.as_deref(), known);
         }
     }
-    if known == Some(ObjectKind::Workflow) {
-        // Its pods have no template of the usual shape: labels for all of them stand beside.
-        label(&mut object["spec"]["podMetadata"], injection);
-    }
+    shapes::introduce(&mut object, injection);
     if known == Some(ObjectKind::Job) && object.pointer("/spec/template/spec/restartPolicy").is_none() {
         object["spec"]["template"]["spec"]["restartPolicy"] = "Never".into();
     }
@@ -271,28 +273,35 @@ fn label(metadata: &mut Value, injection: &Injection<'_>) {
 
 /// What passes Pod Security "restricted" and reaches nothing of the cluster, where the template says nothing.
 fn restrict(template: &mut Value) {
-    let defaults = builtin::pod();
     let spec = &mut template["spec"];
-    for (field, value) in defaults["spec"]["securityContext"].as_object().into_iter().flatten() {
-        default(&mut spec["securityContext"], field, value);
-    }
+    restrict_pod(spec);
     let named = ["serviceAccountName", "serviceAccount"].iter().any(|field| spec.get(field).is_some());
     if !named {
         default(spec, "automountServiceAccountToken", &false.into());
     }
     for field in ["initContainers", "containers"] {
-        for container in spec[field].as_array_mut().into_iter().flatten() {
-            for (field, value) in builtin::container().as_object().into_iter().flatten() {
-                default(&mut container["securityContext"], field, value);
-            }
-            builtin::yield_to_privilege(container);
-        }
+        spec[field].as_array_mut().into_iter().flatten().for_each(restrict_container);
     }
     if spec["initContainers"].is_null()
         && let Some(fields) = spec.as_object_mut()
     {
         fields.remove("initContainers");
     }
+}
+
+/// The same of what is said of all containers of a pod.
+fn restrict_pod(spec: &mut Value) {
+    for (field, value) in builtin::pod()["spec"]["securityContext"].as_object().into_iter().flatten() {
+        default(&mut spec["securityContext"], field, value);
+    }
+}
+
+/// The same of one container.
+fn restrict_container(container: &mut Value) {
+    for (field, value) in builtin::container().as_object().into_iter().flatten() {
+        default(&mut container["securityContext"], field, value);
+    }
+    builtin::yield_to_privilege(container);
 }
 
 fn default(parent: &mut Value, field: &str, value: &Value) {

@@ -112,3 +112,23 @@ fn what_an_object_may_not_say_is_refused_with_its_place() {
     ];
     insta::assert_snapshot!(all.map(|faults| faults.join("\n")).join("\n--\n"));
 }
+
+#[test]
+fn the_containers_of_a_workflow_are_told_and_restricted_like_any() {
+    insta::assert_json_snapshot!(completed(&json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "two-steps"},
+        "spec": {"entrypoint": "main", "templates": [
+            {"name": "main", "steps": [[{"name": "a", "template": "prepare"}], [{"name": "b", "template": "train"}]]},
+            {"name": "prepare", "script": {"image": "python:3.12", "command": ["python"], "source": "print(1)"}},
+            {"name": "train", "container": {"command": ["train"], "securityContext": {"runAsUser": 1000}}},
+        ]},
+    })));
+}
+
+#[test]
+fn the_trainer_of_a_train_job_is_told_and_keeps_its_runtimes_image() {
+    insta::assert_json_snapshot!(completed(&json!({
+        "apiVersion": "trainer.kubeflow.org/v1alpha1", "kind": "TrainJob", "metadata": {"name": "fine-tune"},
+        "spec": {"runtimeRef": {"name": "torch-distributed"}, "trainer": {"numNodes": 2, "command": ["torchrun", "train.py"]}},
+    })));
+}
