@@ -56,11 +56,15 @@ pub fn is_dns_label(text: &str) -> bool {
 }
 
 /// The name of an attempt's Job and of its Secret: `slw-<instance>-<task>-a<n>`, or with a `given` name in the place of
-/// `slw`, which is cut so that the whole has at most 63 characters and never loses what makes it unique.
+/// `slw`, which is cut so that the whole has at most 63 characters and never loses what makes it unique. A name that begins with
+/// a digit comes after `slw-`: controllers name Services after the objects of some kinds, and those begin with a letter.
 #[must_use]
 pub fn object_name(given: Option<&str>, instance: &str, of: AttemptRef) -> String {
     let unique = format!("-{instance}-{}-a{}", of.task, of.attempt);
-    let given = given.unwrap_or("slw");
+    let given = match given {
+        Some(given) if given.starts_with(|c: char| c.is_ascii_digit()) => format!("slw-{given}"),
+        given => given.unwrap_or("slw").to_owned(),
+    };
     let cut: String = given.chars().take(63_usize.saturating_sub(unique.len())).collect();
     format!("{}{unique}", cut.trim_end_matches(['-', '.']))
 }
@@ -97,6 +101,7 @@ mod tests {
         let of = AttemptRef { task: TaskId(1042), attempt: AttemptNumber(3) };
         assert_eq!(object_name(None, "k3f9a", of), "slw-k3f9a-1042-a3");
         assert_eq!(object_name(Some("train"), "k3f9a", of), "train-k3f9a-1042-a3");
+        assert_eq!(object_name(Some("1042-ddp"), "k3f9a", of), "slw-1042-ddp-k3f9a-1042-a3");
         let long = object_name(Some(&"x-".repeat(60)), "k3f9a", of);
         assert!(long.len() <= 63 && long.ends_with("x-k3f9a-1042-a3"), "{long}");
         assert_eq!(sanitised("run_AB12-ddp.").as_deref(), Some("run-ab12-ddp"));
