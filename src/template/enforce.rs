@@ -33,6 +33,25 @@ pub(super) fn enforce(job: &mut Value, injection: &Injection<'_>) {
     }
 }
 
+/// Where kinds of objects say for how long an ended one stays.
+const STAYS: [&str; 5] = [
+    "/spec/ttlSecondsAfterFinished",
+    "/spec/runPolicy/ttlSecondsAfterFinished",
+    "/spec/ttlStrategy/secondsAfterCompletion",
+    "/spec/ttlStrategy/secondsAfterSuccess",
+    "/spec/ttlStrategy/secondsAfterFailure",
+];
+
+/// An object stays as long as a Job where no glue lives to delete it: were it removed before a glue has seen its end, the end
+/// would be lost.
+pub(super) fn enforce_object(object: &mut Value) {
+    for at in STAYS {
+        if let Some(seconds) = object.pointer_mut(at).filter(|seconds| seconds.as_u64().is_some_and(|seconds| seconds < TTL_SECONDS)) {
+            *seconds = TTL_SECONDS.into();
+        }
+    }
+}
+
 /// How long the pod may live from the kubelet's first sight of it: a backstop behind the agent, or the limit itself where
 /// nobody else enforces it.
 fn deadline(injection: &Injection<'_>) -> Option<u64> {

@@ -8,6 +8,7 @@ mod shapes;
 
 use super::{
     Fault, Injection, Layer, Layers, Origins, Rendered, TaskLayer, builtin,
+    enforce::enforce_object,
     macros::{self, Known},
     pointer::below,
     reserved, task, values,
@@ -151,10 +152,16 @@ impl PreparedObject {
         Ok(Self { macros: macros::places(&object), object, origins, image: layers.image.map(str::to_owned), values })
     }
 
+    /// Where the objects stand.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.object["metadata"]["namespace"].as_str().unwrap_or_default()
+    }
+
     /// The object of a task, up to the task's own layer: macros expanded, and its variables in every container of its pods.
     ///
     /// # Errors
-    /// Variables that the template takes from elsewhere; the pointers lead into the task.
+    /// Variables that the template takes from elsewhere, and an image that nobody names; the pointers lead into the task.
     pub fn render(&self, task: &TaskLayer<'_>) -> Result<Rendered, Vec<Fault>> {
         let (mut object, mut origins) = (self.object.clone(), self.origins.clone());
         let beyond = beyond(task);
@@ -164,7 +171,13 @@ impl PreparedObject {
         let known = Known { facts: &task.facts, values: &self.values, image: task.image.or(self.image.as_deref()) };
         let mut faults = macros::expand(&mut object, &self.macros, &known);
         step(&mut object, &mut origins, Layer::Task, |object| {
-            each_container(object, |container| task::variables(container, task, &mut faults));
+            each_container(object, |container| {
+                task::variables(container, task, &mut faults);
+                if container["image"] == "" {
+                    let message = "no image: the queue's object takes the task's; name one, or give the queue one (defaults: {image: …})";
+                    faults.push(Fault::new("/image", message));
+                }
+            });
         });
         // The same is said of every container.
         faults.dedup();
@@ -262,6 +275,7 @@ pub fn complete_object_from(rendered: Rendered, injection: &Injection<'_>) -> Re
         object["spec"]["template"]["spec"]["restartPolicy"] = "Never".into();
     }
     origins.changed(&before, &object, Layer::Inject);
+    step(&mut object, &mut origins, Layer::Enforce, enforce_object);
     Ok(Rendered { manifest: object, origins })
 }
 

@@ -92,6 +92,25 @@ fn what_the_template_says_is_kept() {
 }
 
 #[test]
+fn an_ended_object_stays_until_its_end_is_known() {
+    let mut manifest = pytorch();
+    manifest["spec"]["runPolicy"] = json!({"ttlSecondsAfterFinished": 600});
+    assert_eq!(completed(&manifest)["spec"]["runPolicy"]["ttlSecondsAfterFinished"], 86_400);
+    manifest["spec"]["runPolicy"] = json!({"ttlSecondsAfterFinished": 200_000});
+    assert_eq!(completed(&manifest)["spec"]["runPolicy"]["ttlSecondsAfterFinished"], 200_000);
+}
+
+#[test]
+fn an_image_that_nobody_names_is_a_fault_of_the_task() {
+    let namespaces = ["research".to_owned()];
+    let prepared = PreparedObject::new(&pytorch(), &Layers { namespaces: &namespaces, ..Layers::default() }).unwrap();
+    let faults = prepared.render(&TaskLayer::default()).unwrap_err();
+    assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), ["/image"], "{faults:?}");
+    let named = prepared.render(&TaskLayer { image: Some("img:2"), ..TaskLayer::default() }).unwrap().manifest;
+    assert_eq!(named.pointer("/spec/pytorchReplicaSpecs/Worker/template/spec/containers/0/image"), Some(&json!("img:2")));
+}
+
+#[test]
 fn what_an_object_may_not_say_is_refused_with_its_place() {
     let told =
         |manifest: &Value, ends| check_object(manifest, ends, &Values::default()).iter().map(ToString::to_string).collect::<Vec<_>>();

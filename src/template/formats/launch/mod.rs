@@ -1,6 +1,7 @@
 //! Queue configurations of W&B Launch and parts of Job and Pod manifests; the values and the file of a launch agent.
 
 mod agent;
+mod image;
 mod job;
 mod misplaced;
 mod outer;
@@ -38,6 +39,7 @@ pub(super) fn read(root: &Node, name: Option<&str>, import: &mut Import) {
     }
     let values = variables(outer.variables, &mut document, &mut import.notes);
     job::read(outer.config, &values, &mut document, &mut kept, &mut import.notes);
+    image::of_the_task(outer.config, &mut document, &mut import.notes);
     if !kept.is_empty() {
         document.insert("importedFrom".into(), json!({"launch": kept}));
     }

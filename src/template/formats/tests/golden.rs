@@ -95,8 +95,8 @@ fn g6_a_pytorchjob_bare_and_wrapped() {
     let import = launch(bare);
     let wrapped: String = bare.lines().map(|line| format!("  {line}\n")).collect::<Vec<_>>().concat();
     assert_eq!(launch(&format!("kubernetes:\n{wrapped}")).queues, import.queues);
-    assert_eq!(import.notes, []);
-    insta::assert_json_snapshot!(import.queues[0].document);
+    let told: Vec<_> = import.notes.iter().map(ToString::to_string).collect();
+    insta::assert_json_snapshot!((&import.queues[0].document, told));
 }
 
 #[test]
