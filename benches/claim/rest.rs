@@ -136,6 +136,7 @@ impl Caller<'_> {
                 gpus: 8,
                 queues: vec![QueueAsk { name: "*".into(), max: None }],
                 wait_seconds: 0,
+                unserved: Vec::new(),
             };
             let began = figures::now();
             let got = self.runner.claim(&request, Duration::from_secs(10)).await?.items.pop().ok_or("a claim came back empty")?;

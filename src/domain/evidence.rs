@@ -213,6 +213,9 @@ pub struct ObjectEvent {
     pub at: Option<Timestamp>,
 }
 
+/// The word of a refusal that is none of the API server's: it serves no such kind, or none in namespaces.
+pub const NOT_SERVED: &str = "NotServed";
+
 /// A refusal of the API server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]

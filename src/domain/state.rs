@@ -164,6 +164,8 @@ words!(
         PriorityClassMissing = "PriorityClassMissing",
         /// The namespace does not exist.
         NamespaceMissing = "NamespaceMissing",
+        /// The cluster serves no objects of the kind that the queue names.
+        ObjectKindMissing = "ObjectKindMissing",
         /// The glue lacks a right.
         RunnerForbidden = "RunnerForbidden",
         /// GPUs of the kind asked for are in use.

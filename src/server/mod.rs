@@ -36,6 +36,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod unserved;
 
 pub use router::{openapi, router};
 pub use state::{App, Settings};

@@ -148,13 +148,16 @@ pub(super) fn cost(queue: &NewQueue, values: &Values) -> Cost {
 }
 
 impl App {
-    /// The queues that a runner cannot serve, as they are now: for one on Kubernetes those without a Job, for any other
-    /// those that ask for a pod.
+    /// The queues that a runner cannot serve, as they are now: for one on Kubernetes those without a Job, or with an object
+    /// whose kind its cluster does not take, for any other those that ask for a pod.
     pub(super) fn beyond(&self, name: &RunnerName) -> BTreeSet<QueueName> {
         let runner = self.runners.get(name);
         let serves = |queue: (&QueueName, &Arc<NewQueue>)| match runner.as_ref().and_then(|runner| Some((runner, runner.cluster.as_ref()?)))
         {
-            Some((runner, offer)) => self.templates.prepare((name, runner), offer, queue, None).is_ok(),
+            Some((runner, offer)) => {
+                let prepared = self.templates.prepare((name, runner), offer, queue, None);
+                prepared.as_ref().as_ref().is_ok_and(|ready| self.unserved.refusal(name, queue.1, ready).is_none())
+            }
             None => !queue.1.asks_for_pods(),
         };
         self.queues.all().iter().filter(|queue| !serves(*queue)).map(|(name, _)| name.clone()).collect()

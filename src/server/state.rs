@@ -8,6 +8,7 @@ use super::{
     orders::Templates,
     pulse::Pulses,
     runners::Seen,
+    unserved::Unserved,
 };
 use crate::{
     blob::Logs,
@@ -42,6 +43,7 @@ pub struct App {
     pub(super) templates: Arc<Templates>,
     pub(super) nodes: Arc<Nodes>,
     pub(super) checks: Arc<Checks>,
+    pub(super) unserved: Arc<Unserved>,
     pub(super) pulses: Arc<Pulses>,
     pub(super) seen: Arc<Seen>,
     pub(super) metrics: Arc<Metrics>,
@@ -65,6 +67,7 @@ impl App {
             templates: Arc::default(),
             nodes: Arc::default(),
             checks: Arc::default(),
+            unserved: Arc::default(),
             pulses: Arc::new(Pulses::since(up)),
             seen: Arc::new(Seen::since(up)),
             metrics: Arc::new(Metrics::new()),

@@ -29,6 +29,7 @@ mod rules;
 mod runners;
 mod tasks;
 mod tokens;
+mod unserved;
 mod variables;
 mod why;
 mod wires;

@@ -1,6 +1,7 @@
 //! Work for runners: claims, signs of life, and what the server holds for each.
 
 use super::{AttemptNumber, AttemptRef, KeepJobs, Phase, QueueName, Resources, RunnerName, TaskId};
+use crate::domain::evidence::ApiRefusal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -14,6 +15,21 @@ pub struct QueueAsk {
     /// At most so many from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u32>,
+}
+
+/// A kind of object of which a runner can make none in a namespace of its cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UnservedKind {
+    /// Its API version, `group/version`.
+    pub api_version: String,
+    /// Its name.
+    pub kind: String,
+    /// The namespace.
+    pub namespace: String,
+    /// How it was refused.
+    pub refusal: ApiRefusal,
 }
 
 /// Asks for work. The answer waits up to `waitSeconds` until there is some. A repeat of `claimId` whose attempts still
@@ -38,6 +54,9 @@ pub struct ClaimRequest {
     /// How long to wait for work, 0 to 60.
     #[serde(default)]
     pub wait_seconds: u64,
+    /// What queues may ask for and the runner cannot make now, at most 100: their tasks are left to others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unserved: Vec<UnservedKind>,
 }
 
 /// The work a claim got; empty where the wait ended without any.

@@ -14,6 +14,8 @@ pub const MAX_PAGE: u32 = 1_000;
 pub const DEFAULT_PAGE: u32 = 100;
 /// The most attempts one claim may take.
 pub const MAX_CLAIM: u32 = 1_000;
+/// The most kinds of objects that a claim leaves to others.
+pub const MAX_UNSERVED: usize = 100;
 /// The longest wait of a claim, in seconds.
 pub const MAX_CLAIM_WAIT_SECONDS: u64 = 60;
 /// The most log bytes kept of an attempt where the queue says nothing (1 GiB).

@@ -32,7 +32,7 @@ pub use budget::{Budget, BudgetList, BudgetQueue, NewBudget};
 pub use checks::{CheckDue, CheckOrder, ChecksDue, ChecksReport, QueueCheck};
 pub use claim::{
     CancelOrder, ClaimRequest, ClaimResponse, ClaimedTask, Hold, Holds, JobOrder, ObjectOrder, QueueAsk, RunnerBeatRequest,
-    RunnerBeatResponse, known_hash,
+    RunnerBeatResponse, UnservedKind, known_hash,
 };
 pub use depend::{Dependee, DependsOn};
 pub use event::{Event, EventKind, LogChunk};

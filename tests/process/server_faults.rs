@@ -109,7 +109,8 @@ async fn claimed_elsewhere(world: &World) -> TaskId {
     let task = NewTask { queue: Some("elsewhere".into()), command: Some(vec!["true".into()]), ..NewTask::default() };
     let id = world.submit(&task).await;
     let queues = queues.into_iter().map(|name| QueueAsk { name, max: None }).collect();
-    let claim = ClaimRequest { runner: name, instance, claim_id: SystemRng.uuid(), max: 1, gpus: 0, queues, wait_seconds: 0 };
+    let claim =
+        ClaimRequest { runner: name, instance, claim_id: SystemRng.uuid(), max: 1, gpus: 0, queues, wait_seconds: 0, unserved: Vec::new() };
     let claimed = client.claim(&claim, Duration::from_secs(5)).await.expect("an answer");
     assert_eq!(claimed.items.first().map(|item| item.task), Some(id));
     id

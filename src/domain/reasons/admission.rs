@@ -7,7 +7,7 @@ use super::{
     text::{Words, between, event, line},
 };
 use crate::domain::{
-    evidence::{ApiRefusal, Evidence},
+    evidence::{ApiRefusal, Evidence, NOT_SERVED},
     state::Reason,
 };
 
@@ -15,6 +15,9 @@ use crate::domain::{
 pub(super) fn refused(evidence: &Evidence) -> Option<Finding> {
     let refusal = evidence.refusal.as_ref()?;
     let quote = quoted(refusal);
+    if refusal.reason == NOT_SERVED {
+        return Some(Finding::new(Reason::ObjectKindMissing, line(&refusal.message), vec![quote]));
+    }
     Some(by_text(&refusal.message, &quote).unwrap_or_else(|| by_status(refusal, quote)))
 }
 

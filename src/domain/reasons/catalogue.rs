@@ -121,6 +121,11 @@ fn before_the_node(code: Reason) -> Option<Row> {
         R::NamespaceMissing => {
             (Escalate, "The namespace does not exist, or is being deleted.", "Create the namespace, or name another in the template.")
         }
+        R::ObjectKindMissing => (
+            Escalate,
+            "The cluster serves no objects of the kind that the queue names.",
+            "Install what brings the kind, or correct apiVersion and kind in the queue's object; the kinds there are: kubectl api-resources",
+        ),
         R::RunnerForbidden => {
             (Escalate, "The glue lacks a right.", "Give the glue's service account the right named; its Role comes with the installation.")
         }

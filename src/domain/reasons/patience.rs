@@ -61,6 +61,7 @@ fn class(code: Reason) -> FailureClass {
         | R::ServiceAccountMissing
         | R::PriorityClassMissing
         | R::NamespaceMissing
+        | R::ObjectKindMissing
         | R::TemplateInvalid => FailureClass::Config,
         R::GpuNotInjected => FailureClass::Infra,
         _ => FailureClass::Policy,

@@ -2,8 +2,11 @@
 //! seen by the watches, and what it did not is planned again.
 
 mod object;
+mod refused;
 
+use self::refused::{foreign, uncreated, vain};
 use super::{
+    barred::Barred,
     cluster::{Cluster, Failed},
     config::Config,
     facts::{Mark, SeenJob, SeenPod},
@@ -17,7 +20,7 @@ use crate::{
         evidence::{ApiRefusal, ContainerFacts, ContainerRole, ContainerState},
         pod,
     },
-    wire::{AttemptRef, FailureClass, Hold, Reason, ReportItem, Times},
+    wire::{AttemptRef, Hold, ReportItem, Times},
 };
 use k8s_openapi::api::core::v1::Secret;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -36,7 +39,7 @@ pub(super) enum Done {
     /// Its Job can never be.
     Hopeless(Hopeless),
     /// No object of its kind can be made here, and how that was said.
-    Unserved(Reason, ApiRefusal),
+    Unserved(ApiRefusal),
     /// What it looks like, when the cache stood at that revision.
     Looked(Look, u64),
     /// The Job with this UID is on its way out; what to tell the server now.
@@ -62,6 +65,7 @@ pub(super) struct Hands {
     inherited: Arc<BTreeMap<AttemptRef, String>>,
     pub(super) times: Times,
     pub(super) metrics: Metrics,
+    pub(super) barred: Barred,
     pub(super) done: mpsc::UnboundedSender<(AttemptRef, Done)>,
     permits: Arc<Semaphore>,
 }
@@ -69,7 +73,17 @@ pub(super) struct Hands {
 impl Hands {
     pub(super) fn new(cluster: Cluster, config: Arc<Config>, metrics: Metrics, done: mpsc::UnboundedSender<(AttemptRef, Done)>) -> Self {
         let permits = Arc::new(Semaphore::new(AT_ONCE));
-        Self { cluster, config, instance: String::new(), inherited: Arc::default(), times: Times::default(), metrics, done, permits }
+        Self {
+            cluster,
+            config,
+            instance: String::new(),
+            inherited: Arc::default(),
+            times: Times::default(),
+            metrics,
+            barred: Barred::default(),
+            done,
+            permits,
+        }
     }
 
     /// The installation whose name the objects of an attempt bear.
@@ -361,30 +375,6 @@ fn claim(secret: &Secret) -> Option<uuid::Uuid> {
 
 fn claims(secret: &Secret, hold: &Hold) -> bool {
     claim(secret) == Some(hold.claim)
-}
-
-fn foreign(kind: &str, namespace: &str, name: &str) -> Hopeless {
-    let message = format!("a {kind} {namespace}/{name} of somebody else stands in its place; delete it, then rerun the task");
-    tracing::error!(kind, namespace, name, "an object of somebody else stands in the place of ours");
-    Hopeless::Ended(FailureClass::Config, Reason::ObjectInvalid, message)
-}
-
-fn uncreated(of: AttemptRef, failed: Failed) -> Done {
-    match failed {
-        Failed::Refused(refusal) => {
-            tracing::warn!(attempt = %of, resource = refusal.resource, status = refusal.status, message = refusal.message, "the API server refuses its Job");
-            Done::Uncreated(Some(refusal))
-        }
-        Failed::Later(what) => {
-            tracing::warn!(attempt = %of, what, "its Job cannot be created now; trying on");
-            Done::Uncreated(None)
-        }
-    }
-}
-
-fn vain(of: AttemptRef, what: &str, failed: &Failed) -> Done {
-    tracing::warn!(attempt = %of, %failed, "{what}");
-    Done::Vain
 }
 
 #[cfg(test)]

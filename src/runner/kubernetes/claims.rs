@@ -47,6 +47,7 @@ impl Desk {
                 gpus: u32::MAX,
                 queues: room.asks(),
                 wait_seconds: CLAIM_WAIT_SECONDS,
+                unserved: self.hands.barred.told(),
             }));
             self.asked = Some((claim_id, room.clone()));
         }

@@ -57,7 +57,7 @@ impl Desk {
             Done::Created(job, owned) => (note.written, note.owned, note.refusal) = (Some(Arc::new(*job)), owned, None),
             Done::Uncreated(refusal) => note.uncreated(refusal, now, times),
             Done::Hopeless(why) => note.hopeless = Some(why),
-            Done::Unserved(reason, refusal) => (note.hopeless, note.refusal) = (Some(Hopeless::Unserved(reason)), Some(refusal)),
+            Done::Unserved(refusal) => (note.hopeless, note.refusal) = (Some(Hopeless::Unserved), Some(refusal)),
             Done::Looked(look, revision) => note.looked(look, now, revision, times),
             Done::Deleted(uid, then) => {
                 note.deleted = Some(uid);

@@ -5,7 +5,7 @@ use super::{
     facts::SeenJob,
     object::{Kind, read},
 };
-use crate::domain::evidence::ApiRefusal;
+use crate::domain::evidence::{ApiRefusal, NOT_SERVED};
 use kube::{
     Api, Resource,
     api::{ApiResource, DynamicObject, ListParams, PostParams},
@@ -16,9 +16,6 @@ use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
 };
-
-/// How discovery refuses: there is no such kind, or not in namespaces.
-const NOT_SERVED: &str = "NotServed";
 
 /// The kinds that were found.
 pub(super) type Kinds = Mutex<HashMap<Kind, ApiResource>>;
@@ -44,7 +41,7 @@ impl Cluster {
             Failed::Refused(ApiRefusal { verb, resource, status: 404, reason: NOT_SERVED.to_owned(), message })
         };
         let gvk = kind.gvk();
-        let missing = || refused(format!("the API server serves no {kind}: install what brings this kind"));
+        let missing = || refused(format!("The API server serves no {kind}: install what brings this kind"));
         let found = self.read("get", "discovery", discovery::pinned_kind(&self.client, &gvk)).await;
         let (resource, capabilities) = match found {
             Ok(found) => found,

@@ -117,7 +117,7 @@ impl Desk {
     pub(super) async fn serve(&mut self) -> Result<(), Refusal> {
         self.register().await?;
         let (cluster, namespaces, name) = (self.hands.cluster.clone(), self.config.namespaces.clone(), self.config.name.clone());
-        let polling = poll(cluster, namespaces, name, self.cache.clone(), self.polled.subscribe());
+        let polling = poll(cluster, namespaces, name, self.cache.clone(), self.hands.barred.clone(), self.polled.subscribe());
         let _polling = AbortOnDropHandle::new(tokio::spawn(polling));
         let checking = checks::tell(self.hands.clone(), self.link.client.clone(), self.config.name.clone(), self.link.instance);
         let _checking = self.config.check_queues.then(|| AbortOnDropHandle::new(tokio::spawn(checking)));
@@ -131,6 +131,7 @@ impl Desk {
         let mut sweeps = ticks(Duration::from_millis(self.link.times.sweep_ms));
         let mut backoff = self.link.backoff("glue");
         let (mut changed, mut api) = (self.cache.changed(), self.hands.cluster.meter.changed());
+        let mut barred = self.hands.barred.changed();
         // When to compare next; none while nothing suggests it.
         let mut compare: Option<Instant> = None;
         // However much happens, half of the time is for other things.
@@ -162,6 +163,11 @@ impl Desk {
                     self.note(of, done);
                     Duration::ZERO
                 }
+                Ok(()) = barred.changed() => {
+                    // A claim that is open asks for what it is not to have, or not for what it is; it is made anew under its own id.
+                    self.claiming = None;
+                    continue;
+                }
                 Ok(()) = changed.changed() => GATHER,
                 Ok(()) = api.changed() => Duration::ZERO,
                 _ = beats.tick() => {
@@ -185,6 +191,7 @@ impl Desk {
                 _ = sweeps.tick() => {
                     self.stale = true;
                     self.notes.ask_again();
+                    self.hands.barred.ask_again(&self.hands.cluster);
                     self.search();
                     Duration::ZERO
                 }

@@ -15,6 +15,7 @@
 //! - Ending the glue ends no attempt.
 
 mod act;
+mod barred;
 mod capacity;
 mod checks;
 mod claims;

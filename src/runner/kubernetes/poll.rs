@@ -1,7 +1,7 @@
 //! Looks at the objects that carry attempts in place of Jobs, again and again: kinds come and go with the queues that name
 //! them, so they are listed rather than watched. A kind that cannot be listed keeps nothing else from going on.
 
-use super::{cluster::Cluster, object::Kind, watch::Cache};
+use super::{barred::Barred, cluster::Cluster, object::Kind, watch::Cache};
 use crate::{domain::pod::LABEL_RUNNER, wire::RunnerName};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
@@ -15,19 +15,20 @@ pub(super) struct Polled {
     pub(super) every: Duration,
 }
 
-/// Lists all that is to be looked at, for ever. What is seen comes into the cache.
+/// Lists all that is to be looked at, for ever, but for what is barred. What is seen comes into the cache.
 pub(super) async fn poll(
     cluster: Cluster,
     namespaces: Vec<String>,
     runner: RunnerName,
     cache: Arc<Cache>,
+    barred: Barred,
     mut polled: watch::Receiver<Polled>,
 ) {
     let selector = format!("{LABEL_RUNNER}={runner}");
     loop {
         let Polled { kinds, every } = polled.borrow_and_update().clone();
         for kind in &kinds {
-            for namespace in &namespaces {
+            for namespace in namespaces.iter().filter(|namespace| !barred.bars(kind, namespace)) {
                 match cluster.objects(kind, namespace, &selector).await {
                     Ok(list) => cache.listed(kind, namespace, list),
                     Err(failed) => tracing::debug!(%kind, namespace, %failed, "the objects of this kind cannot be listed now"),

@@ -53,7 +53,7 @@ pub(super) enum Hopeless {
     /// What the server rendered cannot be completed here.
     Unrenderable,
     /// No object of its kind can be made here.
-    Unserved(Reason),
+    Unserved,
     /// The attempt fails for it.
     Ended(FailureClass, Reason, String),
 }

@@ -183,6 +183,7 @@ impl Desk {
             gpus: u32::try_from(gpus).unwrap_or(u32::MAX),
             queues: self.config.queues.iter().map(|name| QueueAsk { name: name.clone(), max: None }).collect(),
             wait_seconds: CLAIM_WAIT_SECONDS,
+            unserved: Vec::new(),
         };
         (free > 0).then(|| self.link.claim(request))
     }

@@ -14,13 +14,14 @@ use axum::extract::State;
 use std::{collections::BTreeSet, time::Duration};
 
 /// Takes ready tasks for a runner: of queues with a `podTemplate` or `useImageEntrypoint` for runners on Kubernetes alone,
-/// and for these only of queues that make a Job of theirs. Waits up to `waitSeconds` until there are some. A repeat of `claimId` whose attempts
+/// and for these only of queues that make a Job of theirs, or an object of a kind that is not among `unserved`. Waits up to `waitSeconds` until there are some. A repeat of `claimId` whose attempts
 /// still live gets those again.
 #[utoipa::path(post, path = "/api/v1/runner/claims", operation_id = "claim", tag = "runner", request_body = ClaimRequest,
     responses((status = 200, body = ClaimResponse), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn claim(State(app): State<App>, Json { value: request, .. }: Json<ClaimRequest>) -> ApiResult<axum::Json<ClaimResponse>> {
     let mut claim = check(&request)?;
     app.hear(&request.runner, request.instance).await?;
+    app.unserved.put(&request.runner, &request.unserved);
     // Only a runner that counts its GPUs can keep them for a large task; on a cluster the scheduler does.
     claim.all_gpus = match app.runners.get(&request.runner) {
         Some(runner) if runner.cluster.is_none() => runner.gpus,
@@ -81,6 +82,9 @@ fn check(request: &ClaimRequest) -> ApiResult<Claim> {
     let mut wrong = |pointer: String, message: String| errors.push(FieldError { pointer, message });
     if !(1..=limits::MAX_CLAIM).contains(&request.max) {
         wrong("/max".into(), format!("between 1 and {}", limits::MAX_CLAIM));
+    }
+    if request.unserved.len() > limits::MAX_UNSERVED {
+        wrong("/unserved".into(), format!("at most {} kinds", limits::MAX_UNSERVED));
     }
     if request.queues.is_empty() {
         wrong("/queues".into(), "name a queue, or * for all".into());

@@ -2,7 +2,7 @@
 
 use super::{condition, container, disrupted, event, job, pod, podless, refusal, text, unplaced, waiting, with};
 use crate::domain::{
-    evidence::{ContainerRole, ContainerState, Evidence, JobFacts, PodFacts},
+    evidence::{ContainerRole, ContainerState, Evidence, JobFacts, NOT_SERVED, PodFacts},
     reasons::{
         Finding, Patience, ReasonClass,
         ReasonClass::{Change as Ch, Escalate as Es, Wait as Wa},
@@ -48,6 +48,13 @@ fn what_the_api_server_refuses() {
         ("credential", refusal(401, "Unauthorized", "Unauthorized"), vec![(R::RunnerForbidden, Es)], vec![], Pending),
         ("webhook", refusal(400, "BadRequest", webhook), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
         ("policy", refusal(422, "Invalid", policy), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
+        (
+            "kind of object",
+            refusal(404, NOT_SERVED, "The API server serves no Train of example.org/v1: install what brings this kind"),
+            vec![(R::ObjectKindMissing, Es)],
+            vec![],
+            Pending,
+        ),
         ("namespace", refusal(404, "NotFound", "namespaces \"t\" not found"), vec![(R::NamespaceMissing, Es)], vec![], Pending),
         (
             "namespace ends",

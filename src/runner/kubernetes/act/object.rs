@@ -11,7 +11,7 @@ use crate::{
         object::{Kind, Made, made, read},
         sight::Observed,
     },
-    wire::{AttemptRef, HeartbeatRequest, Hold, Phase, Reason, ReportItem, StartRequest},
+    wire::{AttemptRef, HeartbeatRequest, Hold, Phase, ReportItem, StartRequest},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -40,9 +40,9 @@ impl Hands {
             match self.cluster.create_object(kind, namespace, object, true).await {
                 Err(failed) if failed.exists() || no_dry_run(&failed) => {}
                 Err(Failed::Refused(refusal)) if never(&refusal) => {
-                    tracing::warn!(attempt = %of, queue = %hold.queue, %kind, message = refusal.message, "no object of this kind can be made here");
-                    let reason = if refusal.status == 403 { Reason::RunnerForbidden } else { Reason::TemplateInvalid };
-                    return Done::Unserved(reason, refusal);
+                    tracing::warn!(attempt = %of, queue = %hold.queue, %kind, "its object cannot be made here");
+                    self.barred.bar(made, &refusal);
+                    return Done::Unserved(refusal);
                 }
                 Err(failed) => return uncreated(of, failed),
                 Ok(_) => {}

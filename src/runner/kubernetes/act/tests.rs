@@ -7,7 +7,7 @@ use crate::{
         examples::{config, hold, job, observed, of},
         meter::Meter,
     },
-    wire::QueueName,
+    wire::{FailureClass, QueueName, Reason},
 };
 use axum::{
     body::Bytes,

@@ -93,8 +93,9 @@ impl Case<'_> {
 
     /// The server has not started it for us.
     fn not_begun(&self, actions: &mut Vec<Action>) {
-        if let Some(Hopeless::Unserved(reason)) = self.seen.hopeless {
-            actions.push(Action::Report(self.returned(Some(reason))));
+        if self.seen.hopeless == Some(Hopeless::Unserved) {
+            let blocking = reasons::pending(&self.seen.evidence).into_iter().find(|finding| finding.blocking);
+            actions.push(Action::Report(self.returned(Some(blocking.map_or(Reason::ObjectKindMissing, |finding| finding.code)))));
             return;
         }
         self.uncreated(actions);

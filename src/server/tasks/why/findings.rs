@@ -1,7 +1,7 @@
 //! Reasons from the server's own state.
 
 use crate::{
-    domain::{Evidence, Finding, Outcome, QueueName, Quote, Reason, reasons},
+    domain::{Evidence, Finding, Outcome, QueueName, Quote, Reason, RunnerName, evidence::ApiRefusal, reasons},
     store::{ArrayRecord, AttemptRecord, EventRecord, LeaseRecord},
     template::Fault,
     wire::{AttemptNumber, Position, Runner, TaskId, Timestamp, timestamp},
@@ -54,6 +54,21 @@ pub(super) fn unrenderable(queue: &QueueName, faults: &[Fault]) -> Finding {
     let quotes = faults.iter().map(|fault| quote(format!("Template {}", fault.pointer), fault.message.clone(), None)).collect();
     let first = faults.first().map(|fault| format!(": {fault}")).unwrap_or_default();
     Finding::new(Reason::TemplateInvalid, format!("The template of the queue {queue} makes no Job{first}"), quotes)
+}
+
+/// No cluster whose runner serves the queue takes objects of its kind; none where one does.
+pub(super) fn unserved(queue: &QueueName, refusals: &[(RunnerName, ApiRefusal)]) -> Option<Finding> {
+    let said = |(runner, refusal): &(RunnerName, ApiRefusal)| {
+        let evidence = Evidence { refusal: Some(refusal.clone()), ..Evidence::default() };
+        let finding = reasons::pending(&evidence).into_iter().next()?;
+        let quotes =
+            finding.evidence.iter().map(|q| quote(format!("Runner {runner}, {}", q.source), q.raw.clone(), q.at)).collect::<Vec<_>>();
+        Some((finding, quotes))
+    };
+    let all: Vec<_> = refusals.iter().filter_map(said).collect();
+    let first = all.first()?.0.clone();
+    let message = format!("No runner makes what the queue {queue} asks for. {}", first.message);
+    Some(Finding { message, evidence: all.into_iter().flat_map(|(_, quotes)| quotes).collect(), ..first })
 }
 
 /// The queue, as it is now, does not take the task.

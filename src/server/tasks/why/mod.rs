@@ -124,6 +124,7 @@ impl App {
         };
         found.extend(findings::no_runner(queue, &runners.iter().map(known).collect::<Vec<_>>()));
         found.extend(self.unrenderable(queue).map(|faults| findings::unrenderable(queue, &faults)));
+        found.extend(findings::unserved(queue, &self.unserved(queue)));
         found.extend(self.misfit(task).map(|(reason, faults)| findings::misfit(queue, reason, &faults)));
         for block in blocks {
             found.push(self.held_back(task, block).await?);

@@ -43,13 +43,20 @@ fn an_object_is_made_until_its_start_is_closed_and_never_after() {
             "pytorchjobs.kubeflow.org \"x\" is forbidden: exceeded quota: q, requested: count/pytorchjobs.kubeflow.org=1, used: count/pytorchjobs.kubeflow.org=5, limited: count/pytorchjobs.kubeflow.org=5",
         )
     };
-    let unserved = || Observed { hopeless: Some(Hopeless::Unserved(Reason::RunnerForbidden)), ..observed(1) };
+    let unserved = |status, reason, message| Observed { hopeless: Some(Hopeless::Unserved), ..refused(status, reason, message) };
+    let forbidden = unserved(
+        403,
+        "Forbidden",
+        "pytorchjobs.kubeflow.org is forbidden: User \"glue\" cannot create resource \"pytorchjobs\" in API group",
+    );
+    let missing = unserved(404, "NotServed", "The API server serves no PyTorchJob of kubeflow.org/v1");
     let resting = || Observed { create_in: Duration::from_secs(3), ..observed(1) };
     check(vec![
         ("claimed", observed(1), Some(open(None)), vec![A("create")]),
         ("refused before the start", Observed { news: true, ..refusal() }, Some(open(None)), vec![T("evidence -", None), A("create")]),
         ("refused for long", waited(900, refusal()), Some(open(None)), vec![T("returned ResourceQuotaExceeded", None), A("dropsecret")]),
-        ("its kind cannot be made here", unserved(), Some(open(None)), vec![T("returned RunnerForbidden", None)]),
+        ("its kind may not be made here", forbidden, Some(open(None)), vec![T("returned RunnerForbidden", None)]),
+        ("its kind is not served here", missing, Some(open(None)), vec![T("returned ObjectKindMissing", None)]),
         ("granted, and its maker died", observed(1), Some(open(BY)), vec![A("create")]),
         ("granted, just tried", resting(), Some(open(BY)), vec![]),
         ("granted and made, and its maker died", at(State::Created, None), Some(open(BY)), vec![A("create")]),
