@@ -11,7 +11,7 @@ use kube::{
 };
 use serde_json::json;
 use slipway::wire::TaskState;
-use std::{process::Command, sync::Arc};
+use std::sync::Arc;
 
 // It gives the node a label that other tests would meet.
 tests!(Exclusive: the_sample_of_clearmls_glue_page_runs);
@@ -28,14 +28,7 @@ async fn the_sample_of_clearmls_glue_page_runs(scene: Arc<Scene>) {
     // What a test's pods need beside the sample: an image that is there.
     let base = json!({"podTemplate": {"spec": {"containers": [{"image": "slipway.test/busybox:1"}]}}});
     world.glue("k8s", json!({"base": base})).await;
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/clearml-values.yaml");
-    let applied = Command::new(env!("CARGO_BIN_EXE_slipway"))
-        .args(["queue", "apply", "-f", file, "--url", &world.url, "--token-file"])
-        .arg(world.data().join("admin-token"))
-        .env_remove("SLIPWAY_TOKEN")
-        .output()
-        .expect("the program runs");
-    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+    world.apply("examples/clearml-values.yaml");
     let mut ids = Vec::new();
     for queue in ["example_queue_1", "example_queue_2"] {
         ids.push(world.submit(&task(json!({"queue": queue, "command": ["true"]}))).await);

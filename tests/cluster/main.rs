@@ -10,6 +10,7 @@ mod support;
 mod kit;
 
 mod checks;
+mod colours;
 mod crash_points;
 mod endings;
 mod faults;
@@ -17,12 +18,16 @@ mod formats;
 mod ground;
 mod images;
 mod kills;
+mod kinds;
+mod launch;
 mod nodes;
 mod objects;
+mod ready;
 mod rights;
 mod runs;
 mod secrets;
 mod slices;
+mod told;
 
 fn main() -> std::process::ExitCode {
     kit::run(
@@ -34,12 +39,17 @@ fn main() -> std::process::ExitCode {
             crash_points::tests(),
             kills::tests(),
             faults::tests(),
+            colours::tests(),
             formats::tests(),
+            launch::tests(),
             images::tests(),
             endings::tests(),
             secrets::tests(),
             nodes::tests(),
+            told::tests(),
             objects::tests(),
+            kinds::tests(),
+            ready::tests(),
             rights::tests(),
         ]
         .into_iter()

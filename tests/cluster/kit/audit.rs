@@ -9,6 +9,8 @@ use std::{fs, path::Path};
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Request {
     pub(crate) verb: String,
+    #[serde(rename = "requestURI")]
+    uri: String,
     pub(crate) user: User,
     #[serde(default)]
     pub(crate) object_ref: ObjectRef,
@@ -38,6 +40,16 @@ impl Request {
     /// Whether it changes something.
     pub(crate) fn writes(&self) -> bool {
         matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
+    }
+
+    /// Whether it is about what an API group serves, or asks what it does.
+    pub(crate) fn is_about(&self, group: &str) -> bool {
+        self.uri.split(['/', '?']).any(|part| part == group)
+    }
+
+    /// Whether it was made only to be refused: the groups of such kinds say so.
+    pub(crate) fn is_to_be_refused(&self) -> bool {
+        self.uri.contains(".refused.slipway.test/")
     }
 
     /// The resource in the words of a Role: `pods/log`.

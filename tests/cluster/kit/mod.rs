@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod cluster;
+mod custom;
 pub(crate) mod identity;
 mod objects;
 mod recorder;
@@ -11,6 +12,7 @@ mod steps;
 mod testbed;
 mod world;
 
+pub(crate) use custom::{Custom, PYTORCH, condition, world_of};
 pub(crate) use objects::{limit, phase, task, task_container};
 pub(crate) use recorder::Recorder;
 pub(crate) use run::{Group, Test, run, tests};

@@ -11,6 +11,7 @@ use kube::api::ListParams;
 use reqwest::Method;
 use serde_json::{Value, json};
 use slipway::wire::{Attempt, Finding, QueueName, Reason, TaskId, Why};
+use std::process::Command;
 
 /// A queue whose pods have a shell and nothing else of their own.
 pub(crate) fn plain_queue() -> Value {
@@ -23,6 +24,27 @@ impl World {
         let name: QueueName = name.parse().expect("a queue's name");
         let queue = serde_json::from_value(queue).expect("a queue");
         self.client().await.put_queue(&name, &queue, None, false).await.expect("the queue is taken");
+    }
+
+    /// A command of an administrator; answers its exit code and what it said.
+    pub(crate) fn slipway(&self, words: &[&str]) -> (Option<i32>, String) {
+        let ran = Command::new(env!("CARGO_BIN_EXE_slipway"))
+            .args(words)
+            .args(["--url", &self.url, "--token-file"])
+            .arg(self.data().join("admin-token"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env_remove("SLIPWAY_TOKEN")
+            .output()
+            .expect("the program runs");
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (ran.status.code(), said(&ran.stdout) + &said(&ran.stderr))
+    }
+
+    /// Applies a file of the checkout; answers what was said.
+    pub(crate) fn apply(&self, file: &str) -> String {
+        let (code, said) = self.slipway(&["queue", "apply", "-f", file]);
+        assert_eq!(code, Some(0), "{file}: {said}");
+        said
     }
 
     /// Submits a task to queue `q`, with [`plain_queue`], that does `body` and by `note wait` waits for the recorder's

@@ -115,8 +115,9 @@ impl World {
     pub(crate) async fn glue(&mut self, name: &str, config: Value) {
         let namespaces = config.get("namespaces").and_then(|list| serde_json::from_value(list.clone()).ok());
         let namespaces: Vec<String> = namespaces.unwrap_or_else(|| vec![self.scene.namespace.clone()]);
-        let more: &[&str] = if config["checkQueues"] == true { &["--check"] } else { &[] };
-        let kubeconfig = identity(&self.scene, &format!("glue-{name}"), &namespaces, &self.root, more).await;
+        let asked = [("readNodes", "--nodes"), ("checkQueues", "--check")].into_iter().filter(|(field, _)| config[*field] == true);
+        let more: Vec<_> = asked.map(|(_, flag)| flag).collect();
+        let kubeconfig = identity(&self.scene, &format!("glue-{name}"), &namespaces, &more, &self.root).await;
         let mut whole = json!({
             "name": name,
             "url": self.url,
