@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{
     AttemptNumber, AttemptResult, Dependency, End, Evidence, FailureClass, Outcome, Overrides, Phase, Priority, Reason, Resources, Retries,
-    Rng, RunnerName, TaskId, TaskSpec, TaskState, UnixMs, Work,
+    Rng, RunnerName, TaskId, TaskSpec, TaskState, UnixMs, Work, counted_gpus,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
@@ -96,6 +96,33 @@ pub(super) struct StoredSpec {
     pub(super) retries: Retries,
     #[serde(default, skip_serializing_if = "Overrides::is_empty")]
     pub(super) overrides: Overrides,
+}
+
+/// The part of a task's description that the rules need; the rest, which may be long, is read over.
+#[derive(Deserialize)]
+pub(super) struct Limits {
+    #[serde(default)]
+    resources: Resources,
+    #[serde(default)]
+    pub(super) max_wait_seconds: Option<u64>,
+    #[serde(default)]
+    pub(super) total_timeout_seconds: Option<u64>,
+    pub(super) retries: Retries,
+    #[serde(default)]
+    overrides: Counted,
+}
+
+/// The GPUs that a task's variables ask for.
+#[derive(Default, Deserialize)]
+struct Counted {
+    gpus: Option<u32>,
+}
+
+impl Limits {
+    /// As [`TaskSpec::gpus`].
+    pub(super) fn gpus(&self) -> u32 {
+        counted_gpus(self.resources, self.overrides.gpus)
+    }
 }
 
 impl From<&TaskSpec> for StoredSpec {

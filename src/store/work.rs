@@ -10,15 +10,14 @@ use super::{
     events::NewEvent,
     lease::{LeaseRecord, lease_columns, parse, parse_json},
     place::Place,
-    record::{band_priority, terminal},
+    record::{Limits, band_priority, terminal},
     waits::Waits,
     writer::Tx,
 };
 use crate::domain::{
     AttemptNumber, AttemptRef, Dependency, End, Event, Evidence, FailureClass, Illegal, Labels, Lifecycle, Live, Outcome, Priority,
-    QueueName, Reason, Resources, Retries, Spent, Status, TaskId, TaskState, UnixMs, backoff_ms, counted_gpus, hold_ms, order::User,
+    QueueName, Reason, Spent, Status, TaskId, TaskState, UnixMs, backoff_ms, hold_ms, order::User,
 };
-use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::{Row, sqlite::SqliteRow};
 use std::collections::{BTreeSet, HashMap};
@@ -50,26 +49,6 @@ pub(super) const LOAD: &str = lease_columns!(
      left join deadline dl on dl.task = t.id
      left join ready r on r.task = t.id"
 );
-
-/// The part of a task's description that the rules need; the rest, which may be long, is read over.
-#[derive(Deserialize)]
-struct Limits {
-    #[serde(default)]
-    resources: Resources,
-    #[serde(default)]
-    max_wait_seconds: Option<u64>,
-    #[serde(default)]
-    total_timeout_seconds: Option<u64>,
-    retries: Retries,
-    #[serde(default)]
-    overrides: Counted,
-}
-
-/// The GPUs that a task's variables ask for.
-#[derive(Default, Deserialize)]
-struct Counted {
-    gpus: Option<u32>,
-}
 
 /// One task while a batch works on it.
 pub(super) struct Held {
@@ -229,7 +208,7 @@ impl Held {
             name: row.try_get("name")?,
             labels: parse_json("task", id, row.try_get("labels")?)?,
             priority,
-            gpus: counted_gpus(spec.resources, spec.overrides.gpus),
+            gpus: spec.gpus(),
             user: row.try_get::<&str, _>("task_user")?.into(),
             own_rank: row.try_get("own_rank")?,
             boosted: row.try_get("boosted")?,
