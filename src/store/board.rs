@@ -10,7 +10,7 @@ use crate::domain::{
 };
 use serde_json::{Value, json};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The first row of every lane of the queue `$1`: each step goes to the next lane by the primary key. The last rank of all
 /// ends a lane; the plus signs keep SQLite from comparing by affinity, which only the first column of a key would survive.
@@ -171,7 +171,8 @@ impl Ahead {
 
     /// Tells the board what was read ahead, for the next claim.
     pub(super) fn leave(mut self, board: &mut Board) {
-        let queues: Vec<QueueName> = self.0.keys().map(|(queue, _)| queue.clone()).collect();
+        // Each once, though several of its lanes were read: a row must not be told in place of the one before it.
+        let queues: BTreeSet<QueueName> = self.0.keys().map(|(queue, _)| queue.clone()).collect();
         for (queue, lane, _) in board.unknown(&queues) {
             if let Some(head) = self.0.get_mut(&(queue.clone(), lane.clone())).and_then(Vec::pop) {
                 board.learn(&queue, &lane, Some(head));

@@ -86,3 +86,22 @@ impl Desk for Real {
 }
 
 scenarios::stories!(Real::new(), 500);
+
+/// Rows that a claim reads ahead are told to the board for the next one: each lane once, or tasks are passed over until the
+/// server starts anew.
+#[tokio::test]
+async fn claims_that_follow_each_other_pass_over_nobody() {
+    let rig = Rig::audited().await;
+    let mut submitted = Vec::new();
+    for n in 0..24 {
+        let spec = TaskSpec { resources: Resources::of_gpus(n % 3), ..spec() };
+        submitted.push(rig.submit(spec).await);
+    }
+    let mut served = Vec::new();
+    while served.len() < submitted.len() {
+        let claimed = rig.claim(5).await;
+        assert!(!claimed.is_empty(), "{served:?} of {submitted:?}");
+        served.extend(claimed.iter().map(|one| one.task));
+    }
+    assert_eq!(served, submitted);
+}

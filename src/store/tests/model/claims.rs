@@ -14,6 +14,9 @@ use uuid::Uuid;
 impl Model {
     pub(super) fn claim(&mut self, claim: &Claim, answer: &Answer) -> String {
         let Answer::Claimed(_, got) = answer else { panic!("not an answer to a claim: {answer:?}") };
+        // Also a repeat looks at what was used.
+        self.book.up = self.up;
+        self.book.forget();
         let row = |id: &TaskId, t: &Task| (*id, t.life.attempt.0, t.queue.clone(), t.gpus);
         let same = |l: &Lease| l.runner == claim.runner.as_str() && l.claim == claim.claim;
         let live: Vec<_> = self.tasks.iter().filter(|(_, t)| t.lease.as_ref().is_some_and(same)).collect();
