@@ -180,7 +180,7 @@ impl Claim {
         let ask = Ask { runner: self.runner.clone(), shares, gpus: self.gpus, all_gpus: self.all_gpus.max(self.gpus) };
         let mut picking = tx.board.picking(ask, now);
         while picks.len() < max {
-            match tx.board.next(&picking) {
+            match tx.board.next(&mut picking) {
                 Next::Pick(pick) => {
                     tx.board.take(&pick, &mut picking, now);
                     picks.push(pick);

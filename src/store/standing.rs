@@ -122,7 +122,7 @@ async fn ahead(mut board: Board, task: TaskId, place: &Place, now: i64, conn: &m
     let mut picking = board.picking(Ask { runner, shares, gpus: u32::MAX, all_gpus: u32::MAX }, now);
     let mut ahead = 0;
     while ahead < MAX_AHEAD {
-        match board.next(&picking) {
+        match board.next(&mut picking) {
             Next::Pick(pick) if pick.head.task == task => break,
             Next::Pick(pick) => {
                 board.take(&pick, &mut picking, now);

@@ -115,6 +115,11 @@ impl Bench {
         self.tiers.iter().any(|lanes| !lanes.is_empty())
     }
 
+    /// Whether no task of it is known to be ready although it has lanes: they may have no other.
+    pub(super) fn may_be_empty(&self) -> bool {
+        self.has_ready() && self.tiers.iter().all(|lanes| lanes.by_age().next().is_none())
+    }
+
     /// Its limits.
     #[must_use]
     pub fn limits(&self) -> RunLimits {

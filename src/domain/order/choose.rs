@@ -9,10 +9,7 @@ use super::{
     reserve::Reservations,
 };
 use crate::domain::{BudgetName, QueueName, RunnerName, TaskId};
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cmp::Ordering, collections::BTreeMap};
 
 /// What a claim may still take.
 #[derive(Clone, Debug)]
@@ -33,6 +30,8 @@ pub struct Picking {
     ask: Ask,
     reserved: Reservations,
     uses: BTreeMap<BudgetName, BudgetUse>,
+    /// The queue that was drawn from since `uses` was counted.
+    drawn: Option<QueueName>,
 }
 
 /// What comes next.
@@ -80,12 +79,22 @@ impl Board {
         let uses = self.uses();
         let budgets = self.reserve_budgets(&uses, now_up);
         let reserved = self.reserve_runner(&ask, &uses, budgets, now_up);
-        Picking { ask, reserved, uses }
+        Picking { ask, reserved, uses, drawn: None }
     }
 
     /// Whom a claim takes next.
     #[must_use]
-    pub fn next(&self, picking: &Picking) -> Next {
+    pub fn next(&self, picking: &mut Picking) -> Next {
+        if let Some(queue) = picking.drawn.take() {
+            let bench = self.queues.get(&queue);
+            // Whether a queue still asks for what it is guaranteed depends on what is left in it.
+            if bench.is_some_and(|bench| !bench.terms.rules.budgets.is_empty() && bench.may_be_empty()) {
+                picking.drawn = Some(queue.clone());
+                return Next::Unknown(queue);
+            }
+            let budgets = bench.into_iter().flat_map(|bench| bench.terms.rules.budgets.keys());
+            picking.uses.extend(budgets.filter_map(|name| Some((name.clone(), self.budget(name)?))));
+        }
         let shares = picking.ask.shares.iter().filter(|(_, left)| **left > 0);
         let turn = |(name, _): (&QueueName, &u32)| {
             let (queue, bench) = self.queues.get_key_value(name).filter(|(_, bench)| bench.is_open() && bench.has_ready())?;
@@ -154,12 +163,6 @@ impl Board {
             *left -= 1;
         }
         picking.ask.gpus = picking.ask.gpus.saturating_sub(lane.size.gpus);
-        let touched: BTreeSet<BudgetName> =
-            self.queues.get(queue).map(|bench| bench.terms.rules.budgets.keys().cloned().collect()).unwrap_or_default();
-        for name in touched {
-            if let Some(of) = self.budget(&name) {
-                picking.uses.insert(name, of);
-            }
-        }
+        picking.drawn = Some(queue.clone());
     }
 }

@@ -47,7 +47,7 @@ impl Shop {
         let mut picking = self.board.picking(Ask { runner: runner.parse().unwrap(), shares, gpus, all_gpus }, self.up);
         let mut taken = Vec::new();
         while taken.len() < max {
-            match self.board.next(&picking) {
+            match self.board.next(&mut picking) {
                 Next::Pick(pick) => {
                     self.ready.retain(|(.., head)| head.task != pick.head.task);
                     self.board.take(&pick, &mut picking, self.up);
@@ -158,6 +158,16 @@ fn a_large_task_gets_one_runners_gpus() {
     shop.up += 59_000;
     assert_eq!(shop.claim("r1", 9, 7, 8), [0; 0]);
     assert_eq!(shop.claim("r1", 2, 9, 9), [1, 5], "once it is claimed the rest of the claim is free");
+}
+
+/// A queue keeps what it is guaranteed while it has tasks: not any longer, also within the claim that took its last.
+#[test]
+fn a_guarantee_ends_with_the_last_task_that_asked_for_it() {
+    let queues = [("a", r#"{"budgets": {"pool": {"guaranteed": 4}}}"#), ("b", r#"{"budgets": {"pool": {}}}"#)];
+    let mut shop = Shop::new(&queues, &[("pool", r#"{"max": 8}"#)]);
+    shop.add("a", "ada", 1, 3, 1);
+    shop.add("b", "bob", 2, 3, 7);
+    assert_eq!(shop.claim("r", 9, ANY, ANY), [1, 2]);
 }
 
 /// What comes back to the queue stands before its user's later tasks, also before one that reserves: were it held off by that,
