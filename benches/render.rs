@@ -21,7 +21,7 @@ use std::{
 };
 use uuid::Uuid;
 
-const KEYS: usize = 40;
+const KEYS: usize = 46;
 
 /// A queue's template of about 10 KB: variables, environment, volumes, side containers, tolerations.
 fn template() -> Value {
