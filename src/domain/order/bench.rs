@@ -155,13 +155,13 @@ impl Bench {
     }
 
     /// Everything that lives, in the order of tasks.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "server"))]
     pub(super) fn lives(&self) -> std::collections::BTreeMap<TaskId, &LiveAttempt> {
         self.live.iter().map(|(task, live)| (*task, live)).collect()
     }
 
     /// The use of all users by attempts that are over, where there is any.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "server"))]
     pub(super) fn settled_of_all(&self) -> std::collections::BTreeMap<&User, i64> {
         self.users.iter().map(|(user, member)| (user, member.settled)).filter(|(_, settled)| *settled != 0).collect()
     }

@@ -1,6 +1,6 @@
 //! The order of service and its limits (`docs/ORDER.md`).
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod audit;
 mod bench;
 mod board;
