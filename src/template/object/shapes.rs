@@ -68,7 +68,16 @@ pub(super) fn introduce(object: &mut Value, injection: &Injection<'_>) {
                 }
             }
         }
-        Some(ObjectKind::TrainJob) => tell(&mut object["spec"]["trainer"], injection, None, None),
+        Some(ObjectKind::TrainJob) => {
+            tell(&mut object["spec"]["trainer"], injection, None, None);
+            // The one place where a TrainJob says something of its pods' labels.
+            for entry in object["spec"]["podTemplateOverrides"].as_array_mut().into_iter().flatten() {
+                label(&mut entry["metadata"], injection);
+                if let Some(role) = entry["targetJobs"][0]["name"].as_str().and_then(pod::sanitised) {
+                    entry["metadata"]["labels"][LABEL_ROLE] = role.into();
+                }
+            }
+        }
         _ => {}
     }
 }

@@ -148,6 +148,7 @@ fn the_containers_of_a_workflow_are_told_and_restricted_like_any() {
 fn the_trainer_of_a_train_job_is_told_and_keeps_its_runtimes_image() {
     insta::assert_json_snapshot!(completed(&json!({
         "apiVersion": "trainer.kubeflow.org/v1alpha1", "kind": "TrainJob", "metadata": {"name": "fine-tune"},
-        "spec": {"runtimeRef": {"name": "torch-distributed"}, "trainer": {"numNodes": 2, "command": ["torchrun", "train.py"]}},
+        "spec": {"runtimeRef": {"name": "torch-distributed"}, "trainer": {"numNodes": 2, "command": ["torchrun", "train.py"]},
+            "podTemplateOverrides": [{"targetJobs": [{"name": "node"}]}]},
     })));
 }
