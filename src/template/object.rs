@@ -4,6 +4,7 @@
 //! wherever they stand: a map with a `spec` that has `containers`. Into each of them go labels, environment and the
 //! defaults that pass Pod Security "restricted"; nothing else is added, because nobody here knows what else the kind takes.
 
+mod form;
 mod shapes;
 
 use super::{
@@ -52,7 +53,8 @@ pub fn check_object(manifest: &Value, ends: (Option<&str>, Option<&str>), values
     if manifest.get("status").is_some() {
         wrong("/manifest/status", "the status is its controller's".to_owned());
     }
-    let inside = values::fill(manifest, values).map_or_else(|faults| faults, |filled| check_filled(&filled));
+    let inside =
+        values::fill(manifest, values).map_or_else(|faults| faults, |filled| [form::faults(&filled), check_filled(&filled)].concat());
     found.extend(inside.into_iter().map(|fault| Fault { pointer: format!("/manifest{}", fault.pointer), ..fault }));
     found
 }
@@ -134,10 +136,14 @@ impl PreparedObject {
     /// Fills in the variables and the namespace, and in every container without an image the queue's default.
     ///
     /// # Errors
-    /// A variable that there is not, and a namespace that is not the runner's.
+    /// A variable that there is not, a text where a map belongs, and a namespace that is not the runner's.
     pub fn new(manifest: &Value, layers: &Layers<'_>) -> Result<Self, Vec<Fault>> {
         let values = layers.values.cloned().unwrap_or_default();
         let mut object = values::fill(manifest, &values)?;
+        let misshapen = form::faults(&object);
+        if !misshapen.is_empty() {
+            return Err(misshapen);
+        }
         let mut origins = Origins::all(&object, Some(Layer::Queue));
         let (namespace, layer) = namespace(&object, layers).map_err(|fault| vec![fault])?;
         step(&mut object, &mut origins, layer, |object| object["metadata"]["namespace"] = namespace.into());

@@ -44,6 +44,7 @@ pub(crate) fn files() -> Vec<Vec<u8>> {
         "name: q\npodTemplate: {remove: ['', '/', '//', '/~', '/~2', '/spec/containers/99999999999999999999']}\n".to_owned(),
         "agentk8sglue:\n  queues:\n    q:\n      templateOverrides: |\n        spec: {containers: [{resources: {limits: {nvidia.com/gpu: 1}}}]}\n".to_owned(),
         "object: {manifest: {apiVersion: kubeflow.org/v1, kind: PyTorchJob, metadata: {name: x}, spec: {pytorchReplicaSpecs: {Master: {template: {spec: {containers: [{name: a}]}}}}}}}\nname: q\n".to_owned(),
+        "name: q\nobject: {manifest: {apiVersion: kubeflow.org/v1, kind: PyTorchJob, metadata: x, spec: {y: {spec: {containers: [z]}}}}}\n".to_owned(),
         String::new(),
         "\u{feff}".to_owned(),
         "\u{0}".to_owned(),

@@ -26,6 +26,29 @@ fn templates(object: &Value) -> Vec<(String, Vec<String>)> {
     all.filter_map(containers).collect()
 }
 
+/// What is changed in such an object: the maps, and the containers.
+pub(super) fn places(object: &Value) -> (Vec<String>, Vec<String>) {
+    let with_labels = |at: &str| [at.to_owned(), format!("{at}/labels")];
+    match kind(object) {
+        Some(ObjectKind::Workflow) => {
+            let mut maps = vec!["/spec/securityContext".to_owned()];
+            maps.extend(with_labels("/spec/podMetadata"));
+            let (templates, containers): (Vec<_>, Vec<_>) = templates(object).into_iter().unzip();
+            maps.extend(templates.iter().flat_map(|at| with_labels(&format!("{at}/metadata"))));
+            (maps, containers.concat())
+        }
+        Some(ObjectKind::TrainJob) => {
+            let entries = object["spec"]["podTemplateOverrides"].as_array().map_or(0, Vec::len);
+            let entry = |i| {
+                let at = below("/spec/podTemplateOverrides", i);
+                std::iter::once(at.clone()).chain(with_labels(&format!("{at}/metadata")))
+            };
+            ((0..entries).flat_map(entry).collect(), vec!["/spec/trainer".to_owned()])
+        }
+        _ => (Vec::new(), Vec::new()),
+    }
+}
+
 /// Changes every container.
 pub(super) fn each_container(object: &mut Value, change: &mut impl FnMut(&mut Value)) {
     match kind(object) {

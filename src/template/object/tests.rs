@@ -152,3 +152,35 @@ fn the_trainer_of_a_train_job_is_told_and_keeps_its_runtimes_image() {
             "podTemplateOverrides": [{"targetJobs": [{"name": "node"}]}]},
     })));
 }
+
+/// A text in the place of a map once ended the server's thread: wherever something is put in, its form is looked at.
+#[test]
+fn whatever_stands_in_the_place_of_a_map_is_a_fault() {
+    let workflow = |spec: Value| json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "spec": spec});
+    let train = |spec: Value| json!({"apiVersion": "trainer.kubeflow.org/v1alpha1", "kind": "TrainJob", "spec": spec});
+    let pod = |template: Value| json!({"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "spec": {"x": template}});
+    for (manifest, pointer) in [
+        (json!({"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "metadata": "x", "spec": {}}), "/metadata"),
+        (json!({"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "metadata": {"labels": []}}), "/metadata/labels"),
+        (json!({"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "spec": "x"}), "/spec"),
+        (json!({"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": "x"}}), "/spec/template"),
+        (pod(json!({"metadata": 1, "spec": {"containers": []}})), "/spec/x/metadata"),
+        (pod(json!({"spec": {"containers": ["x"]}})), "/spec/x/spec/containers/0"),
+        (pod(json!({"spec": {"containers": [null]}})), "/spec/x/spec/containers/0"),
+        (pod(json!({"spec": {"containers": [{"securityContext": 1}]}})), "/spec/x/spec/containers/0/securityContext"),
+        (pod(json!({"spec": {"containers": [{"env": {"A": "1"}}]}})), "/spec/x/spec/containers/0/env"),
+        (pod(json!({"spec": {"containers": [], "initContainers": {}}})), "/spec/x/spec/initContainers"),
+        (pod(json!({"spec": {"containers": [], "securityContext": "x"}})), "/spec/x/spec/securityContext"),
+        (workflow(json!({"podMetadata": "x"})), "/spec/podMetadata"),
+        (workflow(json!({"templates": [{"container": {"env": "x"}}]})), "/spec/templates/0/container/env"),
+        (workflow(json!({"templates": [{"containerSet": {"containers": ["x"]}}]})), "/spec/templates/0/containerSet/containers/0"),
+        (train(json!({"trainer": "x"})), "/spec/trainer"),
+        (train(json!({"podTemplateOverrides": [1]})), "/spec/podTemplateOverrides/0"),
+    ] {
+        let layers = Layers { namespaces: &["research".to_owned()], ..Layers::default() };
+        let faults = PreparedObject::new(&manifest, &layers).err().unwrap_or_default();
+        assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), [pointer], "{manifest}");
+        let checked = check_object(&manifest, (None, None), &Values::default());
+        assert!(checked.iter().any(|fault| fault.pointer == format!("/manifest{pointer}")), "{manifest}: {checked:?}");
+    }
+}
