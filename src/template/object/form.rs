@@ -23,8 +23,12 @@ pub(super) fn faults(object: &Value) -> Vec<Fault> {
         }
     }
     let (parts, containers) = shapes::places(object);
-    parts.iter().for_each(|at| form.map(at));
-    containers.iter().for_each(|at| form.container(at));
+    for at in &parts {
+        form.map(at);
+    }
+    for at in &containers {
+        form.container(at);
+    }
     form.found
 }
 
