@@ -254,6 +254,25 @@ words!(
 );
 
 words!(
+    /// How the environment of a command is made.
+    #[derive(Default)]
+    EnvironmentKind {
+        /// By what the code holds: `uv.lock`, `requirements.txt`, `pyproject.toml`, `environment.yml`, in this order; the image
+        /// as it is where it holds none of them.
+        #[default]
+        Auto = "auto",
+        /// The image as it is; nothing is installed.
+        Image = "image",
+        /// A virtual environment of the image's Python, filled by pip.
+        Venv = "venv",
+        /// A virtual environment filled by uv, from `uv.lock` where there is one.
+        Uv = "uv",
+        /// An environment of conda, mamba or micromamba, whichever the image has.
+        Conda = "conda",
+    }
+);
+
+words!(
     /// How soon a task is served, before all other rules but an operator's boost.
     #[derive(Default)]
     Priority {

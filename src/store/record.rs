@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{
     AttemptNumber, AttemptResult, Dependency, End, Evidence, FailureClass, Outcome, Overrides, Phase, Priority, Reason, Resources, Retries,
-    Rng, RunnerName, TaskId, TaskSpec, TaskState, UnixMs, Work, counted_gpus,
+    Rng, RunnerName, Setup, TaskId, TaskSpec, TaskState, UnixMs, Work, counted_gpus,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
@@ -96,6 +96,8 @@ pub(super) struct StoredSpec {
     pub(super) retries: Retries,
     #[serde(default, skip_serializing_if = "Overrides::is_empty")]
     pub(super) overrides: Overrides,
+    #[serde(default, skip_serializing_if = "Setup::is_empty")]
+    pub(super) setup: Setup,
 }
 
 /// The part of a task's description that the rules need; the rest, which may be long, is read over.
@@ -137,6 +139,7 @@ impl From<&TaskSpec> for StoredSpec {
             grace_seconds: spec.grace_seconds,
             retries: spec.retries,
             overrides: spec.overrides.clone(),
+            setup: spec.setup.clone(),
         }
     }
 }
@@ -204,6 +207,7 @@ impl TaskRecord {
                 grace_seconds: stored.grace_seconds,
                 retries: stored.retries,
                 overrides: stored.overrides,
+                setup: stored.setup,
             },
             boosted: row.try_get("boosted")?,
             state,

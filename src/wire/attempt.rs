@@ -1,6 +1,6 @@
 //! What an agent and the server say to each other about one attempt.
 
-use super::{AttemptNumber, AttemptResult, Phase, QueueName, StoppedBy, TaskId, TaskState, Times, Work};
+use super::{AttemptNumber, AttemptResult, Phase, QueueName, Setup, StoppedBy, TaskId, TaskState, Times, Work};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -39,6 +39,9 @@ pub struct StartResponse {
     pub work: Work,
     /// Its environment variables.
     pub env: BTreeMap<String, String>,
+    /// What is set up before it starts.
+    #[serde(default, skip_serializing_if = "Setup::is_empty")]
+    pub setup: Setup,
     /// The command's time limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,

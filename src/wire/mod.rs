@@ -54,9 +54,10 @@ pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
 pub use why::{Position, Why};
 
 pub use crate::domain::{
-    Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, ElementCounts, EventId, Evidence, FailureClass, Finding, Gpu, Indices,
-    Labels, Layer, Level, Node, OnFailure, Phase, Priority, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName,
-    SecretUse, StoppedBy, Strategy, Taint, TaskId, TaskState, TemplateFinding, Times, UnixMs, Vendor, Work,
+    Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, Code, ElementCounts, Environment, EnvironmentKind, EventId, Evidence,
+    FailureClass, Finding, GitCode, Gpu, Indices, Labels, Layer, Level, Node, OnFailure, Phase, Priority, QueueName, Quote, Reason,
+    ReasonClass, Resources, Retries, Role, RunnerName, SecretUse, Setup, Sha256, Snapshot, StoppedBy, Strategy, Taint, TaskId, TaskState,
+    TemplateFinding, Times, UnixMs, Vendor, Work,
     order::{Amount, BudgetShare, Resource},
 };
 pub use jiff::Timestamp;

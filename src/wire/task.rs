@@ -1,8 +1,8 @@
 //! Tasks and their attempts as users see them.
 
 use super::{
-    AttemptNumber, DependsOn, Evidence, FailureClass, Labels, NewArray, Phase, Priority, QueueName, Reason, Resources, Retries, RunnerName,
-    SecretUse, TaskArray, TaskId, TaskState, Timestamp,
+    AttemptNumber, Code, DependsOn, Environment, Evidence, FailureClass, Labels, NewArray, Phase, Priority, QueueName, Reason, Resources,
+    Retries, RunnerName, SecretUse, TaskArray, TaskId, TaskState, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,6 +52,15 @@ pub struct NewTask {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, Object>))]
     pub variables: BTreeMap<String, serde_json::Value>,
+    /// The code that it runs; without it only what its image or machine has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// Where in its code the command runs, as `src/train`; default the top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// The environment that is made for the command; default `{"kind": "auto"}` where there is code, else the image as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
     /// The time limit of the command; default the queue's, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
@@ -145,6 +154,15 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, Object>))]
     pub variables: BTreeMap<String, serde_json::Value>,
+    /// The code that it runs; without it only what its image or machine has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// Where in its code the command runs, as `src/train`; default the top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// The environment that is made for the command; default `{"kind": "auto"}` where there is code, else the image as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
     /// The command's time limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,

@@ -10,7 +10,7 @@ mod server;
 
 use server::{Recipe, Server};
 use slipway::wire::{
-    Assignment, AttemptRef, Work,
+    Assignment, AttemptRef, Setup, Work,
     handoff::{MARKER, files, marker},
 };
 use std::{
@@ -34,6 +34,7 @@ fn command(words: &[&str]) -> Recipe {
     Recipe {
         work: Work::Command(words.iter().map(|w| (*w).to_owned()).collect()),
         env: BTreeMap::new(),
+        setup: Setup::default(),
         timeout_seconds: None,
         grace_seconds: 20,
         log_limit_bytes: 1 << 30,

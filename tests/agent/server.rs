@@ -14,7 +14,7 @@ use slipway::wire::{
     AttemptNumber, AttemptRef, CancelOrder, CheckRequest, CheckResponse, Checked, ClaimRequest, ClaimResponse, ClaimedTask, FinishRequest,
     FinishResponse, HeartbeatRequest, HeartbeatResponse, Hold, Holds, LogAck, LogQuery, Phase, Problem, ProblemCode, QueueName,
     RegisterRequest, RegisterResponse, ReportKind, ReportRequest, ReportResponse, Reported, Resources, RunnerBeatRequest,
-    RunnerBeatResponse, StartRequest, StartResponse, TaskId, TaskState, Times, Verdict, Work, known_hash,
+    RunnerBeatResponse, Setup, StartRequest, StartResponse, TaskId, TaskState, Times, Verdict, Work, known_hash,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -29,6 +29,7 @@ use uuid::Uuid;
 pub(crate) struct Recipe {
     pub(crate) work: Work,
     pub(crate) env: BTreeMap<String, String>,
+    pub(crate) setup: Setup,
     pub(crate) timeout_seconds: Option<u64>,
     pub(crate) grace_seconds: u64,
     pub(crate) log_limit_bytes: u64,
@@ -235,6 +236,7 @@ async fn start(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers:
         name: None,
         work: recipe.work,
         env: recipe.env,
+        setup: recipe.setup,
         timeout_seconds: recipe.timeout_seconds,
         grace_seconds: recipe.grace_seconds,
         log_limit_bytes: recipe.log_limit_bytes,

@@ -49,6 +49,7 @@ pub(crate) async fn start(
         name: spec.name,
         work: spec.work,
         env: spec.env,
+        setup: spec.setup,
         timeout_seconds,
         grace_seconds: spec.grace_seconds,
         times: app.settings.times.clone(),

@@ -1,7 +1,7 @@
 //! What a queue must keep to.
 
 use crate::{
-    domain::{Labels, Overrides, Priority, Resources, TaskSpec, Work, is_image, valid_label_key},
+    domain::{Labels, Overrides, Priority, Resources, Setup, TaskSpec, Work, is_image, valid_label_key},
     server::{
         error::{ApiResult, placed, valid},
         orders,
@@ -110,6 +110,7 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<Values> {
         grace_seconds: queue.defaults.grace_seconds.unwrap_or(0),
         retries: queue.defaults.retries.unwrap_or_default(),
         overrides: Overrides::default(),
+        setup: Setup::default(),
     };
     errors.extend(sample.violations().into_iter().map(|v| FieldError { pointer: format!("/defaults{}", v.pointer), message: v.message }));
     valid(errors).map(|()| values)

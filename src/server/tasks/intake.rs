@@ -1,7 +1,7 @@
 //! From what a user sent to what is stored: defaults filled in, every fault named with its place.
 
 use crate::{
-    domain::{Overrides, QueueName, TaskId, TaskSpec, Violation, Work, did_you_mean},
+    domain::{Overrides, QueueName, Setup, TaskId, TaskSpec, Violation, Work, did_you_mean},
     server::{
         error::{self, ApiResult, invalid},
         orders,
@@ -69,6 +69,7 @@ pub(in crate::server) fn spec(new: NewTask, user: &str, name: QueueName, queue: 
             gpus: gpus_of(&new.variables, queue),
             variables: new.variables,
         },
+        setup: Setup { code: new.code, working_dir: new.working_dir, environment: new.environment },
     };
     let violations = [spec.violations(), at_odds(&spec, user, queue)].concat();
     if violations.is_empty() { Ok(spec) } else { Err(violations) }

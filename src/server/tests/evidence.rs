@@ -48,6 +48,7 @@ async fn agentless(rig: &Rig) -> Own {
         grace_seconds: 30,
         retries: Retries::default(),
         overrides: Overrides::default(),
+        setup: crate::domain::Setup::default(),
     };
     let submit = Submit { user: "sam".into(), tasks: vec![NewTask::new(spec)], idempotency: None };
     assert!(matches!(rig.app.store.run(submit).await.unwrap(), Submitted::New(_)));

@@ -226,6 +226,7 @@ pub(super) fn spec() -> TaskSpec {
         grace_seconds: 30,
         retries: Retries::default(),
         overrides: Overrides::default(),
+        setup: crate::domain::Setup::default(),
     }
 }
 
