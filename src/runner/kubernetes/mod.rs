@@ -38,6 +38,8 @@ mod objects;
 mod plan;
 mod poll;
 pub mod rbac;
+#[cfg(test)]
+mod scripted;
 mod sight;
 mod states;
 mod voices;

@@ -2,30 +2,14 @@
 
 use super::*;
 use crate::{
-    domain::{Clock, UnixMs},
     runner::kubernetes::{
-        examples::{config, hold, job, observed, of},
-        meter::Meter,
+        examples::{hold, job, observed, of},
+        scripted::{hands as scripted, status},
     },
     wire::{FailureClass, QueueName, Reason},
 };
-use axum::{
-    body::Bytes,
-    http::{Request, Response},
-};
-use kube::client::Body;
 use serde_json::{Value, json};
 use std::sync::Mutex;
-
-struct Still;
-impl Clock for Still {
-    fn now(&self) -> UnixMs {
-        UnixMs(1_000_000)
-    }
-    fn monotonic(&self) -> Duration {
-        Duration::from_secs(1_000)
-    }
-}
 
 /// What is asked, as `VERB /path`, and how it is answered; in this order and nothing else.
 type Script = Vec<(&'static str, u16, Value)>;
@@ -34,21 +18,13 @@ type Script = Vec<(&'static str, u16, Value)>;
 fn hands(script: Script) -> (Hands, mpsc::UnboundedReceiver<(AttemptRef, Done)>, Arc<Mutex<Script>>) {
     let left = Arc::new(Mutex::new(script));
     let script = left.clone();
-    let service = tower::service_fn(move |request: Request<Body>| {
-        let asked = format!("{} {}", request.method(), request.uri().path());
+    let (hands, done, _) = scripted(move |asked| {
         let mut script = script.lock().unwrap();
         assert!(!script.is_empty(), "{asked} was not expected");
         let (expected, status, body) = script.remove(0);
         assert_eq!(asked, expected);
-        let answer = Response::builder().status(status).body(axum::body::Body::from(Bytes::from(body.to_string()))).unwrap();
-        async move { Ok::<_, std::convert::Infallible>(answer) }
+        (status, body)
     });
-    let metrics = Metrics::new();
-    let meter = Meter::new(Arc::new(Still), metrics.clone());
-    let cluster = Cluster::with(kube::Client::new(service, "a"), meter, (50, 100));
-    let (tell, done) = mpsc::unbounded_channel();
-    let mut hands = Hands::new(cluster, Arc::new(config()), metrics, tell);
-    "k3f9a".clone_into(&mut hands.instance);
     (hands, done, left)
 }
 
@@ -63,7 +39,7 @@ fn object(claim: u128, uid: &str) -> Value {
 }
 
 fn refused(code: u16, reason: &str, message: &str) -> Value {
-    json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message})
+    status(code, reason, message).1
 }
 
 fn exists() -> Value {

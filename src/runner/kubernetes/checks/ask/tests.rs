@@ -1,64 +1,16 @@
 //! One queue asked about at an API server that answers by path.
 
 use super::*;
-use crate::{
-    domain::{Clock, UnixMs},
-    runner::kubernetes::{
-        cluster::Cluster,
-        examples::{config, hold, object_hold},
-        meter::Meter,
-        metrics::Metrics,
-    },
+use crate::runner::kubernetes::{
+    examples::{hold, object_hold},
+    scripted::{Answer, Asked, hands as scripted, status},
 };
-use axum::{
-    body::Bytes,
-    http::{Request, Response, header},
-};
-use kube::client::Body;
 use serde_json::json;
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
-use tokio::sync::mpsc;
 
-struct Still;
-impl Clock for Still {
-    fn now(&self) -> UnixMs {
-        UnixMs(1_000_000)
-    }
-    fn monotonic(&self) -> Duration {
-        Duration::from_secs(1_000)
-    }
-}
-
-type Answer = (u16, Value);
-
-/// Hands at an API server, and what it was asked: `VERB path?query`, and what of an object where that is not all.
-fn hands(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> (Hands, Arc<Mutex<Vec<String>>>) {
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let (seen, answer) = (asked.clone(), Arc::new(answer));
-    let service = tower::service_fn(move |request: Request<Body>| {
-        let path = format!("{} {}", request.method(), request.uri().path());
-        let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-        let part = if accept.contains("as=PartialObjectMetadata;") { " metadata" } else { "" };
-        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-        seen.lock().unwrap().push(format!("{path}{query}{part}"));
-        let (status, body) = answer(&path);
-        let answer = Response::builder().status(status).body(axum::body::Body::from(Bytes::from(body.to_string()))).unwrap();
-        async move { Ok::<_, std::convert::Infallible>(answer) }
-    });
-    let metrics = Metrics::new();
-    let meter = Meter::new(Arc::new(Still), metrics.clone());
-    let cluster = Cluster::with(kube::Client::new(service, "a"), meter, (50, 100));
-    let (tell, _) = mpsc::unbounded_channel();
-    let mut hands = Hands::new(cluster, Arc::new(config()), metrics, tell);
-    "k3f9a".clone_into(&mut hands.instance);
+/// Hands at an API server, and what it was asked.
+fn hands(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> (Hands, Asked) {
+    let (hands, _, asked) = scripted(answer);
     (hands, asked)
-}
-
-fn status(code: u16, reason: &str, message: &str) -> Answer {
-    (code, json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message}))
 }
 
 fn made(name: &str) -> Answer {
