@@ -22,6 +22,7 @@ mod kinds;
 mod launch;
 mod nodes;
 mod objects;
+mod owned;
 mod ready;
 mod rights;
 mod runs;
@@ -49,6 +50,7 @@ fn main() -> std::process::ExitCode {
             told::tests(),
             objects::tests(),
             kinds::tests(),
+            owned::tests(),
             ready::tests(),
             rights::tests(),
         ]

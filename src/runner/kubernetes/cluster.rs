@@ -3,6 +3,7 @@
 use super::{
     custom::Kinds,
     facts::{SeenJob, SeenPod, cut, event},
+    kin::Kin,
     meter::{Meter, MeterLayer},
     metrics::Metrics,
 };
@@ -74,6 +75,7 @@ pub(super) struct Cluster {
     pub(super) meter: Arc<Meter>,
     writes: Arc<DefaultDirectRateLimiter>,
     pub(super) kinds: Arc<Kinds>,
+    pub(super) kin: Arc<Kin>,
 }
 
 impl Cluster {
@@ -94,7 +96,7 @@ impl Cluster {
     pub(super) fn with(client: Client, meter: Arc<Meter>, (qps, burst): (u32, u32)) -> Self {
         let rate = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         let writes = Arc::new(RateLimiter::direct(Quota::per_second(rate(qps)).allow_burst(rate(burst))));
-        Self { client, meter, writes, kinds: Arc::default() }
+        Self { client, meter, writes, kinds: Arc::default(), kin: Arc::default() }
     }
 
     /// Creates a Secret as it is written.
@@ -168,7 +170,7 @@ impl Cluster {
 
     pub(super) async fn pod(&self, namespace: &str, name: &str) -> Result<Option<SeenPod>, Failed> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-        Ok(self.read("get", "pods", api.get_opt(name)).await?.and_then(SeenPod::read))
+        Ok(self.read("get", "pods", api.get_opt(name)).await?.and_then(|pod| self.kin.read(namespace, pod)))
     }
 
     /// Jobs by label, live.

@@ -6,6 +6,7 @@ use super::{
     object::{Kind, read},
 };
 use crate::domain::evidence::{ApiRefusal, NOT_SERVED};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Resource,
     api::{ApiResource, DynamicObject, ListParams, PostParams},
@@ -82,7 +83,18 @@ impl Cluster {
         let resource = self.resource(kind).await?;
         let found = self.read("get", "objects", self.custom(&resource, namespace).get_opt(name)).await;
         let found = self.said(kind, &resource, found)?;
-        Ok(found.and_then(|object| read(kind, &serde_json::to_value(object).ok()?)))
+        let found = found.and_then(|object| read(kind, &serde_json::to_value(object).ok()?));
+        if let Some(object) = &found {
+            self.kin.know(object);
+        }
+        Ok(found)
+    }
+
+    /// The metadata of an object of any kind.
+    pub(super) async fn meta(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Option<ObjectMeta>, Failed> {
+        let resource = self.resource(kind).await?;
+        let found = self.read("get", "objects", self.custom(&resource, namespace).get_metadata_opt(name)).await;
+        Ok(self.said(kind, &resource, found)?.map(|object| object.metadata))
     }
 
     /// Objects by label.
@@ -91,7 +103,11 @@ impl Cluster {
         let list = ListParams::default().labels(labels);
         let found = self.read("list", "objects", self.custom(&resource, namespace).list(&list)).await;
         let found = self.said(kind, &resource, found)?;
-        Ok(found.items.into_iter().filter_map(|object| read(kind, &serde_json::to_value(object).ok()?)).collect())
+        let found: Vec<_> = found.items.into_iter().filter_map(|object| read(kind, &serde_json::to_value(object).ok()?)).collect();
+        for object in &found {
+            self.kin.know(object);
+        }
+        Ok(found)
     }
 
     /// Deletes an object with what it owns, and only the one with this UID.

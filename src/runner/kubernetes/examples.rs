@@ -38,7 +38,7 @@ pub(super) fn job(task: i64) -> SeenJob {
 /// An object in place of the Job, in this state.
 pub(super) fn object(task: i64, state: State) -> SeenJob {
     let kind = Kind { version: "kubeflow.org/v1".to_owned(), kind: "PyTorchJob".to_owned() };
-    SeenJob { object: Some(SeenObject { kind, state }), ..job(task) }
+    SeenJob { object: Some(SeenObject { kind, state, unlabelled: false }), ..job(task) }
 }
 
 /// What the server holds of an attempt that an object carries, its start being closed.
@@ -77,6 +77,7 @@ pub(super) fn pod(task: i64) -> SeenPod {
         began_at: None,
         ended_at: None,
         role: None,
+        unlabelled: false,
     }
 }
 

@@ -82,6 +82,8 @@ pub(super) struct SeenPod {
     pub(super) ended_at: Option<Timestamp>,
     /// What it is among the pods of a custom resource: `worker`, `worker-1`.
     pub(super) role: Option<String>,
+    /// Whether it is known by what owns it, for want of labels of ours.
+    pub(super) unlabelled: bool,
 }
 
 impl SeenJob {
@@ -180,7 +182,17 @@ impl SeenPod {
         let began_at = mains.iter().filter_map(began).min();
         let ends = inits.iter().chain(&mains).filter_map(|status| time(status.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref()));
         let namespace = meta.namespace.clone().unwrap_or_default();
-        Some(Self { mark: mark(&meta)?, namespace, owner, secret, began_at, ended_at: ends.max(), role: role_of(&meta), facts })
+        Some(Self {
+            mark: mark(&meta)?,
+            namespace,
+            owner,
+            secret,
+            began_at,
+            ended_at: ends.max(),
+            role: role_of(&meta),
+            unlabelled: false,
+            facts,
+        })
     }
 
     /// Whether nothing of it runs: its phase is terminal, and so is every container that ever started. A phase alone can

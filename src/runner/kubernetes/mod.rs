@@ -30,6 +30,7 @@ mod examples;
 mod facts;
 mod follow;
 mod health;
+mod kin;
 mod meter;
 mod metrics;
 mod nodes;

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         ObjectKind,
         evidence::{Condition, JobFacts},
+        pod,
     },
     template::{Injection, complete_object},
     wire::{Hold, ObjectOrder},
@@ -57,6 +58,8 @@ impl std::fmt::Display for Kind {
 pub(super) struct SeenObject {
     pub(super) kind: Kind,
     pub(super) state: State,
+    /// Whether its controller makes pods that bear no label of ours.
+    pub(super) unlabelled: bool,
 }
 
 /// What an object says of itself; none where it is not one that carries an attempt.
@@ -66,16 +69,36 @@ fn ends(meta: &ObjectMeta) -> Option<(Option<String>, Option<String>)> {
     Some((text("succeeded"), text("failed")))
 }
 
+/// Whether an object's controller makes pods of templates that are not in the object, or in which it keeps no labels.
+fn unlabelled(known: Option<ObjectKind>, spec: &Value) -> bool {
+    match known {
+        // What it says of some of its runtime's pods says nothing of the others.
+        Some(ObjectKind::TrainJob) => true,
+        Some(ObjectKind::RayJob) => spec["submitterPodTemplate"].is_null(),
+        _ => !labels(spec),
+    }
+}
+
+/// Whether labels of ours stand anywhere in it.
+fn labels(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.contains_key(pod::LABEL_CLAIM) || fields.values().any(labels),
+        Value::Array(items) => items.iter().any(labels),
+        _ => false,
+    }
+}
+
 impl SeenObject {
     /// Reads an object; none where it does not carry an attempt.
     pub(super) fn read(kind: &Kind, meta: &ObjectMeta, object: &Value) -> Option<Self> {
         let (succeeded, failed) = ends(meta)?;
         let ends = Ends { succeeded: succeeded.as_deref(), failed: failed.as_deref() };
-        let state = match state(ObjectKind::of(&kind.version, &kind.kind), ends, object) {
+        let known = ObjectKind::of(&kind.version, &kind.kind);
+        let state = match state(known, ends, object) {
             State::Failed(why) => State::Failed(cut(&why)),
             state => state,
         };
-        Some(Self { kind: kind.clone(), state })
+        Some(Self { kind: kind.clone(), state, unlabelled: unlabelled(known, &object["spec"]) })
     }
 }
 
@@ -138,4 +161,25 @@ pub(super) fn made(hold: &Hold, instance: &str, config: &Config) -> Result<Made,
     object["metadata"]["annotations"][KEEP_JOBS] = json!(keep);
     object["metadata"]["annotations"][OBJECT] = json!(json!({"succeeded": kind.succeeded, "failed": kind.failed}).to_string());
     Ok(Made { kind: Kind::of(kind), namespace, name, object })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_bear_our_labels_where_their_templates_do() {
+        let template = json!({"metadata": {"labels": {pod::LABEL_CLAIM: "c"}}});
+        let labelled = json!({"replicaSpecs": [{"template": template}]});
+        for kind in [None, Some(ObjectKind::Kubeflow), Some(ObjectKind::Workflow)] {
+            assert!(!unlabelled(kind, &labelled));
+            // As where a schema keeps no labels in templates.
+            assert!(unlabelled(kind, &json!({"replicaSpecs": [{"template": {"metadata": {}}}]})));
+        }
+        assert!(unlabelled(Some(ObjectKind::TrainJob), &json!({"podTemplateOverrides": [template]})));
+        let mut ray = json!({"rayClusterSpec": {"headGroupSpec": {"template": template}}});
+        assert!(unlabelled(Some(ObjectKind::RayJob), &ray), "its submitter is a pod of its own");
+        ray["submitterPodTemplate"] = template;
+        assert!(!unlabelled(Some(ObjectKind::RayJob), &ray));
+    }
 }

@@ -1,5 +1,6 @@
 //! Looks at the objects that carry attempts in place of Jobs, again and again: kinds come and go with the queues that name
-//! them, so they are listed rather than watched. A kind that cannot be listed keeps nothing else from going on.
+//! them, so they are listed rather than watched; and so are those of their pods that bear no label to watch for. A kind that
+//! cannot be listed keeps nothing else from going on.
 
 use super::{barred::Barred, cluster::Cluster, object::Kind, watch::Cache};
 use crate::{domain::pod::LABEL_RUNNER, wire::RunnerName};
@@ -30,9 +31,18 @@ pub(super) async fn poll(
         for kind in &kinds {
             for namespace in namespaces.iter().filter(|namespace| !barred.bars(kind, namespace)) {
                 match cluster.objects(kind, namespace, &selector).await {
-                    Ok(list) => cache.listed(kind, namespace, list),
+                    Ok(list) => {
+                        cluster.kin.listed(kind, namespace, &list);
+                        cache.listed(kind, namespace, list);
+                    }
                     Err(failed) => tracing::debug!(%kind, namespace, %failed, "the objects of this kind cannot be listed now"),
                 }
+            }
+        }
+        for namespace in &namespaces {
+            match cluster.unlabelled_pods(namespace).await {
+                Ok(pods) => cache.unlabelled(namespace, pods),
+                Err(failed) => tracing::debug!(namespace, %failed, "the pods without labels cannot be listed now"),
             }
         }
         let more = async {

@@ -104,7 +104,8 @@ impl State {
             });
         } else {
             self.pods.retain(|_, pod| {
-                pod.namespace != *namespace || {
+                // Those without labels are listed by themselves.
+                pod.namespace != *namespace || pod.unlabelled || {
                     gone.push(pod.mark.of);
                     false
                 }
@@ -211,6 +212,27 @@ impl Cache {
         }
     }
 
+    /// Takes the list of all pods in a namespace that bear no label of ours and are ours all the same.
+    pub(super) fn unlabelled(&self, namespace: &str, list: Vec<SeenPod>) {
+        let mut state = self.state();
+        let before = state.revision;
+        let gone =
+            |pod: &&Arc<SeenPod>| pod.unlabelled && pod.namespace == namespace && !list.iter().any(|now| now.facts.uid == pod.facts.uid);
+        let gone: Vec<_> = state.pods.values().filter(gone).cloned().collect();
+        for pod in gone {
+            state.remove(&Kept::Pod((*pod).clone()));
+        }
+        for pod in list {
+            if state.pods.get(&pod.facts.uid).is_none_or(|known| **known != pod) {
+                state.put(Kept::Pod(pod));
+            }
+        }
+        if state.revision != before {
+            drop(state);
+            self.changed.send_replace(());
+        }
+    }
+
     fn change(&self, watch: &Watch, change: impl FnOnce(&mut State)) {
         {
             let mut state = self.state();
@@ -307,5 +329,23 @@ mod tests {
         assert!(after[&job(1).mark.of].job.is_none() && after[&job(1).mark.of].pods.len() == 1, "a deletion missed is seen");
         assert!(after[&job(1).mark.of].revision > before[&job(1).mark.of].revision);
         assert_eq!(cache.sights(|mark| mark.instance == "other"), (BTreeMap::new(), 1));
+    }
+
+    #[test]
+    fn pods_without_labels_are_not_the_watchs() {
+        let cache = Cache::new();
+        let found = |task| SeenPod { unlabelled: true, ..pod(task) };
+        cache.unlabelled("a", vec![found(1), found(2)]);
+        cache.state().replace(&("pods", "a".to_owned()), vec![Kept::Pod(pod(3))]);
+        let pods = || cache.sights(|_| true).0.into_values().map(|sight| sight.pods.len()).sum::<usize>();
+        assert_eq!(pods(), 3, "a list of the watch takes none of them away");
+        let changed = cache.changed();
+        cache.unlabelled("a", vec![found(1), found(2)]);
+        assert!(!changed.has_changed().unwrap(), "nothing has changed");
+        cache.unlabelled("a", vec![found(2)]);
+        assert!(changed.has_changed().unwrap());
+        assert_eq!(pods(), 2);
+        cache.unlabelled("b", Vec::new());
+        assert_eq!(pods(), 2);
     }
 }

@@ -91,16 +91,33 @@ impl Custom {
         self.api(scene).patch_status(&name, &PatchParams::default(), &patch).await.expect("the status is taken");
     }
 
+    /// What an object that it controls says of it.
+    pub(crate) fn owner(self, object: &DynamicObject) -> Value {
+        let meta = &object.metadata;
+        let (name, uid) = (meta.name.clone().expect("a name"), meta.uid.clone().expect("a uid"));
+        json!({"apiVersion": self.version(), "kind": self.kind, "name": name, "uid": uid, "controller": true, "blockOwnerDeletion": true})
+    }
+
+    /// Makes an object of this name that another one controls.
+    pub(crate) async fn owned(self, scene: &Scene, name: &str, owner: Value) -> DynamicObject {
+        let new = json!({"apiVersion": self.version(), "kind": self.kind, "metadata": {"name": name, "ownerReferences": [owner]}});
+        let new = serde_json::from_value(new).expect("an object");
+        self.api(scene).create(&PostParams::default(), &new).await.expect("the object is created")
+    }
+
+    /// How many objects of it are there.
+    pub(crate) async fn count(self, scene: &Scene) -> usize {
+        self.api(scene).list(&ListParams::default()).await.expect("the list").items.len()
+    }
+
     /// Makes a pod of one of the object's templates, as its controller would.
     pub(crate) async fn pod(self, scene: &Scene, object: &DynamicObject, at: &str, name: &str, labels: Value) -> Pod {
         let mut pod = object.data.pointer(at).cloned().expect("a pod template");
-        let meta = &object.metadata;
-        let (owner, uid) = (meta.name.clone().expect("a name"), meta.uid.clone().expect("a uid"));
-        pod["metadata"]["name"] = format!("{owner}-{name}").into();
+        let owner = self.owner(object);
+        pod["metadata"]["name"] = format!("{}-{name}", owner["name"].as_str().expect("a name")).into();
         for (key, value) in labels.as_object().into_iter().flatten() {
             pod["metadata"]["labels"][key] = value.clone();
         }
-        let owner = json!({"apiVersion": self.version(), "kind": self.kind, "name": owner, "uid": uid, "controller": true});
         pod["metadata"]["ownerReferences"] = json!([owner]);
         pod["spec"]["restartPolicy"] = "Never".into();
         pod["spec"]["terminationGracePeriodSeconds"] = 1.into();

@@ -118,7 +118,10 @@ impl Hands {
         }
         // All of them, live: its controller may have made some that nobody has seen yet.
         for namespace in &self.config.namespaces {
-            look.pods.extend(self.cluster.pods(namespace, &labels).await?.into_iter().map(Arc::new));
+            let unlabelled = self.cluster.unlabelled_pods(namespace).await?;
+            let instance = self.instance_of(of);
+            let unlabelled = unlabelled.into_iter().filter(|pod| pod.mark.of == of && pod.mark.instance == instance);
+            look.pods.extend(self.cluster.pods(namespace, &labels).await?.into_iter().chain(unlabelled).map(Arc::new));
         }
         look.pods.sort_by_key(|pod| pod.facts.created_at);
         let waits = |pod: &&Arc<SeenPod>| pod.facts.phase == "Pending";
@@ -141,6 +144,12 @@ impl Hands {
             Ok(Some(there)) if there.facts.uid == facts.uid => {}
             Ok(_) => return gone,
             Err(failed) => return vain(of, "its object cannot be looked at now", &failed),
+        }
+        // Once it is gone nobody can tell any more whose its pods are.
+        if job.object.as_ref().is_some_and(|object| object.unlabelled)
+            && let Err(failed) = self.cluster.unlabelled_pods(&facts.namespace).await
+        {
+            return vain(of, "its pods cannot be looked at now", &failed);
         }
         match self.cluster.delete_object(kind, &facts.namespace, &facts.name, &facts.uid).await {
             Ok(()) => {
