@@ -21,8 +21,8 @@ const SCRIPT: &str = "slipway-script";
 pub(super) struct Prepared {
     program: PathBuf,
     args: Vec<String>,
-    env: Vars,
-    cwd: PathBuf,
+    pub(super) env: Vars,
+    pub(super) cwd: PathBuf,
 }
 
 /// A command that could not be started: what a shell would exit with, and why.

@@ -8,7 +8,7 @@ use crate::{
 };
 use secrecy::SecretString;
 use std::{sync::Arc, time::Duration};
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 /// What every part of a started agent needs to speak to the server.
@@ -22,6 +22,8 @@ pub(super) struct Link {
     pub(super) over: CancellationToken,
     /// Somebody asked to stop the command.
     pub(super) cancel: CancellationToken,
+    /// Where the attempt is; heartbeats tell it.
+    pub(super) phase: watch::Sender<Phase>,
 }
 
 impl Link {
@@ -73,6 +75,7 @@ pub(super) async fn connect(assignment: &Assignment, ambient: &Ambient) -> Resul
         rng: ambient.rng.clone(),
         over: CancellationToken::new(),
         cancel: CancellationToken::new(),
+        phase: watch::Sender::new(Phase::Starting),
     };
     Ok((link, started))
 }
@@ -106,11 +109,17 @@ pub(super) async fn beat(link: Arc<Link>) {
     let limit = hold + Duration::from_millis(link.times.call_timeout_ms);
     let mut backoff = link.backoff("heartbeat");
     let mut pause = hold / 10;
+    let mut phases = link.phase.subscribe();
     loop {
         let cancel_known = link.cancel.is_cancelled();
-        let request = HeartbeatRequest { phase: Phase::Running, cancel_known, wait_ms: link.times.heartbeat_hold_ms };
+        let request = HeartbeatRequest { phase: *phases.borrow_and_update(), cancel_known, wait_ms: link.times.heartbeat_hold_ms };
         let sent = link.clock.monotonic();
-        match link.client.heartbeat(link.attempt, &request, limit).await {
+        let answer = tokio::select! {
+            answer = link.client.heartbeat(link.attempt, &request, limit) => answer,
+            // The news is told at once, in place of what is held.
+            Ok(()) = phases.changed() => continue,
+        };
+        match answer {
             Ok(answer) => {
                 backoff.succeeded();
                 if answer.cancel && !cancel_known {

@@ -46,6 +46,7 @@ mod log;
 mod oom;
 mod place;
 mod raw;
+mod setup;
 mod signals;
 mod supervise;
 mod testament;

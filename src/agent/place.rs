@@ -4,7 +4,7 @@
 use super::{Exit, environment, environment::Vars, log::Tee, raw};
 use crate::{
     domain::pod,
-    wire::{Assignment, handoff::files},
+    wire::{Assignment, CacheSource, handoff::files},
 };
 use nix::unistd::{AccessFlags, access, getuid};
 use std::{
@@ -56,6 +56,21 @@ impl Place {
     /// Something in the attempt's directory ([`files`]).
     pub(super) fn at(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// Where things are kept from task to task, as the queue says; on a machine also as its runner says.
+    pub(super) fn cache(&self, settings: Option<&CacheSource>) -> Option<PathBuf> {
+        match (settings.and_then(|s| s.path.as_ref()), &self.pod) {
+            (Some(path), _) => Some(PathBuf::from(path)),
+            (None, Some(pod)) => Some(pod.root.join(pod::CACHE_DIR.trim_start_matches('/'))).filter(|dir| dir.is_dir()),
+            (None, None) => self.assignment_as_written().ok()?.cache,
+        }
+    }
+
+    /// Where what git needs to know itself by is mounted, where it is.
+    pub(super) fn git_secret(&self) -> Option<PathBuf> {
+        let pod = self.pod.as_ref()?;
+        Some(pod.root.join(pod::GIT_DIR.trim_start_matches('/'))).filter(|dir| dir.is_dir())
     }
 
     /// Whether it is a pod.

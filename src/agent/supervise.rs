@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     crash_point,
-    wire::{AttemptResult, StoppedBy, handoff::MAX_MESSAGE},
+    wire::{AttemptResult, Phase, StoppedBy, handoff::MAX_MESSAGE},
 };
 use nix::{
     sys::signal::{Signal, killpg},
@@ -68,7 +68,7 @@ pub(super) async fn supervise(
     crash_point!("agent.spawned");
     tracing::info!(pid = child.id(), "the command runs");
     let mut pump = AbortOnDropHandle::new(tokio::spawn(log::pump(output, log.clone())));
-    let beat = AbortOnDropHandle::new(tokio::spawn(super::link::beat(link.clone())));
+    link.phase.send_replace(Phase::Running);
 
     let (status, stopped_by) = wait(&mut child, bounds, link, signals, tree).await;
     let drain = Duration::from_millis(link.times.drain_output_ms);
@@ -79,11 +79,10 @@ pub(super) async fn supervise(
     if !read && timeout(drain, &mut pump).await.is_err() {
         tracing::warn!("a process outside the attempt holds the command's output");
     }
-    drop(beat);
     tracing::info!(?status, ?stopped_by, "the command ended");
     let (exit_code, signal) = (status.and_then(|s| s.code()), status.and_then(|s| s.signal()));
     let oom_killed = oom::explains(kills.read().saturating_sub(before), bounds.alone, exit_code, signal);
-    AttemptResult { exit_code, signal, stopped_by, oom_killed, message: None }
+    AttemptResult { exit_code, signal, stopped_by, oom_killed, ..AttemptResult::default() }
 }
 
 fn stopped_already(link: &Link, signals: &Signals) -> Option<StoppedBy> {

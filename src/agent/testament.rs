@@ -38,6 +38,7 @@ impl Place {
         let testament = fs::read(&self.testament).ok().and_then(|text| serde_json::from_slice::<Testament>(&text).ok());
         let Some(result) = testament.and_then(|testament| testament.result) else { return 0 };
         let code = match (result.stopped_by, result.exit_code, result.signal) {
+            _ if result.setup_failed.is_some() => 98,
             (None, Some(0), None) => return 0,
             (_, Some(code), _) => u8::try_from(code).unwrap_or(1),
             (_, None, Some(signal)) => u8::try_from(128 + signal).unwrap_or(u8::MAX),

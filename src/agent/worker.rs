@@ -6,16 +6,23 @@ use super::{
     link, log,
     log::{Log, Tee},
     place::Place,
-    raw, signals,
+    raw, setup,
+    setup::{Lent, Site},
+    signals,
+    signals::Signals,
     supervise::{Bounds, supervise},
     tree::Tree,
 };
 use crate::{
     crash_point,
-    wire::{Assignment, FinishRequest, handoff::files},
+    wire::{
+        Assignment, AttemptResult, FinishRequest, Phase, Reason, StartResponse, StoppedBy,
+        handoff::{MAX_MESSAGE, files},
+    },
 };
 use nix::{sys::signal::SigSet, unistd::Pid};
 use std::{process::ExitCode, sync::Arc, time::Duration};
+use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Carries the attempt in `place` to its end and returns the agent's exit code.
@@ -62,7 +69,7 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
         started = link::connect(assignment, ambient) => started?,
     };
     crash_point!("agent.started");
-    let prepared = command::prepare(place, assignment, &started, ambient)?;
+    let mut prepared = command::prepare(place, assignment, &started, ambient)?;
     tokio::select! {
         biased;
         // The attempt is started: its end is reported below, as that of a command which did not begin.
@@ -82,7 +89,13 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
     let over = link.over.clone();
     let run = async {
         let _upload = AbortOnDropHandle::new(tokio::spawn(log::upload(link.clone(), log.clone())));
-        let result = supervise(prepared, bounds, &link, &log, &mut signals, tree).await;
+        let _beat = AbortOnDropHandle::new(tokio::spawn(link::beat(link.clone())));
+        let site = Site::new(place, &link, &log, &started.sources);
+        let result = match set_up(&started, &site, &mut prepared, &signals, tree).await {
+            // What is lent is lent until the command has ended.
+            Ok(_lent) => supervise(prepared, bounds, &link, &log, &mut signals, tree).await,
+            Err(unprepared) => unprepared,
+        };
         crash_point!("agent.ended");
         log.close();
         let result = FinishRequest::new(result, log.sum());
@@ -102,4 +115,47 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
     // After a finish there is nothing left; after anything else the command must not outlive its attempt.
     tree.kill_all().await;
     end
+}
+
+/// Prepares code and environment; the result of the attempt where the command is not to begin. Then nothing of the set-up
+/// lives any more.
+async fn set_up(
+    started: &StartResponse,
+    site: &Site<'_>,
+    command: &mut command::Prepared,
+    signals: &Signals,
+    tree: Tree,
+) -> Result<Lent, AttemptResult> {
+    if started.setup.is_empty() && started.sources.is_empty() {
+        return Ok(Lent::default());
+    }
+    if !started.setup.is_empty() {
+        site.link.phase.send_replace(Phase::Setup);
+    }
+    let failed = |fault: setup::Fault| {
+        let mut message = fault.message;
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        AttemptResult { setup_failed: Some(fault.reason), message: Some(message), ..AttemptResult::default() }
+    };
+    let stopped = |by: StoppedBy| AttemptResult {
+        stopped_by: Some(by),
+        message: Some("stopped while code and environment were prepared".into()),
+        ..AttemptResult::default()
+    };
+    let limit = Duration::from_millis(site.link.times.setup_limit_ms);
+    let done = tokio::select! {
+        biased;
+        () = site.link.cancel.cancelled() => Err(stopped(StoppedBy::Cancel)),
+        () = signals.drain.cancelled() => Err(stopped(StoppedBy::Drain)),
+        () = sleep(limit) => {
+            let message = format!("code and environment were not ready after {} s", limit.as_secs());
+            Err(failed(setup::Fault { reason: Reason::SetupFailed, message }))
+        }
+        done = setup::set_up(&started.setup, site, command) => done.map_err(failed),
+    };
+    crash_point!("agent.prepared");
+    // A program that the set-up left behind is none of the command's.
+    tree.end_all(Duration::from_millis(site.link.times.drain_output_ms / 10)).await;
+    setup::forget_credentials(site);
+    done
 }

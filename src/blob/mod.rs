@@ -1,4 +1,4 @@
-//! The bytes of logs, behind one seam.
+//! The bytes of logs and uploads, behind one seam.
 //!
 //! [`Logs`] keeps one segment per (task, attempt, member). A segment is a plain file whose offsets are the offsets of
 //! the stream; bytes that an agent lost are a hole in it, named by a [`Gap`]. No method shows a path or a file, so
@@ -28,10 +28,12 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod types;
+mod uploads;
 
 pub use hold::{Hold, Removing};
 pub use logs::Logs;
 pub use types::{AppendError, Extent, Gap, Head, LogKey, MAX_GAPS, MAX_OFFSET, MAX_READ, Piece, Progress, Resume, SyncError, Synced};
+pub use uploads::{Received, UploadError, Uploads};
 
 use std::{
     io,

@@ -71,6 +71,7 @@ impl Exit {
             | C::BudgetNotFound
             | C::RunnerNotFound
             | C::TokenNotFound
+            | C::UploadNotFound
             | C::LogExpired => Self::NotFound,
             C::Conflict
             | C::QueueDraining

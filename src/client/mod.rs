@@ -13,10 +13,12 @@ mod sse;
 mod stream;
 mod tasks;
 mod tokens;
+mod uploads;
 
 pub use retry::Backoff;
 pub use stream::{EventStream, LogItem, LogStream, Next, Patience};
 pub use tasks::LogRange;
+pub use uploads::{Source, UploadError};
 
 use crate::wire::{Problem, ProblemCode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
@@ -60,6 +62,13 @@ pub enum Error {
 pub struct Cause {
     text: String,
     timed_out: bool,
+}
+
+/// An answer that ended before all of it was there.
+#[must_use]
+pub fn cut_off(error: reqwest::Error) -> Error {
+    let url = error.url().map(ToString::to_string).unwrap_or_default();
+    no_answer(&url, error.without_url())
 }
 
 /// No answer, or no way to ask for one.

@@ -35,6 +35,9 @@ pub struct AttemptResult {
     /// Whether the kernel killed a process of the command for want of memory, as the cgroup counts it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub oom_killed: bool,
+    /// Why code or environment could not be prepared, so that the command never began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup_failed: Option<Reason>,
     /// One line for people, for instance why the command could not be started; at most 1,024 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -103,6 +106,9 @@ impl Outcome {
             (Some(StoppedBy::Cancel), ..) if cancel_requested => End::Cancelled,
             (Some(StoppedBy::Timeout), ..) => End::Failed(C::Timeout, R::DeadlineExceeded),
             (Some(StoppedBy::Drain), ..) => End::Failed(C::Infra, R::Evicted),
+            (None, ..) if let Some(reason) = result.setup_failed => {
+                End::Failed(C::Setup, if reason.is_of_setup() { reason } else { R::SetupFailed })
+            }
             (None, Some(0), None) => End::Succeeded,
             // A command that coped with the loss of a process, and one that was stopped, keep their own end.
             (None, ..) if result.oom_killed => End::Failed(C::Oom, R::OomKilled),
@@ -127,6 +133,7 @@ mod tests {
     fn success_needs_an_explicit_zero_and_cancel_needs_a_request() {
         let result = |exit_code, signal, stopped_by| AttemptResult { exit_code, signal, stopped_by, ..AttemptResult::default() };
         let oom = |exit_code, signal, stopped_by| AttemptResult { oom_killed: true, ..result(exit_code, signal, stopped_by) };
+        let unprepared = |why, stopped_by| AttemptResult { setup_failed: Some(why), ..result(None, None, stopped_by) };
         let table = [
             (result(Some(0), None, None), false, End::Succeeded),
             (result(Some(0), None, None), true, End::Succeeded),
@@ -144,6 +151,9 @@ mod tests {
             (oom(Some(0), None, None), false, End::Succeeded),
             (oom(None, Some(9), Some(StoppedBy::Cancel)), true, End::Cancelled),
             (oom(None, Some(9), Some(StoppedBy::Timeout)), false, End::Failed(FailureClass::Timeout, Reason::DeadlineExceeded)),
+            (unprepared(Reason::CommitNotFound, None), false, End::Failed(FailureClass::Setup, Reason::CommitNotFound)),
+            (unprepared(Reason::ExitNonZero, None), false, End::Failed(FailureClass::Setup, Reason::SetupFailed)),
+            (unprepared(Reason::CommitNotFound, Some(StoppedBy::Cancel)), true, End::Cancelled),
             (oom(None, Some(9), Some(StoppedBy::Drain)), false, End::Failed(FailureClass::Infra, Reason::Evicted)),
         ];
         for (given, cancel, expected) in table {

@@ -31,6 +31,10 @@ pub const START_VOLUME: &str = "slipway-start";
 pub const START_DIR: &str = "/slipway/start";
 /// The attempt's directory (`wire::handoff::files`), a writable emptyDir.
 pub const WORK_DIR: &str = "/slipway/work";
+/// Where a queue's cache is mounted (`cache.claim`).
+pub const CACHE_DIR: &str = "/slipway/cache";
+/// Where what git needs to know itself by is mounted, read-only (`git.secretRef`).
+pub const GIT_DIR: &str = "/slipway/git";
 /// All mounts of ours stand below it; nobody else may mount there.
 pub const ROOT_DIR: &str = "/slipway";
 /// The environment variable with the pod's UID (downward API).

@@ -64,7 +64,8 @@ pub fn next_after(end: End, spent: Spent, budget: Retries, last: bool) -> Next {
 
 /// Whether code, environment or image may be had at another try.
 fn may_pass(reason: Reason) -> bool {
-    matches!(reason, Reason::RegistryUnreachable | Reason::DiskPressure)
+    use Reason as R;
+    matches!(reason, R::RegistryUnreachable | R::DiskPressure | R::IndexUnreachable | R::RepositoryUnreachable)
 }
 
 /// The pause before the next attempt in ms: doubling from `retryBackoffMs` up to `retryBackoffMaxMs`, of which the

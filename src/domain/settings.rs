@@ -79,6 +79,8 @@ times! {
     image_grace_ms = 120_000,
     /// How long a slot stays taken after the finish of an attempt whose pod lingers.
     slot_release_ms = 5_000,
+    /// How long code and environment of an attempt may take to be prepared.
+    setup_limit_ms = 3_600_000,
     /// A glue's pause between two full comparisons, and the least age of a Secret without an owner that it removes is
     /// ten times this.
     sweep_ms = 60_000,

@@ -246,12 +246,47 @@ words!(
         AttemptLost = "AttemptLost",
         /// The agent could not be started.
         AgentNotStarted = "AgentNotStarted",
+        /// The repository refused the credentials, or there are none.
+        GitAuthFailed = "GitAuthFailed",
+        /// The repository cannot be reached.
+        RepositoryUnreachable = "RepositoryUnreachable",
+        /// The repository does not have the commit.
+        CommitNotFound = "CommitNotFound",
+        /// The diff does not fit the commit.
+        PatchDoesNotApply = "PatchDoesNotApply",
+        /// The image lacks a program that the set-up needs.
+        ToolMissing = "ToolMissing",
+        /// The image lacks the Python asked for.
+        PythonVersionMissing = "PythonVersionMissing",
+        /// What is to be installed does not exist, or does not go together.
+        DependencyResolutionFailed = "DependencyResolutionFailed",
+        /// The package index cannot be reached.
+        IndexUnreachable = "IndexUnreachable",
         /// Code or environment could not be prepared.
         SetupFailed = "SetupFailed",
         /// The evidence fits nothing known; it is shown as it is.
         Unknown = "Unknown",
     }
 );
+
+impl Reason {
+    /// Whether it says that code or environment could not be prepared.
+    #[must_use]
+    pub fn is_of_setup(self) -> bool {
+        matches!(
+            self,
+            Self::GitAuthFailed
+                | Self::RepositoryUnreachable
+                | Self::CommitNotFound
+                | Self::PatchDoesNotApply
+                | Self::ToolMissing
+                | Self::PythonVersionMissing
+                | Self::DependencyResolutionFailed
+                | Self::IndexUnreachable
+                | Self::SetupFailed
+        )
+    }
+}
 
 words!(
     /// How the environment of a command is made.

@@ -40,6 +40,8 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/tasks/{id}/manifest", Needs(Viewer)),
     ("POST", "/api/v1/tasks/{id}/attempts/{n}/abandon", Needs(Operator)),
     ("GET", "/api/v1/tasks/{id}/log", Needs(Viewer)),
+    ("PUT", "/api/v1/uploads/{sha256}", Needs(Submitter)),
+    ("GET", "/api/v1/uploads/{sha256}", Needs(Submitter)),
     ("GET", "/api/v1/events", Needs(Viewer)),
     ("GET", "/api/v1/export/tasks", Needs(Operator)),
     ("GET", "/api/v1/export/attempts", Needs(Operator)),
@@ -76,6 +78,7 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("POST", "/api/v1/attempts/{task}/{n}/start", Attempt),
     ("POST", "/api/v1/attempts/{task}/{n}/heartbeat", Attempt),
     ("PUT", "/api/v1/attempts/{task}/{n}/log", Attempt),
+    ("GET", "/api/v1/attempts/{task}/{n}/uploads/{sha256}", Attempt),
     ("POST", "/api/v1/attempts/{task}/{n}/finish", Attempt),
 ];
 

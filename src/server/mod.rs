@@ -37,6 +37,7 @@ mod tasks;
 mod tests;
 mod tokens;
 mod unserved;
+mod uploads;
 
 pub use router::{openapi, router};
 pub use state::{App, Settings};

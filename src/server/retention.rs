@@ -2,7 +2,7 @@
 //!
 //! A queue that is gone asks for nothing, so its tasks stay.
 
-use super::{clockwork::pause, state::App};
+use super::{clockwork::pause, state::App, uploads};
 use crate::{
     domain::{QueueName, TaskId, Times, UnixMs},
     store::{BytesGone, Cut, Kept, Prune, Shrink, StoreError},
@@ -15,6 +15,7 @@ const DAY_MS: i64 = 86_400_000;
 pub(super) async fn round(app: &App) -> Result<(), StoreError> {
     // What a death left over.
     remove_bytes(app).await?;
+    uploads::sweep(app).await?;
     let mut removed = false;
     for (name, queue) in app.queues.all() {
         for (what, keep) in rules(&queue.retention) {

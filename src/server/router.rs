@@ -2,7 +2,7 @@
 
 use super::{
     attempts, auth, budgets, checks, document, envelope, error::ApiError, events, export, meta, nodes, queues, runner, runners, state::App,
-    tasks, tokens,
+    tasks, tokens, uploads,
 };
 use crate::wire::ProblemCode;
 use axum::{Router, middleware};
@@ -60,6 +60,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(tasks::manifest::get))
         .routes(routes!(tasks::abandon::abandon))
         .routes(routes!(tasks::log::get))
+        .routes(routes!(uploads::put, uploads::get))
         .routes(routes!(events::watch))
         .routes(routes!(export::tasks))
         .routes(routes!(export::attempts))
@@ -90,6 +91,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(attempts::start::start))
         .routes(routes!(attempts::heartbeat::heartbeat))
         .routes(routes!(attempts::log::put))
+        .routes(routes!(attempts::upload::get))
         .routes(routes!(attempts::finish::finish))
 }
 

@@ -11,7 +11,7 @@ use super::{
     unserved::Unserved,
 };
 use crate::{
-    blob::Logs,
+    blob::{Logs, Uploads},
     domain::{Clock, Rng, Times, UnixMs},
     store::{Result, Store},
 };
@@ -36,6 +36,9 @@ pub struct Settings {
 pub struct App {
     pub(super) store: Store,
     pub(super) logs: Logs,
+    pub(super) uploads: Uploads,
+    /// Held for writing while uploads are removed.
+    pub(super) removing_uploads: Arc<tokio::sync::RwLock<()>>,
     pub(super) settings: Arc<Settings>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) queues: Arc<Queues>,
@@ -50,9 +53,9 @@ pub struct App {
 }
 
 impl App {
-    /// A server over an open store and its logs. It reads the tokens, queues and runners once; from then on it alone
+    /// A server over an open store and its bytes. It reads the tokens, queues and runners once; from then on it alone
     /// changes them.
-    pub async fn new(store: Store, logs: Logs, settings: Settings) -> Result<Self> {
+    pub async fn new(store: Store, logs: Logs, uploads: Uploads, settings: Settings) -> Result<Self> {
         let tokens = Arc::new(Tokens::load(&store).await?);
         let queues = Arc::new(Queues::load(&store).await?);
         let runners = Arc::new(Runners::load(&store).await?);
@@ -60,6 +63,8 @@ impl App {
         Ok(Self {
             store,
             logs,
+            uploads,
+            removing_uploads: Arc::default(),
             settings: Arc::new(settings),
             tokens,
             queues,

@@ -30,6 +30,7 @@ mod runners;
 mod tasks;
 mod tokens;
 mod unserved;
+mod uploads;
 mod variables;
 mod why;
 mod wires;

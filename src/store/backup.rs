@@ -2,11 +2,11 @@
 
 use super::{
     error::Result,
-    lease::{LEASES, LeaseRecord},
+    lease::{self, LEASES, LeaseRecord},
     logs::{self, LogMark},
     record, sqlite,
 };
-use crate::domain::{AttemptNumber, AttemptRef, Rng, TaskId};
+use crate::domain::{AttemptNumber, AttemptRef, Rng, Sha256, TaskId};
 use serde_json::json;
 use sqlx::{Connection, Row, SqliteConnection};
 use std::path::Path;
@@ -74,6 +74,17 @@ impl DatabaseCopy {
             let of = AttemptRef { task: TaskId(Row::try_get(row, "task")?), attempt: AttemptNumber(Row::try_get(row, "attempt")?) };
             logs::read(row, of)
         };
+        rows.iter().map(read).collect()
+    }
+
+    /// The uploads that users may name, with their lengths in bytes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn uploads(&mut self) -> Result<Vec<(Sha256, u64)>> {
+        let rows = sqlx::query("select sha256, max(size) as size from upload group by sha256").fetch_all(&mut self.conn).await?;
+        let read =
+            |row| Ok((lease::parse("upload", 0, Row::try_get(row, "sha256")?)?, Row::try_get::<i64, _>(row, "size")?.cast_unsigned()));
         rows.iter().map(read).collect()
     }
 

@@ -10,6 +10,7 @@ use super::{
     place::{Grounds, Place, Places},
     record::StoredSpec,
     submit::{NewTask, Submit},
+    uploads::note_uses,
     waits::Waits,
     writer::Tx,
 };
@@ -88,6 +89,7 @@ pub(super) async fn insert(batch: &[Submit], which: &[usize], known: &Known, tx:
         rest = others;
     }
     dependencies::insert(&after, known, tx).await?;
+    note_uses(ids.iter().copied().zip(tasks.iter().map(|(_, task)| *task)), tx).await?;
     Ok(ids)
 }
 

@@ -9,10 +9,11 @@ use super::{
     insert::insert,
     lease::parse_json,
     parents::{NoParent, Parent, parents, refused},
+    uploads::Sent,
     waits::Waits,
     writer::{Statement, Tx},
 };
-use crate::domain::{ArraySpec, QueueName, TaskId, TaskSpec, UnixMs};
+use crate::domain::{ArraySpec, QueueName, Sha256, TaskId, TaskSpec, UnixMs};
 use serde_json::{Value, json};
 use sqlx::Row;
 use std::collections::HashMap;
@@ -110,6 +111,8 @@ pub enum Submitted {
         /// How many the submit has for it.
         refused: u64,
     },
+    /// The user did not send this upload, or so long ago that it is gone; nothing was stored.
+    NoUpload(Sha256),
     /// The parent takes no children; nothing was stored.
     NoParent(TaskId, NoParent),
 }
@@ -123,6 +126,7 @@ impl Statement for Submit {
         let seen = earlier(batch, tx).await?;
         let known = dependencies::known(batch.iter().flat_map(|s| &s.tasks).flat_map(NewTask::earlier), tx).await?;
         let parents = parents(batch, tx).await?;
+        let sent = Sent::of(batch, tx).await?;
         let mut gates = Gates::of(batch.iter().flat_map(|s| &s.tasks), tx).await?;
         // Which submit of this batch holds the rows of a key: a repeat inside the batch answers as that one.
         let mut plan: Vec<std::result::Result<usize, Submitted>> = Vec::with_capacity(batch.len());
@@ -147,6 +151,10 @@ impl Statement for Submit {
             }
             if let Some(task) = submit.tasks.iter().flat_map(NewTask::earlier).find(|task| !known.contains_key(task)) {
                 plan.push(Err(Submitted::NoTask(task)));
+                continue;
+            }
+            if let Some(sum) = sent.lacks(submit) {
+                plan.push(Err(Submitted::NoUpload(sum)));
                 continue;
             }
             // Last, because what is let in counts.

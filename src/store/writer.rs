@@ -36,11 +36,12 @@ use super::{
     start::Start,
     submit::{ForgetKeys, Submit, Submitted},
     tokens::{CreateToken, RevokeToken, TokenCreated},
+    uploads::{ForgetUploads, RecordUpload},
     uptime::{KeepUptime, Uptime},
     waits::Wake,
     work::{Held, Work},
 };
-use crate::domain::{TaskId, TaskState, order::Board};
+use crate::domain::{Sha256, TaskId, TaskState, order::Board};
 use secrecy::SecretString;
 use sqlx::SqliteConnection;
 use std::sync::Arc;
@@ -223,6 +224,8 @@ operations! {
         release: Release => (),
         cascade: Cascade => Cascaded,
         bytes_gone: BytesGone => (),
+        record_upload: RecordUpload => (),
+        forget_uploads: ForgetUploads => Vec<Sha256>,
         shrink: Shrink => bool,
         forget_awaited: ForgetAwaited => (),
         submit: Submit => Submitted,

@@ -1,6 +1,6 @@
 //! What an agent and the server say to each other about one attempt.
 
-use super::{AttemptNumber, AttemptResult, Phase, QueueName, Setup, StoppedBy, TaskId, TaskState, Times, Work};
+use super::{AttemptNumber, AttemptResult, Phase, QueueName, Reason, Setup, Sources, StoppedBy, TaskId, TaskState, Times, Work};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -42,6 +42,9 @@ pub struct StartResponse {
     /// What is set up before it starts.
     #[serde(default, skip_serializing_if = "Setup::is_empty")]
     pub setup: Setup,
+    /// Where code and packages come from, as its queue says.
+    #[serde(default, skip_serializing_if = "Sources::is_empty")]
+    pub sources: Sources,
     /// The command's time limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
@@ -131,6 +134,9 @@ pub struct FinishRequest {
     /// Whether the kernel killed a process of the command for want of memory, as the cgroup counts it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub oom_killed: bool,
+    /// Why code or environment could not be prepared, so that the command never began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup_failed: Option<Reason>,
     /// One line for people, at most 1,024 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -144,15 +150,15 @@ impl FinishRequest {
     /// The result alone.
     #[must_use]
     pub fn result(&self) -> AttemptResult {
-        let Self { exit_code, signal, stopped_by, oom_killed, message, .. } = self.clone();
-        AttemptResult { exit_code, signal, stopped_by, oom_killed, message }
+        let Self { exit_code, signal, stopped_by, oom_killed, setup_failed, message, .. } = self.clone();
+        AttemptResult { exit_code, signal, stopped_by, oom_killed, setup_failed, message }
     }
 
     /// A result with the length in bytes and the CRC-32C of its whole log.
     #[must_use]
     pub fn new(result: AttemptResult, (log_bytes, log_crc): (u64, u32)) -> Self {
-        let AttemptResult { exit_code, signal, stopped_by, oom_killed, message } = result;
-        Self { exit_code, signal, stopped_by, oom_killed, message, log_bytes, log_crc }
+        let AttemptResult { exit_code, signal, stopped_by, oom_killed, setup_failed, message } = result;
+        Self { exit_code, signal, stopped_by, oom_killed, setup_failed, message, log_bytes, log_crc }
     }
 }
 

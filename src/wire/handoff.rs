@@ -34,6 +34,12 @@ pub mod files {
     pub const HOME: &str = "home";
     /// The command's `TMPDIR`, removed at the end.
     pub const TMP: &str = "tmp";
+    /// The task's code, removed at the end.
+    pub const CODE: &str = "code";
+    /// The command's environment, where it is made for this attempt alone; removed at the end.
+    pub const ENV: &str = "env";
+    /// What the set-up needs for itself, removed at the end.
+    pub const SETUP: &str = "setup";
     /// Log bytes that wait for the server and have no room in memory.
     pub const SPOOL: &str = "spool";
     /// What the agent itself has to say.
@@ -60,6 +66,9 @@ pub struct Assignment {
     /// What the machine adds to the command's environment, over the task's: the GPUs it may see.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Where the machine keeps repositories, packages and environments from task to task; a pod has what its queue names.
+    #[serde(default)]
+    pub cache: Option<std::path::PathBuf>,
     /// The times to go by until the server names its own.
     #[serde(default)]
     pub times: Times,

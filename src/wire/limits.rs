@@ -8,6 +8,10 @@ pub const MAX_BATCH_BODY: usize = 32 << 20;
 pub const MAX_BATCH: usize = 1_000;
 /// The largest log frame (256 KiB).
 pub const MAX_LOG_FRAME: usize = 256 << 10;
+/// The largest upload (1 GiB).
+pub const MAX_UPLOAD: u64 = 1 << 30;
+/// The largest piece of an upload in one call (8 MiB).
+pub const MAX_UPLOAD_PIECE: usize = 8 << 20;
 /// The most rows in one page of a list.
 pub const MAX_PAGE: u32 = 1_000;
 /// The rows in a page where the request names no number.

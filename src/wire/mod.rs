@@ -23,6 +23,7 @@ mod runner;
 mod task;
 mod template;
 mod token;
+mod upload;
 mod why;
 
 pub use arrange::{BoostRequest, MoveEnd, MoveRequest};
@@ -51,13 +52,14 @@ pub use runner::{ClusterOffer, RegisterRequest, RegisterResponse, Runner, Runner
 pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskList, TaskPatch, TaskQuery};
 pub use template::ObjectTemplate;
 pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
+pub use upload::{Upload, UploadQuery, UploadRange};
 pub use why::{Position, Why};
 
 pub use crate::domain::{
-    Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, Code, ElementCounts, Environment, EnvironmentKind, EventId, Evidence,
-    FailureClass, Finding, GitCode, Gpu, Indices, Labels, Layer, Level, Node, OnFailure, Phase, Priority, QueueName, Quote, Reason,
-    ReasonClass, Resources, Retries, Role, RunnerName, SecretUse, Setup, Sha256, Snapshot, StoppedBy, Strategy, Taint, TaskId, TaskState,
-    TemplateFinding, Times, UnixMs, Vendor, Work,
+    Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, CacheSource, Code, ElementCounts, Environment, EnvironmentKind, EventId,
+    Evidence, FailureClass, Finding, GitCode, GitSource, Gpu, Indexes, Indices, Labels, Layer, Level, Node, OnFailure, Phase, Priority,
+    Proxy, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, SecretUse, Setup, Sha256, Snapshot, Sources,
+    StoppedBy, Strategy, Taint, TaskId, TaskState, TemplateFinding, Times, UnixMs, Vendor, Work,
     order::{Amount, BudgetShare, Resource},
 };
 pub use jiff::Timestamp;

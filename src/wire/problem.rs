@@ -64,6 +64,8 @@ codes! {
     RunnerNotFound = ("RUNNER_NOT_FOUND", 404, "Runner not registered"),
     /// No such token.
     TokenNotFound = ("TOKEN_NOT_FOUND", 404, "Token not found"),
+    /// No such upload, or not of the caller.
+    UploadNotFound = ("UPLOAD_NOT_FOUND", 404, "Upload not found"),
     /// The route has other methods.
     MethodNotAllowed = ("METHOD_NOT_ALLOWED", 405, "Method not allowed"),
     /// What was asked for is at odds with the state of things.

@@ -1,6 +1,8 @@
 //! Queues.
 
-use super::{Allow, BudgetName, BudgetShare, Gpu, ObjectTemplate, QueueName, Retries, Timestamp};
+use super::{
+    Allow, BudgetName, BudgetShare, CacheSource, GitSource, Gpu, Indexes, ObjectTemplate, Proxy, QueueName, Retries, Sources, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -188,6 +190,21 @@ pub struct NewQueue {
     /// Any custom resource in place of a `podTemplate`: what the runner creates for a task instead of a Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectTemplate>,
+    /// How git is reached from its tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitSource>,
+    /// Where its tasks take Python packages from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub indexes: Option<Indexes>,
+    /// The proxy of its tasks: for git, pip, uv and the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
+    /// Certificates (PEM) of authorities that its tasks trust beside those of their image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<String>,
+    /// Where repositories, packages and environments are kept from task to task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheSource>,
     /// Who keeps this document, a program or a team, such as `terraform`. Another one replaces it only by `force`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
@@ -198,6 +215,13 @@ pub struct NewQueue {
 }
 
 impl NewQueue {
+    /// Where the code and the packages of its tasks come from.
+    #[must_use]
+    pub fn sources(&self) -> Sources {
+        let Self { git, indexes, proxy, ca_bundle, cache, .. } = self.clone();
+        Sources { git, indexes, proxy, ca_bundle, cache }
+    }
+
     /// Whether only a cluster can give its tasks what they get.
     #[must_use]
     pub fn asks_for_pods(&self) -> bool {
@@ -268,6 +292,21 @@ pub struct Queue {
     /// Any custom resource in place of a `podTemplate`: what the runner creates for a task instead of a Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectTemplate>,
+    /// How git is reached from its tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitSource>,
+    /// Where its tasks take Python packages from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub indexes: Option<Indexes>,
+    /// The proxy of its tasks: for git, pip, uv and the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
+    /// Certificates (PEM) of authorities that its tasks trust beside those of their image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<String>,
+    /// Where repositories, packages and environments are kept from task to task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheSource>,
     /// Who keeps this document, a program or a team, such as `terraform`. Another one replaces it only by `force`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,

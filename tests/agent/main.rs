@@ -35,6 +35,7 @@ fn command(words: &[&str]) -> Recipe {
         work: Work::Command(words.iter().map(|w| (*w).to_owned()).collect()),
         env: BTreeMap::new(),
         setup: Setup::default(),
+        sources: Sources::default(),
         timeout_seconds: None,
         grace_seconds: 20,
         log_limit_bytes: 1 << 30,
@@ -61,6 +62,7 @@ impl Agent {
             start_token: format!("start-{of}").into(),
             uid: uid.clone(),
             env: [("CUDA_VISIBLE_DEVICES".to_owned(), "3".to_owned())].into(),
+            cache: None,
             times: server.times.clone(),
         };
         std::fs::write(dir.path().join(files::ASSIGNMENT), serde_json::to_vec(&assignment).unwrap()).unwrap();

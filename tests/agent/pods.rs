@@ -51,6 +51,7 @@ impl Root {
             start_token: format!("start-{of}").into(),
             uid: String::new(),
             env: [].into(),
+            cache: None,
             times: server.times.clone(),
         };
         fs::write(root.assignment(), serde_json::to_vec(&assignment).unwrap()).unwrap();

@@ -14,7 +14,7 @@ use slipway::wire::{
     AttemptNumber, AttemptRef, CancelOrder, CheckRequest, CheckResponse, Checked, ClaimRequest, ClaimResponse, ClaimedTask, FinishRequest,
     FinishResponse, HeartbeatRequest, HeartbeatResponse, Hold, Holds, LogAck, LogQuery, Phase, Problem, ProblemCode, QueueName,
     RegisterRequest, RegisterResponse, ReportKind, ReportRequest, ReportResponse, Reported, Resources, RunnerBeatRequest,
-    RunnerBeatResponse, Setup, StartRequest, StartResponse, TaskId, TaskState, Times, Verdict, Work, known_hash,
+    RunnerBeatResponse, Setup, Sources, StartRequest, StartResponse, TaskId, TaskState, Times, Verdict, Work, known_hash,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -30,6 +30,7 @@ pub(crate) struct Recipe {
     pub(crate) work: Work,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) setup: Setup,
+    pub(crate) sources: Sources,
     pub(crate) timeout_seconds: Option<u64>,
     pub(crate) grace_seconds: u64,
     pub(crate) log_limit_bytes: u64,
@@ -237,6 +238,7 @@ async fn start(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers:
         work: recipe.work,
         env: recipe.env,
         setup: recipe.setup,
+        sources: recipe.sources,
         timeout_seconds: recipe.timeout_seconds,
         grace_seconds: recipe.grace_seconds,
         log_limit_bytes: recipe.log_limit_bytes,

@@ -4,11 +4,12 @@
 //! 2. `slipway.db`: the database as of one moment;
 //! 3. `logs/<task>/<attempt>-<member>/<offset>`: the bytes of the logs that it promises, in pieces of at most a mebibyte,
 //!    in order. What lies between the pieces of a log is lost;
-//! 4. `sha256`: the SHA-256 of everything before it, so that no part can be missing or damaged unseen.
+//! 4. `uploads/<sha256>/<size>/<offset>`: what users sent to go with tasks, in pieces of at most a mebibyte, in order;
+//! 5. `sha256`: the SHA-256 of everything before it, so that no part can be missing or damaged unseen.
 
 use crate::{
     blob::LogKey,
-    domain::{AttemptNumber, AttemptRef, TaskId},
+    domain::{self, AttemptNumber, AttemptRef, TaskId},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -23,7 +24,7 @@ pub(super) const ABOUT: &str = "slipway-backup.json";
 pub(super) const DATABASE: &str = "slipway.db";
 pub(super) const SUM: &str = "sha256";
 /// The format that is written, and the newest that is read.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// What tar counts in.
 const BLOCK: usize = 512;
 
@@ -54,6 +55,21 @@ pub(super) fn piece_of(name: &str) -> Option<(LogKey, u64)> {
     let attempt = AttemptRef { task, attempt: AttemptNumber(attempt.parse().ok()?) };
     let offset = parts.next()?.parse().ok()?;
     parts.next().is_none().then_some((LogKey { attempt, member: member.parse().ok()? }, offset))
+}
+
+/// A piece of an upload: its name, its length, where the piece begins.
+pub(super) type UploadPiece = (domain::Sha256, u64, u64);
+
+/// The name of a piece of an upload.
+pub(super) fn upload_name((sum, size, offset): &UploadPiece) -> String {
+    format!("uploads/{sum}/{size}/{offset}")
+}
+
+/// The piece of an upload that a name stands for.
+pub(super) fn upload_of(name: &str) -> Option<UploadPiece> {
+    let mut parts = name.strip_prefix("uploads/")?.split('/');
+    let piece = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    parts.next().is_none().then_some(piece)
 }
 
 /// Writes the archive and sums it up.
@@ -202,6 +218,7 @@ mod tests {
         assert_eq!(read(&damaged).unwrap().pop().unwrap().2, Some(false));
         for name in ["logs/1/2-0", "logs/1/2/3", "logs/a/2-0/3", "logs/1/2-0/3/4", "log/1/2-0/3"] {
             assert_eq!(piece_of(name), None, "{name}");
+            assert_eq!(upload_of(name), None, "{name}");
         }
     }
 }

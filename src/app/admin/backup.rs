@@ -5,7 +5,7 @@
 
 use super::{
     Progress,
-    archive::{ABOUT, About, DATABASE, FORMAT, Writer, piece_name},
+    archive::{ABOUT, About, DATABASE, FORMAT, Writer, piece_name, upload_name},
     size,
 };
 use crate::{
@@ -14,8 +14,8 @@ use crate::{
         args::BackupArgs,
         surroundings::{self, say},
     },
-    blob::{Extent, Gap, LogKey, Logs, MAX_READ, Piece},
-    domain::Clock,
+    blob::{Extent, Gap, LogKey, Logs, MAX_READ, Piece, Uploads},
+    domain::{Clock, Sha256},
     store::{DatabaseCopy, LogMark},
 };
 use anyhow::{Context, Result, bail};
@@ -85,9 +85,31 @@ async fn fill<W: Write>(dir: &Path, copy: &Path, to: W) -> Result<W> {
             add_log(&logs, mark, &mut writer, &mut progress).await.with_context(|| format!("cannot copy the log of {}", mark.attempt))?;
         }
     }
+    let uploads = Uploads::new(dir);
+    for (sum, size) in database.uploads().await? {
+        add_upload(&uploads, &sum, size, &mut writer, &mut progress).await.with_context(|| format!("cannot copy the upload {sum}"))?;
+    }
     database.close().await?;
     say(format_args!("  {progress}"));
     writer.finish()?.into_inner().map_err(io::IntoInnerError::into_error).context("cannot write the backup")
+}
+
+async fn add_upload<W: Write>(uploads: &Uploads, sum: &Sha256, size: u64, writer: &mut Writer<W>, progress: &mut Progress) -> Result<()> {
+    let mut offset = 0;
+    loop {
+        let bytes = uploads.read(sum, offset, MAX_READ).await?;
+        if bytes.is_empty() && offset > 0 {
+            break;
+        }
+        writer.bytes(&upload_name(&(sum.clone(), size, offset)), &bytes)?;
+        progress.bytes(bytes.len());
+        offset += bytes.len() as u64;
+        if offset == 0 {
+            break;
+        }
+    }
+    progress.uploads += 1;
+    Ok(())
 }
 
 async fn add_log<W: Write>(logs: &Logs, mark: &LogMark, writer: &mut Writer<W>, progress: &mut Progress) -> Result<()> {

@@ -22,13 +22,14 @@ struct Progress {
     clock: super::ambient::SystemClock,
     said: Duration,
     logs: u64,
+    uploads: u64,
     bytes: u64,
 }
 
 impl Progress {
     fn new() -> Self {
         let clock = super::ambient::SystemClock;
-        Self { clock, said: clock.monotonic(), logs: 0, bytes: 0 }
+        Self { clock, said: clock.monotonic(), logs: 0, uploads: 0, bytes: 0 }
     }
 
     fn bytes(&mut self, more: usize) {
@@ -43,7 +44,8 @@ impl Progress {
 
 impl std::fmt::Display for Progress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} logs, {}", self.logs, size(self.bytes))
+        let uploads = if self.uploads > 0 { format!(", {} uploads", self.uploads) } else { String::new() };
+        write!(f, "{} logs{uploads}, {}", self.logs, size(self.bytes))
     }
 }
 

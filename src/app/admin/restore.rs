@@ -2,7 +2,7 @@
 
 use super::{
     Progress,
-    archive::{ABOUT, About, DATABASE, FORMAT, SUM, Summing, piece_of},
+    archive::{ABOUT, About, DATABASE, FORMAT, SUM, Summing, piece_of, upload_of},
 };
 use crate::{
     app::{
@@ -11,7 +11,7 @@ use crate::{
         data_dir::DataDir,
         surroundings::{self, say},
     },
-    blob::{LogKey, Logs, Resume, Synced},
+    blob::{LogKey, Logs, Received, Resume, Synced, Uploads},
     domain::UnixMs,
     store::{DatabaseCopy, LogMark, Restored, adopt},
 };
@@ -82,6 +82,7 @@ async fn unpack(dir: &DataDir, from: Box<dyn Read>) -> Result<(About, Restored, 
     let mut archive = tar::Archive::new(summing.share());
     let database = dir.path().join("restoring.db");
     let mut logs = Unpacked::new(Logs::new(dir.path()));
+    let uploads = Uploads::new(dir.path());
     let (mut about, mut whole) = (None, false);
     for entry in archive.entries().context("it is no archive")? {
         let mut entry = entry.context("it is cut off, or no archive")?;
@@ -116,6 +117,15 @@ async fn unpack(dir: &DataDir, from: Box<dyn Read>) -> Result<(About, Restored, 
                 let mut bytes = Vec::new();
                 entry.read_to_end(&mut bytes)?;
                 logs.add(key, offset, bytes.into()).await.with_context(|| format!("cannot write the log of {}", key.attempt))?;
+            }
+            _ if let Some((sum, size, offset)) = upload_of(&name) => {
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes)?;
+                logs.progress.bytes(bytes.len());
+                let received = uploads.append("restore", &sum, size, offset, bytes.into()).await;
+                if let Received::Whole(_) = received.with_context(|| format!("cannot write the upload {sum}"))? {
+                    logs.progress.uploads += 1;
+                }
             }
             _ => bail!("it holds {name:?}, which is no part of a backup"),
         }

@@ -117,6 +117,11 @@ pub(super) fn asked(queue: &Queue) -> NewQueue {
         variables: queue.variables.clone(),
         allow: queue.allow.clone(),
         object: queue.object.clone(),
+        git: queue.git.clone(),
+        indexes: queue.indexes.clone(),
+        proxy: queue.proxy.clone(),
+        ca_bundle: queue.ca_bundle.clone(),
+        cache: queue.cache.clone(),
         managed_by: queue.managed_by.clone(),
         imported_from: queue.imported_from.clone(),
     }

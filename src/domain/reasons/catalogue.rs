@@ -266,6 +266,36 @@ fn at_the_end(code: Reason) -> Row {
         R::AgentNotStarted => {
             (Escalate, "The agent could not be started.", "See whether the pod reaches the server, and what its agent says.")
         }
+        R::GitAuthFailed => (
+            Escalate,
+            "The repository refused the credentials, or there are none.",
+            "Ask who owns the queue: git.secretRef names the Secret with its git credentials.",
+        ),
+        R::RepositoryUnreachable => (
+            Escalate,
+            "The repository cannot be reached from where the task runs.",
+            "Nothing to do while retries.infra lasts; then see whether pods reach it.",
+        ),
+        R::CommitNotFound => {
+            (Change, "The repository does not have the commit.", "Push it, or send the files along: slipway submit --upload")
+        }
+        R::PatchDoesNotApply => (Change, "The diff does not fit the commit.", "Make it against the very commit that the task names."),
+        R::ToolMissing => (
+            Change,
+            "The image lacks a program that the set-up needs.",
+            "Take an image that has it, or a task that needs none: slipway submit --upload needs no git",
+        ),
+        R::PythonVersionMissing => {
+            (Change, "The image lacks the Python asked for.", "Take an image that has it, or an environment of kind uv.")
+        }
+        R::DependencyResolutionFailed => {
+            (Change, "What is to be installed does not exist, or does not go together.", "Read the log: slipway logs TASK")
+        }
+        R::IndexUnreachable => (
+            Escalate,
+            "The package index cannot be reached from where the task runs.",
+            "Nothing to do while retries.infra lasts; then name one that can be reached in the queue (indexes, proxy).",
+        ),
         R::SetupFailed => (Change, "Code or environment could not be prepared.", "Read the log: slipway logs TASK"),
         _ => {
             (Escalate, "The evidence fits nothing known; it is shown as it is.", "Read the evidence, and report it so that it gets a name.")

@@ -58,6 +58,7 @@ pub(super) fn objects(hold: &Hold, instance: &str, config: &Config, times: &Time
         start_token: start_token.clone().into(),
         uid: String::new(),
         env: BTreeMap::new(),
+        cache: None,
         times: times.clone(),
     };
     let labels: BTreeMap<_, _> = pod::labels(instance, &config.name, of, &hold.queue, hold.claim).into_iter().collect();

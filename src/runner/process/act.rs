@@ -147,6 +147,7 @@ impl Desk {
             start_token: start_token.to_owned().into(),
             uid: meta.uid.clone(),
             env,
+            cache: Some(self.config.dir.join("cache")),
             times: self.link.times.clone(),
         }
     }

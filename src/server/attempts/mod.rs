@@ -5,6 +5,7 @@ pub(super) mod finish;
 pub(super) mod heartbeat;
 pub(super) mod log;
 pub(super) mod start;
+pub(super) mod upload;
 
 use super::{
     auth::whose,

@@ -45,6 +45,7 @@ pub(crate) async fn start(
         task: path.task,
         attempt: path.n,
         log_limit_bytes: app.queues.log_limit(&spec.queue),
+        sources: app.queues.get(spec.queue.as_str()).map(|queue| queue.sources()).unwrap_or_default(),
         queue: spec.queue,
         name: spec.name,
         work: spec.work,

@@ -2,6 +2,7 @@
 
 use super::{depend, intake, kin};
 use crate::{
+    domain::Sha256,
     server::{
         auth::Principal,
         body::{IdempotencyKey, Json},
@@ -62,10 +63,18 @@ pub(super) async fn store(
             .into()),
         Submitted::NoTask(id) => Err(Problem::new(ProblemCode::TaskNotFound).detail(depend::no_task(id)).into()),
         Submitted::NoQueue(name) => Err(intake::no_queue(app, name.as_str(), "").into()),
+        Submitted::NoUpload(sum) => Err(no_upload(&sum).into()),
         Submitted::NoParent(id, why) => Err(kin::no_parent(id, &why)),
         Submitted::Draining { queue, halt } => Err(draining(&queue, &halt).into()),
         Submitted::Full { queue, pending, max, refused } => Err(full(&queue, pending, max, refused).into()),
     }
+}
+
+/// An upload that is not the caller's to name.
+fn no_upload(sum: &Sha256) -> Problem {
+    Problem::new(ProblemCode::UploadNotFound)
+        .detail(format!("You have sent no upload {sum}, or so long ago that it is gone: nothing stored."))
+        .hint("Send its bytes first: PUT /api/v1/uploads/SHA256; what no task names goes after a day.")
 }
 
 /// A queue that an operator drains.

@@ -37,7 +37,12 @@ fn filled(path: &str, task: i64) -> String {
     let name = if path.contains("runners") { "r9" } else { "default" };
     let n = if path.contains("attempts/{task}") { "1" } else { "7" };
     let id = if path.contains("tokens") { "9999".to_owned() } else { task.to_string() };
-    path.replace("{id}", &id).replace("{task}", &task.to_string()).replace("{n}", n).replace("{name}", name).replace("{queue}", "default")
+    path.replace("{id}", &id)
+        .replace("{task}", &task.to_string())
+        .replace("{n}", n)
+        .replace("{name}", name)
+        .replace("{queue}", "default")
+        .replace("{sha256}", &"0".repeat(64))
 }
 
 /// The call with a body that has a fault, so that whoever is let through changes nothing and hears neither 401 nor 403.

@@ -5,7 +5,7 @@ use super::{
     wires::{Call, Reply},
 };
 use crate::{
-    blob::Logs,
+    blob::{Logs, Uploads},
     domain::{Clock, Rng, Role, SecretKind, Times, UnixMs, fingerprint, mint_secret, order::Cost},
     server::{App, Settings, clockwork, router},
     store::{Ambient, ApplyQueue, CreateToken, Keeper, Store},
@@ -140,8 +140,9 @@ impl Rig {
         let ambient = Ambient { clock: clock.clone(), rng: rng.clone(), times: times.clone(), faults: None };
         let (store, _writer) = Store::open(&dir.path().join("slipway.db"), ambient).await.expect("open the store");
         let logs = Logs::new(&dir.path().join("logs"));
+        let uploads = Uploads::new(dir.path());
         let settings = Settings { times, clock: clock.clone(), rng: rng.clone(), stop: CancellationToken::new() };
-        let app = App::new(store, logs, settings).await.expect("make the server");
+        let app = App::new(store, logs, uploads, settings).await.expect("make the server");
         Self { router: router(app.clone()), app, dir, rng, clock, tokens: HashMap::new() }
     }
 
