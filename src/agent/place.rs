@@ -58,12 +58,12 @@ impl Place {
         self.dir.join(name)
     }
 
-    /// Where things are kept from task to task, as the queue says; on a machine also as its runner says.
-    pub(super) fn cache(&self, settings: Option<&CacheSource>) -> Option<PathBuf> {
+    /// Where things are kept from task to task: as the queue says, and on a machine else as its runner does.
+    pub(super) fn cache(&self, settings: Option<&CacheSource>, runners: Option<&PathBuf>) -> Option<PathBuf> {
         match (settings.and_then(|s| s.path.as_ref()), &self.pod) {
             (Some(path), _) => Some(PathBuf::from(path)),
             (None, Some(pod)) => Some(pod.root.join(pod::CACHE_DIR.trim_start_matches('/'))).filter(|dir| dir.is_dir()),
-            (None, None) => self.assignment_as_written().ok()?.cache,
+            (None, None) => runners.cloned(),
         }
     }
 

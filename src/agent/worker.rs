@@ -90,7 +90,7 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
     let run = async {
         let _upload = AbortOnDropHandle::new(tokio::spawn(log::upload(link.clone(), log.clone())));
         let _beat = AbortOnDropHandle::new(tokio::spawn(link::beat(link.clone())));
-        let site = Site::new(place, &link, &log, &started.sources);
+        let site = Site::new(place, &link, &log, &started.sources, assignment.cache.as_ref());
         let result = match set_up(&started, &site, &mut prepared, &signals, tree).await {
             // What is lent is lent until the command has ended.
             Ok(_lent) => supervise(prepared, bounds, &link, &log, &mut signals, tree).await,
@@ -153,7 +153,6 @@ async fn set_up(
         }
         done = setup::set_up(&started.setup, site, command) => done.map_err(failed),
     };
-    crash_point!("agent.prepared");
     // A program that the set-up left behind is none of the command's.
     tree.end_all(Duration::from_millis(site.link.times.drain_output_ms / 10)).await;
     setup::forget_credentials(site);

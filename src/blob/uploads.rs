@@ -4,7 +4,7 @@
 //! user has sent of it so far: those of different users never meet, so nobody can spoil what another one sends.
 
 use super::{blocking, lock};
-use crate::domain::Sha256;
+use crate::domain::{Sha256, UnixMs};
 use bytes::Bytes;
 use sha2::Digest;
 use std::{
@@ -13,7 +13,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 /// A handle on all uploads; clones share it.
@@ -161,11 +161,11 @@ impl Uploads {
         .await?
     }
 
-    /// Removes parts to which nobody has written for so long.
+    /// Removes parts to which nobody has written since.
     ///
     /// # Errors
     /// The disk's.
-    pub async fn forget_parts(&self, older: Duration) -> io::Result<()> {
+    pub async fn forget_parts(&self, before: UnixMs) -> io::Result<()> {
         let dir = self.root.join("part");
         blocking(move || {
             let entries = match fs::read_dir(dir) {
@@ -174,8 +174,8 @@ impl Uploads {
             };
             for entry in entries {
                 let entry = entry?;
-                let age = SystemTime::now().duration_since(entry.metadata()?.modified()?).unwrap_or_default();
-                if age >= older {
+                let written = entry.metadata()?.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                if i64::try_from(written.as_millis()).unwrap_or(i64::MAX) < before.0 {
                     fs::remove_file(entry.path())?;
                 }
             }
@@ -251,9 +251,9 @@ mod tests {
         assert!(matches!(wrong, UploadError::Checksum), "{wrong}");
         assert_eq!(uploads.received("kim", &sum).await.unwrap(), 0);
         uploads.append("kim", &sum, 5, 0, Bytes::from_static(b"ri")).await.unwrap();
-        uploads.forget_parts(Duration::from_hours(1)).await.unwrap();
+        uploads.forget_parts(UnixMs(1_000)).await.unwrap();
         assert_eq!(uploads.received("kim", &sum).await.unwrap(), 2);
-        uploads.forget_parts(Duration::ZERO).await.unwrap();
+        uploads.forget_parts(UnixMs(i64::MAX)).await.unwrap();
         assert_eq!(uploads.received("kim", &sum).await.unwrap(), 0);
         let empty = Sha256::of(b"");
         assert_eq!(uploads.append("kim", &empty, 0, 0, Bytes::new()).await.unwrap(), Received::Whole(0));

@@ -21,7 +21,8 @@ impl Sha256 {
     /// A finished sum.
     #[must_use]
     pub fn from_raw(sum: [u8; 32]) -> Self {
-        Self(sum.iter().map(|b| format!("{b:02x}")).collect())
+        let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('0');
+        Self(sum.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect())
     }
 
     /// The digits.

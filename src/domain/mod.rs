@@ -52,7 +52,7 @@ pub use retry::{Next, Spent, backoff_ms, hold_ms, next_after};
 pub use role::Role;
 pub use secret::{SecretKind, fingerprint, mint_secret, well_formed};
 pub use settings::Times;
-pub use sources::{CacheSource, GitSource, Indexes, Proxy, Sources};
+pub use sources::{CacheSource, GitSource, Indexes, Mounts, Proxy, Sources};
 pub use state::{EnvironmentKind, FailureClass, Phase, Priority, Reason, TaskState};
 pub use suggest::did_you_mean;
 pub use task::{Overrides, Resources, Retries, SecretUse, TaskSpec, Violation, Work, counted_gpus, is_image};

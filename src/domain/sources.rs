@@ -25,7 +25,7 @@ pub struct GitSource {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Indexes {
-    /// The index in place of PyPI, as `https://pypi.example.com/simple`.
+    /// The index in place of the public one, as `https://pypi.example.com/simple`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Further ones, looked at before it.
@@ -54,7 +54,7 @@ pub struct Proxy {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CacheSource {
-    /// A PersistentVolumeClaim in the namespace of the pods; this or `path`.
+    /// A `PersistentVolumeClaim` in the namespace of the pods; this or `path`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<String>,
     /// Where the template itself mounts a volume for it; on a process runner a directory of the machine.
@@ -91,7 +91,45 @@ pub struct Sources {
     pub cache: Option<CacheSource>,
 }
 
+/// What of it stands in the pods of a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct Mounts {
+    /// The Secret with what git needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git_secret: Option<String>,
+    /// The `PersistentVolumeClaim` of the cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_claim: Option<String>,
+    /// Whether that one is only read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cache_read_only: bool,
+}
+
+impl Mounts {
+    /// Nothing.
+    pub const NONE: Self = Self { git_secret: None, cache_claim: None, cache_read_only: false };
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Sources {
+    /// What pods get of it.
+    #[must_use]
+    pub fn mounts(&self) -> Mounts {
+        let cache = self.cache.as_ref();
+        Mounts {
+            git_secret: self.git.as_ref().and_then(|git| git.secret_ref.clone()),
+            cache_claim: cache.and_then(|cache| cache.claim.clone()),
+            cache_read_only: cache.is_some_and(|cache| cache.read_only && cache.claim.is_some()),
+        }
+    }
+
     /// Whether nothing is said.
     #[must_use]
     pub fn is_empty(&self) -> bool {

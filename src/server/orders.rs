@@ -306,6 +306,7 @@ fn assembled(spec: &TaskSpec, queue: &NewQueue, manifest: Option<Value>, timeout
         pending_timeout_seconds: queue.pending_timeout_seconds.unwrap_or(limits::DEFAULT_PENDING_TIMEOUT_SECONDS),
         fail_pending_after_seconds: queue.fail_pending_after_seconds,
         keep_jobs_seconds: queue.keep_jobs_seconds.unwrap_or_default(),
+        mounts: queue.sources().mounts(),
     }
 }
 

@@ -85,6 +85,7 @@ impl Parts<'_> {
             use_image_entrypoint: spec.is_agentless(),
             timeout_seconds: spec.timeout_seconds,
             grace_seconds: spec.grace_seconds,
+            mounts: &queue.sources().mounts(),
         };
         let complete = if queue.object.is_some() { template::complete_object_from } else { template::complete_from };
         complete(rendered, &injection).map_err(below(at))

@@ -50,7 +50,6 @@ pub(crate) async fn put(
     let (received, complete) = match received {
         Received::Part(received) => (received, false),
         Received::Whole(size) => {
-            crate::crash_point!("server.uploaded");
             app.store.run(RecordUpload { owner, sha256: sha256.clone(), size }).await?;
             (size, true)
         }
@@ -101,7 +100,6 @@ pub(super) async fn sweep(app: &App) -> Result<(), StoreError> {
             let Ok(Some(_removing)) = app.logs.removing() else { return Ok(()) };
             let _alone = app.removing_uploads.write().await;
             let gone = app.store.run(ForgetUploads { before }).await?;
-            crate::crash_point!("server.forgot");
             for sha256 in &gone {
                 // A file without a row is never read, and the next upload of the same bytes takes its place.
                 if let Err(error) = app.uploads.remove(sha256).await {
@@ -114,7 +112,7 @@ pub(super) async fn sweep(app: &App) -> Result<(), StoreError> {
             break;
         }
     }
-    if let Err(error) = app.uploads.forget_parts(KEPT).await {
+    if let Err(error) = app.uploads.forget_parts(before).await {
         tracing::error!(%error, "parts of uploads could not be removed");
     }
     Ok(())

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// How long an ended Job stays where no glue lives to delete it.
 const TTL_SECONDS: u64 = 86_400;
 /// What the agent may take before the command starts, on top of the command's own limit.
-const SETUP_SECONDS: u64 = 600;
+const SETUP_SECONDS: u64 = 3_600;
 /// What the pod's own limit leaves to everybody else.
 const BACKSTOP_SECONDS: u64 = 60;
 

@@ -1,7 +1,10 @@
 //! What brings the agent into a pod, and what marks the objects as an attempt's.
 
 use super::{Injection, builtin::NOBODY, reserved::VOLUME_PREFIX};
-use crate::domain::pod::{self, AGENT, AGENT_CONTAINER, AGENT_DIR, POD_UID, START_DIR, START_VOLUME, TERMINATION_LOG, WORK_DIR};
+use crate::domain::{
+    Mounts,
+    pod::{self, AGENT, AGENT_CONTAINER, AGENT_DIR, CACHE_DIR, GIT_DIR, POD_UID, START_DIR, START_VOLUME, TERMINATION_LOG, WORK_DIR},
+};
 use serde_json::{Value, json};
 
 /// How much an attempt's directory may hold: the spool of the log, and what the task leaves in it.
@@ -24,6 +27,7 @@ pub(super) fn inject(job: &mut Value, task: usize, injection: &Injection<'_>) {
         push(spec, "volumes", json!({"name": volume("bin"), "emptyDir": {"sizeLimit": AGENT_BYTES}}));
         push(spec, "volumes", json!({"name": volume("work"), "emptyDir": {"sizeLimit": WORK_BYTES}}));
         supervise(&mut spec["containers"][task]);
+        supply(spec, task, injection.mounts);
     }
 }
 
@@ -87,6 +91,26 @@ fn agent(injection: &Injection<'_>) -> Value {
         container["volumeMounts"] = json!([{"name": volume("bin"), "mountPath": AGENT_DIR}]);
     }
     container
+}
+
+/// Adds what the queue has its agent find: what git needs to know itself by, and the cache.
+fn supply(spec: &mut Value, task: usize, mounts: &Mounts) {
+    let mut add = |name: &str, mut source: Value, path: &str, read_only: bool| {
+        source["name"] = volume(name).into();
+        push(spec, "volumes", source);
+        let mut mount = json!({"name": volume(name), "mountPath": path});
+        if read_only {
+            mount["readOnly"] = true.into();
+        }
+        push(&mut spec["containers"][task], "volumeMounts", mount);
+    };
+    if let Some(secret) = &mounts.git_secret {
+        // The agent makes copies that ssh takes: those of a Secret are never the user's own.
+        add("git", json!({"secret": {"secretName": secret, "defaultMode": 0o444}}), GIT_DIR, true);
+    }
+    if let Some(claim) = &mounts.cache_claim {
+        add("cache", json!({"persistentVolumeClaim": {"claimName": claim}}), CACHE_DIR, mounts.cache_read_only);
+    }
 }
 
 /// Makes the agent the program of the task's container.

@@ -57,7 +57,7 @@ pub use variables::{Values, Variables};
 
 pub use crate::domain::{Layer, Level, TemplateFinding};
 
-use crate::domain::{Allow, AttemptRef, Cpu, Memory, QueueName, RunnerName, SecretUse, pod::ENV_PREFIX};
+use crate::domain::{Allow, AttemptRef, Cpu, Memory, Mounts, QueueName, RunnerName, SecretUse, pod::ENV_PREFIX};
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt, sync::LazyLock};
 use uuid::Uuid;
@@ -193,4 +193,6 @@ pub struct Injection<'a> {
     pub timeout_seconds: Option<u64>,
     /// The time between SIGTERM and SIGKILL.
     pub grace_seconds: u64,
+    /// What the agent is to find in the pod.
+    pub mounts: &'a Mounts,
 }

@@ -41,6 +41,7 @@ fn injection() -> Injection<'static> {
         use_image_entrypoint: false,
         timeout_seconds: Some(3600),
         grace_seconds: 30,
+        mounts: &crate::domain::Mounts::NONE,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Work for runners: claims, signs of life, and what the server holds for each.
 
-use super::{AttemptNumber, AttemptRef, KeepJobs, Phase, QueueName, Resources, RunnerName, TaskId};
+use super::{AttemptNumber, AttemptRef, KeepJobs, Mounts, Phase, QueueName, Resources, RunnerName, TaskId};
 use crate::domain::evidence::ApiRefusal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -115,6 +115,9 @@ pub struct JobOrder {
     pub fail_pending_after_seconds: Option<u64>,
     /// How long its Job stays after the end.
     pub keep_jobs_seconds: KeepJobs,
+    /// What its queue has its agent find in the pod.
+    #[serde(default, skip_serializing_if = "Mounts::is_empty")]
+    pub mounts: Mounts,
     /// The kind of object that carries it in place of a Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<Box<ObjectOrder>>,

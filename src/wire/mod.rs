@@ -57,9 +57,9 @@ pub use why::{Position, Why};
 
 pub use crate::domain::{
     Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, CacheSource, Code, ElementCounts, Environment, EnvironmentKind, EventId,
-    Evidence, FailureClass, Finding, GitCode, GitSource, Gpu, Indexes, Indices, Labels, Layer, Level, Node, OnFailure, Phase, Priority,
-    Proxy, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, SecretUse, Setup, Sha256, Snapshot, Sources,
-    StoppedBy, Strategy, Taint, TaskId, TaskState, TemplateFinding, Times, UnixMs, Vendor, Work,
+    Evidence, FailureClass, Finding, GitCode, GitSource, Gpu, Indexes, Indices, Labels, Layer, Level, Mounts, Node, OnFailure, Phase,
+    Priority, Proxy, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role, RunnerName, SecretUse, Setup, Sha256, Snapshot,
+    Sources, StoppedBy, Strategy, Taint, TaskId, TaskState, TemplateFinding, Times, UnixMs, Vendor, Work,
     order::{Amount, BudgetShare, Resource},
 };
 pub use jiff::Timestamp;

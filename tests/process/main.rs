@@ -14,6 +14,7 @@ mod arrays;
 mod backup;
 mod cancels;
 mod chains;
+mod code;
 mod crash_points;
 mod doubles;
 mod endings;

@@ -6,11 +6,12 @@
 //! cache cannot be written, what is ready in it is used and everything else is made in the task's own directory.
 
 use crate::wire::{CacheSource, Sha256};
+use nix::sys::{stat::futimens, time::TimeSpec};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use tokio::time::sleep;
 
@@ -60,7 +61,7 @@ pub(super) struct Making {
 
 impl Cache {
     /// The cache in a directory, which is made where that can be.
-    pub(in crate::agent) fn new(dir: PathBuf, settings: CacheSource) -> Self {
+    pub(in crate::agent) fn new(dir: PathBuf, settings: &CacheSource) -> Self {
         let made = fs::create_dir_all(&dir).is_ok();
         let may_write = nix::unistd::access(&dir, nix::unistd::AccessFlags::W_OK).is_ok();
         let size = settings.size.map_or(SIZE, |size| size.0);
@@ -107,7 +108,7 @@ impl Cache {
             let busy = match lock.try_lock_shared() {
                 Ok(()) if ready.exists() => {
                     // Its time says when it was used last.
-                    let _ = File::options().write(true).open(&ready).and_then(|file| file.set_modified(SystemTime::now()));
+                    touch(&ready);
                     return Ok(Kept::Ready(dir, Some(Use(lock))));
                 }
                 Ok(()) => {
@@ -179,6 +180,13 @@ impl Making {
     }
 }
 
+/// Sets the time of a file to now. Where that fails the file only looks less used than it is.
+fn touch(path: &Path) {
+    if let Ok(file) = File::options().write(true).open(path) {
+        let _ = futimens(&file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW);
+    }
+}
+
 fn open_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
@@ -213,7 +221,7 @@ mod tests {
     use super::*;
 
     fn cache(dir: &Path, size: &str, read_only: bool) -> Cache {
-        Cache::new(dir.to_owned(), CacheSource { size: Some(size.parse().unwrap()), read_only, ..CacheSource::default() })
+        Cache::new(dir.to_owned(), &CacheSource { size: Some(size.parse().unwrap()), read_only, ..CacheSource::default() })
     }
 
     async fn make(cache: &Cache, key: &str, bytes: usize) -> Use {

@@ -60,12 +60,12 @@ pub(super) fn decide(asked: &Environment, around: &impl Around) -> Result<Option
     let python = PYTHONS.into_iter().find(|name| around.has(name));
     let conda = CONDAS.into_iter().find(|name| around.has(name));
     let plan = |maker, what, remark| Ok(Some(Plan { maker, what, basis: basis.clone(), remark }));
-    let missing = |what: &str| Err(Fault::new(Reason::ToolMissing, format!("there is no {what} in the image")));
+    let missing = |what: &str, fix: &str| Err(Fault::new(Reason::ToolMissing, format!("there is no {what} in the image{fix}")));
     match (asked.kind, what) {
         (K::Image, _) => Ok(None),
         (K::Conda, what) => match conda {
             Some(conda) => plan(Maker::Conda(conda), what, None),
-            None => missing("conda, mamba or micromamba"),
+            None => missing("conda, mamba or micromamba", ""),
         },
         (K::Auto, What::Conda(file)) => match conda {
             Some(conda) => plan(Maker::Conda(conda), What::Conda(file), None),
@@ -73,12 +73,12 @@ pub(super) fn decide(asked: &Environment, around: &impl Around) -> Result<Option
             None => Ok(None),
         },
         (K::Uv, what) if around.has("uv") => plan(Maker::Uv, what, None),
-        (K::Uv, _) => missing("uv: take an image that has it, or an environment of kind venv"),
+        (K::Uv, _) => missing("uv", ": take one that has it, or an environment of kind venv"),
         (K::Auto, what) if around.has("uv") => plan(Maker::Uv, what, None),
         (K::Venv | K::Auto, what) => {
             let Some(python) = python else {
                 // The code may hold such a file for something else than what runs here.
-                return if asked.kind == K::Auto && asked.requirements.is_empty() { Ok(None) } else { missing("python") };
+                return if asked.kind == K::Auto && asked.requirements.is_empty() { Ok(None) } else { missing("python", "") };
             };
             match what {
                 // pip cannot read the lock; what it names loosely is better said than silently taken.

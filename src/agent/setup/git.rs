@@ -40,7 +40,7 @@ pub(super) async fn check_out(code: &GitCode, dir: &Path, site: &Site<'_>, tools
     };
     let mirror = site.cache.as_ref().and_then(|cache| cache.mirror(&code.url));
     if let Some(mirror) = &mirror {
-        git.from_mirror(&mirror.dir, code, &wanted, mirror.writable, site).await?;
+        git.borrow(&mirror.dir, code, &wanted, mirror.writable, site).await?;
     } else {
         git.fetch(code, &wanted, true, site).await?;
     }
@@ -142,7 +142,7 @@ impl Git<'_> {
     }
 
     /// Takes commits from the copy of the repository in the cache, which gets what it lacks first.
-    async fn from_mirror(&self, mirror: &Path, code: &GitCode, commits: &[&str], writable: bool, site: &Site<'_>) -> Result<(), Fault> {
+    async fn borrow(&self, mirror: &Path, code: &GitCode, commits: &[&str], writable: bool, site: &Site<'_>) -> Result<(), Fault> {
         let kept = Git { program: self.program.clone(), dir: mirror, tools: self.tools };
         if writable && !mirror.join("HEAD").exists() {
             kept.does(&["init", "--quiet", "--bare"]).await?;

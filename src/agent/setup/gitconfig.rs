@@ -67,11 +67,11 @@ fn ssh(secret: Option<&Path>, site: &Site<'_>) -> io::Result<String> {
     let key = secret.join("ssh-privatekey");
     if key.exists() {
         let key = private_copy(&key, &scratch(site, "ssh-key"))?;
-        command += &format!(" -o IdentitiesOnly=yes -i {}", quoted(&key));
+        command = format!("{command} -o IdentitiesOnly=yes -i {}", quoted(&key));
     }
     let known = secret.join("known_hosts");
     if known.exists() {
-        command += &format!(" -o UserKnownHostsFile={}", quoted(&known));
+        command = format!("{command} -o UserKnownHostsFile={}", quoted(&known));
     }
     Ok(command)
 }
@@ -88,10 +88,10 @@ fn text(sources: &Sources, credentials: Option<&Path>) -> String {
         [fetch]\n\trecurseSubmodules = false\n[submodule]\n\trecurse = false\n[transfer]\n\tfsckObjects = false\n"
         .to_owned();
     if let Some(file) = credentials {
-        text += &format!("[credential]\n\thelper = \"store --file={}\"\n", file.display());
+        text = format!("{text}[credential]\n\thelper = \"store --file={}\"\n", file.display());
     }
     for (from, to) in sources.git.iter().flat_map(|git| &git.instead_of) {
-        text += &format!("[url \"{}\"]\n\tinsteadOf = \"{}\"\n", escaped(to), escaped(from));
+        text = format!("{text}[url \"{}\"]\n\tinsteadOf = \"{}\"\n", escaped(to), escaped(from));
     }
     text
 }

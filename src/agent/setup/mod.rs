@@ -54,15 +54,13 @@ pub(super) struct Site<'a> {
 
 /// Keeps what a set-up lent the command for as long as it runs.
 #[derive(Debug, Default)]
-pub(super) struct Lent {
-    _environment: Option<cache::Use>,
-}
+pub(super) struct Lent(#[expect(dead_code, reason = "it keeps the environment from being removed")] Option<cache::Use>);
 
 impl<'a> Site<'a> {
     /// Where an attempt is set up.
-    pub(super) fn new(place: &'a Place, link: &'a Link, log: &'a Arc<Log>, sources: &'a Sources) -> Self {
+    pub(super) fn new(place: &'a Place, link: &'a Link, log: &'a Arc<Log>, sources: &'a Sources, runners_cache: Option<&PathBuf>) -> Self {
         let settings = sources.cache.clone();
-        let cache = place.cache(settings.as_ref()).map(|dir| cache::Cache::new(dir, settings.unwrap_or_default()));
+        let cache = place.cache(settings.as_ref(), runners_cache).map(|dir| cache::Cache::new(dir, &settings.unwrap_or_default()));
         Self { place, link, log, sources, cache }
     }
 
@@ -127,7 +125,7 @@ pub(super) async fn set_up(setup: &Setup, site: &Site<'_>, command: &mut Prepare
         let made = environment::make(&asked, &command.cwd, &code, site, &tools).await?;
         if let Some(made) = made {
             made.activate(&mut command.env);
-            lent._environment = made.lent;
+            lent = Lent(made.lent);
         }
     }
     Ok(lent)

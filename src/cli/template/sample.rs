@@ -165,6 +165,7 @@ impl Sample {
             use_image_entrypoint: self.queue.use_image_entrypoint,
             timeout_seconds: self.task.timeout_seconds.or(self.queue.defaults.timeout_seconds),
             grace_seconds: self.task.grace_seconds.or(self.queue.defaults.grace_seconds).unwrap_or(30),
+            mounts: &self.queue.sources().mounts(),
         };
         let complete = if self.queue.object.is_some() { complete_object_from } else { complete_from };
         complete(rendered, &injection).map_err(broken)

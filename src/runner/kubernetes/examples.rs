@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::evidence::{ContainerFacts, ContainerState, Evidence, JobFacts, PodFacts},
-    wire::{AttemptNumber, AttemptRef, Hold, JobOrder, KeepJobs, ObjectOrder, Phase, QueueName, Resources, TaskId},
+    wire::{AttemptNumber, AttemptRef, Hold, JobOrder, KeepJobs, Mounts, ObjectOrder, Phase, QueueName, Resources, TaskId},
 };
 use std::time::Duration;
 use uuid::Uuid;
@@ -148,6 +148,7 @@ pub(super) fn hold(task: i64, uid: Option<&str>) -> Hold {
             pending_timeout_seconds: 900,
             fail_pending_after_seconds: None,
             keep_jobs_seconds: KeepJobs::default(),
+            mounts: Mounts::default(),
             object: None,
         }),
     }

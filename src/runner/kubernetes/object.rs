@@ -151,6 +151,7 @@ pub(super) fn made(hold: &Hold, instance: &str, config: &Config) -> Result<Made,
         use_image_entrypoint: true,
         timeout_seconds: order.timeout_seconds,
         grace_seconds: order.grace_seconds,
+        mounts: &order.mounts,
     };
     let mut object = complete_object(manifest, &injection).map_err(|faults| told(&faults))?.manifest;
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);

@@ -43,6 +43,7 @@ pub(super) fn objects(hold: &Hold, instance: &str, config: &Config, times: &Time
         use_image_entrypoint: order.use_image_entrypoint,
         timeout_seconds: order.timeout_seconds,
         grace_seconds: order.grace_seconds,
+        mounts: &order.mounts,
     };
     let mut job = complete(manifest, &injection).map_err(|faults| told(&faults))?.manifest;
     let text = |pointer: &str| job.pointer(pointer).and_then(Value::as_str).map(str::to_owned);

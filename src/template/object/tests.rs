@@ -30,6 +30,7 @@ fn completed(manifest: &Value) -> Value {
         use_image_entrypoint: false,
         timeout_seconds: Some(60),
         grace_seconds: 30,
+        mounts: &crate::domain::Mounts::NONE,
     };
     let env = BTreeMap::from([("LR".to_owned(), "0.1".to_owned())]);
     let allow = Allow { env: Some(vec!["LR".to_owned()]), ..Allow::default() };

@@ -1,7 +1,10 @@
 //! Whole Jobs as they are created.
 
 use super::{completed, gpus, injection, layers, rendered, restricted::broken};
-use crate::template::{Injection, Layer, complete, render};
+use crate::{
+    domain::Mounts,
+    template::{Injection, Layer, complete, render},
+};
 use serde_json::{Value, json};
 
 #[test]
@@ -51,6 +54,21 @@ fn an_image_that_brings_its_own_command() {
     insta::assert_json_snapshot!(job.manifest);
     let endless = complete(rendered(&queue).manifest, &Injection { timeout_seconds: None, ..injection }).unwrap();
     assert_eq!(endless.manifest["spec"]["template"]["spec"].get("activeDeadlineSeconds"), None);
+}
+
+#[test]
+fn the_agent_finds_what_its_queue_names() {
+    let mounts = Mounts { git_secret: Some("git-creds".into()), cache_claim: Some("wheels".into()), cache_read_only: true };
+    let job = complete(rendered(&json!({})).manifest, &Injection { mounts: &mounts, ..injection() }).unwrap().manifest;
+    assert_eq!(broken(&job), [""; 0]);
+    let spec = &job["spec"]["template"]["spec"];
+    let found = |list: &Value, name: &str| list.as_array().unwrap().iter().find(|item| item["name"] == name).cloned();
+    let mounted = |name: &str| found(&spec["containers"][0]["volumeMounts"], name).unwrap();
+    assert_eq!(found(&spec["volumes"], "slipway-git").unwrap()["secret"], json!({"secretName": "git-creds", "defaultMode": 0o444}));
+    assert_eq!(found(&spec["volumes"], "slipway-cache").unwrap()["persistentVolumeClaim"], json!({"claimName": "wheels"}));
+    assert_eq!(mounted("slipway-git"), json!({"name": "slipway-git", "mountPath": "/slipway/git", "readOnly": true}));
+    assert_eq!(mounted("slipway-cache"), json!({"name": "slipway-cache", "mountPath": "/slipway/cache", "readOnly": true}));
+    assert_eq!(found(&spec["initContainers"][0]["volumeMounts"], "slipway-git"), None, "only the task's container has it");
 }
 
 #[test]

@@ -42,6 +42,7 @@ fn job(import: &Import, base: Option<&Value>, given: &Value) -> Value {
         use_image_entrypoint: false,
         timeout_seconds: None,
         grace_seconds: 30,
+        mounts: &crate::domain::Mounts::NONE,
     };
     complete(rendered.manifest, &injection).unwrap().manifest
 }
