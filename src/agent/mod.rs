@@ -43,6 +43,7 @@ mod init;
 mod install;
 mod link;
 mod log;
+mod mask;
 mod oom;
 mod place;
 mod raw;
@@ -57,6 +58,7 @@ pub use environment::Vars;
 pub use gate::gate;
 pub use init::init;
 pub use install::install;
+pub use mask::{LEAST, MASKED, Mask, PEEK, Secrets};
 pub use place::{Place, Pod};
 pub use worker::work;
 

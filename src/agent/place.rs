@@ -73,6 +73,11 @@ impl Place {
         Some(pod.root.join(pod::GIT_DIR.trim_start_matches('/'))).filter(|dir| dir.is_dir())
     }
 
+    /// What the command finds at `path`, as the agent finds it.
+    pub(super) fn rooted(&self, path: &str) -> PathBuf {
+        self.pod.as_ref().map_or_else(|| path.into(), |pod| pod.root.join(path.trim_start_matches('/')))
+    }
+
     /// Whether it is a pod.
     pub(super) fn is_pod(&self) -> bool {
         self.pod.is_some()

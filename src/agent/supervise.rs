@@ -59,6 +59,7 @@ pub(super) async fn supervise(
     }) {
         Ok(both) => both,
         Err(mut not) => {
+            not.message = log.clear(&not.message);
             tracing::info!("{}", not.message);
             log.notice(&not.message);
             not.message.truncate(not.message.floor_char_boundary(MAX_MESSAGE));

@@ -5,6 +5,8 @@ use super::{
     finish::finish,
     link, log,
     log::{Log, Tee},
+    mask,
+    mask::Mask,
     place::Place,
     raw, setup,
     setup::{Lent, Site},
@@ -21,6 +23,7 @@ use crate::{
     },
 };
 use nix::{sys::signal::SigSet, unistd::Pid};
+use secrecy::ExposeSecret;
 use std::{process::ExitCode, sync::Arc, time::Duration};
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
@@ -78,7 +81,11 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
     }
     crash_point!("agent.beaten");
     let link = Arc::new(link);
-    let log = Arc::new(Log::new(started.log_limit_bytes, place.at(files::SPOOL), echo));
+    let secrets = mask::gather(place, &ambient.env, &[assignment.start_token.expose_secret(), &started.attempt_token]);
+    let silence = Duration::from_millis(link.times.log_flush_ms);
+    let log = Log::new(started.log_limit_bytes, place.at(files::SPOOL), echo).masked_by(Mask::new(&secrets), silence);
+    let log = Arc::new(log);
+    secrets.warnings().iter().for_each(|warning| log.notice(warning));
     place.spend();
 
     let bounds = Bounds {

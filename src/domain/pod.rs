@@ -39,6 +39,11 @@ pub const GIT_DIR: &str = "/slipway/git";
 pub const ROOT_DIR: &str = "/slipway";
 /// The environment variable with the pod's UID (downward API).
 pub const POD_UID: &str = "SLIPWAY_POD_UID";
+/// The environment variable that names those of a container that hold secrets, `A,B,APP_*`: names and beginnings of names
+/// and no values; `*` stands for all whose names look like it.
+pub const SECRET_ENV: &str = "SLIPWAY_SECRET_ENV";
+/// The environment variable that names the files, and the directories of files, that hold secrets, `/secrets,/etc/tls`.
+pub const SECRET_FILES: &str = "SLIPWAY_SECRET_FILES";
 /// What all environment variables of ours begin with; nobody else may set one.
 pub const ENV_PREFIX: &str = "SLIPWAY_";
 /// Where Kubernetes takes a container's termination message from.

@@ -1,9 +1,12 @@
 //! What brings the agent into a pod, and what marks the objects as an attempt's.
 
-use super::{Injection, builtin::NOBODY, reserved::VOLUME_PREFIX};
+use super::{Injection, builtin::NOBODY, reserved::VOLUME_PREFIX, secrets};
 use crate::domain::{
     Mounts,
-    pod::{self, AGENT, AGENT_CONTAINER, AGENT_DIR, CACHE_DIR, GIT_DIR, POD_UID, START_DIR, START_VOLUME, TERMINATION_LOG, WORK_DIR},
+    pod::{
+        self, AGENT, AGENT_CONTAINER, AGENT_DIR, CACHE_DIR, GIT_DIR, POD_UID, SECRET_ENV, SECRET_FILES, START_DIR, START_VOLUME,
+        TERMINATION_LOG, WORK_DIR,
+    },
 };
 use serde_json::{Value, json};
 
@@ -26,7 +29,8 @@ pub(super) fn inject(job: &mut Value, task: usize, injection: &Injection<'_>) {
     if !injection.use_image_entrypoint {
         push(spec, "volumes", json!({"name": volume("bin"), "emptyDir": {"sizeLimit": AGENT_BYTES}}));
         push(spec, "volumes", json!({"name": volume("work"), "emptyDir": {"sizeLimit": WORK_BYTES}}));
-        supervise(&mut spec["containers"][task]);
+        let files = secrets::files(&spec["containers"][task], spec);
+        supervise(&mut spec["containers"][task], &files);
         supply(spec, task, injection.mounts);
     }
 }
@@ -113,8 +117,14 @@ fn supply(spec: &mut Value, task: usize, mounts: &Mounts) {
     }
 }
 
-/// Makes the agent the program of the task's container.
-fn supervise(container: &mut Value) {
+/// Makes the agent the program of the task's container. It is told which variables and `files` there come from Secrets: their
+/// names, for their values are never here.
+fn supervise(container: &mut Value, files: &[String]) {
+    for (list, names) in [(SECRET_ENV, secrets::variables(container).as_slice()), (SECRET_FILES, files)] {
+        if !names.is_empty() {
+            push(container, "env", json!({"name": list, "value": names.join(",")}));
+        }
+    }
     container["command"] = json!([AGENT, "run"]);
     if let Some(fields) = container.as_object_mut() {
         fields.remove("args");

@@ -36,6 +36,7 @@ mod pointer;
 mod refuse;
 mod render;
 mod reserved;
+mod secrets;
 mod task;
 #[cfg(test)]
 mod tests;

@@ -31,7 +31,7 @@ pub(super) fn faults(template: &Value) -> Vec<Fault> {
 }
 
 /// The items of a list, numbered; none where there is no list.
-fn items<'a>(parent: &'a Value, field: &str) -> impl Iterator<Item = (usize, &'a Value)> {
+pub(super) fn items<'a>(parent: &'a Value, field: &str) -> impl Iterator<Item = (usize, &'a Value)> {
     parent[field].as_array().into_iter().flatten().enumerate()
 }
 

@@ -4,6 +4,7 @@
 
 mod commands;
 mod container;
+mod masks;
 mod pods;
 mod runner;
 mod server;

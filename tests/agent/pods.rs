@@ -74,7 +74,7 @@ impl Root {
         self.at(pod::START_DIR).join(files::ASSIGNMENT)
     }
 
-    fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         fs::read_to_string(self.at(pod::TERMINATION_LOG)).unwrap()
     }
 
@@ -86,8 +86,8 @@ impl Root {
 }
 
 /// An agent in a container.
-struct Pod {
-    root: Root,
+pub(crate) struct Pod {
+    pub(crate) root: Root,
     process: Child,
     marker: String,
 }
@@ -97,7 +97,7 @@ impl Pod {
         Self::start_with(server, of, role, |_, _| {})
     }
 
-    fn start_with(server: &Server, of: AttemptRef, role: &str, change: impl FnOnce(&Root, &mut Command)) -> Self {
+    pub(crate) fn start_with(server: &Server, of: AttemptRef, role: &str, change: impl FnOnce(&Root, &mut Command)) -> Self {
         let root = Root::new(server, of, &server.url);
         let mut command = Command::new(AGENT);
         command.arg(role).arg("--root").arg(root.path()).current_dir("/");
@@ -112,7 +112,7 @@ impl Pod {
     }
 
     /// Waits for its end: exit code, standard output, standard error.
-    async fn ended(&mut self) -> (Option<i32>, String, String) {
+    pub(crate) async fn ended(&mut self) -> (Option<i32>, String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let (mut stdout, mut stderr) = (self.process.stdout.take(), self.process.stderr.take());
         let read = async {

@@ -4,9 +4,11 @@
 //!
 //! The short form runs with every `cargo test`. A longer one, and the same again:
 //! `SLIPWAY_FUZZ=SECONDS[,SEED] cargo test --release --test fuzz -- --nocapture`.
+//! Beside it, for as long: whatever a command prints, no secret of its shows (`masks`).
 //! An input that fails is kept in the folder that the failure names; put it into `hard.rs`.
 
 mod hard;
+mod masks;
 mod mutate;
 
 use clap::Parser;

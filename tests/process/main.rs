@@ -21,6 +21,7 @@ mod endings;
 mod follow;
 mod hostile;
 mod kills;
+mod masks;
 mod server_faults;
 mod storm;
 

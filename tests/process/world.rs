@@ -67,6 +67,8 @@ pub(crate) struct World {
     pub(crate) agents_die: bool,
     /// `SLIPWAY_CRASH_POINT` of the programs started from now on.
     pub(crate) crash: Option<String>,
+    /// What the programs started from now on have in their environment besides.
+    pub(crate) env: Vec<(&'static str, String)>,
     /// How many programs ended and were started again.
     pub(crate) revived: usize,
     listen: String,
@@ -91,6 +93,7 @@ impl World {
             agents_die: false,
             revived: 0,
             crash: None,
+            env: Vec::new(),
             listen,
             programs: Vec::new(),
             started: AtomicU32::new(0),
@@ -142,6 +145,7 @@ impl World {
         let nth = self.started.fetch_add(1, Ordering::Relaxed);
         let times = serde_json::to_string(&self.times).expect("times are JSON");
         let mut env = vec![("SLIPWAY_TIMES", times)];
+        env.extend(self.env.iter().cloned());
         env.extend(self.crash.clone().map(|point| ("SLIPWAY_CRASH_POINT", point)));
         Program::start(&self.root, &format!("{nth}-{}", args[0]), args, &env)
     }

@@ -2,7 +2,7 @@
 
 use super::Log;
 use std::sync::Arc;
-use tokio::{io::AsyncReadExt, net::unix::pipe::Receiver};
+use tokio::{io::AsyncReadExt, net::unix::pipe::Receiver, time::timeout};
 
 /// What one look at the pipe takes at most: what a pipe holds by default.
 const PIECE: usize = 64 << 10;
@@ -11,7 +11,18 @@ const PIECE: usize = 64 << 10;
 pub(in crate::agent) async fn pump(mut output: Receiver, log: Arc<Log>) {
     let mut piece = vec![0; PIECE];
     loop {
-        match output.read(&mut piece).await {
+        let read = output.read(&mut piece);
+        let read = match log.patience() {
+            Some(silence) => {
+                let Ok(read) = timeout(silence, read).await else {
+                    log.pause();
+                    continue;
+                };
+                read
+            }
+            None => read.await,
+        };
+        match read {
             Ok(0) => return,
             Ok(n) => log.push(&piece[..n]),
             Err(error) => {

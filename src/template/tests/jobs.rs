@@ -46,6 +46,39 @@ fn two_containers_and_what_prepares_them() {
 }
 
 #[test]
+fn the_agent_is_told_what_comes_from_secrets_by_its_names() {
+    let queue = json!({"spec": {
+        "containers": [{
+            "name": "task",
+            "env": [
+                {"name": "PLAIN", "value": "1"},
+                {"name": "B_KEY", "valueFrom": {"secretKeyRef": {"name": "app", "key": "b"}}},
+                {"name": "A_KEY", "valueFrom": {"secretKeyRef": {"name": "app", "key": "a"}}},
+            ],
+            "envFrom": [{"secretRef": {"name": "app"}, "prefix": "APP_"}, {"secretRef": {"name": "more"}}, {"configMapRef": {"name": "c"}}],
+            "volumeMounts": [
+                {"name": "tls", "mountPath": "/etc/tls/key.pem", "subPath": "key.pem"},
+                {"name": "mixed", "mountPath": "/etc/mixed"},
+                {"name": "account", "mountPath": "/var/run/account"},
+                {"name": "plain", "mountPath": "/etc/plain"},
+            ],
+        }],
+        "volumes": [
+            {"name": "tls", "secret": {"secretName": "tls"}},
+            {"name": "mixed", "projected": {"sources": [{"configMap": {"name": "c"}}, {"secret": {"name": "s"}}]}},
+            {"name": "account", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+            {"name": "plain", "configMap": {"name": "c"}},
+            {"name": "elsewhere", "secret": {"secretName": "not-mounted"}},
+        ],
+    }});
+    let job = completed(&queue).manifest;
+    let env = job["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+    let told = |name: &str| env.iter().find(|variable| variable["name"] == name).map(|variable| variable["value"].clone());
+    assert_eq!(told("SLIPWAY_SECRET_ENV"), Some(json!("*,APP_*,A_KEY,B_KEY")));
+    assert_eq!(told("SLIPWAY_SECRET_FILES"), Some(json!("/etc/mixed,/etc/tls/key.pem,/var/run/account")));
+}
+
+#[test]
 fn an_image_that_brings_its_own_command() {
     let queue = json!({"spec": {"containers": [{"name": "server", "image": "model-server:5", "args": ["--once"]}]}});
     let injection = Injection { use_image_entrypoint: true, agent_pull_policy: Some("Never"), ..injection() };
