@@ -10,12 +10,13 @@ use std::{collections::BTreeSet, fmt::Write};
 /// The widths at which tools break base64 into lines.
 const WIDTHS: [usize; 2] = [76, 64];
 
-/// Every form of a value: of the whole, of each of its lines, and of these without the blanks around them. None is shorter
-/// than [`LEAST`], and there are none of what itself is shorter.
+/// Every form of a value: of the whole, of each of its lines, of these without the blanks around them, and of the password
+/// of a URL in it. None is shorter than [`LEAST`], and there are none of what itself is shorter.
 pub(super) fn forms(value: &[u8]) -> BTreeSet<Vec<u8>> {
     let whole = [value].into_iter();
     let parts = whole.chain(value.split(|byte| matches!(byte, b'\n' | b'\r'))).flat_map(|part| [part, part.trim_ascii()]);
-    let parts: BTreeSet<&[u8]> = parts.filter(|part| part.len() >= LEAST).collect();
+    let parts: BTreeSet<&[u8]> =
+        parts.chain(value.split(u8::is_ascii_whitespace).filter_map(password)).filter(|part| part.len() >= LEAST).collect();
     let mut forms = BTreeSet::new();
     for part in parts {
         forms.insert(part.to_vec());
@@ -28,6 +29,14 @@ pub(super) fn forms(value: &[u8]) -> BTreeSet<Vec<u8>> {
     }
     forms.retain(|form| form.len() >= LEAST);
     forms
+}
+
+/// The password in `scheme://user:password@host`: programs print it alone, too.
+fn password(url: &[u8]) -> Option<&[u8]> {
+    let after = url.windows(3).position(|window| window == b"://")? + 3;
+    let authority = url[after..].split(|byte| *byte == b'/').next()?;
+    let user = &authority[..authority.iter().rposition(|byte| *byte == b'@')?];
+    Some(&user[user.iter().position(|byte| *byte == b':')? + 1..])
 }
 
 /// At each of the three places that a value can have within what is encoded: the characters that depend on it alone. And

@@ -105,6 +105,15 @@ fn what_other_encoders_make_of_a_secret_is_found() {
 }
 
 #[test]
+fn the_password_of_a_url_is_a_secret_of_its_own() {
+    let mask = known(&["https://ada:pass:w@rd-1@git.example.com/x\npostgres://db.example.com:5432/y?z=1@2 and more\n"]);
+    assert_eq!(
+        mask.whole("ada pass:w@rd-1 git.example.com 5432/y?z=1 db.example.com"),
+        "ada [masked] git.example.com 5432/y?z=1 db.example.com"
+    );
+}
+
+#[test]
 fn base64_broken_into_lines_is_found() {
     let value = (0..90).map(|i| i.to_string()).collect::<Vec<_>>().concat();
     let text = general_purpose::STANDARD.encode(&value);
