@@ -140,7 +140,7 @@ async fn set_up(
         site.link.phase.send_replace(Phase::Setup);
     }
     let failed = |fault: setup::Fault| {
-        let mut message = fault.message;
+        let mut message = site.log.clear(&fault.message);
         message.truncate(message.floor_char_boundary(MAX_MESSAGE));
         AttemptResult { setup_failed: Some(fault.reason), message: Some(message), ..AttemptResult::default() }
     };

@@ -3,7 +3,7 @@
 use super::Secrets;
 use crate::{
     agent::{Vars, place::Place},
-    domain::pod::{SECRET_ENV, SECRET_FILES},
+    domain::pod::{GIT_DIR, SECRET_ENV, SECRET_FILES},
 };
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path};
 
@@ -16,7 +16,7 @@ const MOST_BYTES: u64 = 1 << 20;
 const SUSPECTS: [&str; 8] = ["TOKEN", "SECRET", "PASSW", "CREDENTIAL", "API_KEY", "APIKEY", "ACCESS_KEY", "PRIVATE_KEY"];
 
 /// The values of `tokens`, and those that the agent's environment `env` says are secret by naming variables and files
-/// ([`SECRET_ENV`], [`SECRET_FILES`]).
+/// ([`SECRET_ENV`], [`SECRET_FILES`]), and what git needs to know itself by ([`GIT_DIR`]).
 pub(in crate::agent) fn gather(place: &Place, env: &Vars, tokens: &[&str]) -> Secrets {
     let mut secrets = Secrets::default();
     for token in tokens {
@@ -30,6 +30,9 @@ pub(in crate::agent) fn gather(place: &Place, env: &Vars, tokens: &[&str]) -> Se
     let mut left = MOST_FILES;
     for path in listed(SECRET_FILES).filter(|path| !path.is_empty()) {
         read(&place.rooted(path), Path::new(path), &mut secrets, &mut left);
+    }
+    if let Some(dir) = place.git_secret() {
+        read(&dir, Path::new(GIT_DIR), &mut secrets, &mut left);
     }
     secrets
 }
