@@ -11,7 +11,7 @@ mod server;
 
 use server::{Recipe, Server};
 use slipway::wire::{
-    Assignment, AttemptRef, Setup, Work,
+    Assignment, AttemptRef, Setup, Sources, Work,
     handoff::{MARKER, files, marker},
 };
 use std::{

@@ -48,6 +48,7 @@ pub(crate) fn times() -> Times {
         pending_hold_max_ms: 4_000,
         image_grace_ms: 4_000,
         slot_release_ms: 2_000,
+        setup_limit_ms: 60_000,
         sweep_ms: 4_000,
         check_poll_ms: 250,
         check_again_ms: 1_000,
