@@ -136,6 +136,9 @@ pub struct Overrides {
     /// The GPUs that these values make its pods ask for; found when it is submitted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpus: Option<u32>,
+    /// The weight, in thousandths, that these values make its pods say; found when it is submitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u64>,
 }
 
 impl Overrides {

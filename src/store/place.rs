@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::{
     AttemptNumber, Priority, QueueName, Status, TaskId,
-    order::{Head, Lane, Size, User, rank_of, tier_of, weight_of},
+    order::{Head, Lane, Size, User, counted_weight, rank_of, tier_of},
 };
 use serde_json::{Value, json};
 use sqlx::{Row, sqlite::SqliteRow};
@@ -87,7 +87,7 @@ impl Held {
             let up = tx.up.now();
             let grounds = Grounds {
                 user: self.user.clone(),
-                size: Size { gpus: self.gpus, weight: weight_of(&self.labels) },
+                size: Size { gpus: self.gpus, weight: counted_weight(&self.labels, self.weight_by_variables) },
                 boosted: self.boosted,
                 priority: self.priority,
                 rank: self.own_rank.unwrap_or_else(|| rank_of(self.task)),

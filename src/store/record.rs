@@ -114,13 +114,19 @@ pub(super) struct Limits {
     overrides: Counted,
 }
 
-/// The GPUs that a task's variables ask for.
+/// What a task's variables ask for.
 #[derive(Default, Deserialize)]
 struct Counted {
     gpus: Option<u32>,
+    weight: Option<u64>,
 }
 
 impl Limits {
+    /// The weight that its variables make its pods say.
+    pub(super) fn weight_by_variables(&self) -> Option<u64> {
+        self.overrides.weight
+    }
+
     /// As [`TaskSpec::gpus`].
     pub(super) fn gpus(&self) -> u32 {
         counted_gpus(self.resources, self.overrides.gpus)

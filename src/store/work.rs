@@ -58,6 +58,8 @@ pub(super) struct Held {
     pub(super) labels: Labels,
     pub(super) priority: Priority,
     pub(super) gpus: u32,
+    /// The weight, in thousandths, that its variables say; its labels come first.
+    pub(super) weight_by_variables: Option<u64>,
     /// Who submitted it.
     pub(super) user: User,
     /// Where it stands among its user's own, if not where it was submitted.
@@ -209,6 +211,7 @@ impl Held {
             labels: parse_json("task", id, row.try_get("labels")?)?,
             priority,
             gpus: spec.gpus(),
+            weight_by_variables: spec.weight_by_variables(),
             user: row.try_get::<&str, _>("task_user")?.into(),
             own_rank: row.try_get("own_rank")?,
             boosted: row.try_get("boosted")?,

@@ -24,4 +24,4 @@ pub use place::{LAST_TIER, Tier, rank_of, size_of, tier_of};
 pub use reserve::{Holders, Kept, Reservation, Reservations};
 pub use rules::{Amount, BudgetRules, BudgetShare, QueueRules, Resource, RunLimits, queues_of};
 pub use usage::use_of;
-pub use weight::{WEIGHT_LABELS, not_a_weight, weight_of};
+pub use weight::{WEIGHT_LABELS, counted_weight, not_a_weight, weight_of};

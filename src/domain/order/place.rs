@@ -3,7 +3,7 @@
 use super::{
     super::{ids::TaskId, state::Priority, task::TaskSpec},
     lanes::Size,
-    weight::weight_of,
+    weight::counted_weight,
 };
 
 /// A tier: 0 boosted, 1 `critical` … 4 `low`. The lower is served first.
@@ -24,7 +24,7 @@ pub const fn rank_of(task: TaskId) -> i64 {
 /// What a task asks for itself.
 #[must_use]
 pub fn size_of(spec: &TaskSpec) -> Size {
-    Size { gpus: spec.gpus(), weight: weight_of(&spec.labels) }
+    Size { gpus: spec.gpus(), weight: counted_weight(&spec.labels, spec.overrides.weight) }
 }
 
 /// The tier of a task that has been ready since `since_up`, and the uptime at which it rises next; none where it does not.

@@ -13,6 +13,15 @@ pub fn weight_of(labels: &Labels) -> u64 {
     label.and_then(|text| text.parse::<Amount>().ok()).unwrap_or_default().0
 }
 
+/// The weight of a task that bears these labels, and whose variables make its pods say that one; in thousandths.
+#[must_use]
+pub fn counted_weight(labels: &Labels, by_variables: Option<u64>) -> u64 {
+    match weight_of(labels) {
+        0 => by_variables.unwrap_or(0),
+        own => own,
+    }
+}
+
 /// What is wrong with a label that says a weight; none where it says one, or is another label.
 #[must_use]
 pub fn not_a_weight(key: &str, value: &str) -> Option<String> {
@@ -31,6 +40,14 @@ mod tests {
         assert_eq!(of(&[("clear.ml/resource-usage", "0.14")]), 140);
         assert_eq!(of(&[("clear.ml/resource-usage", "2"), ("slipway.dev/weight", "0.5")]), 500);
         assert_eq!(of(&[("slipway.dev/weight", "much"), ("clear.ml/resource-usage", "2")]), 0);
+    }
+
+    #[test]
+    fn a_tasks_own_label_comes_before_what_its_variables_say() {
+        let own = |weight: &str| [("slipway.dev/weight".to_owned(), weight.to_owned())].into();
+        assert_eq!(counted_weight(&own("2"), Some(500)), 2_000);
+        assert_eq!(counted_weight(&own("0"), Some(500)), 500);
+        assert_eq!((counted_weight(&Labels::new(), Some(500)), counted_weight(&Labels::new(), None)), (500, 0));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From what a user sent to what is stored: defaults filled in, every fault named with its place.
 
 use crate::{
-    domain::{Overrides, QueueName, Setup, TaskId, TaskSpec, Violation, Work, did_you_mean},
+    domain::{Overrides, QueueName, Setup, TaskId, TaskSpec, Violation, Work, did_you_mean, order::Cost},
     server::{
         error::{self, ApiResult, invalid},
         orders,
@@ -49,6 +49,7 @@ pub(in crate::server) fn spec(new: NewTask, user: &str, name: QueueName, queue: 
     };
     let mut env = queue.defaults.env.clone();
     env.extend(new.env);
+    let cost = cost_of(&new.variables, queue);
     let spec = TaskSpec {
         name: new.name,
         queue: name,
@@ -66,7 +67,8 @@ pub(in crate::server) fn spec(new: NewTask, user: &str, name: QueueName, queue: 
             image: new.image,
             node_selector: new.node_selector,
             secrets: new.secrets,
-            gpus: gpus_of(&new.variables, queue),
+            gpus: cost.and_then(|cost| u32::try_from(cost.gpus.0 / 1000).ok()),
+            weight: cost.map(|cost| cost.weight.0),
             variables: new.variables,
         },
         setup: Setup { code: new.code, working_dir: new.working_dir, environment: new.environment },
@@ -75,13 +77,13 @@ pub(in crate::server) fn spec(new: NewTask, user: &str, name: QueueName, queue: 
     if violations.is_empty() { Ok(spec) } else { Err(violations) }
 }
 
-/// The GPUs that the values of variables make the pods of a queue ask for; none where there are none, or they are wrong.
-fn gpus_of(variables: &BTreeMap<String, Value>, queue: &NewQueue) -> Option<u32> {
+/// What the values of variables make a task of a queue cost; none where there are none, or they are wrong.
+fn cost_of(variables: &BTreeMap<String, Value>, queue: &NewQueue) -> Option<Cost> {
     if variables.is_empty() {
         return None;
     }
     let values = orders::values(queue, Some(variables)).ok()?;
-    u32::try_from(orders::cost(queue, &values).gpus.0 / 1000).ok()
+    Some(orders::cost(queue, &values))
 }
 
 /// What a task asks for and its queue does not give.

@@ -117,3 +117,31 @@ async fn a_budget_counts_the_gpus_that_variables_ask_for() {
     let pool = rig.get(Who::Sam, "/api/v1/budgets/pool").await.expect(200);
     assert_eq!(pool["used"], 4, "{pool}");
 }
+
+#[tokio::test]
+async fn a_budget_counts_the_weight_that_variables_say() {
+    let rig = Rig::new().await;
+    glue(&rig).await;
+    rig.call("PUT", "/api/v1/budgets/pool").bearer(rig.token(Who::Admin)).json(&json!({"resource": "weight", "max": 4})).await.expect(201);
+    let mut queue = typed();
+    queue["budgets"] = json!({"pool": {}});
+    queue["variables"]["share"] = json!({"type": "string", "enum": ["0.5", "3", "4"]});
+    queue["podTemplate"]["metadata"]["labels"] = json!({"clear.ml/resource-usage": "{{share}}"});
+    rig.call("PUT", "/api/v1/queues/typed").bearer(rig.token(Who::Admin)).json(&queue).await.expect(201);
+    let mut ids = Vec::new();
+    for (share, own) in [("3", json!({})), ("3", json!({})), ("4", json!({"slipway.dev/weight": "0.5"}))] {
+        let new = json!({"command": ["true"], "queue": "typed", "variables": {"share": share, "tier": "a"}, "labels": own});
+        ids.push(rig.submit(Who::Sam, new).await);
+    }
+    let mut body = ask(Uuid::from_u128(1), 10);
+    (body["runner"], body["instance"], body["waitSeconds"]) = (json!("glue"), json!(GLUE), json!(0));
+    let reply = rig.post(Who::Runner, "/api/v1/runner/claims", &body).await.expect(200);
+    let claimed: Vec<_> = reply["items"].as_array().unwrap().iter().map(|item| item["task"].as_i64()).collect();
+    assert_eq!(
+        claimed,
+        [Some(ids[0]), Some(ids[2])],
+        "the second task of weight three finds one left of four, and the third says a half itself"
+    );
+    let pool = rig.get(Who::Sam, "/api/v1/budgets/pool").await.expect(200);
+    assert_eq!(pool["used"], 3.5, "{pool}");
+}
