@@ -185,7 +185,7 @@ fn table(attempts: &[Attempt], now: Timestamp, width: Option<u16>) -> String {
 
 /// Bytes at a glance: `12 B`, `3.4 KiB`.
 #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} B");

@@ -11,6 +11,7 @@ mod batch;
 mod boost;
 mod budget;
 mod cancel;
+mod capture;
 mod completion;
 mod console;
 mod context;
