@@ -56,7 +56,7 @@ impl Bench {
         let mut shell = Command::new("sh");
         shell
             .args(["-euc", &format!("PATH='{bin}':$PATH; export PATH; {}", line.replace(":7227", &format!(":{}", self.port)))])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .current_dir(self.dir.path().join("unpacked"))
             .env("SLIPWAY_URL", format!("http://127.0.0.1:{}", self.port))
             .env("SLIPWAY_LISTEN", format!("127.0.0.1:{}", self.port))
             .env("SLIPWAY_DATA_DIR", self.dir.path().join("up"))
@@ -64,6 +64,18 @@ impl Bench {
             .env_remove("SLIPWAY_TOKEN")
             .stdin(Stdio::null());
         shell
+    }
+
+    /// The files of the project without its repository, which would go with every task.
+    fn unpack(&self) {
+        let to = self.dir.path().join("unpacked");
+        fs::create_dir(&to).expect("a directory");
+        for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR")).expect("the project") {
+            let entry = entry.expect("a readable directory");
+            if !entry.file_name().to_string_lossy().starts_with('.') {
+                std::os::unix::fs::symlink(entry.path(), to.join(entry.file_name())).expect("a link");
+            }
+        }
     }
 
     fn up(&mut self) {
@@ -107,6 +119,7 @@ fn plain(line: &str) -> String {
 fn every_block_of_the_readme_does_what_it_shows() {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
     let mut bench = Bench { dir: tempfile::tempdir().expect("a directory"), port, up: None };
+    bench.unpack();
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("read the README");
     let steps = steps(&readme);
     assert!(steps.len() >= 8, "the README has lost its commands");

@@ -67,6 +67,8 @@ pub(super) fn gather(root: fn() -> clap::Command) -> Surroundings {
         terminal: terminal(),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
+        // Gone while a shell stands in it: then there is no code around it.
+        dir: std::env::current_dir().unwrap_or_default(),
         data_dir: data_dir(),
         interrupt: interrupt(),
         root,

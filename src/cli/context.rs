@@ -76,6 +76,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Randomness, for idempotency keys.
     pub rng: Arc<dyn Rng>,
+    /// The directory in which the command was typed; the code around it goes with tasks.
+    pub dir: PathBuf,
     /// Where a server on this machine keeps its data unless told otherwise.
     pub data_dir: PathBuf,
     /// Cancelled by Ctrl-C.
@@ -100,6 +102,7 @@ pub struct Context {
     pub(super) interrupt: CancellationToken,
     pub(super) clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
+    dir: PathBuf,
     data_dir: PathBuf,
     stdin: tokio::sync::Mutex<Box<dyn AsyncRead + Send + Unpin>>,
     farewell: Mutex<Option<String>>,
@@ -118,6 +121,7 @@ impl Context {
         Self {
             console: Console::new(around.out, around.err, around.terminal, common.color),
             data_dir: common.data_dir.clone().unwrap_or(around.data_dir),
+            dir: around.dir,
             common,
             root: around.root,
             interrupt: around.interrupt,
@@ -164,6 +168,11 @@ impl Context {
     /// A fresh idempotency key.
     pub(crate) fn key(&self) -> uuid::Uuid {
         self.rng.uuid()
+    }
+
+    /// Where the command was typed.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// How to print data.

@@ -12,6 +12,7 @@ mod boost;
 mod budget;
 mod cancel;
 mod capture;
+mod code;
 mod completion;
 mod console;
 mod context;

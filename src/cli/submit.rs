@@ -4,6 +4,8 @@ use super::{
     after::AfterArgs,
     array,
     batch::{self, Described},
+    capture::Facts,
+    code::CodeArgs,
     context::{Common, Context},
     exit::{Exit, Failure},
     file,
@@ -16,6 +18,7 @@ use crate::{
     domain::{Cpu, Memory},
     wire::{BatchRequest, NewArray, NewTask, Priority, QueueName, Resources, Retries, SecretUse, TaskId},
 };
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 pub(super) const EXAMPLES: &str = "\
@@ -27,6 +30,7 @@ Examples:
   slipway submit --array 0-31%8 -- python train.py --fold {index}
                                                       32 tasks, at most 8 at once
   slipway submit --after 1041 -- make eval            once another task has succeeded
+  slipway submit --dry-run -- python train.py         which code would go with it
   slipway submit -f chain.yaml                        several tasks, which name each other by ref
   ID=$(slipway submit -- make eval)                   in a pipe: only the id, at once
   slipway submit --wait -- make test                  exit code 0, or 3 when the task fails
@@ -115,6 +119,11 @@ pub struct SubmitArgs {
     /// The task that it belongs to: to cancel that one cancels this one too
     #[arg(long, value_name = "ID")]
     parent: Option<i64>,
+    /// Show what would be sent, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    code: CodeArgs,
     #[command(flatten)]
     order: OrderArgs,
     #[command(flatten)]
@@ -186,7 +195,7 @@ impl SubmitArgs {
         }
     }
 
-    /// What the flags say, over what `base` says.
+    /// What the flags say, but for code and environment, over what `base` says.
     fn over(&self, base: NewTask) -> NewTask {
         let mut task = base;
         if !self.command.is_empty() {
@@ -239,6 +248,10 @@ impl SubmitArgs {
             task
         });
         let request = BatchRequest { tasks: tasks.collect() };
+        if self.dry_run {
+            context.print(&request, |_| Vec::new(), yaml)?;
+            return Ok(Exit::Ok);
+        }
         context.on_interrupt("Interrupted before the server answered: the tasks may be submitted or not.\n  look: slipway ls");
         let answer = client.submit_batch(&request, context.key()).await?;
         self.after.go_all(context, client, answer).await
@@ -266,9 +279,32 @@ pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Fai
     };
     let mut task = args.over(base);
     args.order.found(context, &client).await?.over(&mut task);
+    args.code.over(&mut task, context).await?;
+    if args.dry_run {
+        return dry(&args, task, context).await;
+    }
     context.on_interrupt("Interrupted before the server answered: the task may be submitted or not.\n  look: slipway ls");
     let task = client.submit(&task, context.key()).await?;
     args.after.go(context, &client, task).await
+}
+
+/// What would be sent, with what is told of its code.
+#[derive(Serialize)]
+struct Dry<'a> {
+    preflight: &'a Facts,
+    task: &'a NewTask,
+}
+
+async fn dry(args: &SubmitArgs, mut task: NewTask, context: &Context) -> Result<Exit, Failure> {
+    let captured = args.code.capture(&mut task, context).await?;
+    captured.facts.lines().into_iter().for_each(|line| context.console.note(line));
+    let dry = Dry { preflight: &captured.facts, task: &task };
+    context.print(&dry, |_| Vec::new(), |dry| yaml(dry.task))?;
+    Ok(Exit::Ok)
+}
+
+fn yaml(object: &impl Serialize) -> String {
+    serde_yaml::to_string(object).unwrap_or_else(|e| format!("{e}\n"))
 }
 
 fn script(path: &Path, read: Result<Vec<u8>, Failure>) -> Result<NewTask, Failure> {

@@ -11,6 +11,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     io::Write,
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -75,6 +76,8 @@ pub(super) struct Bench {
     pub(super) err: Capture,
     pub(super) terminal: Terminal,
     pub(super) stdin: Vec<u8>,
+    /// Where the command is typed; nowhere unless a test says so.
+    pub(super) dir: PathBuf,
     pub(super) interrupt: CancellationToken,
 }
 
@@ -94,6 +97,7 @@ impl Bench {
             terminal: self.terminal,
             clock: Arc::new(FixedClock),
             rng: Arc::new(FixedRng),
+            dir: self.dir.clone(),
             data_dir: "/nowhere".into(),
             interrupt: self.interrupt.clone(),
             root: super::help::root,

@@ -69,6 +69,7 @@ async fn said(arguments: &[&str], file: &[u8]) -> (Exit, String) {
             terminal: Terminal::default(),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
+            dir: PathBuf::from("/nonexistent"),
             data_dir: PathBuf::from("/nonexistent"),
             interrupt: tokio_util::sync::CancellationToken::new(),
             root: <Program as clap::CommandFactory>::command,

@@ -60,6 +60,7 @@ pub(crate) enum Upload {
 pub(crate) struct Blob {
     pub(crate) sha256: Sha256,
     pub(crate) size: u64,
+    #[cfg_attr(not(test), expect(dead_code, reason = "a dry run sends nothing"))]
     pub(crate) file: PathBuf,
 }
 
@@ -74,7 +75,7 @@ pub(crate) struct Captured {
     pub(crate) blobs: Vec<Blob>,
     /// What is to be told before that.
     pub(crate) facts: Facts,
-    files: Option<TempDir>,
+    _files: Option<TempDir>,
 }
 
 /// Captures the code around a directory; what is no repository is captured only where that is asked for. Nothing is sent, and
@@ -165,7 +166,7 @@ async fn of_repository(place: Place, options: &Options) -> Result<Captured, Fail
     let (submodules, lfs) = (disk.submodules > 0, options.lfs);
     let git = GitCode { url: remote.url, commit: head, reference: base.reference, snapshot, diff: None, submodules, lfs };
     let code = Some(Code { git: Some(git), ..Code::default() });
-    Ok(Captured { code, working_dir, blobs, facts: facts.order(), files: Some(files) })
+    Ok(Captured { code, working_dir, blobs, facts: facts.order(), _files: Some(files) })
 }
 
 /// What git ignores, directories as one.

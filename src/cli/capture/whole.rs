@@ -77,5 +77,5 @@ async fn archived(top: &Path, sorted: Sorted, below: &Path, limits: Limits) -> R
         ..Facts::default()
     };
     let code = Some(Code { upload: Some(blob.sha256.clone()), ..Code::default() });
-    Ok(Captured { code, working_dir, blobs: vec![blob], facts: facts.order(), files: Some(files) })
+    Ok(Captured { code, working_dir, blobs: vec![blob], facts: facts.order(), _files: Some(files) })
 }

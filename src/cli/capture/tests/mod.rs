@@ -2,6 +2,7 @@
 
 mod changes;
 mod conversions;
+mod dry;
 mod limits;
 mod names;
 mod places;
