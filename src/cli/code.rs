@@ -3,11 +3,19 @@
 use super::{
     capture::{self, Captured, Options, Upload},
     context::Context,
-    exit::Failure,
+    exit::{Exit, Failure},
     file,
+    get::size,
 };
-use crate::wire::{EnvironmentKind, NewTask};
-use std::path::{Path, PathBuf};
+use crate::{
+    client::{Client, UploadError},
+    wire::{EnvironmentKind, NewTask},
+};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 /// What travels with a task, and what is made for it.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -94,6 +102,39 @@ impl CodeArgs {
         }
         Ok(captured)
     }
+}
+
+/// How often in a row a piece is sent again.
+const TRIES: u32 = 8;
+
+/// Sends what goes with a task, from where the server has it.
+///
+/// # Errors
+/// The server's answer, or the last of several without one.
+pub(super) async fn send(captured: &Captured, context: &Context, client: &Client) -> Result<(), Failure> {
+    if !captured.blobs.is_empty() {
+        context.on_interrupt("Interrupted while the code was sent: no task was submitted.");
+    }
+    let terminal = context.console.terminal();
+    let shows = terminal.stderr && terminal.escapes;
+    for blob in &captured.blobs {
+        let unreadable = |e: &io::Error| Failure::new(Exit::Error, format!("cannot read the code that is to be sent: {e}"));
+        let file = File::open(&blob.file).map_err(|e| unreadable(&e))?;
+        let told = |there| {
+            if shows {
+                context.console.redraw(&format!("sending   {} of {}", size(there), size(blob.size)));
+            }
+        };
+        let sent = client.upload(&blob.sha256, blob.size, &file, context.rng(), TRIES, told).await;
+        if shows {
+            context.console.redraw("");
+        }
+        sent.map_err(|error| match error {
+            UploadError::Client(error) => error.into(),
+            UploadError::Read(error) => unreadable(&error),
+        })?;
+    }
+    Ok(())
 }
 
 async fn text(path: &Path, context: &Context) -> Result<String, Failure> {

@@ -170,6 +170,11 @@ impl Context {
         self.rng.uuid()
     }
 
+    /// Chance.
+    pub(crate) fn rng(&self) -> &dyn Rng {
+        &*self.rng
+    }
+
     /// Where the command was typed.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir

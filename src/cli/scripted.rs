@@ -119,7 +119,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let line = format!("{} {path}", head.method);
     let body: Bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     let headers = head.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
-    let body = String::from_utf8(body.to_vec()).unwrap();
+    let body = String::from_utf8_lossy(&body).into_owned();
     shared.seen.lock().unwrap().push(Seen { line: line.clone(), headers, body });
     let next = {
         let mut script = shared.script.lock().unwrap();

@@ -5,7 +5,7 @@ use super::{
     array,
     batch::{self, Described},
     capture::Facts,
-    code::CodeArgs,
+    code::{self, CodeArgs},
     context::{Common, Context},
     exit::{Exit, Failure},
     file,
@@ -280,9 +280,16 @@ pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Fai
     let mut task = args.over(base);
     args.order.found(context, &client).await?.over(&mut task);
     args.code.over(&mut task, context).await?;
-    if args.dry_run {
-        return dry(&args, task, context).await;
+    let captured = args.code.capture(&mut task, context).await?;
+    for line in captured.facts.lines() {
+        context.console.note(line);
     }
+    if args.dry_run {
+        let dry = Dry { preflight: &captured.facts, task: &task };
+        context.print(&dry, |_| Vec::new(), |dry| yaml(dry.task))?;
+        return Ok(Exit::Ok);
+    }
+    code::send(&captured, context, &client).await?;
     context.on_interrupt("Interrupted before the server answered: the task may be submitted or not.\n  look: slipway ls");
     let task = client.submit(&task, context.key()).await?;
     args.after.go(context, &client, task).await
@@ -293,14 +300,6 @@ pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Fai
 struct Dry<'a> {
     preflight: &'a Facts,
     task: &'a NewTask,
-}
-
-async fn dry(args: &SubmitArgs, mut task: NewTask, context: &Context) -> Result<Exit, Failure> {
-    let captured = args.code.capture(&mut task, context).await?;
-    captured.facts.lines().into_iter().for_each(|line| context.console.note(line));
-    let dry = Dry { preflight: &captured.facts, task: &task };
-    context.print(&dry, |_| Vec::new(), |dry| yaml(dry.task))?;
-    Ok(Exit::Ok)
 }
 
 fn yaml(object: &impl Serialize) -> String {

@@ -60,7 +60,7 @@ fn there(dir: &Path, path: &[u8]) -> Option<fs::Metadata> {
     let whole = dir.join(git::path(path));
     // Where a directory became a link, what was in it is gone.
     let mut above = whole.parent().into_iter().flat_map(Path::ancestors).take_while(|above| *above != dir);
-    let linked = above.any(|above| above.is_symlink());
+    let linked = above.any(Path::is_symlink);
     whole.symlink_metadata().ok().filter(|meta| !linked && (meta.is_file() || meta.is_symlink()))
 }
 

@@ -60,7 +60,6 @@ pub(crate) enum Upload {
 pub(crate) struct Blob {
     pub(crate) sha256: Sha256,
     pub(crate) size: u64,
-    #[cfg_attr(not(test), expect(dead_code, reason = "a dry run sends nothing"))]
     pub(crate) file: PathBuf,
 }
 
@@ -133,9 +132,9 @@ async fn of_repository(place: Place, options: &Options) -> Result<Captured, Fail
     let files = tempfile::tempdir().map_err(|e| broken(&e))?;
     let format = user.line(&["rev-parse", "--show-object-format"]).await?.unwrap_or_else(|| "sha1".into());
     let shadow = Shadow::new(files.path(), &format).await?;
-    let mut look = Look { shadow, limits: options.limits, weighed: Sorted::default() };
-    let disk = look.at(&place.top).await?;
-    let objects = look.shadow.objects();
+    let mut scan = Look { shadow, limits: options.limits, weighed: Sorted::default() };
+    let disk = scan.at(&place.top).await?;
+    let objects = scan.shadow.objects();
     let (snapshot, blobs) = if disk.clean && base.whole {
         (None, Vec::new())
     } else {
@@ -144,8 +143,8 @@ async fn of_repository(place: Place, options: &Options) -> Result<Captured, Fail
     };
     let mut unfaithful = disk.told(options.lfs);
     let working_dir = stands(&place.below, &has(&objects, &disk.tree, std::slice::from_ref(&place.below)).await?, &mut unfaithful)?;
-    let locks = locks(&place.below);
-    let lock = lock(&place.top, &locks, &has(&objects, &disk.tree, &locks).await?);
+    let candidates = locks(&place.below);
+    let lock = lock(&place.top, &candidates, &has(&objects, &disk.tree, &candidates).await?);
     let mut excluded = disk.excluded;
     excluded.extend(ignored(&user, &place.top).await?);
     let facts = Facts {

@@ -58,8 +58,8 @@ async fn archived(top: &Path, sorted: Sorted, below: &Path, limits: Limits) -> R
     let mut unfaithful = Vec::new();
     let has: Vec<PathBuf> = Some(below.to_owned()).filter(|below| inside(below)).into_iter().collect();
     let working_dir = stands(below, &has, &mut unfaithful)?;
-    let locks = locks(below);
-    let lock = lock(top, &locks, &locks.iter().filter(|lock| inside(lock)).cloned().collect::<Vec<_>>());
+    let candidates = locks(below);
+    let lock = lock(top, &candidates, &candidates.iter().filter(|file| inside(file)).cloned().collect::<Vec<_>>());
     let count = taken.len();
     let (from, to) = (top.to_owned(), file.clone());
     let written = blocking(move || archive::write(&from, &taken, &File::create(to)?)).await;

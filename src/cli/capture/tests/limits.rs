@@ -62,7 +62,9 @@ async fn too_much_is_refused_and_the_largest_are_named() {
     let sums = (0..2_000_u32).map(|i| crate::domain::Sha256::of(&i.to_be_bytes()).to_string());
     let noise: String = sums.collect();
     fs::remove_dir_all(world.work().join("src")).unwrap();
-    (1..=7).for_each(|i| fs::remove_file(world.work().join(format!("part{i}"))).unwrap());
+    for i in 1..=7 {
+        fs::remove_file(world.work().join(format!("part{i}"))).unwrap();
+    }
     world.write("README", noise);
     let failure = look(&world.work(), &options).await.unwrap_err();
     assert!(failure.message.unwrap().contains("may travel with a task"));

@@ -6,6 +6,8 @@ mod dry;
 mod limits;
 mod names;
 mod places;
+#[cfg(feature = "server")]
+mod sent;
 mod settings;
 mod whole;
 mod within;
@@ -172,7 +174,9 @@ impl World {
             git(at, &["checkout", "-q", "--detach", &code.commit]);
             return dir;
         };
-        bases.iter().for_each(|base| self.fetch(at, base));
+        for base in bases {
+            self.fetch(at, base);
+        }
         let [blob] = &captured.blobs[..] else { panic!("one pack") };
         git_bytes(at, &["index-pack", "--stdin", "--fix-thin"], Some(File::open(&blob.file).unwrap()));
         fs::create_dir_all(at.join(".git/info")).unwrap();
