@@ -103,8 +103,8 @@ struct Place {
 }
 
 async fn repository(dir: &Path) -> Result<Option<Place>, Failure> {
-    // git is not even asked where there cannot be one.
-    if !dir.ancestors().any(|above| above.join(".git").exists()) {
+    // git is not even asked where there cannot be one; nor where the directory is gone, which leaves it without a name.
+    if dir.is_relative() || !dir.ancestors().any(|above| above.join(".git").exists()) {
         return Ok(None);
     }
     let user = Git::of(dir);
