@@ -15,7 +15,7 @@ const PIECE: usize = 64 << 10;
 
 fn value(n: usize) -> String {
     // Numbers that look like none: a multiplication by an odd number loses nothing.
-    (0..4).map(|i| format!("{:016x}", (n * 4 + i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
+    (0..4).map(|i| format!("{:016x}", (n * 4 + i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect::<Vec<_>>().concat()
 }
 
 /// Lines as programs write them; each hundredth has a secret where there are any.

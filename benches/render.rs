@@ -109,6 +109,7 @@ fn main() {
         use_image_entrypoint: false,
         timeout_seconds: Some(3_600),
         grace_seconds: 30,
+        mounts: &slipway::domain::Mounts::NONE,
     };
     let prepared = Prepared::new(&layers).expect("the template is legal");
     let finish = |rendered: Rendered| complete_from(rendered, &injection).expect("it can be completed").manifest;

@@ -148,6 +148,7 @@ impl World {
             grace_seconds: 30,
             retries: Retries::default(),
             overrides: Overrides::default(),
+            setup: slipway::domain::Setup::default(),
         }
     }
 }

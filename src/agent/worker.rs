@@ -142,6 +142,7 @@ async fn set_up(
     let failed = |fault: setup::Fault| {
         let mut message = site.log.clear(&fault.message);
         message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        site.log.notice(&format!("{}: {message}", fault.reason));
         AttemptResult { setup_failed: Some(fault.reason), message: Some(message), ..AttemptResult::default() }
     };
     let stopped = |by: StoppedBy| AttemptResult {

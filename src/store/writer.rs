@@ -1,8 +1,7 @@
 //! The one writer: takes all that waits, one transaction, one commit, then all the answers.
 //!
-//! No timer gathers a batch: the sync of the running commit is the window in which the next batch gathers.
-//! Where a statement of a batch fails, the batch is run again in halves, so that only the operation at fault fails.
-//! Where the transaction itself fails, nobody is at fault: all of its operations fail together and none is tried again.
+//! No timer gathers a batch: the sync of the running commit is the window of the next one. A batch with a statement that
+//! fails is run again in halves, so that only that one fails; where the transaction fails, all fail and none is tried again.
 
 use super::{
     Ambient, Store,
@@ -47,10 +46,10 @@ use sqlx::SqliteConnection;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
+pub(super) use super::tx::Tx;
+
 /// The most operations in one transaction: enough to make the commit cheap, few enough to answer soon.
 const MAX_BATCH: usize = 1_024;
-
-pub(super) use super::tx::Tx;
 
 /// An operation that does its own SQL, for all of its kind in a batch at once.
 pub(super) trait Statement: Sized + Send + 'static {

@@ -22,7 +22,9 @@ mod follow;
 mod hostile;
 mod kills;
 mod masks;
+mod screen;
 mod server_faults;
 mod storm;
+mod uv;
 
 use support::{eventually, within};

@@ -56,7 +56,7 @@ async fn a_secret_is_in_no_file_in_any_form() {
     let forms = forms();
     // Pieces of every size, so that reads cut the forms anywhere; enough in all for the spool.
     let noise = |n: usize| format!("{}\n", "-".repeat(n % 61));
-    let printed: String = (0..TIMES).map(|n| format!("{}{}", forms[n % forms.len()].0, noise(n))).collect();
+    let printed: String = (0..TIMES).map(|n| format!("{}{}", forms[n % forms.len()].0, noise(n))).collect::<Vec<_>>().concat();
     fs::write(own.join("printed"), &printed).expect("a file");
     let all: usize = (0..TIMES).map(|n| noise(n).len()).sum();
     world.env = vec![("SLIPWAY_SECRET_FILES", own.join("secret").display().to_string())];

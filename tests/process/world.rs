@@ -69,6 +69,8 @@ pub(crate) struct World {
     pub(crate) crash: Option<String>,
     /// What the programs started from now on have in their environment besides.
     pub(crate) env: Vec<(&'static str, String)>,
+    /// The search path of the programs started from now on, and so of their tasks.
+    pub(crate) path: Option<String>,
     /// How many programs ended and were started again.
     pub(crate) revived: usize,
     listen: String,
@@ -93,6 +95,7 @@ impl World {
             agents_die: false,
             revived: 0,
             crash: None,
+            path: None,
             env: Vec::new(),
             listen,
             programs: Vec::new(),
@@ -147,6 +150,7 @@ impl World {
         let mut env = vec![("SLIPWAY_TIMES", times)];
         env.extend(self.env.iter().cloned());
         env.extend(self.crash.clone().map(|point| ("SLIPWAY_CRASH_POINT", point)));
+        env.extend(self.path.clone().map(|path| ("PATH", path)));
         Program::start(&self.root, &format!("{nth}-{}", args[0]), args, &env)
     }
 

@@ -150,7 +150,8 @@ mod tests {
         const PROJECT: (&str, &str) = ("pyproject.toml", "[project]\nname = 'x'\n");
         const TOOLS: (&str, &str) = ("pyproject.toml", "[tool.ruff]\n");
         const ALL: &[(&str, &str)] = &[("uv.lock", "l"), PROJECT, ("requirements.txt", "r"), ("environment.yml", "c")];
-        let table: [(EnvironmentKind, &'static [(&str, &str)], &'static [&str], &str); 16] = [
+        type Row = (EnvironmentKind, &'static [(&'static str, &'static str)], &'static [&'static str], &'static str);
+        let table: [Row; 16] = [
             (Auto, ALL, &["uv", "python3"], "Uv UvLock(\"/code\")"),
             (Auto, ALL, &["python3"], "Venv(\"python3\") Project(\"/code\") !"),
             (Auto, &[("requirements.txt", "r"), PROJECT], &["python"], "Venv(\"python\") Requirements(\"/code/requirements.txt\")"),

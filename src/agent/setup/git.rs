@@ -44,17 +44,16 @@ pub(super) async fn check_out(code: &GitCode, dir: &Path, site: &Site<'_>, tools
     } else {
         git.fetch(code, &wanted, true, site).await?;
     }
-    match &code.snapshot {
-        Some(snapshot) => git.restore(code, snapshot, site).await?,
-        None => git.does(&["checkout", "--quiet", "--detach", &code.commit]).await?,
+    if let Some(snapshot) = &code.snapshot {
+        git.restore(code, snapshot, site).await?;
+    } else {
+        git.does(&["checkout", "--quiet", "--detach", &code.commit]).await?;
+        git.submodules(code, site).await?;
     }
     if let Some(sum) = &code.diff {
         let diff = fetch::upload(sum, site).await?;
         git.apply(&diff).await?;
         let _ = fs::remove_file(diff);
-    }
-    if code.submodules {
-        git.submodules(site).await?;
     }
     if code.lfs {
         tools.need("git-lfs", "take an image that has it, or submit without --lfs")?;
@@ -180,6 +179,8 @@ impl Git<'_> {
         let attributes = info.join("attributes");
         fs::create_dir_all(&info).and_then(|()| fs::write(&attributes, RAW)).map_err(|e| Fault::io("write git's attributes", &e))?;
         self.does(&["read-tree", "--reset", "-u", &snapshot.commit]).await?;
+        // By the index of the snapshot: where a submodule travels as files the commit has a link still.
+        self.submodules(code, site).await?;
         self.does(&["update-ref", "--no-deref", "HEAD", &code.commit]).await?;
         self.does(&["reset", "--quiet", "--mixed"]).await?;
         fs::remove_file(attributes).map_err(|e| Fault::io("remove git's attributes", &e))
@@ -195,7 +196,10 @@ impl Git<'_> {
         Err(Fault::new(Reason::PatchDoesNotApply, place))
     }
 
-    async fn submodules(&self, site: &Site<'_>) -> Result<(), Fault> {
+    async fn submodules(&self, code: &GitCode, site: &Site<'_>) -> Result<(), Fault> {
+        if !code.submodules {
+            return Ok(());
+        }
         let args = ["submodule", "update", "--init", "--recursive", "--quiet"];
         match self.reach(&[&args[..], &["--depth=1"]].concat(), site).await {
             Err(fault) if fault.reason == Reason::CommitNotFound => self.reach(&args, site).await,

@@ -70,10 +70,8 @@ impl<'a> Site<'a> {
         let began = self.link.clock.monotonic();
         let done = doing.await;
         let took = seconds(self.link.clock.monotonic().saturating_sub(began));
-        match &done {
-            Ok(_) => self.log.notice(&format!("set-up: {what}: done in {took}")),
-            Err(fault) => self.log.notice(&format!("set-up: {what}: {}: {}", fault.reason, fault.message)),
-        }
+        let how = if done.is_ok() { "done in" } else { "failed after" };
+        self.log.notice(&format!("set-up: {what}: {how} {took}"));
         done
     }
 }
