@@ -96,13 +96,15 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
     let over = link.over.clone();
     let run = async {
         let _upload = AbortOnDropHandle::new(tokio::spawn(log::upload(link.clone(), log.clone())));
-        let _beat = AbortOnDropHandle::new(tokio::spawn(link::beat(link.clone())));
+        let beat = AbortOnDropHandle::new(tokio::spawn(link::beat(link.clone())));
         let site = Site::new(place, &link, &log, &started.sources, assignment.cache.as_ref());
         let result = match set_up(&started, &site, &mut prepared, &signals, tree).await {
             // What is lent is lent until the command has ended.
             Ok(_lent) => supervise(prepared, bounds, &link, &log, &mut signals, tree).await,
             Err(unprepared) => unprepared,
         };
+        // While the end is told, an answer to a heartbeat could only say that there is none to tell.
+        drop(beat);
         crash_point!("agent.ended");
         log.close();
         let result = FinishRequest::new(result, log.sum());

@@ -10,6 +10,7 @@ mod support;
 mod kit;
 
 mod checks;
+mod code;
 mod colours;
 mod crash_points;
 mod endings;
@@ -37,6 +38,7 @@ fn main() -> std::process::ExitCode {
             runs::tests(),
             slices::tests(),
             checks::tests(),
+            code::tests(),
             crash_points::tests(),
             kills::tests(),
             faults::tests(),

@@ -157,7 +157,7 @@ async fn what_is_no_whole_backup_is_refused_and_leaves_nothing() {
     let path = |name: &str| world.root.join(name).display().to_string();
     let (mut damaged, cut) = (whole.clone(), &whole[..whole.len() / 2]);
     damaged[whole.len() / 2] ^= 1;
-    let newer = String::from_utf8_lossy(&whole[..1024]).replace("{\"format\":1", "{\"format\":9");
+    let newer = String::from_utf8_lossy(&whole[..1024]).replace("{\"format\":2", "{\"format\":9");
     for (name, bytes, why) in [
         ("damaged", &damaged[..], "damaged"),
         ("cut", cut, "cut off"),

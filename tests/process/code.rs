@@ -3,7 +3,7 @@
 //! A task may reach repositories by https and ssh alone; the queue's `insteadOf` puts a directory in the place of a host
 //! here, as an admin's mirror on a volume would be.
 
-use crate::{eventually, world::World};
+use crate::{eventually, support::run, world::World};
 use bytes::Bytes;
 use slipway::{
     app::ambient::SystemRng,
@@ -16,20 +16,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
-
-/// Runs a program in a directory; what it wrote.
-pub(crate) fn run(dir: &Path, words: &[&str]) -> String {
-    let mut command = Command::new(words[0]);
-    command.args(&words[1..]).current_dir(dir).env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-    for (name, value) in [("AUTHOR", "kim"), ("COMMITTER", "kim")] {
-        command.env(format!("GIT_{name}_NAME"), value).env(format!("GIT_{name}_EMAIL"), "kim@example.com");
-    }
-    let out = command.output().expect(words[0]);
-    assert!(out.status.success(), "{words:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).expect("as the test made it").trim().to_owned()
-}
 
 /// A repository that tasks reach as `https://git.example.com/team/vision`, and a clone of it.
 struct Repository {

@@ -25,6 +25,5 @@ mod masks;
 mod screen;
 mod server_faults;
 mod storm;
-mod uv;
 
 use support::{eventually, within};

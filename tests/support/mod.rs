@@ -5,6 +5,7 @@ mod dice;
 mod front;
 mod points;
 mod program;
+mod screen;
 mod wait;
 
 pub(crate) use address::free_address;
@@ -12,4 +13,5 @@ pub(crate) use dice::Dice;
 pub(crate) use front::Front;
 pub(crate) use points::crash_points;
 pub(crate) use program::Program;
+pub(crate) use screen::{Index, Screen, line, run, uv};
 pub(crate) use wait::{eventually, within};

@@ -12,6 +12,7 @@ mod steps;
 mod testbed;
 mod world;
 
+pub(crate) use cluster::HOST;
 pub(crate) use custom::{Custom, PYTORCH, condition, world_of};
 pub(crate) use objects::{limit, phase, task, task_container};
 pub(crate) use recorder::Recorder;
