@@ -10,7 +10,7 @@ use super::{
     task_ref::TaskRef,
     verdict, why,
 };
-use crate::wire::{Attempt, Dependee, DependsOn, Phase, Task, TaskState, Timestamp, Why};
+use crate::wire::{Attempt, Code, Dependee, DependsOn, Environment, Phase, Task, TaskState, Timestamp, Why};
 use std::time::Duration;
 
 pub(super) const EXAMPLES: &str = "\
@@ -80,6 +80,8 @@ fn block(task: &Task, attempts: &[Attempt], why: Option<&Why>, now: Timestamp, w
     let of_image = || task.script.is_none().then(|| "its image's".to_owned());
     field("command", task.command.as_deref().map(shell).or_else(of_image));
     field("script", task.script.as_deref().map(script));
+    field("code", task.code.as_ref().map(|of| code(of, task.working_dir.as_deref())));
+    field("setup", task.environment.as_ref().map(environment));
     field("env", Some(pairs(&task.env)));
     field("labels", Some(pairs(&task.labels)));
     field("priority", Some(format!("{}{}", task.priority, if task.boosted { ", boosted before all others" } else { "" })));
@@ -124,6 +126,29 @@ fn state(task: &Task) -> String {
     let cancel = if task.cancel_requested_at.is_some() && !task.state.is_terminal() { ", cancel requested" } else { "" };
     let silent = if task.heartbeat_lost { ", heartbeat lost" } else { "" };
     format!("{word}{phase}{}{cancel}{silent}", more.unwrap_or_default())
+}
+
+/// `https://git.example.com/team/vision @ 4f2a91c (main) + changes, in src/`.
+fn code(code: &Code, dir: Option<&str>) -> String {
+    let what = match (&code.git, &code.upload) {
+        (Some(git), _) => {
+            let branch = git.reference.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+            let changed = if git.snapshot.is_some() || git.diff.is_some() { " + changes" } else { "" };
+            format!("{} @ {}{branch}{changed}", git.url, git.commit.get(..7).unwrap_or(&git.commit))
+        }
+        (None, Some(_)) => "files that were sent along".to_owned(),
+        (None, None) => format!("{} files in the task itself", code.inline.len()),
+    };
+    clean(&format!("{what}{}", dir.map(|dir| format!(", in {dir}/")).unwrap_or_default()))
+}
+
+/// `auto, Python 3.12, 2 requirements, a set-up script`.
+fn environment(of: &Environment) -> String {
+    let python = of.python.as_ref().map(|version| format!("Python {version}"));
+    let lines = (!of.requirements.is_empty()).then(|| format!("{} requirements", of.requirements.len()));
+    let script = of.setup_script.as_ref().map(|_| "a set-up script".to_owned());
+    let parts = [Some(of.kind.to_string()), python, lines, script].into_iter().flatten();
+    clean(&parts.collect::<Vec<_>>().join(", "))
 }
 
 fn script(text: &str) -> String {
@@ -204,7 +229,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::testing::{NOW, array, attempt, task},
-        wire::{AttemptNumber, Ended, Finding, OnFailure, Position, Quote, Reason, TaskArray, TaskId},
+        wire::{AttemptNumber, Ended, Finding, GitCode, OnFailure, Position, Quote, Reason, Sha256, TaskArray, TaskId},
     };
 
     #[test]
@@ -220,6 +245,18 @@ mod tests {
                 after_any: vec![Dependee::Id(TaskId(1041))],
                 on_failure: Some(OnFailure::Fail),
             }),
+            code: Some(Code {
+                git: Some(GitCode {
+                    url: "https://git.example.com/team/vision".into(),
+                    commit: "4f2a91c".repeat(5) + "aaaaa",
+                    reference: Some("main".into()),
+                    diff: Some(Sha256::of(b"")),
+                    ..GitCode::default()
+                }),
+                ..Code::default()
+            }),
+            working_dir: Some("src".into()),
+            environment: Some(Environment { python: Some("3.12".into()), requirements: vec!["six".into()], ..Environment::default() }),
             rerun_of: Some(TaskId(1001)),
             ended: Some(Ended { reason: Some(Reason::ExitNonZero), exit_code: Some(1), ..Ended::default() }),
             ..task(1042, TaskState::Failed)

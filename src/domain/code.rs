@@ -235,6 +235,8 @@ impl Environment {
             check(fine, "/environment/python".into(), "a version, as 3.12".into());
         }
         let lines = &self.requirements;
+        let installs = self.kind != EnvironmentKind::Image || lines.is_empty();
+        check(installs, "/environment/requirements".into(), "nothing is installed into an environment of kind image".into());
         check(lines.len() <= bounds::LINES, "/environment/requirements".into(), format!("at most {} lines", bounds::LINES));
         for (i, line) in lines.iter().enumerate() {
             let fine = line.len() <= bounds::LINE && !line.chars().any(char::is_control);
@@ -377,6 +379,27 @@ mod tests {
         of.snapshot = Some(Snapshot { pack: Sha256::of(b"p"), commit: "b".repeat(40), bases: vec![] });
         assert_eq!(found(&two), ["/code/git/diff", "/code/git/snapshot/bases"]);
         assert_eq!(two.uploads().count(), 2);
+    }
+
+    #[test]
+    fn an_environment_says_what_can_be() {
+        let found = |of: Environment| {
+            let mut found = Vec::new();
+            of.violations(&mut |ok, pointer, _| {
+                if !ok {
+                    found.push(pointer);
+                }
+            });
+            found
+        };
+        let lines = vec!["six".to_owned()];
+        let fine = Environment { python: Some("3.12".into()), requirements: lines.clone(), ..Environment::default() };
+        assert_eq!(found(fine), [""; 0]);
+        let image =
+            Environment { kind: EnvironmentKind::Image, requirements: lines, python: Some("three".into()), ..Environment::default() };
+        assert_eq!(found(image), ["/environment/python", "/environment/requirements"]);
+        let torn = Environment { requirements: vec!["a\nb".into()], ..Environment::default() };
+        assert_eq!(found(torn), ["/environment/requirements/0"]);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl From<StoreError> for ApiError {
 
 impl From<std::io::Error> for ApiError {
     fn from(error: std::io::Error) -> Self {
-        tracing::error!(%error, "a log file failed");
+        tracing::error!(%error, "a file failed");
         ProblemCode::Internal.into()
     }
 }

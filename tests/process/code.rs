@@ -12,11 +12,7 @@ use slipway::{
         Code, Environment, EnvironmentKind, FailureClass, GitCode, GitSource, Indexes, NewQueue, NewTask, Reason, Sha256, Task, TaskState,
     },
 };
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 /// A repository that tasks reach as `https://git.example.com/team/vision`, and a clone of it.
 struct Repository {
