@@ -6,6 +6,7 @@ mod commands;
 mod container;
 mod masks;
 mod pods;
+mod private;
 mod runner;
 mod server;
 

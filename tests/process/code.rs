@@ -210,3 +210,31 @@ async fn a_second_run_with_the_same_requirements_starts_at_once() {
     assert!(took.is_some_and(|ms| ms < 10_000), "{took:?} ms");
     world.nothing_left().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_submodule_comes_along_where_it_is_asked_for() {
+    let mut world = World::with_both();
+    world.ready().await;
+    let repository = Repository::new(&world);
+    mirrored(&world, NewQueue::default()).await;
+    let (bare, library) = (world.root.join("git/team/library"), world.root.join("library"));
+    fs::create_dir_all(&bare).expect("a directory");
+    run(&bare, &["git", "init", "--quiet", "--bare", "--initial-branch=main"]);
+    run(&world.root, &["git", "clone", "--quiet", &bare.display().to_string(), "library"]);
+    fs::write(library.join("word"), "of the library").expect("a file");
+    run(&library, &["git", "add", "-A"]);
+    run(&library, &["git", "commit", "--quiet", "-m", "work"]);
+    run(&library, &["git", "push", "--quiet", "origin", "HEAD:main"]);
+    let add = ["git", "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &bare.display().to_string(), "library"];
+    run(&repository.clone, &add);
+    let url = "https://git.example.com/team/library";
+    run(&repository.clone, &["git", "config", "-f", ".gitmodules", "submodule.library.url", url]);
+    let commit = repository.push();
+    for (submodules, expected) in [(true, "of the library"), (false, "none")] {
+        let code = GitCode { submodules, ..Repository::at(&commit) };
+        let (task, log) = ran(&world, &sh("cat library/word 2>/dev/null || printf none", git(code))).await;
+        assert_eq!(task.state, TaskState::Succeeded, "{log}");
+        assert!(log.ends_with(expected), "submodules: {submodules}: {log}");
+    }
+    world.nothing_left().await;
+}
