@@ -3,7 +3,7 @@
 //! `<root>/uploads/<first two digits>/<sha256>` is whole and on the disk. `<root>/uploads/part/<who>-<sha256>` is what one
 //! user has sent of it so far: those of different users never meet, so nobody can spoil what another one sends.
 
-use super::{blocking, lock};
+use super::{blocking, disk::read_up_to, lock};
 use crate::domain::{Sha256, UnixMs};
 use bytes::Bytes;
 use sha2::Digest;
@@ -121,22 +121,7 @@ impl Uploads {
     /// The disk's; `NotFound` where it is not there whole.
     pub async fn read(&self, sum: &Sha256, offset: u64, len: usize) -> io::Result<Bytes> {
         let path = self.path(sum);
-        blocking(move || {
-            let file = File::open(path)?;
-            let mut bytes = vec![0; len];
-            let mut filled = 0;
-            while filled < len {
-                match file.read_at(&mut bytes[filled..], offset + filled as u64) {
-                    Ok(0) => break,
-                    Ok(n) => filled += n,
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            bytes.truncate(filled);
-            Ok(bytes.into())
-        })
-        .await?
+        blocking(move || Ok(read_up_to(&File::open(path)?, offset, len)?.into())).await?
     }
 
     /// The length of one that is there whole.
