@@ -1,6 +1,6 @@
 //! The agent's connection to the server about its one attempt.
 
-use super::{Ambient, Exit};
+use super::{Ambient, Exit, notebook::Notebook};
 use crate::{
     client::{Backoff, Client, Error},
     domain::{Clock, Rng},
@@ -24,6 +24,8 @@ pub(super) struct Link {
     pub(super) cancel: CancellationToken,
     /// Where the attempt is; heartbeats tell it.
     pub(super) phase: watch::Sender<Phase>,
+    /// What the attempt says of itself.
+    pub(super) notebook: Notebook,
 }
 
 impl Link {
@@ -76,13 +78,14 @@ pub(super) async fn connect(assignment: &Assignment, ambient: &Ambient) -> Resul
         over: CancellationToken::new(),
         cancel: CancellationToken::new(),
         phase: watch::Sender::new(Phase::Starting),
+        notebook: Notebook::default(),
     };
     Ok((link, started))
 }
 
 /// The first heartbeat. Once it is answered nobody else can start the attempt, so the command may run.
 pub(super) async fn first_beat(link: &Link) -> Result<(), Exit> {
-    let request = HeartbeatRequest { phase: Phase::Starting, cancel_known: false, wait_ms: 0 };
+    let request = HeartbeatRequest { phase: Phase::Starting, cancel_known: false, wait_ms: 0, usage: None, progress: None };
     let limit = Duration::from_millis(link.times.call_timeout_ms);
     let mut backoff = link.backoff("heartbeat");
     loop {
@@ -112,7 +115,9 @@ pub(super) async fn beat(link: Arc<Link>) {
     let mut phases = link.phase.subscribe();
     loop {
         let cancel_known = link.cancel.is_cancelled();
-        let request = HeartbeatRequest { phase: *phases.borrow_and_update(), cancel_known, wait_ms: link.times.heartbeat_hold_ms };
+        let (usage, progress) = link.notebook.read(|notes| (notes.usage.clone(), notes.progress.clone()));
+        let phase = *phases.borrow_and_update();
+        let request = HeartbeatRequest { phase, cancel_known, wait_ms: link.times.heartbeat_hold_ms, usage, progress };
         let sent = link.clock.monotonic();
         let answer = tokio::select! {
             answer = link.client.heartbeat(link.attempt, &request, limit) => answer,

@@ -44,6 +44,7 @@ mod install;
 mod link;
 mod log;
 mod mask;
+mod notebook;
 mod oom;
 mod place;
 mod raw;

@@ -17,6 +17,7 @@ mod labels;
 mod lifecycle;
 mod names;
 mod node;
+mod notes;
 mod objects;
 pub mod order;
 mod outcome;
@@ -32,6 +33,7 @@ mod state;
 mod suggest;
 mod task;
 mod template_finding;
+mod usage;
 
 pub use allow::{Allow, OfQueue};
 pub use ambient::{Clock, Rng, UnixMs};
@@ -46,6 +48,7 @@ pub use labels::{LabelSelector, Labels, SelectorError, valid_label_key, valid_la
 pub use lifecycle::{Event, Illegal, Lifecycle, Live, Status};
 pub use names::{BudgetName, NameError, QueueName, RunnerName};
 pub use node::{Node, Taint};
+pub use notes::{Notes, Output, Progress, Step, is_output};
 pub use objects::{KNOWN as KNOWN_OBJECTS, ObjectKind};
 pub use outcome::{AttemptResult, End, Outcome, StoppedBy};
 pub use quantity::{Cpu, Memory, QuantityError, thousandths};
@@ -59,3 +62,4 @@ pub use state::{EnvironmentKind, FailureClass, Phase, Priority, Reason, TaskStat
 pub use suggest::did_you_mean;
 pub use task::{Overrides, Resources, Retries, SecretUse, TaskSpec, Violation, Work, counted_gpus, is_image};
 pub use template_finding::{Layer, Level, TemplateFinding};
+pub use usage::{Course, GpuUsage, Usage};

@@ -1,6 +1,9 @@
 //! What an agent and the server say to each other about one attempt.
 
-use super::{AttemptNumber, AttemptResult, Phase, QueueName, Reason, Setup, Sources, StoppedBy, TaskId, TaskState, Times, Work};
+use super::{
+    AttemptNumber, AttemptResult, Notes, Phase, Progress, QueueName, Reason, Setup, Sources, StoppedBy, TaskId, TaskState, Times, Usage,
+    Work,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -70,6 +73,12 @@ pub struct HeartbeatRequest {
     /// How long the answer may be held, in ms; the server may answer earlier.
     #[serde(default)]
     pub wait_ms: u64,
+    /// What the attempt has used so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// How far the command says it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
 }
 
 /// The server's answer to a sign of life.
@@ -144,6 +153,9 @@ pub struct FinishRequest {
     pub log_bytes: u64,
     /// CRC-32C of the whole log.
     pub log_crc: u32,
+    /// What the attempt says of itself at its end; stored with the first result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<Box<Notes>>,
 }
 
 impl FinishRequest {
@@ -158,7 +170,7 @@ impl FinishRequest {
     #[must_use]
     pub fn new(result: AttemptResult, (log_bytes, log_crc): (u64, u32)) -> Self {
         let AttemptResult { exit_code, signal, stopped_by, oom_killed, setup_failed, message } = result;
-        Self { exit_code, signal, stopped_by, oom_killed, setup_failed, message, log_bytes, log_crc }
+        Self { exit_code, signal, stopped_by, oom_killed, setup_failed, message, log_bytes, log_crc, notes: None }
     }
 }
 

@@ -69,7 +69,7 @@ impl Hands {
         let Some(seen) = there.filter(|seen| seen.mark.claim == hold.claim) else {
             return Done::Hopeless(foreign(&kind.kind, namespace, name));
         };
-        let beat = HeartbeatRequest { phase: Phase::Starting, cancel_known: true, wait_ms: 0 };
+        let beat = HeartbeatRequest { phase: Phase::Starting, cancel_known: true, wait_ms: 0, usage: None, progress: None };
         let limit = Duration::from_millis(self.times.call_timeout_ms);
         let agent = server.with_token(started.attempt_token.into());
         if let Err(error) = agent.heartbeat(of, &beat, limit).await {
