@@ -112,9 +112,10 @@ pub(super) async fn beat(link: Arc<Link>) {
     let limit = hold + Duration::from_millis(link.times.call_timeout_ms);
     let mut backoff = link.backoff("heartbeat");
     let mut pause = hold / 10;
-    let mut phases = link.phase.subscribe();
+    let (mut phases, mut news) = (link.phase.subscribe(), link.notebook.news());
     loop {
         let cancel_known = link.cancel.is_cancelled();
+        news.borrow_and_update();
         let (usage, progress) = link.notebook.read(|notes| (notes.usage.clone(), notes.progress.clone()));
         let phase = *phases.borrow_and_update();
         let request = HeartbeatRequest { phase, cancel_known, wait_ms: link.times.heartbeat_hold_ms, usage, progress };
@@ -123,6 +124,8 @@ pub(super) async fn beat(link: Arc<Link>) {
             answer = link.client.heartbeat(link.attempt, &request, limit) => answer,
             // The news is told at once, in place of what is held.
             Ok(()) = phases.changed() => continue,
+            // This not so often: a command may say it as often as it likes.
+            () = async { (sleep(hold / 8).await, news.changed().await).1.unwrap_or(()) } => continue,
         };
         match answer {
             Ok(answer) => {

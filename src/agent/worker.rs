@@ -7,6 +7,7 @@ use super::{
     log::{Log, Tee},
     mask,
     mask::Mask,
+    notebook,
     place::Place,
     raw, setup,
     setup::{Lent, Site},
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     crash_point,
     wire::{
-        Assignment, AttemptResult, FinishRequest, Phase, Reason, StartResponse, StoppedBy,
+        Assignment, AttemptResult, FinishRequest, Notes, Phase, Reason, StartResponse, StoppedBy,
         handoff::{MAX_MESSAGE, files},
     },
 };
@@ -97,6 +98,7 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
     let run = async {
         let _upload = AbortOnDropHandle::new(tokio::spawn(log::upload(link.clone(), log.clone())));
         let beat = AbortOnDropHandle::new(tokio::spawn(link::beat(link.clone())));
+        let tell = AbortOnDropHandle::new(tokio::spawn(notebook::tell(link.clone())));
         let site = Site::new(place, &link, &log, &started.sources, assignment.cache.as_ref());
         let result = match set_up(&started, &site, &mut prepared, &signals, tree).await {
             // What is lent is lent until the command has ended.
@@ -104,15 +106,16 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
             Err(unprepared) => unprepared,
         };
         // While the end is told, an answer to a heartbeat could only say that there is none to tell.
-        drop(beat);
+        drop((beat, tell));
         crash_point!("agent.ended");
         log.close();
-        let result = FinishRequest::new(result, log.sum());
+        let mut result = FinishRequest::new(result, log.sum());
         if let Err(error) = place.bequeath_result((assignment.task, assignment.attempt), result.clone()) {
             // The server may still be told.
             tracing::error!(path = %place.testament.display(), %error, "the result cannot be written");
         }
         crash_point!("agent.result");
+        result.notes = Some(link.notebook.read(Notes::clone)).filter(|notes| !notes.is_empty()).map(Box::new);
         finish(place, &link, &log, &result).await
     };
     let end = tokio::select! {

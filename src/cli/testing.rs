@@ -182,6 +182,7 @@ pub(super) fn attempt(number: u32, end: Option<(TaskState, Ended)>) -> Attempt {
         ended: end.map(|(_, ended)| ended),
         evidence: None,
         log_bytes: 3_481,
+        notes: None,
     }
 }
 

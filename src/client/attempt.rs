@@ -2,7 +2,7 @@
 
 use super::{Client, Error};
 use crate::wire::{
-    AttemptRef, FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse,
+    AttemptRef, FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, Notes, StartRequest, StartResponse,
 };
 use bytes::Bytes;
 use reqwest::Method;
@@ -26,6 +26,11 @@ impl Client {
     /// Sends a piece of the log. Safe to repeat.
     pub async fn put_log(&self, of: AttemptRef, query: &LogQuery, bytes: Bytes) -> Result<LogAck, Error> {
         self.call(Method::PUT, &path(of, "log")).query(query).bytes(bytes).send().await
+    }
+
+    /// Says what the attempt says of itself, the whole. Safe to repeat.
+    pub async fn put_notes(&self, of: AttemptRef, notes: &Notes) -> Result<(), Error> {
+        self.call(Method::PUT, &path(of, "notes")).json(notes).send_empty().await
     }
 
     /// Reports the result. Safe to repeat.

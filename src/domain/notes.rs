@@ -125,12 +125,12 @@ impl Notes {
     pub const MAX_KEY: usize = 128;
     /// The longest value of a result, as JSON, in bytes.
     pub const MAX_VALUE: usize = 4_096;
+    /// The most bytes of all names and values of results together.
+    pub const MAX_RESULT_BYTES: usize = 128 << 10;
     /// The longest text for the next attempt, in bytes; it travels in an environment variable.
     pub const MAX_RESUME: usize = 4_096;
-    /// The most packages that are told of.
-    pub const MAX_PACKAGES: usize = 2_000;
-    /// The longest name of a package with its version, in bytes.
-    pub const MAX_PACKAGE: usize = 200;
+    /// The most bytes of all packages together.
+    pub const MAX_PACKAGE_BYTES: usize = 64 << 10;
     /// The most steps of a set-up.
     pub const MAX_STEPS: usize = 64;
     /// The longest text of a step, in bytes.
@@ -139,6 +139,8 @@ impl Notes {
     pub const MAX_OUTPUTS: usize = 1_000;
     /// The longest path of one, in bytes.
     pub const MAX_PATH: usize = 1_024;
+    /// The most bytes of all paths together.
+    pub const MAX_PATH_BYTES: usize = 128 << 10;
 
     /// Whether it says nothing.
     #[must_use]
@@ -170,15 +172,20 @@ impl Notes {
         if self.results.len() > Self::MAX_RESULTS {
             return Some(format!("an attempt has at most {} results", Self::MAX_RESULTS));
         }
+        if self.results.iter().map(|(key, value)| key.len() + value.to_string().len()).sum::<usize>() > Self::MAX_RESULT_BYTES {
+            return Some(format!("the results of an attempt have at most {} bytes together", Self::MAX_RESULT_BYTES));
+        }
         if let Some(wrong) = self.results.iter().find_map(|(key, value)| Self::wrong_result(key, value)) {
             return Some(wrong);
         }
         if let Some(wrong) = self.resume.as_deref().and_then(Self::wrong_resume).or_else(|| self.progress.as_ref()?.wrong()) {
             return Some(wrong);
         }
-        let outputs = self.outputs.len() <= Self::MAX_OUTPUTS && self.outputs.iter().all(|output| is_output(&output.path));
+        let outputs = self.outputs.len() <= Self::MAX_OUTPUTS
+            && self.outputs.iter().all(|output| is_output(&output.path))
+            && self.outputs.iter().map(|output| output.path.len()).sum::<usize>() <= Self::MAX_PATH_BYTES;
         let setup = self.setup.len() <= Self::MAX_STEPS && self.setup.iter().all(|step| step.what.len() <= Self::MAX_STEP);
-        let packages = self.packages.len() <= Self::MAX_PACKAGES && self.packages.iter().all(|p| p.len() <= Self::MAX_PACKAGE);
+        let packages = self.packages.iter().map(|package| package.len() + 1).sum::<usize>() <= Self::MAX_PACKAGE_BYTES;
         let used = self.usage.as_ref().is_none_or(Usage::is_fit) && self.course.as_ref().is_none_or(Course::is_fit);
         (!(outputs && setup && packages && used)).then(|| "the notes of an attempt are longer than they may be".into())
     }

@@ -135,7 +135,7 @@ fn ended((outcome, log_complete): (Outcome, Option<bool>)) -> wire::Ended {
     }
 }
 
-pub(super) fn attempt(record: AttemptRecord, log_bytes: u64) -> wire::Attempt {
+pub(super) fn attempt(record: AttemptRecord, log_bytes: u64, notes: Option<wire::Notes>) -> wire::Attempt {
     let state: Option<TaskState> = record.ended.as_ref().map(|(outcome, _)| outcome.end.state());
     wire::Attempt {
         attempt: record.attempt,
@@ -151,6 +151,7 @@ pub(super) fn attempt(record: AttemptRecord, log_bytes: u64) -> wire::Attempt {
             .or_else(|| record.unplaced.map(|reason| wire::Ended { reason: Some(reason), ..wire::Ended::default() })),
         evidence: record.evidence,
         log_bytes,
+        notes,
     }
 }
 

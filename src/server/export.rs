@@ -94,7 +94,7 @@ impl Export {
                     line(&mut out, &used(task, &attempt, self.app.now()));
                 } else {
                     let (queue, user) = (task.spec.queue.clone(), task.user.clone());
-                    line(&mut out, &AttemptLine { task: task.id, queue, user, attempt: convert::attempt(attempt, bytes) });
+                    line(&mut out, &AttemptLine { task: task.id, queue, user, attempt: convert::attempt(attempt, bytes, None) });
                 }
             }
         }

@@ -1,7 +1,7 @@
-//! When each agent was heard last. In memory only: heartbeats force no commit, and after a restart of the server
-//! everybody's silence begins anew, since it was ours.
+//! When each agent was heard last, and what it told then. In memory only: heartbeats force no commit, and after a restart of
+//! the server everybody's silence begins anew, since it was ours.
 
-use crate::domain::AttemptRef;
+use crate::domain::{AttemptRef, Notes, Progress, Usage};
 use std::{
     collections::HashMap,
     sync::{
@@ -15,8 +15,16 @@ const MAX_HELD: usize = 2_000;
 
 pub(super) struct Pulses {
     since_up: i64,
-    last: Mutex<HashMap<AttemptRef, i64>>,
+    last: Mutex<HashMap<AttemptRef, Pulse>>,
     held: AtomicUsize,
+}
+
+/// The last sign of life of an attempt.
+#[derive(Default)]
+struct Pulse {
+    up: i64,
+    usage: Option<Box<Usage>>,
+    progress: Option<Progress>,
 }
 
 impl Pulses {
@@ -26,7 +34,23 @@ impl Pulses {
 
     /// Records a sign of life at uptime `up` (ms).
     pub(super) fn beat(&self, attempt: AttemptRef, up: i64) {
-        self.map().insert(attempt, up);
+        self.map().entry(attempt).or_default().up = up;
+    }
+
+    /// Keeps what came with a sign of life; what did not come stays as it was told before.
+    pub(super) fn told(&self, attempt: AttemptRef, usage: Option<Usage>, progress: Option<Progress>) {
+        if let Some(pulse) = self.map().get_mut(&attempt) {
+            pulse.usage = usage.map(Box::new).or(pulse.usage.take());
+            pulse.progress = progress.or(pulse.progress.take());
+        }
+    }
+
+    /// Brings an attempt's notes up to what its heartbeats told.
+    pub(super) fn refresh(&self, attempt: AttemptRef, notes: &mut Notes) {
+        if let Some(pulse) = self.map().get(&attempt) {
+            notes.usage = pulse.usage.as_deref().cloned().or(notes.usage.take());
+            notes.progress = pulse.progress.clone().or(notes.progress.take());
+        }
     }
 
     /// Uptime in ms of the last sign of life; of this server's start where there was none.
@@ -36,7 +60,7 @@ impl Pulses {
 
     /// Uptime in ms of the last sign of life that this server heard.
     pub(super) fn heard(&self, attempt: AttemptRef) -> Option<i64> {
-        self.map().get(&attempt).copied()
+        self.map().get(&attempt).map(|pulse| pulse.up)
     }
 
     /// Forgets an attempt that is over.
@@ -46,7 +70,7 @@ impl Pulses {
 
     /// Forgets those not heard since `up`: they are over, or so silent that the server's start says the same.
     pub(super) fn forget_before(&self, up: i64) {
-        self.map().retain(|_, last| *last >= up);
+        self.map().retain(|_, pulse| pulse.up >= up);
     }
 
     /// A place among the heartbeats held open; none where all are taken.
@@ -58,7 +82,7 @@ impl Pulses {
         Some(HeldPlace(self))
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<AttemptRef, i64>> {
+    fn map(&self) -> MutexGuard<'_, HashMap<AttemptRef, Pulse>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -92,6 +92,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(attempts::heartbeat::heartbeat))
         .routes(routes!(attempts::log::put))
         .routes(routes!(attempts::upload::get))
+        .routes(routes!(attempts::notes::put))
         .routes(routes!(attempts::finish::finish))
 }
 

@@ -6,7 +6,7 @@ use super::{
     work::{Held, Work},
     writer::Transition,
 };
-use crate::domain::{AttemptNumber, AttemptResult, Event, Status, TaskId, TaskState};
+use crate::domain::{AttemptNumber, AttemptResult, Event, Notes, Status, TaskId, TaskState};
 use serde_json::json;
 
 /// Stores the result of an attempt. The first one counts; a repeat changes nothing.
@@ -21,6 +21,8 @@ pub struct Finish {
     pub result: AttemptResult,
     /// The length and CRC-32C of the whole log.
     pub log: (u64, u32),
+    /// What the attempt says of itself at its end; kept with the first result.
+    pub notes: Option<Box<Notes>>,
     /// Set where nothing more of the log is to come: whether it is complete. The attempt then ends in the same commit.
     pub settled: Option<bool>,
 }
@@ -46,6 +48,10 @@ impl Transition for Finish {
         refuse_dead(held, self.attempt)?;
         if !held.live(self.attempt).is_some_and(|l| l.has_token(&self.token_hash)) {
             return Err(Refusal::WrongToken);
+        }
+        let first = matches!(&held.life.status, Status::Active(live) if live.result.is_none());
+        if let Some((notes, lease)) = self.notes.as_ref().zip(held.lease.as_ref()).filter(|_| first) {
+            work.note(lease.attempt, notes);
         }
         store_result(held, self.result.clone(), Some(self.log), work);
         if let Some(complete) = self.settled {

@@ -8,6 +8,7 @@ use super::{
     evidence::{FORGET_EVIDENCE, KEEP_EVIDENCE},
     gather::{self, Moves},
     lease::LeaseRecord,
+    notes::KEEP_NOTES,
     place::Places,
     waits::Waits,
     work::{EndedAttempt, Held, ReturnedAttempt, Work},
@@ -49,12 +50,13 @@ pub(super) const QUEUED_FIRST: &str = "update task set queued_up = j.value ->> 1
 impl Work<'_, '_> {
     /// Writes every change of the batch.
     pub(super) async fn flush(self, held: HashMap<TaskId, Held>) -> Result<()> {
-        let Work { tx, ended, begun, returned, seen, forgotten, counted, cascades, asked, opened } = self;
+        let Work { tx, ended, begun, returned, seen, notes, forgotten, counted, cascades, asked, opened } = self;
         let now = tx.now.0;
         attempts(tx, &ended, &begun, &returned).await?;
         let docs = seen.into_iter().map(|(of, doc)| json!([of.task, of.attempt, doc, now])).collect();
         exec(tx, KEEP_EVIDENCE, Value::Array(docs)).await?;
         exec(tx, FORGET_EVIDENCE, Value::Array(forgotten.iter().map(|of| json!([of.task, of.attempt])).collect())).await?;
+        exec(tx, KEEP_NOTES, notes.into_iter().map(|(of, doc)| json!([of.task, of.attempt, doc])).collect()).await?;
         exec(tx, COUNT, Value::Array(counted)).await?;
         let changed: Vec<Held> = held.into_values().filter(|h| h.touched || h.described).collect();
         let pick = |f: &dyn Fn(&Held) -> Option<Value>| Value::Array(changed.iter().filter_map(f).collect());

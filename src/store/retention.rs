@@ -152,7 +152,8 @@ impl Statement for Prune {
 }
 
 /// The rows of tasks, in the order in which they go: the task itself last.
-pub(super) const DELETE: [&str; 7] = [
+pub(super) const DELETE: [&str; 8] = [
+    "delete from notes where task in (select value from json_each($1))",
     "delete from upload_use where task in (select value from json_each($1))",
     "delete from evidence where task in (select value from json_each($1))",
     "delete from attempt where task in (select value from json_each($1))",

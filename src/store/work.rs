@@ -15,7 +15,7 @@ use super::{
     writer::Tx,
 };
 use crate::domain::{
-    AttemptNumber, AttemptRef, Dependency, End, Event, Evidence, FailureClass, Illegal, Labels, Lifecycle, Live, Outcome, Priority,
+    AttemptNumber, AttemptRef, Dependency, End, Event, Evidence, FailureClass, Illegal, Labels, Lifecycle, Live, Notes, Outcome, Priority,
     QueueName, Reason, Spent, Status, TaskId, TaskState, UnixMs, backoff_ms, hold_ms, order::User,
 };
 use serde_json::{Value, json};
@@ -129,6 +129,8 @@ pub(super) struct Work<'a, 'tx> {
     pub(super) returned: Vec<ReturnedAttempt>,
     /// Evidence that is new, as JSON.
     pub(super) seen: HashMap<AttemptRef, String>,
+    /// What attempts say of themselves, as JSON.
+    pub(super) notes: HashMap<AttemptRef, String>,
     /// Attempts whose evidence nobody will ask for.
     pub(super) forgotten: Vec<AttemptRef>,
     /// Whose children are to be cancelled: the task, by whom, and where not all of them are, the indices.
@@ -157,12 +159,18 @@ impl<'a, 'tx> Work<'a, 'tx> {
             begun: Vec::new(),
             returned: Vec::new(),
             seen: HashMap::new(),
+            notes: HashMap::new(),
             forgotten: Vec::new(),
             cascades: Vec::new(),
             asked: Vec::new(),
             opened: Vec::new(),
             counted: Vec::new(),
         }
+    }
+
+    /// Keeps what an attempt says of itself; what comes last counts.
+    pub(super) fn note(&mut self, of: AttemptRef, notes: &Notes) {
+        self.notes.insert(of, json!(notes).to_string());
     }
 
     /// Records an event about a task's present attempt.

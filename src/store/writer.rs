@@ -26,6 +26,7 @@ use super::{
     lease::Refusal,
     logs::MarkLogs,
     moves::{Boost, Boosted, Move, Moved},
+    notes::Note,
     patch::{Patch, Patched},
     place::Age,
     queues::{ApplyQueue, DeleteQueue, QueueRefusal},
@@ -233,6 +234,7 @@ operations! {
     transitions {
         start: Start => std::result::Result<SecretString, Refusal>,
         beat: Beat => std::result::Result<bool, Refusal>,
+        note: Note => std::result::Result<(), Refusal>,
         finish: Finish => std::result::Result<Finished, Refusal>,
         settle: Settle => bool,
         settle_overdue: SettleOverdue => bool,

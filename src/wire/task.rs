@@ -1,8 +1,8 @@
 //! Tasks and their attempts as users see them.
 
 use super::{
-    AttemptNumber, Code, DependsOn, Environment, Evidence, FailureClass, Labels, NewArray, Phase, Priority, QueueName, Reason, Resources,
-    Retries, RunnerName, SecretUse, TaskArray, TaskId, TaskState, Timestamp,
+    AttemptNumber, Code, DependsOn, Environment, Evidence, FailureClass, Labels, NewArray, Notes, Phase, Priority, QueueName, Reason,
+    Resources, Retries, RunnerName, SecretUse, TaskArray, TaskId, TaskState, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -266,6 +266,9 @@ pub struct Attempt {
     pub evidence: Option<Evidence>,
     /// The bytes of its log stored so far.
     pub log_bytes: u64,
+    /// What it says of itself: what it used, how far it is, what it found out and left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<Notes>,
 }
 
 /// All attempts of a task, oldest first.

@@ -238,6 +238,7 @@ async fn start(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers:
         work: recipe.work,
         env: recipe.env,
         setup: recipe.setup,
+        resume: None,
         sources: recipe.sources,
         timeout_seconds: recipe.timeout_seconds,
         grace_seconds: recipe.grace_seconds,

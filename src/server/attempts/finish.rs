@@ -31,6 +31,9 @@ pub(crate) async fn finish(
     if request.message.as_ref().is_some_and(|m| m.len() > 1024) {
         return Err(Problem::new(ProblemCode::ValidationFailed).detail("A message has at most 1,024 bytes.").into());
     }
+    if let Some(wrong) = request.notes.as_ref().and_then(|notes| notes.wrong()) {
+        return Err(Problem::new(ProblemCode::ValidationFailed).detail(format!("{wrong}.")).into());
+    }
     if request.log_bytes > crate::blob::MAX_OFFSET {
         return Err(Problem::new(ProblemCode::ValidationFailed)
             .detail(format!("A log has at most {} bytes.", crate::blob::MAX_OFFSET))
@@ -47,7 +50,7 @@ pub(crate) async fn finish(
     let log = lease.log.filter(|_| lease.result.is_some()).unwrap_or((request.log_bytes, request.log_crc));
     let settled = app.whole_log(log_of(attempt), log.0, log.1).await?;
     let next_offset = app.logs.progress(log_of(attempt)).map_or(0, |p| p.next);
-    let finish = Finish { task: path.task, attempt: path.n, token_hash, result: request.result(), log, settled };
+    let finish = Finish { task: path.task, attempt: path.n, token_hash, result: request.result(), log, notes: request.notes, settled };
     let finished = match app.store.run(finish).await? {
         Ok(finished) => finished,
         // Settled by the log that arrived meanwhile.

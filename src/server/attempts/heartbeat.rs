@@ -10,7 +10,7 @@ use crate::{
         state::App,
     },
     store::Beat,
-    wire::{HeartbeatRequest, HeartbeatResponse, Problem, ProblemCode},
+    wire::{HeartbeatRequest, HeartbeatResponse, Problem, ProblemCode, Progress},
 };
 use axum::extract::State;
 use secrecy::ExposeSecret;
@@ -30,11 +30,17 @@ pub(crate) async fn heartbeat(
         let detail = "An agent reports the phases starting, setup and running.";
         return Err(Problem::new(ProblemCode::ValidationFailed).detail(detail).into());
     }
+    let wrong = request.progress.as_ref().and_then(Progress::wrong);
+    let wrong = wrong.or_else(|| request.usage.as_ref().is_some_and(|usage| !usage.is_fit()).then(|| "it tells of too many GPUs".into()));
+    if let Some(wrong) = wrong {
+        return Err(Problem::new(ProblemCode::ValidationFailed).detail(format!("{wrong}.")).into());
+    }
     let attempt = path.attempt();
     let token_hash = fingerprint(token.expose_secret());
     let mut changes = app.store.changes().task(path.task);
     let lease = app.live(attempt, &token_hash).await?;
     app.pulses.beat(attempt, app.store.uptime().now());
+    app.pulses.told(attempt, request.usage, request.progress);
     let first = lease.start_token.is_some();
     let mut cancel = lease.cancel.is_some();
     if first || lease.phase < Some(request.phase) {

@@ -39,6 +39,7 @@ pub(crate) async fn start(
     app.pulses.beat(attempt, app.store.uptime().now());
     let task = task.ok_or_else(|| no_task(path.task))?;
     let timeout_seconds = task.time_limit(app.store.uptime().now());
+    let resume = app.store.resume(path.task, path.n).await?;
     let spec = orders::runs(&task);
     Ok(axum::Json(StartResponse {
         attempt_token: attempt_token.expose_secret().to_owned(),
@@ -51,6 +52,7 @@ pub(crate) async fn start(
         work: spec.work,
         env: spec.env,
         setup: spec.setup,
+        resume,
         timeout_seconds,
         grace_seconds: spec.grace_seconds,
         times: app.settings.times.clone(),

@@ -17,13 +17,20 @@ use axum::extract::State;
 pub(crate) async fn list(State(app): State<App>, OfTask(id): OfTask) -> ApiResult<axum::Json<AttemptList>> {
     kin::no_array(&app.record(id).await?, "attempts", "get")?;
     let mut items = Vec::new();
-    for record in app.store.attempts(id).await? {
-        let key = log_of(AttemptRef { task: id, attempt: record.attempt });
+    let records = app.store.attempts(id).await?;
+    let mut said = app.store.notes(id).await?;
+    for record in records {
+        let of = AttemptRef { task: id, attempt: record.attempt };
+        let key = log_of(of);
+        let mut notes = said.remove(&record.attempt).unwrap_or_default();
+        if record.ended_at.is_none() {
+            app.pulses.refresh(of, &mut notes);
+        }
         let bytes = match app.logs.progress(key) {
             Some(open) => open.next,
             None => app.extent(key).await?.len,
         };
-        items.push(convert::attempt(record, bytes));
+        items.push(convert::attempt(record, bytes, Some(notes).filter(|notes| !notes.is_empty())));
     }
     Ok(axum::Json(AttemptList { items }))
 }

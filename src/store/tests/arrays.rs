@@ -232,7 +232,7 @@ async fn whatever_happens_the_throttle_holds_and_the_counts_are_those_of_the_row
                 (6..10, Some(task)) => {
                     let (attempt, token_hash, _) = live.remove(&task).unwrap();
                     let result = exit(i32::from(dice.below(2) == 1));
-                    let finish = Finish { task, attempt, token_hash, result, log: (0, 0), settled: Some(true) };
+                    let finish = Finish { task, attempt, token_hash, result, log: (0, 0), notes: None, settled: Some(true) };
                     rig.store.run(finish).await.unwrap().unwrap();
                 }
                 (10..12, Some(task)) => {
@@ -255,7 +255,7 @@ async fn whatever_happens_the_throttle_holds_and_the_counts_are_those_of_the_row
         }
         rig.settle().await;
         for (task, (attempt, token_hash, _)) in live {
-            let finish = Finish { task, attempt, token_hash, result: exit(0), log: (0, 0), settled: Some(true) };
+            let finish = Finish { task, attempt, token_hash, result: exit(0), log: (0, 0), notes: None, settled: Some(true) };
             rig.store.run(finish).await.unwrap().unwrap();
         }
         for array in arrays {

@@ -163,7 +163,7 @@ async fn finish_comes_before_cancel_and_settle_after_finish() {
     let rig = Rig::new().await;
     let id = rig.submit(spec()).await;
     let (at, token_hash, _) = rig.running().await;
-    let finish = crate::store::Finish { task: id, attempt: FIRST, token_hash, result: exit(0), log: (0, 0), settled: None };
+    let finish = crate::store::Finish { task: id, attempt: FIRST, token_hash, result: exit(0), log: (0, 0), notes: None, settled: None };
     let settle = Settle { task: id, attempt: at.attempt, log_complete: true };
     let (_, settled, finished) = tokio::join!(rig.store.run(cancel(id)), rig.store.run(settle), rig.store.run(finish));
     assert!(settled.unwrap() && !finished.unwrap().unwrap().settled);

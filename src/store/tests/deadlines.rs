@@ -98,7 +98,7 @@ async fn what_is_left_of_all_the_time_bounds_each_attempt() {
     assert_eq!(rig.due().await.overdue, [], "while it runs its agent sees to the end");
     assert!(!rig.store.run(Overdue(id)).await.unwrap());
     let result = AttemptResult { stopped_by: Some(StoppedBy::Timeout), ..exit(143) };
-    let finish = Finish { task: id, attempt: attempt.attempt, token_hash: token, result, log: (0, 0), settled: Some(true) };
+    let finish = Finish { task: id, attempt: attempt.attempt, token_hash: token, result, log: (0, 0), notes: None, settled: Some(true) };
     assert_eq!(rig.store.run(finish).await.unwrap().unwrap().state, TaskState::Failed);
     assert_eq!(end(&rig, id).await.0, EXCEEDED);
 }

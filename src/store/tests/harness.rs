@@ -163,7 +163,7 @@ impl Rig {
 
     pub(super) async fn finish(&self, a: AttemptRef, token_hash: [u8; 32], code: i32, settled: Option<bool>) -> Result<Finished, Refusal> {
         let result = exit(code);
-        self.store.run(Finish { task: a.task, attempt: a.attempt, token_hash, result, log: (0, 0), settled }).await.unwrap()
+        self.store.run(Finish { task: a.task, attempt: a.attempt, token_hash, result, log: (0, 0), notes: None, settled }).await.unwrap()
     }
 
     pub(super) async fn state(&self, task: TaskId) -> TaskState {

@@ -154,9 +154,12 @@ impl Op {
             Op::Beat(at, token_hash, phase) => {
                 plain(store.run(Beat { task: at.task, attempt: at.attempt, token_hash, phase }).await.unwrap())
             }
-            Op::Finish(at, token_hash, result, settled) => {
-                plain(store.run(Finish { task: at.task, attempt: at.attempt, token_hash, result, log: (3, 7), settled }).await.unwrap())
-            }
+            Op::Finish(at, token_hash, result, settled) => plain(
+                store
+                    .run(Finish { task: at.task, attempt: at.attempt, token_hash, result, log: (3, 7), notes: None, settled })
+                    .await
+                    .unwrap(),
+            ),
             Op::Settle(at, log_complete) => plain(store.run(Settle { task: at.task, attempt: at.attempt, log_complete }).await.unwrap()),
             Op::SettleOverdue(at) => plain(store.run(SettleOverdue(at)).await.unwrap()),
             Op::Report { at, claim, uid, said } => {
