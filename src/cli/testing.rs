@@ -135,6 +135,8 @@ pub(super) fn task(id: i64, state: TaskState) -> Task {
         variables: BTreeMap::new(),
         code: None,
         working_dir: None,
+        checkpoint: Vec::new(),
+        outputs: Vec::new(),
         environment: None,
         timeout_seconds: None,
         max_wait_seconds: None,

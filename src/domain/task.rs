@@ -1,7 +1,8 @@
 //! What a user submits, checked.
 
 use super::{
-    Cpu, Memory, Setup, labels::Labels, labels::valid_label_key, labels::valid_label_value, names::QueueName, order, state::Priority,
+    Cpu, Ending, Memory, Setup, labels::Labels, labels::valid_label_key, labels::valid_label_value, names::QueueName, order,
+    state::Priority,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,6 +116,9 @@ pub struct TaskSpec {
     /// What is set up before the command starts.
     #[serde(default, skip_serializing_if = "Setup::is_empty")]
     pub setup: Setup,
+    /// What is done as it stops, and after it.
+    #[serde(default, skip_serializing_if = "Ending::is_empty")]
+    pub ending: Ending,
 }
 
 /// What a task says of its pod, beyond what it needs. Its queue decides what of it is taken.
@@ -300,6 +304,7 @@ impl TaskSpec {
         check(self.grace_seconds <= 3600, "/graceSeconds".into(), "between 0 and 3600 seconds".into());
         self.overrides.violations(&self.env, &mut check);
         self.setup.violations(&mut check);
+        self.ending.violations(&mut check);
         for (field, n) in [("user", self.retries.user), ("oom", self.retries.oom), ("infra", self.retries.infra)] {
             check(n <= bounds::RETRIES, format!("/retries/{field}"), format!("at most {} retries", bounds::RETRIES));
         }
@@ -349,6 +354,7 @@ mod tests {
             retries: Retries::default(),
             overrides: Overrides::default(),
             setup: Setup::default(),
+            ending: Ending::default(),
         }
     }
 

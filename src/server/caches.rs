@@ -81,7 +81,12 @@ impl Queues {
         self.known.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    /// The most log bytes of an attempt in a queue.
+    /// The most bytes of outputs that a queue keeps of a task.
+    pub(super) fn output_limit(&self, name: &QueueName) -> u64 {
+        self.get(name.as_str()).and_then(|q| q.limits.output_bytes).unwrap_or(limits::DEFAULT_OUTPUT_BYTES)
+    }
+
+    /// The most log bytes that a queue keeps of an attempt.
     pub(super) fn log_limit(&self, name: &QueueName) -> u64 {
         self.get(name.as_str()).and_then(|q| q.limits.log_bytes).unwrap_or(limits::DEFAULT_LOG_BYTES)
     }

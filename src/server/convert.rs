@@ -51,6 +51,8 @@ impl App {
             code: record.spec.setup.code,
             working_dir: record.spec.setup.working_dir,
             environment: record.spec.setup.environment,
+            checkpoint: record.spec.ending.checkpoint,
+            outputs: record.spec.ending.outputs,
             timeout_seconds: record.spec.timeout_seconds,
             max_wait_seconds: record.spec.max_wait_seconds,
             total_timeout_seconds: record.spec.total_timeout_seconds,

@@ -7,8 +7,8 @@ use super::{
     lease::{LeaseRecord, parse, parse_json},
 };
 use crate::domain::{
-    AttemptNumber, AttemptResult, Dependency, End, Evidence, FailureClass, Outcome, Overrides, Phase, Priority, Reason, Resources, Retries,
-    Rng, RunnerName, Setup, TaskId, TaskSpec, TaskState, UnixMs, Work, counted_gpus,
+    AttemptNumber, AttemptResult, Dependency, End, Ending, Evidence, FailureClass, Outcome, Overrides, Phase, Priority, Reason, Resources,
+    Retries, Rng, RunnerName, Setup, TaskId, TaskSpec, TaskState, UnixMs, Work, counted_gpus,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
@@ -98,6 +98,8 @@ pub(super) struct StoredSpec {
     pub(super) overrides: Overrides,
     #[serde(default, skip_serializing_if = "Setup::is_empty")]
     pub(super) setup: Setup,
+    #[serde(default, skip_serializing_if = "Ending::is_empty")]
+    pub(super) ending: Ending,
 }
 
 /// The part of a task's description that the rules need; the rest, which may be long, is read over.
@@ -146,6 +148,7 @@ impl From<&TaskSpec> for StoredSpec {
             retries: spec.retries,
             overrides: spec.overrides.clone(),
             setup: spec.setup.clone(),
+            ending: spec.ending.clone(),
         }
     }
 }
@@ -214,6 +217,7 @@ impl TaskRecord {
                 retries: stored.retries,
                 overrides: stored.overrides,
                 setup: stored.setup,
+                ending: stored.ending,
             },
             boosted: row.try_get("boosted")?,
             state,

@@ -1,8 +1,8 @@
 //! What an agent and the server say to each other about one attempt.
 
 use super::{
-    AttemptNumber, AttemptResult, Notes, Phase, Progress, QueueName, Reason, Setup, Sources, StoppedBy, TaskId, TaskState, Times, Usage,
-    Work,
+    AttemptNumber, AttemptResult, Ending, Notes, Phase, Progress, QueueName, Reason, Setup, Sources, StoppedBy, TaskId, TaskState, Times,
+    Usage, Work,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,6 +45,12 @@ pub struct StartResponse {
     /// What is set up before it starts.
     #[serde(default, skip_serializing_if = "Setup::is_empty")]
     pub setup: Setup,
+    /// What is done as the command stops, and after it.
+    #[serde(default, skip_serializing_if = "Ending::is_empty")]
+    pub ending: Ending,
+    /// The most bytes of outputs that the server keeps of the task.
+    #[serde(default)]
+    pub output_limit_bytes: u64,
     /// Where code and packages come from, as its queue says.
     #[serde(default, skip_serializing_if = "Sources::is_empty")]
     pub sources: Sources,

@@ -24,6 +24,8 @@ pub const MAX_UNSERVED: usize = 100;
 pub const MAX_CLAIM_WAIT_SECONDS: u64 = 60;
 /// The most log bytes kept of an attempt where the queue says nothing (1 GiB).
 pub const DEFAULT_LOG_BYTES: u64 = 1 << 30;
+/// The most bytes of outputs kept of a task where the queue says nothing (1 GiB).
+pub const DEFAULT_OUTPUT_BYTES: u64 = 1 << 30;
 /// How long an attempt may wait for a place where its queue says nothing, in seconds.
 pub const DEFAULT_PENDING_TIMEOUT_SECONDS: u64 = 900;
 /// The largest pod template of a queue or runner, as JSON (256 KiB).

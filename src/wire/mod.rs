@@ -56,11 +56,11 @@ pub use upload::{Upload, UploadQuery, UploadRange};
 pub use why::{Position, Why};
 
 pub use crate::domain::{
-    Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, CacheSource, Code, Course, ElementCounts, Environment, EnvironmentKind,
-    EventId, Evidence, FailureClass, Finding, GitCode, GitSource, Gpu, GpuUsage, Indexes, Indices, Labels, Layer, Level, Mounts, Node,
-    Notes, OnFailure, Output, Phase, Priority, Progress, Proxy, QueueName, Quote, Reason, ReasonClass, Resources, Retries, Role,
-    RunnerName, SecretUse, Setup, Sha256, Snapshot, Sources, Step, StoppedBy, Strategy, Taint, TaskId, TaskState, TemplateFinding, Times,
-    UnixMs, Usage, Vendor, Work,
+    Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, CacheSource, Code, Course, ElementCounts, Ending, Environment,
+    EnvironmentKind, EventId, Evidence, FailureClass, Finding, GitCode, GitSource, Gpu, GpuUsage, Indexes, Indices, Labels, Layer, Level,
+    Mounts, Node, Notes, OnFailure, Output, Phase, Priority, Progress, Proxy, QueueName, Quote, Reason, ReasonClass, Resources, Retries,
+    Role, RunnerName, SecretUse, Setup, Sha256, Snapshot, Sources, Step, StoppedBy, Strategy, Taint, TaskId, TaskState, TemplateFinding,
+    Times, UnixMs, Usage, Vendor, Work,
     order::{Amount, BudgetShare, Resource},
 };
 pub use jiff::Timestamp;

@@ -42,6 +42,9 @@ pub struct QueueLimits {
     /// The most log bytes kept of an attempt; default 1 GiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_bytes: Option<u64>,
+    /// The most bytes of outputs kept of a task, 0 to 1 TiB; default 1 GiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
     /// The most of its tasks that run at once, 1 to 1,000,000; default no limit. Others stay queued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_running: Option<u32>,

@@ -61,6 +61,15 @@ pub struct NewTask {
     /// The environment that is made for the command; default `{"kind": "auto"}` where there is code, else the image as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
+    /// A program and its arguments that are run when the command is to stop (cancel, time limit, or its machine goes away),
+    /// before it gets SIGTERM: with its environment, in its directory, within its grace period. `SLIPWAY_STOPPED_BY` and
+    /// `SLIPWAY_SECONDS_LEFT` tell it why and how long it has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoint: Vec<String>,
+    /// Files and directories, from the command's working directory on, that are kept once it has ended, however it ended;
+    /// at most 100, without `..`. What is not there is no fault.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
     /// The time limit of the command; default the queue's, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
@@ -163,6 +172,12 @@ pub struct Task {
     /// The environment that is made for the command; default `{"kind": "auto"}` where there is code, else the image as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
+    /// What is run when the command is to stop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoint: Vec<String>,
+    /// What is kept once it has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
     /// The command's time limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,

@@ -12,7 +12,7 @@ mod server;
 
 use server::{Recipe, Server};
 use slipway::wire::{
-    Assignment, AttemptRef, Setup, Sources, Work,
+    Assignment, AttemptRef, Ending, Setup, Sources, Work,
     handoff::{MARKER, files, marker},
 };
 use std::{
@@ -37,6 +37,8 @@ fn command(words: &[&str]) -> Recipe {
         work: Work::Command(words.iter().map(|w| (*w).to_owned()).collect()),
         env: BTreeMap::new(),
         setup: Setup::default(),
+        ending: Ending::default(),
+        resume: None,
         sources: Sources::default(),
         timeout_seconds: None,
         grace_seconds: 20,

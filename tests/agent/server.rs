@@ -11,9 +11,9 @@ use axum::{
     routing::{get, post, put},
 };
 use slipway::wire::{
-    AttemptNumber, AttemptRef, CancelOrder, CheckRequest, CheckResponse, Checked, ClaimRequest, ClaimResponse, ClaimedTask, FinishRequest,
-    FinishResponse, HeartbeatRequest, HeartbeatResponse, Hold, Holds, LogAck, LogQuery, Phase, Problem, ProblemCode, QueueName,
-    RegisterRequest, RegisterResponse, ReportKind, ReportRequest, ReportResponse, Reported, Resources, RunnerBeatRequest,
+    AttemptNumber, AttemptRef, CancelOrder, CheckRequest, CheckResponse, Checked, ClaimRequest, ClaimResponse, ClaimedTask, Ending,
+    FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, Hold, Holds, LogAck, LogQuery, Notes, Phase, Problem, ProblemCode,
+    QueueName, RegisterRequest, RegisterResponse, ReportKind, ReportRequest, ReportResponse, Reported, Resources, RunnerBeatRequest,
     RunnerBeatResponse, Setup, Sources, StartRequest, StartResponse, TaskId, TaskState, Times, Verdict, Work, known_hash,
 };
 use std::{
@@ -30,6 +30,8 @@ pub(crate) struct Recipe {
     pub(crate) work: Work,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) setup: Setup,
+    pub(crate) ending: Ending,
+    pub(crate) resume: Option<String>,
     pub(crate) sources: Sources,
     pub(crate) timeout_seconds: Option<u64>,
     pub(crate) grace_seconds: u64,
@@ -50,6 +52,7 @@ pub(crate) struct Attempt {
     pub(crate) superseded: bool,
     pub(crate) log: Vec<u8>,
     pub(crate) gaps: Vec<(u64, u64)>,
+    pub(crate) notes: Option<Notes>,
     pub(crate) finish: Option<FinishRequest>,
     pub(crate) ended: bool,
     pub(crate) reports: Vec<ReportKind>,
@@ -137,6 +140,7 @@ impl Server {
             .route("/api/v1/attempts/{task}/{n}/start", post(start))
             .route("/api/v1/attempts/{task}/{n}/heartbeat", post(heartbeat))
             .route("/api/v1/attempts/{task}/{n}/log", put(log))
+            .route("/api/v1/attempts/{task}/{n}/notes", put(notes))
             .route("/api/v1/attempts/{task}/{n}/finish", post(finish))
             .route("/api/v1/runners/{name}", put(runners::register))
             .route("/api/v1/runner/claims", post(runners::claim))
@@ -238,7 +242,9 @@ async fn start(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers:
         work: recipe.work,
         env: recipe.env,
         setup: recipe.setup,
-        resume: None,
+        resume: recipe.resume,
+        ending: recipe.ending,
+        output_limit_bytes: 1 << 20,
         sources: recipe.sources,
         timeout_seconds: recipe.timeout_seconds,
         grace_seconds: recipe.grace_seconds,
@@ -271,6 +277,17 @@ async fn heartbeat(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, head
     let _ = tokio::time::timeout(Duration::from_millis(r.wait_ms), held).await;
     let cancel = s.live(at, |a| Ok(a.cancel))?;
     Ok(Json(HeartbeatResponse { cancel }).into_response())
+}
+
+async fn notes(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers: HeaderMap, Json(notes): Json<Notes>) -> Answer {
+    let at = of(t, n);
+    s.live(at, |a| {
+        bears(&headers, &token(at, "attempt"))?;
+        assert_eq!(notes.wrong(), None);
+        a.notes = Some(notes);
+        Ok(())
+    })?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn log(

@@ -109,6 +109,7 @@ fn block(queue: &Queue, budgets: &[Budget], now: Timestamp) -> String {
     field("grace", defaults.grace_seconds.map(seconds));
     field("retries", defaults.retries.map(|retries| format!("{} user, {} infra", retries.user, retries.infra)));
     field("env", Some(defaults.env.iter().map(|(k, v)| crate::cli::style::shell(&[format!("{k}={v}")])).collect::<Vec<_>>().join(" ")));
+    field("outputs", queue.limits.output_bytes.map(|bytes| format!("at most {bytes} bytes")));
     field("log limit", queue.limits.log_bytes.map(|bytes| format!("{bytes} bytes")));
     field("no place", pending(queue));
     let kept = |kept: KeepJobs| format!("{} after a success, {} after a failure", seconds(kept.success), seconds(kept.failure));
@@ -174,7 +175,13 @@ mod tests {
         let mut gpu = queue("gpu-a100", 4);
         gpu.paused = Some(Paused { by: "lena".into(), reason: Some("driver update".into()), at });
         gpu.draining = Some(Paused { by: "olga".into(), reason: None, at });
-        gpu.limits = QueueLimits { max_running: Some(16), max_running_per_user: Some(4), max_pending: Some(100), log_bytes: None };
+        gpu.limits = QueueLimits {
+            max_running: Some(16),
+            max_running_per_user: Some(4),
+            max_pending: Some(100),
+            log_bytes: None,
+            output_bytes: None,
+        };
         (gpu.weight, gpu.user_weights) = (Some(3), [("sam".to_owned(), 2)].into());
         let share = |guaranteed| BudgetShare { guaranteed: Amount::whole(guaranteed) };
         gpu.budgets = [("gpu-pool", 2), ("licences", 0)].map(|(name, kept)| (name.parse().unwrap(), share(kept))).into();

@@ -41,6 +41,7 @@ pub(crate) async fn start(
     let timeout_seconds = task.time_limit(app.store.uptime().now());
     let resume = app.store.resume(path.task, path.n).await?;
     let spec = orders::runs(&task);
+    let output_limit_bytes = app.queues.output_limit(&spec.queue);
     Ok(axum::Json(StartResponse {
         attempt_token: attempt_token.expose_secret().to_owned(),
         task: path.task,
@@ -52,6 +53,8 @@ pub(crate) async fn start(
         work: spec.work,
         env: spec.env,
         setup: spec.setup,
+        ending: spec.ending,
+        output_limit_bytes,
         resume,
         timeout_seconds,
         grace_seconds: spec.grace_seconds,

@@ -1,7 +1,7 @@
 //! What a queue must keep to.
 
 use crate::{
-    domain::{Labels, Overrides, Priority, Resources, Setup, TaskSpec, Work, is_image, valid_label_key},
+    domain::{Ending, Labels, Overrides, Priority, Resources, Setup, TaskSpec, Work, is_image, valid_label_key},
     server::{
         error::{ApiResult, placed, valid},
         orders,
@@ -52,6 +52,7 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<Values> {
     }
     rule(queue.description.as_ref().is_none_or(|d| d.len() <= 1000), "/description", "at most 1,000 bytes".into());
     let log_bytes = 4096..=1 << 40;
+    rule(queue.limits.output_bytes.is_none_or(|n| n <= 1 << 40), "/limits/outputBytes", "at most 1 TiB".into());
     rule(queue.limits.log_bytes.is_none_or(|n| log_bytes.contains(&n)), "/limits/logBytes", "between 4,096 bytes and 1 TiB".into());
     rule(
         queue.defaults.image.as_deref().is_none_or(is_image),
@@ -112,6 +113,7 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<Values> {
         retries: queue.defaults.retries.unwrap_or_default(),
         overrides: Overrides::default(),
         setup: Setup::default(),
+        ending: Ending::default(),
     };
     errors.extend(sample.violations().into_iter().map(|v| FieldError { pointer: format!("/defaults{}", v.pointer), message: v.message }));
     valid(errors).map(|()| values)

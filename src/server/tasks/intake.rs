@@ -1,7 +1,7 @@
 //! From what a user sent to what is stored: defaults filled in, every fault named with its place.
 
 use crate::{
-    domain::{Overrides, QueueName, Setup, TaskId, TaskSpec, Violation, Work, did_you_mean, order::Cost},
+    domain::{Ending, Overrides, QueueName, Setup, TaskId, TaskSpec, Violation, Work, did_you_mean, order::Cost},
     server::{
         error::{self, ApiResult, invalid},
         orders,
@@ -72,6 +72,7 @@ pub(in crate::server) fn spec(new: NewTask, user: &str, name: QueueName, queue: 
             variables: new.variables,
         },
         setup: Setup { code: new.code, working_dir: new.working_dir, environment: new.environment },
+        ending: Ending { checkpoint: new.checkpoint, outputs: new.outputs },
     };
     let violations = [spec.violations(), at_odds(&spec, user, queue)].concat();
     if violations.is_empty() { Ok(spec) } else { Err(violations) }
@@ -98,6 +99,23 @@ fn at_odds(spec: &TaskSpec, user: &str, queue: &NewQueue) -> Vec<Violation> {
         (Work::Script(_), true) => found.push(wrong("/script", of_image)),
         (Work::Entrypoint, false) => found.push(wrong("/command", of_task)),
         _ => {}
+    }
+    if spec.is_agentless() {
+        // No agent runs beside the command, so nobody would do it.
+        let Setup { code, working_dir, environment } = &spec.setup;
+        let asked = [
+            ("/code", code.is_some()),
+            ("/workingDir", working_dir.is_some()),
+            ("/environment", environment.is_some()),
+            ("/checkpoint", !spec.ending.checkpoint.is_empty()),
+            ("/outputs", !spec.ending.outputs.is_empty()),
+        ];
+        for (pointer, _) in asked.iter().filter(|(_, asked)| *asked) {
+            found.push(wrong(
+                pointer,
+                format!("the queue {} leaves the command to its {what} ({field}), and no agent runs beside it", spec.queue),
+            ));
+        }
     }
     if orders::has_pods(queue) {
         found.extend(queue.allow.denies(spec, &orders::of_queue(queue)));

@@ -49,6 +49,7 @@ async fn agentless(rig: &Rig) -> Own {
         retries: Retries::default(),
         overrides: Overrides::default(),
         setup: crate::domain::Setup::default(),
+        ending: crate::domain::Ending::default(),
     };
     let submit = Submit { user: "sam".into(), tasks: vec![NewTask::new(spec)], idempotency: None };
     assert!(matches!(rig.app.store.run(submit).await.unwrap(), Submitted::New(_)));

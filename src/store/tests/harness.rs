@@ -227,6 +227,7 @@ pub(super) fn spec() -> TaskSpec {
         retries: Retries::default(),
         overrides: Overrides::default(),
         setup: crate::domain::Setup::default(),
+        ending: crate::domain::Ending::default(),
     }
 }
 
