@@ -15,7 +15,7 @@ pub(super) fn clean(place: &Place) {
     if place.is_pod() {
         return;
     }
-    for name in [files::SCRATCH, files::HOME, files::TMP, files::CODE, files::ENV, files::SETUP] {
+    for name in [files::SCRATCH, files::HOME, files::TMP, files::CODE, files::ENV, files::SETUP, files::INSIDE] {
         let path = place.at(name);
         if let Err(error) = remove_tree(&path) {
             tracing::warn!(path = %path.display(), %error, "cannot be removed");

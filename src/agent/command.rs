@@ -6,8 +6,9 @@ use crate::wire::{
     handoff::{MARKER, files, marker},
 };
 use std::{
+    ffi::OsString,
     fs::{self, DirBuilder, OpenOptions},
-    io::{self, PipeReader, Write},
+    io::{self, PipeReader, PipeWriter, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process::Stdio,
@@ -18,6 +19,7 @@ use tokio::process::{Child, Command};
 const SCRIPT: &str = "slipway-script";
 
 /// A command ready to start.
+#[derive(Clone)]
 pub(super) struct Prepared {
     program: PathBuf,
     args: Vec<String>,
@@ -37,8 +39,7 @@ pub(super) struct NotStarted {
 /// Makes the directories and files and gathers arguments and environment.
 ///
 /// The environment is what the place begins it with ([`Place::environment`]); over that the task's; over that what the
-/// machine adds and `SLIPWAY_TASK_ID`, `SLIPWAY_QUEUE` and the marker `SLIPWAY_ATTEMPT`. Nothing in it gives access to
-/// the server.
+/// machine adds and what tells the command what it is ([`introduce`]). Nothing in it gives access to the server.
 pub(super) fn prepare(place: &Place, assignment: &Assignment, started: &StartResponse, ambient: &Ambient) -> Result<Prepared, Exit> {
     let fault = |what: &Path, error: io::Error| Exit::setup(format!("cannot make {}: {error}", what.display()));
     for name in [files::SCRATCH, files::HOME, files::TMP] {
@@ -62,10 +63,38 @@ pub(super) fn prepare(place: &Place, assignment: &Assignment, started: &StartRes
     for (key, value) in started.env.iter().chain(&assignment.env) {
         set(key, value.clone());
     }
-    set("SLIPWAY_TASK_ID", started.task.to_string());
-    set("SLIPWAY_QUEUE", started.queue.to_string());
+    introduce(started, &mut set);
     set(MARKER, marker(assignment.attempt_ref(), &assignment.uid));
     Ok(Prepared { program, args, env, cwd: place.cwd() })
+}
+
+/// What a command may know of itself. The names of rank and world are as a task of several nodes has them; of one node they
+/// are 0 and 1.
+fn introduce(started: &StartResponse, set: &mut impl FnMut(&str, String) -> Option<OsString>) {
+    set("SLIPWAY_TASK_ID", started.task.to_string());
+    set("SLIPWAY_ATTEMPT_NUMBER", started.attempt.to_string());
+    set("SLIPWAY_QUEUE", started.queue.to_string());
+    set("SLIPWAY_GRACE_SECONDS", started.grace_seconds.to_string());
+    set("SLIPWAY_RANK", "0".into());
+    set("SLIPWAY_WORLD_SIZE", "1".into());
+    let known = [
+        ("SLIPWAY_TASK_NAME", started.name.clone()),
+        ("SLIPWAY_TIMEOUT_SECONDS", started.timeout_seconds.map(|s| s.to_string())),
+        ("SLIPWAY_RESUME", started.resume.clone()),
+    ];
+    for (name, value) in known {
+        if let Some(value) = value {
+            set(name, value);
+        }
+    }
+}
+
+impl Prepared {
+    /// Another program in the same place and environment.
+    pub(super) fn other(&self, words: &[String]) -> Option<Self> {
+        let (program, args) = words.split_first()?;
+        Some(Self { program: PathBuf::from(program), args: args.to_vec(), ..self.clone() })
+    }
 }
 
 fn write_script(path: &Path, text: &str) -> io::Result<()> {
@@ -76,16 +105,23 @@ fn write_script(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// Starts it in a process group of its own; the pipe carries its output and errors in the order it writes them.
-pub(super) fn spawn(prepared: Prepared) -> Result<(Child, PipeReader), NotStarted> {
+pub(super) fn spawn(prepared: Prepared) -> Result<(Child, PipeReader, PipeWriter), NotStarted> {
+    let no_pipe = |error: io::Error| NotStarted { exit_code: 126, message: format!("no pipe: {error}") };
+    let (reader, writer) = io::pipe().map_err(no_pipe)?;
+    let child = spawn_into(prepared, writer.try_clone().map_err(no_pipe)?)?;
+    Ok((child, reader, writer))
+}
+
+/// The same with a pipe that is there.
+pub(super) fn spawn_into(prepared: Prepared, writer: PipeWriter) -> Result<Child, NotStarted> {
     let Prepared { program, args, env, cwd } = prepared;
-    let start = || -> io::Result<(Child, PipeReader)> {
-        let (reader, writer) = io::pipe()?;
+    let start = || -> io::Result<Child> {
         let mut command = std::process::Command::new(&program);
         command.args(args).env_clear().envs(env).current_dir(cwd);
         command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         raw::subordinate(&mut command);
-        Ok((Command::from(command).spawn()?, reader))
+        Command::from(command).spawn()
     };
     start().map_err(|error| NotStarted {
         exit_code: if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 },

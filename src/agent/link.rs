@@ -4,7 +4,7 @@ use super::{Ambient, Exit, notebook::Notebook};
 use crate::{
     client::{Backoff, Client, Error},
     domain::{Clock, Rng},
-    wire::{Assignment, AttemptRef, HeartbeatRequest, Phase, StartRequest, StartResponse, Times},
+    wire::{Assignment, AttemptRef, HeartbeatRequest, Phase, StartRequest, StartResponse, StoppedBy, Times},
 };
 use secrecy::SecretString;
 use std::{sync::Arc, time::Duration};
@@ -24,8 +24,20 @@ pub(super) struct Link {
     pub(super) cancel: CancellationToken,
     /// Where the attempt is; heartbeats tell it.
     pub(super) phase: watch::Sender<Phase>,
+    /// Set once the command is to stop.
+    pub(super) stopping: watch::Sender<Option<Stopping>>,
+    /// What an attempt before this one left for it.
+    pub(super) resume: Option<String>,
     /// What the attempt says of itself.
     pub(super) notebook: Notebook,
+}
+
+/// Why the command is to stop, and by when it is killed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stopping {
+    pub(super) by: StoppedBy,
+    /// On the link's monotonic clock.
+    pub(super) until: Duration,
 }
 
 impl Link {
@@ -78,6 +90,8 @@ pub(super) async fn connect(assignment: &Assignment, ambient: &Ambient) -> Resul
         over: CancellationToken::new(),
         cancel: CancellationToken::new(),
         phase: watch::Sender::new(Phase::Starting),
+        stopping: watch::Sender::new(None),
+        resume: started.resume.clone(),
         notebook: Notebook::default(),
     };
     Ok((link, started))

@@ -34,18 +34,21 @@
 //! shows it; 97 where the attempt was superseded or cancelled; 98 where it could not be set up; 99 for a fault of the agent,
 //! or where the result could not be delivered.
 
+mod checkpoint;
 mod clean;
 mod command;
 mod environment;
 mod finish;
 mod gate;
 mod init;
+mod inside;
 mod install;
 mod link;
 mod log;
 mod mask;
 mod notebook;
 mod oom;
+
 mod place;
 mod raw;
 mod setup;
@@ -58,6 +61,7 @@ mod worker;
 pub use environment::Vars;
 pub use gate::gate;
 pub use init::init;
+pub use inside::{USAGE as SAYINGS, say};
 pub use install::install;
 pub use mask::{LEAST, MASKED, Mask, PEEK, Secrets};
 pub use place::{Place, Pod};

@@ -78,6 +78,11 @@ impl Place {
         self.pod.as_ref().map_or_else(|| path.into(), |pod| pod.root.join(path.trim_start_matches('/')))
     }
 
+    /// Where `slipway-agent` is found by its name, where it is brought there.
+    pub(super) fn programs(&self) -> Option<PathBuf> {
+        self.pod.as_ref().map(|_| self.rooted(pod::AGENT_DIR))
+    }
+
     /// Whether it is a pod.
     pub(super) fn is_pod(&self) -> bool {
         self.pod.is_some()

@@ -1,9 +1,10 @@
 //! From the command's start to the certainty that nothing of it is left.
 
 use super::{
+    checkpoint::Checkpoint,
     command,
     command::Prepared,
-    link::Link,
+    link::{Link, Stopping},
     log,
     log::Log,
     oom::{self, Counter},
@@ -37,25 +38,28 @@ pub(super) struct Bounds {
     pub(super) alone: bool,
 }
 
+/// What is known of a command that is to run.
+pub(super) struct Task<'a> {
+    pub(super) command: Prepared,
+    /// The program that saves what the command has, where it has one.
+    pub(super) checkpoint: &'a [String],
+    pub(super) bounds: Bounds,
+}
+
 /// Runs the command to its end. Afterwards none of its processes lives and the log holds what they wrote.
 ///
 /// It waits for the process, not for its output: a grandchild that holds the pipe gets `drainOutputMs`, then it goes.
-pub(super) async fn supervise(
-    prepared: Prepared,
-    bounds: Bounds,
-    link: &Arc<Link>,
-    log: &Arc<Log>,
-    signals: &mut Signals,
-    tree: Tree,
-) -> AttemptResult {
+pub(super) async fn supervise(task: Task<'_>, link: &Arc<Link>, log: &Arc<Log>, signals: &mut Signals, tree: Tree) -> AttemptResult {
     if let Some(stopped_by) = stopped_already(link, signals) {
         return AttemptResult { stopped_by: Some(stopped_by), message: Some("stopped before it began".into()), ..AttemptResult::default() };
     }
+    let Task { command: prepared, checkpoint, bounds } = task;
+    let saving = prepared.other(checkpoint);
     let kills = Counter::own();
     let before = kills.read();
-    let (mut child, output) = match command::spawn(prepared).and_then(|(child, output)| {
+    let (mut child, output, writer) = match command::spawn(prepared).and_then(|(child, output, writer)| {
         let output = Receiver::from_owned_fd(output.into());
-        output.map(|output| (child, output)).map_err(|e| command::NotStarted { exit_code: 126, message: format!("no pipe: {e}") })
+        output.map(|output| (child, output, writer)).map_err(|e| command::NotStarted { exit_code: 126, message: format!("no pipe: {e}") })
     }) {
         Ok(both) => both,
         Err(mut not) => {
@@ -71,7 +75,9 @@ pub(super) async fn supervise(
     let mut pump = AbortOnDropHandle::new(tokio::spawn(log::pump(output, log.clone())));
     link.phase.send_replace(Phase::Running);
 
-    let (status, stopped_by) = wait(&mut child, bounds, link, signals, tree).await;
+    // Without a checkpoint nobody but the command holds the pipe.
+    let checkpoint = saving.map(|program| (Checkpoint::new(program, writer), log));
+    let (status, stopped_by) = wait(&mut child, bounds, link, signals, tree, checkpoint).await;
     let drain = Duration::from_millis(link.times.drain_output_ms);
     // Helpers that an ended command left behind may still have something to say; those of a stopped one were told.
     let read = stopped_by.is_none() && timeout(drain, &mut pump).await.is_ok();
@@ -97,6 +103,7 @@ async fn wait(
     link: &Link,
     signals: &mut Signals,
     tree: Tree,
+    checkpoint: Option<(Checkpoint, &Arc<Log>)>,
 ) -> (Option<ExitStatus>, Option<StoppedBy>) {
     let limit = async {
         match bounds.timeout {
@@ -124,8 +131,13 @@ async fn wait(
         return (Some(status), None);
     }
     tracing::info!(%stopped_by, "stopping the command");
+    let until = link.clock.monotonic().saturating_add(bounds.grace);
+    link.stopping.send_replace(Some(Stopping { by: stopped_by, until }));
+    if let Some((checkpoint, log)) = checkpoint {
+        checkpoint.take(stopped_by, bounds.grace, log).await;
+    }
     tree.signal(Signal::SIGTERM);
-    if let Ok(status) = timeout(bounds.grace, child.wait()).await {
+    if let Ok(status) = timeout(until.saturating_sub(link.clock.monotonic()), child.wait()).await {
         return (status.ok(), Some(stopped_by));
     }
     tracing::info!("the command did not end within its grace period");

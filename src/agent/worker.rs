@@ -3,7 +3,7 @@
 use super::{
     Ambient, Exit, clean, command,
     finish::finish,
-    link, log,
+    inside, link, log,
     log::{Log, Tee},
     mask,
     mask::Mask,
@@ -13,7 +13,7 @@ use super::{
     setup::{Lent, Site},
     signals,
     signals::Signals,
-    supervise::{Bounds, supervise},
+    supervise::{Bounds, Task, supervise},
     tree::Tree,
 };
 use crate::{
@@ -99,10 +99,14 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
         let _upload = AbortOnDropHandle::new(tokio::spawn(log::upload(link.clone(), log.clone())));
         let beat = AbortOnDropHandle::new(tokio::spawn(link::beat(link.clone())));
         let tell = AbortOnDropHandle::new(tokio::spawn(notebook::tell(link.clone())));
+        let _inside = AbortOnDropHandle::new(tokio::spawn(inside::open(place, &mut prepared, &link)));
         let site = Site::new(place, &link, &log, &started.sources, assignment.cache.as_ref());
         let result = match set_up(&started, &site, &mut prepared, &signals, tree).await {
             // What is lent is lent until the command has ended.
-            Ok(_lent) => supervise(prepared, bounds, &link, &log, &mut signals, tree).await,
+            Ok(_lent) => {
+                let task = Task { command: prepared, checkpoint: &started.ending.checkpoint, bounds };
+                supervise(task, &link, &log, &mut signals, tree).await
+            }
             Err(unprepared) => unprepared,
         };
         // While the end is told, an answer to a heartbeat could only say that there is none to tell.

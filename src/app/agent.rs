@@ -3,7 +3,7 @@
 
 use super::ambient::{SystemClock, SystemRng};
 use crate::{
-    agent::{Ambient, Place, Pod, gate, init, install, work},
+    agent::{Ambient, Place, Pod, gate, init, install, say, work},
     domain::pod::POD_UID,
 };
 use std::{
@@ -37,8 +37,8 @@ pub fn main(args: &[OsString], again: &[&str]) -> ExitCode {
             _ => usage(),
         },
         ["gate", ..] => located(&args[1..]).filter(At::is_pod).map_or_else(usage, |at| pass(&at)),
-        ["version"] => say(VERSION),
-        _ => usage(),
+        ["version"] => print(VERSION),
+        words => say(words, &std::env::vars_os().collect()).unwrap_or_else(usage),
     }
 }
 
@@ -109,7 +109,7 @@ fn bring(dir: &Path) -> ExitCode {
     install(&at.place(), Path::new(OWN), dir, VERSION)
 }
 
-fn say(line: &str) -> ExitCode {
+fn print(line: &str) -> ExitCode {
     match writeln!(std::io::stdout(), "{line}") {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
@@ -117,7 +117,7 @@ fn say(line: &str) -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("{USAGE}");
+    eprintln!("{USAGE}\n{}", crate::agent::SAYINGS);
     ExitCode::from(2)
 }
 

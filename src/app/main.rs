@@ -11,15 +11,21 @@ use super::{
 use super::{args::GlueCommand, glue};
 use crate::cli;
 use clap::Parser;
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 /// Runs the program: parses the command line, runs the role or command, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    // By this name a task finds the program that carries it.
+    let by_name = words.first().is_some_and(|name| Path::new(name).file_name() == Some("slipway-agent".as_ref()));
+    words.drain(..1.min(words.len()));
     if words.first().is_some_and(|word| word == "agent") {
         // Before any thread exists: the agent's outer process forks.
         return agent::main(&words[1..], &["agent"]);
+    }
+    if by_name {
+        return agent::main(&words, &["agent"]);
     }
     let command = Cli::parse().command;
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

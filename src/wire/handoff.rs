@@ -40,6 +40,10 @@ pub mod files {
     pub const ENV: &str = "env";
     /// What the set-up needs for itself, removed at the end.
     pub const SETUP: &str = "setup";
+    /// Where the command reaches its agent: the socket, and on a machine the agent's program; removed at the end.
+    pub const INSIDE: &str = "inside";
+    /// The socket in there.
+    pub const SOCKET: &str = "agent.sock";
     /// Log bytes that wait for the server and have no room in memory.
     pub const SPOOL: &str = "spool";
     /// What the agent itself has to say.

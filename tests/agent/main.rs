@@ -4,6 +4,7 @@
 
 mod commands;
 mod container;
+mod inside;
 mod masks;
 mod pods;
 mod private;

@@ -47,6 +47,8 @@ pub(crate) struct Attempt {
     pub(crate) started: Option<(String, Uuid)>,
     pub(crate) starts: u32,
     pub(crate) phases: Vec<Phase>,
+    /// What the heartbeats said.
+    pub(crate) beats: Vec<HeartbeatRequest>,
     pub(crate) cancel: bool,
     pub(crate) overdue: bool,
     pub(crate) superseded: bool,
@@ -263,6 +265,7 @@ async fn heartbeat(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, head
     let first = s.live(at, |a| {
         bears(&headers, &token(at, "attempt"))?;
         a.phases.push(r.phase);
+        a.beats.push(r.clone());
         Ok(a.phases.len() == 1)
     })?;
     let held = async {
