@@ -2,8 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+#[path = "../support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "other layers use more of it")]
+mod support;
+
 mod commands;
 mod container;
+mod images;
 mod inside;
 mod masks;
 mod pods;

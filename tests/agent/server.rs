@@ -14,7 +14,8 @@ use slipway::wire::{
     AttemptNumber, AttemptRef, CancelOrder, CheckRequest, CheckResponse, Checked, ClaimRequest, ClaimResponse, ClaimedTask, Ending,
     FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, Hold, Holds, LogAck, LogQuery, Notes, Phase, Problem, ProblemCode,
     QueueName, RegisterRequest, RegisterResponse, ReportKind, ReportRequest, ReportResponse, Reported, Resources, RunnerBeatRequest,
-    RunnerBeatResponse, Setup, Sources, StartRequest, StartResponse, TaskId, TaskState, Times, Verdict, Work, known_hash,
+    RunnerBeatResponse, Setup, Sha256, Sources, StartRequest, StartResponse, TaskId, TaskState, Times, UploadRange, Verdict, Work,
+    known_hash,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -78,6 +79,8 @@ pub(crate) struct World {
     pub(crate) taken: bool,
     pub(crate) registered: bool,
     pub(crate) largest_claim: u32,
+    /// What was sent along with tasks.
+    pub(crate) uploads: BTreeMap<Sha256, Vec<u8>>,
 }
 
 impl World {
@@ -144,6 +147,7 @@ impl Server {
             .route("/api/v1/attempts/{task}/{n}/log", put(log))
             .route("/api/v1/attempts/{task}/{n}/notes", put(notes))
             .route("/api/v1/attempts/{task}/{n}/finish", post(finish))
+            .route("/api/v1/attempts/{task}/{n}/uploads/{sum}", get(upload))
             .route("/api/v1/runners/{name}", put(runners::register))
             .route("/api/v1/runner/claims", post(runners::claim))
             .route("/api/v1/runner/heartbeat", post(runners::runner_beat))
@@ -175,6 +179,13 @@ impl Server {
             w.attempts.insert(at, Attempt::default());
             at
         })
+    }
+
+    /// Takes what is sent along with a task.
+    pub(crate) fn sent(&self, bytes: Vec<u8>) -> Sha256 {
+        let sum = Sha256::of(&bytes);
+        self.change(|w| w.uploads.insert(sum.clone(), bytes));
+        sum
     }
 
     /// Puts a new task in the queue.
@@ -338,4 +349,16 @@ async fn finish(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers
         Ok(FinishResponse { settled: a.ended, state: TaskState::Active, next_offset: a.log.len() as u64 })
     })?;
     Ok(Json(answer).into_response())
+}
+
+async fn upload(
+    State(s): State<Server>,
+    Path((t, n, sum)): Path<(i64, u32, Sha256)>,
+    Query(range): Query<UploadRange>,
+    headers: HeaderMap,
+) -> Answer {
+    let at = of(t, n);
+    s.live(at, |_| bears(&headers, &token(at, "attempt")))?;
+    let bytes = s.world().uploads.get(&sum).cloned().ok_or(ProblemCode::UploadNotFound)?;
+    Ok(bytes[usize::try_from(range.offset).unwrap()..].to_vec().into_response())
 }
