@@ -159,9 +159,9 @@ async fn output_of_helpers_after_the_end_is_kept() {
 }
 
 #[tokio::test]
-async fn thousands_of_zombies_are_reaped() {
+async fn ten_thousand_zombies_are_reaped() {
     let server = Server::start().await;
-    let (of, mut agent) = run(&server, sh("i=0; while [ $i -lt 2000 ]; do (true &); i=$((i+1)); done; echo ready; read x < /dev/zero"));
+    let (of, mut agent) = run(&server, sh("i=0; while [ $i -lt 10000 ]; do (true &); i=$((i+1)); done; echo ready; read x < /dev/zero"));
     output(&server, of, "ready").await;
     server.change(|w| w.attempts.get_mut(&of).unwrap().cancel = true);
     result(&server, of, &mut agent).await;

@@ -4,6 +4,7 @@
 use crate::{
     command,
     container::{Image, contained},
+    luggage,
     pods::{log, stored},
     server::{Recipe, Server},
     support::{Index, run, uv},
@@ -15,44 +16,6 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
-
-/// Says what stands in the file `word` beside it.
-const SHOW: &str = r#"
-#include <stdio.h>
-int main(void) {
-  char text[64] = "";
-  FILE *file = fopen("word", "r");
-  if (!file || !fgets(text, sizeof text, file)) return 1;
-  puts(text);
-  return 0;
-}
-"#;
-
-/// Says where it runs.
-const MAIN: &str = "\
-import greeting, os, sys, tempfile
-print('said', greeting.word, open('word').read())
-print('user', os.getuid(), os.path.isdir(os.path.expanduser('~')), os.access('/', os.W_OK), os.path.exists('/etc/passwd'))
-print('from', sys.prefix)
-tempfile.TemporaryFile().write(b'x')
-";
-
-/// A directory with the code of the task: a program that needs nothing, and one of Python.
-fn code(dir: &Path) {
-    let write = |name: &str, text: &str| fs::write(dir.join(name), text).unwrap();
-    fs::create_dir_all(dir).unwrap();
-    write("show.c", SHOW);
-    run(dir, &["cc", "-static", "-Os", "-s", "-o", "show", "show.c"]);
-    write("word", "of the code");
-    write("main.py", MAIN);
-    write("requirements.txt", "greeting\n");
-}
-
-fn archive(dir: &Path) -> Vec<u8> {
-    let mut archive = tar::Builder::new(Vec::new());
-    archive.append_dir_all(".", dir).unwrap();
-    archive.into_inner().unwrap()
-}
 
 /// What a Debian has, as far as this machine is one, and more directories; the last of them has programs.
 fn debian(more: &[PathBuf]) -> Image {
@@ -78,9 +41,9 @@ fn open(dir: &Path) {
 #[tokio::test]
 async fn the_same_code_runs_where_there_is_nothing_and_where_there_is_all() {
     let dir = tempfile::tempdir().unwrap();
-    code(&dir.path().join("code"));
+    luggage::pack(&dir.path().join("code"));
     let server = Server::start().await;
-    let sum = server.sent(archive(&dir.path().join("code")));
+    let sum = server.sent(luggage::archive(&dir.path().join("code")));
     for (what, image) in [("an empty image", Image::default()), ("a Debian", debian(&[]))] {
         let of = server.claimed(Recipe { setup: set_up(upload(&sum), EnvironmentKind::Image), ..command(&["./show"]) });
         let Some(ended) = contained(&server, of, &server.url, &image).await else { return };
@@ -95,7 +58,7 @@ async fn python_runs_for_a_user_whom_nobody_knows_without_a_home_on_a_root_that_
     let dir = tempfile::tempdir().unwrap();
     open(dir.path());
     let (source, bare): (PathBuf, PathBuf) = (dir.path().join("code"), dir.path().join("git/team/vision"));
-    code(&source);
+    luggage::pack(&source);
     run(&source, &["git", "init", "--quiet", "--initial-branch=main"]);
     run(&source, &["git", "add", "-A"]);
     run(&source, &["git", "commit", "--quiet", "-m", "work"]);
@@ -110,7 +73,7 @@ async fn python_runs_for_a_user_whom_nobody_knows_without_a_home_on_a_root_that_
     let image = debian(&[dir.path().join("git"), bin]);
 
     let server = Server::start().await;
-    let sum = server.sent(archive(&source));
+    let sum = server.sent(luggage::archive(&source));
     let instead_of = [("https://git.example.com/".to_owned(), format!("file://{}/git/", dir.path().display()))].into();
     let sources = Sources {
         git: Some(GitSource { secret_ref: None, instead_of }),

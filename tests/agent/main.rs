@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+#[path = "../support/luggage.rs"]
+mod luggage;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "other layers use more of it")]
 mod support;

@@ -4,6 +4,8 @@
 //! node or control plane and run alone, last. Where root or containerd is missing they are ignored and say why; under
 //! `CI=true` they fail.
 
+#[path = "../support/luggage.rs"]
+mod luggage;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -21,9 +23,11 @@ mod images;
 mod kills;
 mod kinds;
 mod launch;
+mod masks;
 mod nodes;
 mod objects;
 mod owned;
+mod places;
 mod ready;
 mod rights;
 mod runs;
@@ -39,6 +43,8 @@ fn main() -> std::process::ExitCode {
             slices::tests(),
             checks::tests(),
             code::tests(),
+            places::tests(),
+            masks::tests(),
             crash_points::tests(),
             kills::tests(),
             faults::tests(),
