@@ -48,6 +48,7 @@ mod log;
 mod mask;
 mod notebook;
 mod oom;
+mod outputs;
 
 mod place;
 mod raw;

@@ -3,11 +3,13 @@
 use super::{
     Ambient, Exit, clean, command,
     finish::finish,
-    inside, link, log,
+    inside, link,
+    link::Link,
+    log,
     log::{Log, Tee},
     mask,
     mask::Mask,
-    notebook,
+    notebook, outputs,
     place::Place,
     raw, setup,
     setup::{Lent, Site},
@@ -18,6 +20,7 @@ use super::{
 };
 use crate::{
     crash_point,
+    domain::pod,
     wire::{
         Assignment, AttemptResult, FinishRequest, Notes, Phase, Reason, StartResponse, StoppedBy,
         handoff::{MAX_MESSAGE, files},
@@ -25,7 +28,7 @@ use crate::{
 };
 use nix::{sys::signal::SigSet, unistd::Pid};
 use secrecy::ExposeSecret;
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -101,11 +104,27 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
         let tell = AbortOnDropHandle::new(tokio::spawn(notebook::tell(link.clone())));
         let _inside = AbortOnDropHandle::new(tokio::spawn(inside::open(place, &mut prepared, &link)));
         let site = Site::new(place, &link, &log, &started.sources, assignment.cache.as_ref());
+        let bequeath = |result: &AttemptResult| {
+            let result = FinishRequest::new(result.clone(), log.sum());
+            if let Err(error) = place.bequeath_result((assignment.task, assignment.attempt), result) {
+                // The server may still be told.
+                tracing::error!(path = %place.testament.display(), %error, "the result cannot be written");
+            }
+        };
+        let began = link.clock.monotonic();
         let result = match set_up(&started, &site, &mut prepared, &signals, tree).await {
             // What is lent is lent until the command has ended.
             Ok(_lent) => {
+                let left = Duration::from_millis(link.times.setup_limit_ms).saturating_sub(link.clock.monotonic().saturating_sub(began));
+                let dir = prepared.cwd.clone();
                 let task = Task { command: prepared, checkpoint: &started.ending.checkpoint, bounds };
-                supervise(task, &link, &log, &mut signals, tree).await
+                let result = supervise(task, &link, &log, &mut signals, tree).await;
+                if !started.ending.outputs.is_empty() {
+                    // What is kept may take a while, in which the pod may go.
+                    bequeath(&result);
+                    keep(&started, &dir, left, result.stopped_by, &link, &log, &signals).await;
+                }
+                result
             }
             Err(unprepared) => unprepared,
         };
@@ -113,12 +132,9 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
         drop((beat, tell));
         crash_point!("agent.ended");
         log.close();
-        let mut result = FinishRequest::new(result, log.sum());
-        if let Err(error) = place.bequeath_result((assignment.task, assignment.attempt), result.clone()) {
-            // The server may still be told.
-            tracing::error!(path = %place.testament.display(), %error, "the result cannot be written");
-        }
+        bequeath(&result);
         crash_point!("agent.result");
+        let mut result = FinishRequest::new(result, log.sum());
         result.notes = Some(link.notebook.read(Notes::clone)).filter(|notes| !notes.is_empty()).map(Box::new);
         finish(place, &link, &log, &result).await
     };
@@ -131,6 +147,34 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
     // After a finish there is nothing left; after anything else the command must not outlive its attempt.
     tree.kill_all().await;
     end
+}
+
+/// What an agent has for the outputs once its command was stopped or somebody wants it gone: half of what its pod leaves it.
+const HURRY: Duration = Duration::from_secs(pod::END_ALLOWANCE_SECONDS / 2);
+
+/// Keeps the outputs, within what set-up left of the time that both may take together.
+async fn keep(
+    started: &StartResponse,
+    dir: &Path,
+    left: Duration,
+    stopped_by: Option<StoppedBy>,
+    link: &Arc<Link>,
+    log: &Log,
+    signals: &Signals,
+) {
+    let patience = if stopped_by.is_some() { HURRY } else { left.max(Duration::from_mins(1)) };
+    let hurried = async {
+        tokio::select! {
+            () = link.cancel.cancelled() => {}
+            () = signals.drain.cancelled() => {}
+        }
+        sleep(HURRY).await;
+    };
+    tokio::select! {
+        biased;
+        () = outputs::keep(&started.ending.outputs, dir, started.output_limit_bytes, patience, link, log) => {}
+        () = hurried => log.notice("outputs: not all was sent before the attempt had to end"),
+    }
 }
 
 /// Prepares code and environment; the result of the attempt where the command is not to begin. Then nothing of the set-up

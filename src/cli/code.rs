@@ -8,7 +8,7 @@ use super::{
     get::size,
 };
 use crate::{
-    client::{Client, UploadError},
+    client::{Client, Sink, UploadError},
     wire::{EnvironmentKind, NewTask},
 };
 use std::{
@@ -125,7 +125,7 @@ pub(super) async fn send(captured: &Captured, context: &Context, client: &Client
                 context.console.redraw(&format!("sending   {} of {}", size(there), size(blob.size)));
             }
         };
-        let sent = client.upload(&blob.sha256, blob.size, &file, context.rng(), TRIES, told).await;
+        let sent = client.upload((Sink::Uploads, &blob.sha256), blob.size, &file, context.rng(), TRIES, told).await;
         if shows {
             context.console.redraw("");
         }

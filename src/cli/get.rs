@@ -4,6 +4,7 @@ use super::{
     array,
     context::{Common, Context, Format},
     exit::{Exit, Failure},
+    notes,
     span::{age, between, span},
     style::{Marks, Tone, clean, paint, shell},
     table::{Table, cell},
@@ -82,6 +83,8 @@ fn block(task: &Task, attempts: &[Attempt], why: Option<&Why>, now: Timestamp, w
     field("script", task.script.as_deref().map(script));
     field("code", task.code.as_ref().map(|of| code(of, task.working_dir.as_deref())));
     field("setup", task.environment.as_ref().map(environment));
+    field("checkpoint", Some(shell(&task.checkpoint)));
+    field("keeps", Some(shell(&task.outputs)));
     field("env", Some(pairs(&task.env)));
     field("labels", Some(pairs(&task.labels)));
     field("priority", Some(format!("{}{}", task.priority, if task.boosted { ", boosted before all others" } else { "" })));
@@ -101,6 +104,13 @@ fn block(task: &Task, attempts: &[Attempt], why: Option<&Why>, now: Timestamp, w
     if !attempts.is_empty() {
         text.push('\n');
         text.push_str(&table(attempts, now, width));
+    }
+    let notes = notes::fields(task.id, attempts);
+    if !notes.is_empty() {
+        text.push('\n');
+    }
+    for (name, value) in notes {
+        text.push_str(&format!("{}{value}\n", paint(Tone::Faint, &format!("{name:<11}"))));
     }
     text
 }

@@ -18,6 +18,7 @@ mod console;
 mod context;
 mod credential;
 mod documents;
+mod ending;
 mod exit;
 mod export;
 mod file;
@@ -30,7 +31,9 @@ mod judged;
 mod logs;
 mod ls;
 mod nodes;
+mod notes;
 mod order;
+mod outputs;
 mod progress;
 mod queue;
 mod rerun;
@@ -75,6 +78,7 @@ pub use get::GetArgs;
 pub use logs::LogsArgs;
 pub use ls::LsArgs;
 pub use nodes::NodesArgs;
+pub use outputs::OutputsArgs;
 pub use queue::QueueArgs;
 pub use rerun::RerunArgs;
 pub use runner::{EXAMPLES as RUNNER_LS_EXAMPLES, RunnerLsArgs};
@@ -106,6 +110,9 @@ pub enum Command {
     /// Print or follow a task's log
     #[command(after_help = logs::EXAMPLES)]
     Logs(LogsArgs),
+    /// List and fetch the files that a task left
+    #[command(after_help = outputs::EXAMPLES)]
+    Outputs(OutputsArgs),
     /// Stop tasks
     #[command(after_help = cancel::EXAMPLES)]
     Cancel(CancelArgs),
@@ -164,6 +171,7 @@ impl Command {
             Self::Get(args) => args.common.clone(),
             Self::Why(args) => args.common.clone(),
             Self::Logs(args) => args.common.clone(),
+            Self::Outputs(args) => args.common.clone(),
             Self::Cancel(args) => args.common.clone(),
             Self::Wait(args) => args.common.clone(),
             Self::Rerun(args) => args.common.clone(),
@@ -208,6 +216,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Get(args) => get::run(args, context).await,
         Command::Why(args) => why::run(args, context).await,
         Command::Logs(args) => logs::run(args, context).await,
+        Command::Outputs(args) => outputs::run(args, context).await,
         Command::Cancel(args) => cancel::run(args, context).await,
         Command::Wait(args) => wait::run(args, context).await,
         Command::Rerun(args) => rerun::run(args, context).await,

@@ -7,6 +7,7 @@ use super::{
     capture::Facts,
     code::{self, CodeArgs},
     context::{Common, Context},
+    ending::EndingArgs,
     exit::{Exit, Failure},
     file,
     order::OrderArgs,
@@ -30,6 +31,7 @@ Examples:
   slipway submit --array 0-31%8 -- python train.py --fold {index}
                                                       32 tasks, at most 8 at once
   slipway submit --after 1041 -- make eval            once another task has succeeded
+  slipway submit --keep model.pt -- python train.py   keep a file that it writes: slipway outputs get @
   slipway submit --dry-run -- python train.py         which code would go with it
   slipway submit -f chain.yaml                        several tasks, which name each other by ref
   ID=$(slipway submit -- make eval)                   in a pipe: only the id, at once
@@ -122,6 +124,8 @@ pub struct SubmitArgs {
     /// Show what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    ending: EndingArgs,
     #[command(flatten)]
     code: CodeArgs,
     #[command(flatten)]
@@ -228,6 +232,7 @@ impl SubmitArgs {
         task.parent = self.parent.map(TaskId).or(task.parent);
         task.env.extend(self.env.iter().cloned());
         task.labels.extend(self.label.iter().cloned());
+        self.ending.over(&mut task);
         task
     }
 }

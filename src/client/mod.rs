@@ -18,7 +18,7 @@ mod uploads;
 pub use retry::Backoff;
 pub use stream::{EventStream, LogItem, LogStream, Next, Patience};
 pub use tasks::LogRange;
-pub use uploads::{Source, UploadError};
+pub use uploads::{Sink, Source, UploadError};
 
 use crate::wire::{Problem, ProblemCode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};

@@ -3,7 +3,7 @@
 use super::{Client, Error};
 use crate::wire::{
     AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, BoostRequest, CancelRequest, Indices, MoveRequest, NewTask,
-    RerunRequest, Task, TaskId, TaskList, TaskManifest, TaskPatch, TaskQuery, Why,
+    OutputList, RerunRequest, Sha256, Task, TaskId, TaskList, TaskManifest, TaskPatch, TaskQuery, UploadRange, Why,
 };
 use reqwest::{Method, Response};
 use serde::Serialize;
@@ -97,6 +97,20 @@ impl Client {
     /// Why a task is where it is, or ended as it did.
     pub async fn why(&self, id: TaskId) -> Result<Why, Error> {
         self.call(Method::GET, &format!("api/v1/tasks/{id}/why")).send().await
+    }
+
+    /// The files that one attempt of a task left; the newest that left any where none is named.
+    pub async fn outputs(&self, id: TaskId, attempt: Option<AttemptNumber>) -> Result<OutputList, Error> {
+        self.call(Method::GET, &format!("api/v1/tasks/{id}/outputs")).query(&[("attempt", attempt)]).send().await
+    }
+
+    /// The bytes of a file that a task left, from `offset` on.
+    pub async fn output(&self, id: TaskId, sha256: &Sha256, offset: u64) -> Result<Response, Error> {
+        self.call(Method::GET, &format!("api/v1/tasks/{id}/outputs/{sha256}"))
+            .query(&UploadRange { offset })
+            .timeout(DOWNLOAD)
+            .response()
+            .await
     }
 
     /// The object of the newest attempt of a task.

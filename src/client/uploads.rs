@@ -36,6 +36,24 @@ impl Source for std::fs::File {
     }
 }
 
+/// To whom bytes are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// The caller's uploads, which tasks of the caller may name.
+    Uploads,
+    /// The files that an attempt leaves; the client bears its token.
+    Outputs(AttemptRef),
+}
+
+impl Sink {
+    fn path(self, sha256: &Sha256) -> String {
+        match self {
+            Self::Uploads => format!("api/v1/uploads/{sha256}"),
+            Self::Outputs(of) => format!("api/v1/attempts/{}/{}/outputs/{sha256}", of.task, of.attempt),
+        }
+    }
+}
+
 /// How sending failed.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
@@ -48,24 +66,24 @@ pub enum UploadError {
 }
 
 impl Client {
-    /// How far an upload of the caller has come.
-    pub async fn upload_state(&self, sha256: &Sha256) -> Result<Upload, Error> {
-        self.call(Method::GET, &format!("api/v1/uploads/{sha256}")).send().await
+    /// How far an upload has come.
+    pub async fn upload_state(&self, to: Sink, sha256: &Sha256) -> Result<Upload, Error> {
+        self.call(Method::GET, &to.path(sha256)).send().await
     }
 
     /// Sends one piece of an upload.
-    pub async fn put_upload(&self, sha256: &Sha256, query: UploadQuery, bytes: Bytes) -> Result<Upload, Error> {
-        self.call(Method::PUT, &format!("api/v1/uploads/{sha256}")).query(&query).bytes(bytes).timeout(PIECE).send().await
+    pub async fn put_upload(&self, to: Sink, sha256: &Sha256, query: UploadQuery, bytes: Bytes) -> Result<Upload, Error> {
+        self.call(Method::PUT, &to.path(sha256)).query(&query).bytes(bytes).timeout(PIECE).send().await
     }
 
-    /// Sends an upload of `size` bytes, from where the server has it. A piece that fails is sent again, `tries` times in a row
+    /// Sends bytes of `size` bytes, from where the server has it. A piece that fails is sent again, `tries` times in a row
     /// at most. `told` hears how many bytes are there.
     ///
     /// # Errors
     /// The last failure.
     pub async fn upload(
         &self,
-        sha256: &Sha256,
+        (to, sha256): (Sink, &Sha256),
         size: u64,
         source: &(impl Source + Sync),
         rng: &dyn Rng,
@@ -77,10 +95,10 @@ impl Client {
         let mut at = None;
         loop {
             let step = match at {
-                None => self.upload_state(sha256).await,
+                None => self.upload_state(to, sha256).await,
                 Some(offset) => {
                     let len = usize::try_from(size - offset).unwrap_or(usize::MAX).min(MAX_UPLOAD_PIECE);
-                    self.put_upload(sha256, UploadQuery { size, offset }, source.read(offset, len)?).await
+                    self.put_upload(to, sha256, UploadQuery { size, offset }, source.read(offset, len)?).await
                 }
             };
             match step {
@@ -99,7 +117,8 @@ impl Client {
                     // Where it goes on the server knows; a call that got lost may have come through.
                     at = None;
                     let moved = matches!(error.code(), Some(ProblemCode::LogOffset | ProblemCode::Conflict));
-                    let refused = matches!(error.code(), Some(ProblemCode::Unauthenticated | ProblemCode::Forbidden));
+                    let refused =
+                        matches!(error.code(), Some(ProblemCode::Unauthenticated | ProblemCode::Forbidden)) || error.ends_attempt();
                     if failed >= tries || refused || (error.is_final() && !moved) {
                         return Err(error.into());
                     }

@@ -40,6 +40,8 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/tasks/{id}/manifest", Needs(Viewer)),
     ("POST", "/api/v1/tasks/{id}/attempts/{n}/abandon", Needs(Operator)),
     ("GET", "/api/v1/tasks/{id}/log", Needs(Viewer)),
+    ("GET", "/api/v1/tasks/{id}/outputs", Needs(Viewer)),
+    ("GET", "/api/v1/tasks/{id}/outputs/{sha256}", Needs(Viewer)),
     ("PUT", "/api/v1/uploads/{sha256}", Needs(Submitter)),
     ("GET", "/api/v1/uploads/{sha256}", Needs(Submitter)),
     ("GET", "/api/v1/events", Needs(Viewer)),
@@ -79,6 +81,9 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("POST", "/api/v1/attempts/{task}/{n}/heartbeat", Attempt),
     ("PUT", "/api/v1/attempts/{task}/{n}/log", Attempt),
     ("GET", "/api/v1/attempts/{task}/{n}/uploads/{sha256}", Attempt),
+    ("PUT", "/api/v1/attempts/{task}/{n}/outputs/{sha256}", Attempt),
+    ("GET", "/api/v1/attempts/{task}/{n}/outputs/{sha256}", Attempt),
+    ("PUT", "/api/v1/attempts/{task}/{n}/notes", Attempt),
     ("POST", "/api/v1/attempts/{task}/{n}/finish", Attempt),
 ];
 

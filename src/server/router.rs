@@ -60,6 +60,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(tasks::manifest::get))
         .routes(routes!(tasks::abandon::abandon))
         .routes(routes!(tasks::log::get))
+        .routes(routes!(tasks::outputs::list))
+        .routes(routes!(tasks::outputs::get))
         .routes(routes!(uploads::put, uploads::get))
         .routes(routes!(events::watch))
         .routes(routes!(export::tasks))
@@ -92,6 +94,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(attempts::heartbeat::heartbeat))
         .routes(routes!(attempts::log::put))
         .routes(routes!(attempts::upload::get))
+        .routes(routes!(attempts::output::put, attempts::output::get))
         .routes(routes!(attempts::notes::put))
         .routes(routes!(attempts::finish::finish))
 }

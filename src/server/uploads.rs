@@ -7,12 +7,18 @@ use super::{
     state::App,
 };
 use crate::{
-    blob::{Received, UploadError},
+    blob::{MAX_READ, Received, UploadError},
     domain::Sha256,
     store::{ForgetUploads, RecordUpload, StoreError},
-    wire::{Problem, ProblemCode, Upload, UploadQuery, limits},
+    wire::{Problem, ProblemCode, Upload, UploadQuery, UploadRange, limits},
 };
-use axum::extract::State;
+use axum::{
+    body::Body,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use futures::stream;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -73,7 +79,7 @@ pub(crate) async fn get(State(app): State<App>, principal: Principal, Path(path)
     Ok(axum::Json(upload))
 }
 
-fn failed(error: UploadError) -> ApiError {
+pub(super) fn failed(error: UploadError) -> ApiError {
     match error {
         UploadError::Offset { received } => {
             let mut problem = Problem::new(ProblemCode::LogOffset).detail(format!("The upload goes on at offset {received}."));
@@ -87,6 +93,19 @@ fn failed(error: UploadError) -> ApiError {
             .into(),
         UploadError::Io(error) => error.into(),
     }
+}
+
+/// An answer with the bytes of an upload from an offset on; none where it is not there whole.
+pub(super) async fn stream(app: &App, sum: Sha256, range: UploadRange) -> ApiResult<Option<Response>> {
+    let Some(size) = app.uploads.size(&sum).await? else { return Ok(None) };
+    let rest = size.saturating_sub(range.offset);
+    let pieces = stream::try_unfold((app.uploads.clone(), sum, range.offset), |(uploads, sum, at)| async move {
+        let bytes = uploads.read(&sum, at, MAX_READ).await?;
+        let next = at + bytes.len() as u64;
+        Ok::<_, std::io::Error>((!bytes.is_empty()).then_some((bytes, (uploads, sum, next))))
+    });
+    let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, rest.to_string())];
+    Ok(Some((StatusCode::OK, headers, Body::from_stream(pieces)).into_response()))
 }
 
 /// A day: how long what no task names is kept, at least.

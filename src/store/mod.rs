@@ -105,7 +105,7 @@ pub use start::Start;
 pub use submit::{ForgetKeys, Idempotency, NewTask, Submit, Submitted};
 pub use tasks::TaskFilter;
 pub use tokens::{CreateToken, RevokeToken, TokenCreated, TokenRecord};
-pub use uploads::{ForgetUploads, RecordUpload};
+pub use uploads::{ForgetUploads, RecordOutput, RecordUpload};
 pub use uptime::{KeepUptime, Uptime};
 pub use waits::{Waits, Wake};
 pub use writer::Operation;

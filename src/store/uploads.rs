@@ -41,6 +41,38 @@ impl Statement for RecordUpload {
     }
 }
 
+/// Records that a task left a file, whose bytes are on the disk. It is kept as long as the task.
+pub struct RecordOutput {
+    /// The task.
+    pub task: TaskId,
+    /// The name of its bytes.
+    pub sha256: Sha256,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+impl RecordOutput {
+    /// Whose upload it is: the task's. No user has such a name.
+    #[must_use]
+    pub fn owner(task: TaskId) -> String {
+        format!("@task/{task}")
+    }
+}
+
+impl Statement for RecordOutput {
+    type Output = ();
+
+    async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
+        let whole = batch.iter().map(|o| RecordUpload { owner: Self::owner(o.task), sha256: o.sha256.clone(), size: o.size });
+        RecordUpload::run(&whole.collect::<Vec<_>>(), tx).await?;
+        let uses = batch.iter().map(|o| json!([o.sha256, o.task])).collect();
+        exec(tx, KEEP_USE, uses).await?;
+        Ok(vec![(); batch.len()])
+    }
+}
+
+const KEEP_USE: &str = "insert or ignore into upload_use (sha256, task) select j.value ->> 0, j.value ->> 1 from json_each($1) j";
+
 /// Of the uploads that a batch of submits names, those that are there, by who sent them.
 pub(super) struct Sent(HashMap<String, HashSet<String>>);
 
@@ -75,8 +107,7 @@ pub(super) async fn note_uses<'a>(tasks: impl Iterator<Item = (TaskId, &'a NewTa
     if rows.is_empty() {
         return Ok(());
     }
-    let sql = "insert or ignore into upload_use (sha256, task) select j.value ->> 0, j.value ->> 1 from json_each($1) j";
-    exec(tx, sql, Value::Array(rows)).await
+    exec(tx, KEEP_USE, Value::Array(rows)).await
 }
 
 /// The most uploads in one step.
@@ -113,6 +144,20 @@ impl Statement for ForgetUploads {
 }
 
 impl Store {
+    /// The length of a file that a task left.
+    pub async fn output(&self, task: TaskId, sha256: &Sha256) -> Result<Option<u64>> {
+        self.upload(&RecordOutput::owner(task), sha256).await
+    }
+
+    /// The bytes of all files that a task left, but for one of them.
+    pub async fn output_bytes(&self, task: TaskId, but: &Sha256) -> Result<u64> {
+        let sql = "select coalesce(sum(u.size), 0) from upload_use n join upload u on u.sha256 = n.sha256 and u.owner = $2
+                   where n.task = $1 and n.sha256 <> $3";
+        let sum: i64 =
+            sqlx::query_scalar(sql).bind(task.0).bind(RecordOutput::owner(task)).bind(but.as_str()).fetch_one(&self.readers).await?;
+        Ok(sum.cast_unsigned())
+    }
+
     /// The length of an upload that a user sent whole.
     pub async fn upload(&self, owner: &str, sha256: &Sha256) -> Result<Option<u64>> {
         let size = sqlx::query_scalar::<_, i64>("select size from upload where sha256 = $1 and owner = $2")

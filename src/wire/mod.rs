@@ -52,7 +52,7 @@ pub use runner::{ClusterOffer, RegisterRequest, RegisterResponse, Runner, Runner
 pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskList, TaskPatch, TaskQuery};
 pub use template::ObjectTemplate;
 pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
-pub use upload::{Upload, UploadQuery, UploadRange};
+pub use upload::{OutputList, Upload, UploadQuery, UploadRange};
 pub use why::{Position, Why};
 
 pub use crate::domain::{

@@ -1,6 +1,6 @@
 //! Uploads: bytes that go with tasks, by their SHA-256.
 
-use super::Sha256;
+use super::{AttemptNumber, Output, Sha256};
 use serde::{Deserialize, Serialize};
 
 /// Where a piece of an upload belongs; the query of `PUT /uploads/{sha256}`. The body holds the raw bytes, at most 8 MiB.
@@ -28,7 +28,19 @@ pub struct Upload {
     pub complete: bool,
 }
 
-/// Which part of an upload an agent asks for.
+/// The files that one attempt of a task left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct OutputList {
+    /// The attempt; absent where none left any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<AttemptNumber>,
+    /// The files, in the order of their paths.
+    pub items: Vec<Output>,
+}
+
+/// Which part of a file is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::IntoParams))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -23,7 +23,12 @@ const USER: u32 = 12_345;
 async fn sent(world: &World, dir: &Path) -> Sha256 {
     let bytes = Bytes::from(luggage::archive(dir));
     let sum = Sha256::of(&bytes);
-    world.client().await.upload(&sum, bytes.len() as u64, &bytes, &SystemRng, 3, |_| ()).await.expect("the upload");
+    world
+        .client()
+        .await
+        .upload((slipway::client::Sink::Uploads, &sum), bytes.len() as u64, &bytes, &SystemRng, 3, |_| ())
+        .await
+        .expect("the upload");
     sum
 }
 

@@ -65,7 +65,12 @@ fn git(code: GitCode) -> Code {
 async fn sent(world: &World, bytes: &[u8]) -> Sha256 {
     let sum = Sha256::of(bytes);
     let source = Bytes::copy_from_slice(bytes);
-    world.client().await.upload(&sum, bytes.len() as u64, &source, &SystemRng, 3, |_| ()).await.expect("the upload");
+    world
+        .client()
+        .await
+        .upload((slipway::client::Sink::Uploads, &sum), bytes.len() as u64, &source, &SystemRng, 3, |_| ())
+        .await
+        .expect("the upload");
     sum
 }
 

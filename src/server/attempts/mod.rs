@@ -5,6 +5,7 @@ pub(super) mod finish;
 pub(super) mod heartbeat;
 pub(super) mod log;
 pub(super) mod notes;
+pub(super) mod output;
 pub(super) mod start;
 pub(super) mod upload;
 

@@ -2,23 +2,17 @@
 
 use super::AttemptPath;
 use crate::{
-    blob::MAX_READ,
     domain::{Sha256, fingerprint},
     server::{
         auth::Bearer,
         body::{Path, Query},
         error::{ApiResult, no_task},
         state::App,
+        uploads,
     },
     wire::{AttemptNumber, Problem, ProblemCode, TaskId, UploadRange},
 };
-use axum::{
-    body::Body,
-    extract::State,
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
-};
-use futures::stream;
+use axum::{extract::State, response::Response};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
@@ -28,13 +22,13 @@ use serde::Deserialize;
 pub(crate) struct OfAttempt {
     /// The task.
     #[param(value_type = i64)]
-    task: TaskId,
+    pub(super) task: TaskId,
     /// The attempt.
     #[param(value_type = u32)]
-    n: AttemptNumber,
-    /// The SHA-256 of the upload.
+    pub(super) n: AttemptNumber,
+    /// The SHA-256 of the bytes.
     #[param(value_type = String)]
-    sha256: Sha256,
+    pub(super) sha256: Sha256,
 }
 
 /// The bytes of an upload that the attempt's task names, from `offset` on; no other.
@@ -55,13 +49,5 @@ pub(crate) async fn get(
     if !task.spec.setup.uploads().any(|named| *named == path.sha256) {
         return Err(missing().into());
     }
-    let size = app.uploads.size(&path.sha256).await?.ok_or_else(missing)?;
-    let rest = size.saturating_sub(range.offset);
-    let pieces = stream::try_unfold((app.uploads.clone(), path.sha256, range.offset), |(uploads, sum, at)| async move {
-        let bytes = uploads.read(&sum, at, MAX_READ).await?;
-        let next = at + bytes.len() as u64;
-        Ok::<_, std::io::Error>((!bytes.is_empty()).then_some((bytes, (uploads, sum, next))))
-    });
-    let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, rest.to_string())];
-    Ok((StatusCode::OK, headers, Body::from_stream(pieces)).into_response())
+    uploads::stream(&app, path.sha256.clone(), range).await?.ok_or_else(|| missing().into())
 }

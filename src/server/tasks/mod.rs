@@ -12,6 +12,7 @@ mod kin;
 pub(super) mod list;
 pub(super) mod log;
 pub(super) mod manifest;
+pub(super) mod outputs;
 pub(super) mod patch;
 mod path;
 pub(super) mod rerun;
