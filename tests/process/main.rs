@@ -20,6 +20,7 @@ mod doubles;
 mod endings;
 mod follow;
 mod hostile;
+mod inside;
 mod kills;
 mod masks;
 mod screen;
