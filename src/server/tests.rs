@@ -15,6 +15,7 @@ mod finishing;
 mod listing;
 mod logs;
 mod meta;
+mod notes;
 mod order;
 mod own;
 mod pods;

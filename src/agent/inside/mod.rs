@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(said["progress"], json!({"phase": "train", "done": 3, "total": 10, "message": "epoch 3"}));
         let said = say(json!({"progress": {"done": 4, "total": 10}}));
         assert_eq!((&said["progress"], &said["resume"]), (&json!({"phase": "train", "done": 4, "total": 10}), &json!("ckpt-3")));
-        for bad in [json!({"result": {}}), json!({"progress": {"done": -1, "total": 1}}), json!([])] {
+        for bad in [json!({"result": {}}), json!({"progress": {"done": -1, "total": 1}}), json!("x")] {
             assert!(serde_json::from_value::<Said>(bad.clone()).is_err(), "{bad}");
         }
     }
