@@ -20,6 +20,7 @@ mod faults;
 mod formats;
 mod ground;
 mod images;
+mod inside;
 mod kills;
 mod kinds;
 mod launch;
@@ -46,6 +47,7 @@ fn main() -> std::process::ExitCode {
             places::tests(),
             masks::tests(),
             crash_points::tests(),
+            inside::tests(),
             kills::tests(),
             faults::tests(),
             colours::tests(),
