@@ -79,14 +79,20 @@ impl CodeArgs {
         Ok(())
     }
 
+    /// Whether a task is to have code from the disk, and there may be some.
+    pub(super) fn captures(&self, task: &NewTask, context: &Context) -> bool {
+        let runs = task.command.is_some() || task.script.is_some();
+        // A file that names its code means that code, unless the flags say otherwise.
+        let there = self.upload.is_some() || (task.code.is_none() && capture::may_be_repository(context.dir()));
+        !self.no_code && runs && there
+    }
+
     /// Captures the code of a task that is to have some, and puts it into the task.
     ///
     /// # Errors
     /// Those of [`capture::look`].
     pub(super) async fn capture(&self, task: &mut NewTask, context: &Context) -> Result<Captured, Failure> {
-        let runs = task.command.is_some() || task.script.is_some();
-        // A file that names its code means that code, unless the flags say otherwise.
-        if self.no_code || !runs || (task.code.is_some() && self.upload.is_none()) {
+        if !self.captures(task, context) {
             return Ok(Captured::default());
         }
         let upload = self.upload.clone().map(|folder| folder.map_or(Upload::Here, Upload::Folder));

@@ -220,6 +220,29 @@ async fn submit_needs_no_command_where_the_image_brings_it() {
 }
 
 #[tokio::test]
+async fn a_command_for_a_queue_that_brings_its_own_is_refused_before_its_code_is_looked_at() {
+    let object = serde_json::from_value(object!({"manifest": {"apiVersion": "ray.io/v1", "kind": "RayJob"}})).unwrap();
+    let server = Script::default()
+        .on("GET /api/v1/queues/serve", json(200, &Queue { use_image_entrypoint: true, ..queue("serve", 3) }))
+        .on("GET /api/v1/queues/ray", json(200, &Queue { object: Some(object), ..queue("ray", 3) }))
+        .on("POST /api/v1/tasks", json(201, &task(1042, TaskState::Queued)))
+        .start()
+        .await;
+    // A folder that is not there fails only where somebody looks.
+    let words = |queue: &'static str| ["submit", "-q", queue, "--upload=/no/such/folder", "--", "true"];
+    for (queue, said) in [("serve", "the queue serve leaves the command to its image"), ("ray", "leaves the command to its object")] {
+        let bench = Bench::default();
+        assert_eq!(bench.types(&server, &words(queue)).await, 2);
+        assert!(bench.errors(&server).contains(said), "{}", bench.errors(&server));
+    }
+    let bench = Bench::default();
+    assert_ne!(bench.types(&server, &words("other")).await, 0);
+    assert!(bench.errors(&server).contains("/no/such/folder"), "{}", bench.errors(&server));
+    assert_eq!(bench.types(&server, &["submit", "-q", "ray"]).await, 0);
+    assert_eq!(server.lines().iter().filter(|line| line.starts_with("POST")).count(), 1);
+}
+
+#[tokio::test]
 async fn apply_creates_changes_and_leaves_alone() {
     let changed = Queue { description: Some("short jobs".into()), ..queue("b", 8) };
     let server = Script::default()

@@ -176,7 +176,20 @@ fn nothing(what: impl Into<String>) -> Failure {
 async fn brings_command(client: &Client, queue: &str) -> Result<(), Failure> {
     let Ok(name) = queue.parse::<QueueName>() else { return Ok(()) };
     match client.queue(&name).await {
-        Ok(queue) if !queue.use_image_entrypoint => Err(nothing(format!("nothing to run: the queue {name} takes a command"))),
+        Ok(queue) if !queue.brings_command() => Err(nothing(format!("nothing to run: the queue {name} takes a command"))),
+        _ => Ok(()),
+    }
+}
+
+/// Makes sure that a queue takes a command, before code is gathered for one. Where it cannot be asked, the server will say.
+async fn takes_command(client: &Client, queue: Option<&str>) -> Result<(), Failure> {
+    let Ok(name) = queue.map_or_else(|| Ok(QueueName::default()), str::parse::<QueueName>) else { return Ok(()) };
+    match client.queue(&name).await {
+        Ok(queue) if queue.brings_command() => {
+            let what = if queue.object.is_some() { "object" } else { "image" };
+            Err(Failure::usage(format!("the queue {name} leaves the command to its {what}"))
+                .hint(format!("submit without one: slipway submit -q {name}")))
+        }
         _ => Ok(()),
     }
 }
@@ -285,6 +298,9 @@ pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Fai
     let mut task = args.over(base);
     args.order.found(context, &client).await?.over(&mut task);
     args.code.over(&mut task, context).await?;
+    if !args.dry_run && args.code.captures(&task, context) {
+        takes_command(&client, task.queue.as_deref()).await?;
+    }
     let captured = args.code.capture(&mut task, context).await?;
     for line in captured.facts.lines() {
         context.console.note(line);

@@ -333,6 +333,14 @@ pub struct Queue {
     pub updated_at: Timestamp,
 }
 
+impl Queue {
+    /// Whether its tasks have no command of their own: its image or its object brings one.
+    #[must_use]
+    pub fn brings_command(&self) -> bool {
+        self.use_image_entrypoint || self.object.is_some()
+    }
+}
+
 /// Who paused a queue or drains it, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]

@@ -102,9 +102,14 @@ struct Place {
     below: PathBuf,
 }
 
+/// Whether a directory may be in a repository. One that is gone, which leaves it without a name, is in none.
+pub(crate) fn may_be_repository(dir: &Path) -> bool {
+    dir.is_absolute() && dir.ancestors().any(|above| above.join(".git").exists())
+}
+
 async fn repository(dir: &Path) -> Result<Option<Place>, Failure> {
-    // git is not even asked where there cannot be one; nor where the directory is gone, which leaves it without a name.
-    if dir.is_relative() || !dir.ancestors().any(|above| above.join(".git").exists()) {
+    // git is not even asked where there cannot be one.
+    if !may_be_repository(dir) {
         return Ok(None);
     }
     let user = Git::of(dir);

@@ -27,8 +27,8 @@ async fn the_code_is_sent_before_the_task() {
     assert_eq!(bench.out.text(), "1042\n");
     let seen = server.seen();
     let lines: Vec<_> = seen.iter().map(|seen| seen.line.split('/').take(4).collect::<Vec<_>>().join("/")).collect();
-    assert_eq!(lines, ["GET /api/v1/uploads", "PUT /api/v1/uploads", "POST /api/v1/tasks"]);
-    let sent: crate::wire::NewTask = serde_json::from_str(&seen[2].body).unwrap();
+    assert_eq!(lines, ["GET /api/v1/queues", "GET /api/v1/uploads", "PUT /api/v1/uploads", "POST /api/v1/tasks"]);
+    let sent: crate::wire::NewTask = serde_json::from_str(&seen[3].body).unwrap();
     assert_eq!((sent.code, sent.working_dir.as_deref()), (captured.code, Some("src")));
 }
 
@@ -46,5 +46,5 @@ async fn where_the_code_is_refused_no_task_is_submitted() {
     let words = ["submit", "--url", &server.url, "--", "make"];
     assert_eq!(crate::cli::run(parsed(&words), bench.surroundings()).await.code(), 1);
     assert!(bench.err.text().contains("Uploads are for submitters"), "{}", bench.err.text());
-    assert_eq!(server.lines().len(), 1);
+    assert_eq!(server.lines().len(), 2, "the queue and the upload: {:?}", server.lines());
 }
