@@ -92,5 +92,11 @@ async fn python_runs_for_a_user_whom_nobody_knows_without_a_home_on_a_root_that_
         let user = if nix::unistd::geteuid().is_root() { 1234 } else { 0 };
         assert!(log.contains(&format!("\nuser {user} True False False\n")), "{kind}: {log}");
         assert!(log.contains("\nfrom /slipway/work/env\n"), "{kind}: {log}");
+        let notes = stored(&server, of).notes.unwrap_or_default();
+        assert!(notes.packages.contains(&"greeting==1.0".to_owned()), "{:?}", notes.packages);
+        let steps: Vec<_> = notes.setup.iter().map(|step| (step.what.split([' ', ',']).next().unwrap(), step.failed)).collect();
+        let code = if kind == EnvironmentKind::Auto { "git" } else { "unpack" };
+        assert_eq!(steps, [(code, false), ("environment", false)]);
+        assert!(notes.setup[1].took_ms > 0 && log.contains(&notes.setup[1].what), "{:?}", notes.setup);
     }
 }

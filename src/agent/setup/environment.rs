@@ -4,7 +4,7 @@ use super::{
     Fault, Site,
     cache::{Kept, Use},
     detect::{self, Around, Maker, Plan, What},
-    python,
+    python, record,
     tools::Tools,
 };
 use crate::{
@@ -54,6 +54,7 @@ pub(super) async fn make(asked: &Environment, cwd: &Path, code: &Path, site: &Si
     let python = python::of(asked, &plan, &tools, cwd).await?;
     let key = key(&plan, &python);
     let short = &key[..12];
+    let began = site.link.clock.monotonic();
     let kept = match &site.cache {
         Some(cache) => {
             let waits = || site.log.notice(&format!("set-up: another task makes the environment {short} now; waiting for it"));
@@ -63,10 +64,15 @@ pub(super) async fn make(asked: &Environment, cwd: &Path, code: &Path, site: &Si
     };
     let packages = packages(&plan.what);
     let conda = matches!(plan.maker, Maker::Conda(_));
-    let made = |dir, lent| Ok(Some(Made { dir, packages: packages.clone(), conda, lent }));
+    let made = |dir: PathBuf, lent| {
+        record::packages(site, &dir);
+        Ok(Some(Made { dir, packages: packages.clone(), conda, lent }))
+    };
     match kept {
         Kept::Ready(dir, lent) => {
-            site.log.notice(&format!("set-up: environment {short}: taken from the cache"));
+            let what = format!("environment {short}: taken from the cache");
+            site.log.notice(&format!("set-up: {what}"));
+            record::step(site, &what, site.link.clock.monotonic().saturating_sub(began), false);
             made(dir, lent)
         }
         Kept::Make(making) => {

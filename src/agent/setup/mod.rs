@@ -1,9 +1,9 @@
 //! What is set up before the command starts: its code, and the environment that it runs in.
 //!
 //! Everything runs under the task's user, in its container, after the exclusive start. Each step says in the log what it
-//! does and how long it took, and the output of its programs goes there too. A step that fails ends the attempt with its
-//! reason ([`Fault`]); the command never begins then. Programs are called by their arguments, never through a shell, and
-//! one that the image lacks is named.
+//! does and how long it took, and the output of its programs goes there too; the steps are kept with the attempt as well. A
+//! step that fails ends the attempt with its reason ([`Fault`]); the command never begins then. Programs are called by their
+//! arguments, never through a shell, and one that the image lacks is named.
 
 mod archive;
 mod cache;
@@ -13,6 +13,7 @@ mod fetch;
 mod git;
 mod gitconfig;
 mod python;
+mod record;
 mod tools;
 
 pub(super) use git::forget_credentials;
@@ -69,9 +70,10 @@ impl<'a> Site<'a> {
         self.log.notice(&format!("set-up: {what}"));
         let began = self.link.clock.monotonic();
         let done = doing.await;
-        let took = seconds(self.link.clock.monotonic().saturating_sub(began));
+        let took = self.link.clock.monotonic().saturating_sub(began);
         let how = if done.is_ok() { "done in" } else { "failed after" };
-        self.log.notice(&format!("set-up: {what}: {how} {took}"));
+        self.log.notice(&format!("set-up: {what}: {how} {}", seconds(took)));
+        record::step(self, what, took, done.is_err());
         done
     }
 }
