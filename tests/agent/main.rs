@@ -12,6 +12,7 @@ mod commands;
 mod container;
 mod images;
 mod inside;
+mod load;
 mod masks;
 mod pods;
 mod private;

@@ -2,7 +2,7 @@
 //! tested there; here a directory stands for a container's root.
 
 use crate::{
-    AGENT, kill, kill_marked, marked,
+    AGENT, children, is_worker, kill, kill_marked, marked,
     server::{Recipe, Server},
     sh,
 };
@@ -109,6 +109,11 @@ impl Pod {
 
     fn init(&self) -> i32 {
         i32::try_from(self.process.id().unwrap()).unwrap()
+    }
+
+    /// The agent's inner process.
+    pub(crate) fn worker(&self) -> i32 {
+        children(self.init()).into_iter().find(|pid| is_worker(*pid)).unwrap()
     }
 
     /// Waits for its end: exit code, standard output, standard error.

@@ -1,11 +1,19 @@
 //! Reads the command's output.
 
 use super::Log;
-use std::sync::Arc;
-use tokio::{io::AsyncReadExt, net::unix::pipe::Receiver, time::timeout};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    io::AsyncReadExt,
+    net::unix::pipe::Receiver,
+    time::{sleep, timeout},
+};
 
 /// What one look at the pipe takes at most: what a pipe holds by default.
 const PIECE: usize = 64 << 10;
+/// A look that finds less finds a command that writes slowly. The pipe has room for what it writes until the next one.
+const LITTLE: usize = PIECE / 4;
+/// How long the next look then waits, so that a command that writes line by line does not cost a look for each of them.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Reads until nobody can write any more.
 pub(in crate::agent) async fn pump(mut output: Receiver, log: Arc<Log>) {
@@ -24,7 +32,12 @@ pub(in crate::agent) async fn pump(mut output: Receiver, log: Arc<Log>) {
         };
         match read {
             Ok(0) => return,
-            Ok(n) => log.push(&piece[..n]),
+            Ok(n) => {
+                log.push(&piece[..n]);
+                if n < LITTLE {
+                    sleep(GATHER).await;
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "the command's output cannot be read any more");
                 return;
