@@ -51,6 +51,16 @@ pub(super) fn of_container(container: Vars, dirs: &Dirs, user: &str, usable: imp
     vars
 }
 
+/// Where the search path of an environment has a program.
+pub(super) fn program(vars: &Vars, name: &str) -> Option<PathBuf> {
+    let path = vars.get(OsStr::new("PATH"))?;
+    std::env::split_paths(path).map(|dir| dir.join(name)).find(|file| is_program(file))
+}
+
+fn is_program(file: &Path) -> bool {
+    file.is_file() && nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok()
+}
+
 /// The name of a user id in a password file, or a name for one that is not there, which programs need nevertheless.
 pub(super) fn user(passwd: &str, uid: u32) -> &str {
     let entry = passwd.lines().find_map(|line| {

@@ -34,6 +34,7 @@
 //! shows it; 97 where the attempt was superseded or cancelled; 98 where it could not be set up; 99 for a fault of the agent,
 //! or where the result could not be delivered.
 
+mod cgroup;
 mod checkpoint;
 mod clean;
 mod command;
@@ -57,6 +58,7 @@ mod signals;
 mod supervise;
 mod testament;
 mod tree;
+mod usage;
 mod worker;
 
 pub use environment::Vars;

@@ -1,9 +1,7 @@
 //! How often the kernel has killed for want of memory in the cgroup of this process.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use super::cgroup::Home;
+use std::{fs, path::PathBuf};
 
 /// The count of one cgroup. Both versions of cgroups keep it under the same name in different files.
 #[derive(Clone, Debug)]
@@ -14,8 +12,7 @@ pub(super) struct Counter {
 impl Counter {
     /// That of this process's own cgroup; one that cannot be found never counts.
     pub(super) fn own() -> Self {
-        let read = |path| fs::read_to_string(path).unwrap_or_default();
-        let file = counter(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"));
+        let file = Home::own("memory").map(|home| home.dir.join(if home.unified { "memory.events" } else { "memory.oom_control" }));
         if file.is_none() {
             tracing::info!("no cgroup of this process can be found; kills for want of memory will look like others");
         }
@@ -35,32 +32,6 @@ impl Counter {
 pub(super) fn explains(kills: u64, alone: bool, exit_code: Option<i32>, signal: Option<i32>) -> bool {
     let killed = signal == Some(9) || exit_code == Some(137);
     kills > 0 && exit_code != Some(0) && (alone || killed)
-}
-
-/// The file with the count, from `/proc/self/cgroup` and `/proc/self/mountinfo`.
-///
-/// A mount may show a part of the hierarchy only: its root is then the container's cgroup, or the mount point stands for
-/// whatever cgroup the namespace begins at.
-fn counter(cgroup: &str, mountinfo: &str) -> Option<PathBuf> {
-    let entries = || cgroup.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
-    let version_1 = entries().find(|(controllers, _)| controllers.split(',').any(|c| c == "memory"));
-    // With both mounted, the memory controller can belong to one of them only.
-    let (kind, path, file) = match version_1 {
-        Some((_, path)) => ("cgroup", path, "memory.oom_control"),
-        None => ("cgroup2", entries().find(|(controllers, _)| controllers.is_empty())?.1, "memory.events"),
-    };
-    let (root, point) = mountinfo.lines().find_map(|line| mount(line, kind))?;
-    let below = Path::new(path).strip_prefix(root).unwrap_or(Path::new(""));
-    Some(Path::new(point).join(below).join(file))
-}
-
-/// Root and mount point of a line of mountinfo, where it is of the kind wanted; of version 1, the memory controller's.
-fn mount<'a>(line: &'a str, kind: &str) -> Option<(&'a str, &'a str)> {
-    let (mount, filesystem) = line.split_once(" - ")?;
-    let mut mount = mount.split(' ').skip(3);
-    let mut filesystem = filesystem.split(' ');
-    let wanted = filesystem.next() == Some(kind) && (kind == "cgroup2" || filesystem.nth(1)?.split(',').any(|option| option == "memory"));
-    wanted.then_some((mount.next()?, mount.next()?))
 }
 
 /// The number in `memory.events` or `memory.oom_control`.

@@ -49,7 +49,7 @@ pub(super) struct Task<'a> {
 /// Runs the command to its end. Afterwards none of its processes lives and the log holds what they wrote.
 ///
 /// It waits for the process, not for its output: a grandchild that holds the pipe gets `drainOutputMs`, then it goes.
-pub(super) async fn supervise(task: Task<'_>, link: &Arc<Link>, log: &Arc<Log>, signals: &mut Signals, tree: Tree) -> AttemptResult {
+pub(super) async fn supervise(task: Task<'_>, link: &Arc<Link>, log: &Arc<Log>, signals: &mut Signals, tree: &Tree) -> AttemptResult {
     if let Some(stopped_by) = stopped_already(link, signals) {
         return AttemptResult { stopped_by: Some(stopped_by), message: Some("stopped before it began".into()), ..AttemptResult::default() };
     }
@@ -102,7 +102,7 @@ async fn wait(
     bounds: Bounds,
     link: &Link,
     signals: &mut Signals,
-    tree: Tree,
+    tree: &Tree,
     checkpoint: Option<(Checkpoint, &Arc<Log>)>,
 ) -> (Option<ExitStatus>, Option<StoppedBy>) {
     let limit = async {

@@ -17,6 +17,7 @@ use super::{
     signals::Signals,
     supervise::{Bounds, Task, supervise},
     tree::Tree,
+    usage::Meter,
 };
 use crate::{
     crash_point,
@@ -59,7 +60,7 @@ fn carry(place: &Place, init: Pid, ambient: &Ambient) -> Result<(), Exit> {
     let span = tracing::info_span!("attempt", task = %assignment.task, attempt = %assignment.attempt);
     let _here = span.enter();
     let echo = place.tee();
-    let end = runtime.block_on(attempt(place, &assignment, ambient, tree, echo.clone()));
+    let end = runtime.block_on(attempt(place, &assignment, ambient, &tree, echo.clone()));
     if let Some(echo) = echo {
         echo.flush(Duration::from_millis(assignment.times.drain_output_ms / 5));
     }
@@ -67,7 +68,7 @@ fn carry(place: &Place, init: Pid, ambient: &Ambient) -> Result<(), Exit> {
     end
 }
 
-async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree: Tree, echo: Option<Tee>) -> Result<(), Exit> {
+async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree: &Tree, echo: Option<Tee>) -> Result<(), Exit> {
     let mut signals = signals::listen()?;
     crash_point!("agent.start");
     let (link, started) = tokio::select! {
@@ -103,6 +104,7 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
         let beat = AbortOnDropHandle::new(tokio::spawn(link::beat(link.clone())));
         let tell = AbortOnDropHandle::new(tokio::spawn(notebook::tell(link.clone())));
         let _inside = AbortOnDropHandle::new(tokio::spawn(inside::open(place, &mut prepared, &link)));
+        let meter = Meter::start(link.clone(), place.is_pod(), &ambient.env, &assignment.env, tree);
         let site = Site::new(place, &link, &log, &started.sources, assignment.cache.as_ref());
         let bequeath = |result: &AttemptResult| {
             let result = FinishRequest::new(result.clone(), log.sum());
@@ -128,6 +130,7 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
             }
             Err(unprepared) => unprepared,
         };
+        meter.stop().await;
         // While the end is told, an answer to a heartbeat could only say that there is none to tell.
         drop((beat, tell));
         crash_point!("agent.ended");
@@ -184,7 +187,7 @@ async fn set_up(
     site: &Site<'_>,
     command: &mut command::Prepared,
     signals: &Signals,
-    tree: Tree,
+    tree: &Tree,
 ) -> Result<Lent, AttemptResult> {
     if started.setup.is_empty() && started.sources.is_empty() {
         return Ok(Lent::default());

@@ -2,7 +2,11 @@
 
 use super::Fault;
 use crate::{
-    agent::{environment::Vars, log::Log, raw},
+    agent::{
+        environment::{self, Vars},
+        log::Log,
+        raw,
+    },
     wire::Reason,
 };
 use std::{
@@ -57,8 +61,7 @@ impl Tools {
 
     /// Where the search path has a program.
     pub(super) fn find(&self, name: &str) -> Option<PathBuf> {
-        let path = self.env.get(OsStr::new("PATH"))?;
-        std::env::split_paths(path).map(|dir| dir.join(name)).find(|file| is_program(file))
+        environment::program(&self.env, name)
     }
 
     /// A program that there must be; `fix` says what to do where there is none.
@@ -81,10 +84,6 @@ impl Tools {
         let ran = call.run().await?;
         if ran.ok { Ok(()) } else { Err(Fault::new(Reason::SetupFailed, format!("the set-up script failed: {}", ran.last()))) }
     }
-}
-
-fn is_program(file: &Path) -> bool {
-    file.is_file() && nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok()
 }
 
 impl Ran {
