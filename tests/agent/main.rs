@@ -18,6 +18,7 @@ mod pods;
 mod private;
 mod runner;
 mod server;
+mod usage;
 
 use server::{Recipe, Server};
 use slipway::wire::{
@@ -66,6 +67,11 @@ struct Agent {
 impl Agent {
     /// Starts an agent for an attempt as a runner would.
     fn start(server: &Server, of: AttemptRef) -> Self {
+        Self::start_with(server, of, |_| {})
+    }
+
+    /// The same with an environment or arguments of its own.
+    fn start_with(server: &Server, of: AttemptRef, change: impl FnOnce(&mut Command)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let uid = format!("test-{}", std::process::id()) + &dir.path().display().to_string().replace('/', "-");
         let assignment = Assignment {
@@ -81,16 +87,10 @@ impl Agent {
         std::fs::write(dir.path().join(files::ASSIGNMENT), serde_json::to_vec(&assignment).unwrap()).unwrap();
         let marker = marker(of, &uid);
         let log = std::fs::File::create(dir.path().join(files::AGENT_LOG)).unwrap();
-        let process = Command::new(AGENT)
-            .arg("run")
-            .arg(dir.path())
-            .env(MARKER, &marker)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Self { dir, process, marker }
+        let mut command = Command::new(AGENT);
+        command.arg("run").arg(dir.path()).env(MARKER, &marker).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        change(&mut command);
+        Self { dir, process: command.spawn().unwrap(), marker }
     }
 
     /// Waits for its end and returns its exit code; then nothing of the attempt may live.
