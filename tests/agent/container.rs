@@ -8,7 +8,7 @@ use crate::{
 };
 use slipway::{
     domain::pod,
-    wire::{AttemptRef, handoff::Testament},
+    wire::{AttemptRef, FinishRequest, handoff::Testament},
 };
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 use tokio::process::Command;
@@ -105,7 +105,7 @@ async fn an_empty_read_only_root_is_enough() {
     assert_eq!(out, concat!("slipway-agent ", env!("CARGO_PKG_VERSION"), "\n"));
     assert_eq!((log(&server, of), stored(&server, of).exit_code), (out, Some(0)));
     let testament: Testament = serde_json::from_str(&message).unwrap();
-    assert_eq!(testament.result, Some(stored(&server, of)));
+    assert_eq!(testament.result, Some(FinishRequest { notes: None, ..stored(&server, of) }));
 }
 
 #[tokio::test]

@@ -191,7 +191,7 @@ async fn a_command_gets_its_containers_environment_and_leaves_its_result_twice()
 
     let testament = pod.root.testament();
     assert_eq!((testament.task, testament.attempt, testament.fault), (of.task, of.attempt, None));
-    assert_eq!(testament.result, Some(end));
+    assert_eq!(testament.result, Some(FinishRequest { notes: None, ..end }), "what else there is to say has no room there");
     assert_eq!(server.attempt(of).started.unwrap().0, pod.root.uid, "started by the pod's UID");
     assert!(pod.root.assignment().exists(), "a mounted Secret cannot be removed");
 }

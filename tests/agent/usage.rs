@@ -17,7 +17,7 @@ use std::{
 
 const MIB: u64 = 1 << 20;
 
-/// Takes 100 MiB, writes 20 MiB to a disk, uses the processor for a second by itself and half of one by a grandchild that nobody
+/// Takes 100 MiB that its children share, writes 20 MiB to a disk, uses the processor for a second by itself and half of one by a grandchild that nobody
 /// waits for; then waits until it may go.
 const WORK: &str = r#"
 import os, sys, time
@@ -89,7 +89,7 @@ async fn a_machine_is_measured_by_the_processes_of_the_attempt() {
     let cpu = usage.cpu_ms.expect("processor time");
     assert!((expected - 50..expected + 250).contains(&cpu), "{cpu} ms, and by the shell {expected} ms: {log}");
     let peak = usage.memory_peak_bytes.expect("memory");
-    assert!((100 * MIB..200 * MIB).contains(&peak), "{peak}");
+    assert!((100 * MIB..160 * MIB).contains(&peak), "{peak}: what is shared counts once");
     let written = usage.disk_written_bytes.expect("disk");
     assert!((20 * MIB..25 * MIB).contains(&written), "{written}");
     assert_eq!((usage.network_received_bytes, usage.gpus.len()), (None, 0), "the network is the machine's: {usage:?}");

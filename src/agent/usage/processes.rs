@@ -18,6 +18,10 @@ use std::{
 /// The kernel counts processor time for programs in hundredths of a second, everywhere.
 const TICK_US: u64 = 10_000;
 
+/// Where the processes together have no more memory than this, the kernel is asked how they share it. It looks at every page for
+/// that, some 25 ms of each GiB. Of more, what forked processes share until one writes it counts for each.
+const SHARING: u64 = 1 << 30;
+
 /// The processes of an attempt, and what was found of them.
 #[derive(Debug)]
 pub(super) struct Processes {
@@ -43,12 +47,12 @@ impl Processes {
     }
 
     /// Looks at each. Parents come before their children: who is reaped in between is missed, and found by the next look, and
-    /// nobody is counted twice.
+    /// nobody is counted twice. This process reaps nobody while it looks.
     pub(super) fn look(&mut self) -> Look {
         let this = getpid().as_raw();
         let members = self.tree.members();
         let init = members.first().copied().unwrap_or(this);
-        let (mut us, mut memory, mut shared) = (0, None, 0);
+        let (mut us, mut memory) = (0, Vec::new());
         let mut disk = Some((0_u64, 0_u64));
         for pid in members.iter().copied().chain([this]) {
             let agents = pid == this || pid == init;
@@ -60,17 +64,14 @@ impl Processes {
                 None if agents => disk = None,
                 None => {}
             }
-            if !agents
-                && let Some((anonymous, mapped)) = fs::read_to_string(format!("/proc/{pid}/status")).ok().as_deref().and_then(memory_in)
-            {
-                memory = Some(memory.unwrap_or(0) + anonymous);
-                shared = shared.max(mapped);
+            if !agents {
+                memory.extend(fs::read_to_string(format!("/proc/{pid}/status")).ok().as_deref().and_then(memory_in).map(|of| (pid, of)));
             }
         }
         let (disk_read_bytes, disk_written_bytes) = disk.map(|(r, w)| (self.read.enter(r), self.written.enter(w))).unzip();
         Look {
             cpu_us: Some(self.processor.enter(us.saturating_sub(self.helpers_us.load(Ordering::Relaxed)))),
-            memory_bytes: memory.map(|anonymous| anonymous + shared),
+            memory_bytes: together(&memory, parts_of),
             disk_read_bytes,
             disk_written_bytes,
             ..Look::default()
@@ -113,11 +114,34 @@ fn io_in(text: &str) -> Option<(u64, u64)> {
     Some((number("read_bytes:")?, number("write_bytes:")?.saturating_sub(number("cancelled_write_bytes:").unwrap_or(0))))
 }
 
-/// Memory of a process in bytes: its own, and what it shares with others as such. Files that are mapped can be taken back; of
-/// what is shared as copy until it is written each has its part. Absent for one that is dead.
+/// Memory of a process in bytes: its own, and what it shares with others as such. Files that are mapped can be taken back.
+/// Absent for one that is dead.
 fn memory_in(status: &str) -> Option<(u64, u64)> {
-    let kib = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    Some((kib("RssAnon:")?.saturating_mul(1_024), kib("RssShmem:")?.saturating_mul(1_024)))
+    Some((kib(status, "RssAnon:")?, kib(status, "RssShmem:")?))
+}
+
+/// What processes hold together, of which each has memory of its own and shared memory; `parts` says what a process holds when
+/// each page that several have is divided among them. Nothing where there is none.
+fn together(all: &[(i32, (u64, u64))], parts: impl Fn(i32) -> Option<u64>) -> Option<u64> {
+    let sum: u64 = all.iter().map(|(_, (own, shared))| own + shared).sum();
+    if all.len() > 1 && sum <= SHARING {
+        return Some(all.iter().map(|(pid, (own, shared))| parts(*pid).unwrap_or(own + shared)).sum());
+    }
+    let shared = all.iter().map(|(_, (_, shared))| *shared).max()?;
+    Some(all.iter().map(|(_, (own, _))| own).sum::<u64>() + shared)
+}
+
+fn parts_of(pid: i32) -> Option<u64> {
+    parts_in(&fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?)
+}
+
+fn parts_in(smaps: &str) -> Option<u64> {
+    Some(kib(smaps, "Pss_Anon:")?.saturating_add(kib(smaps, "Pss_Shmem:")?))
+}
+
+/// A number of KiB behind a word, in bytes.
+fn kib(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_suffix(" kB")?.parse::<u64>().ok())?.checked_mul(1_024)
 }
 
 /// A total made anew by each look from those who live and those who were reaped.

@@ -3,10 +3,12 @@
 use super::course::{Chart, Stretch};
 use crate::wire::{Course, GpuUsage, Usage};
 
-/// How long the rate of CPU is taken over at least, in ms: the kernel counts a process's time in hundredths of a second.
+/// How long the rate of CPU is taken over, in ms, and in the first second at least: the kernel counts a process's time in
+/// hundredths of a second.
 const RATE_MS: u64 = 1_000;
+const LEAST_RATE_MS: u64 = 100;
 
-/// What one look found. Times and bytes count from the attempt's start; what is not told is absent.
+/// What one look found. Sums may have begun at any time before; what is not told is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Look {
     pub(super) cpu_us: Option<u64>,
@@ -43,6 +45,8 @@ impl Look {
 pub(super) struct Sheet {
     usage: Usage,
     chart: Chart,
+    /// The first look, at the attempt's start: what was used before is not its own, but of its pod's network.
+    start: Option<Look>,
     cpu_us: u64,
     /// When the rate of CPU was last made anew, and the CPU time until then.
     rated: (u64, u64),
@@ -52,15 +56,19 @@ impl Sheet {
     /// Adds a look made `elapsed_ms` after the start, and what the GPUs did last. A total that becomes less is one that
     /// could not be counted whole, and stays as it was.
     pub(super) fn add(&mut self, elapsed_ms: u64, look: &Look, gpus: &[GpuUsage]) {
+        let start = *self.start.get_or_insert(*look);
+        let since = |now: Option<u64>, then: Option<u64>| now.map(|now| now.saturating_sub(then.unwrap_or(0)));
         let usage = &mut self.usage;
         usage.elapsed_ms = elapsed_ms.max(usage.elapsed_ms);
         let before = self.cpu_us;
-        if let Some(us) = look.cpu_us {
+        if let Some(us) = since(look.cpu_us, start.cpu_us) {
             self.cpu_us = us.max(before);
             usage.cpu_ms = Some(self.cpu_us / 1_000);
-            let (since, used) = self.rated;
-            let ms = usage.elapsed_ms - since;
-            usage.cpu_milli = (self.cpu_us - used).checked_div(ms).or(usage.cpu_milli);
+            let (then, used) = self.rated;
+            let ms = usage.elapsed_ms - then;
+            if ms >= LEAST_RATE_MS {
+                usage.cpu_milli = Some((self.cpu_us - used) / ms);
+            }
             if ms >= RATE_MS {
                 self.rated = (usage.elapsed_ms, self.cpu_us);
             }
@@ -69,8 +77,8 @@ impl Sheet {
         usage.memory_bytes = look.memory_bytes.or(usage.memory_bytes);
         usage.memory_peak_bytes = usage.memory_peak_bytes.max(look.memory_bytes).max(look.memory_peak_bytes);
         usage.memory_limit_bytes = look.memory_limit_bytes.or(usage.memory_limit_bytes);
-        usage.disk_read_bytes = usage.disk_read_bytes.max(look.disk_read_bytes);
-        usage.disk_written_bytes = usage.disk_written_bytes.max(look.disk_written_bytes);
+        usage.disk_read_bytes = usage.disk_read_bytes.max(since(look.disk_read_bytes, start.disk_read_bytes));
+        usage.disk_written_bytes = usage.disk_written_bytes.max(since(look.disk_written_bytes, start.disk_written_bytes));
         usage.network_received_bytes = usage.network_received_bytes.max(look.network_received_bytes);
         usage.network_sent_bytes = usage.network_sent_bytes.max(look.network_sent_bytes);
         usage.gpus = gpus.to_vec();
@@ -114,22 +122,26 @@ mod tests {
     #[test]
     fn looks_add_up() {
         let mut sheet = Sheet::default();
-        sheet.add(0, &Look { disk_read_bytes: Some(100), cpu_limit_milli: Some(1_500), ..at(0, 10) }, &[]);
-        assert_eq!(sheet.usage().cpu_milli, None, "no time has passed");
-        sheet.add(500, &Look { disk_read_bytes: Some(300), ..at(500_000, 50) }, &[]);
+        let network = |bytes| Look { network_sent_bytes: Some(bytes), ..at(70_000, 10) };
+        sheet.add(0, &Look { disk_read_bytes: Some(100), cpu_limit_milli: Some(1_500), ..network(7) }, &[]);
+        sheet.add(50, &network(8), &[]);
+        let usage = sheet.usage();
+        assert_eq!((usage.cpu_ms, usage.cpu_milli), (Some(0), None), "what was before is not counted, and the time is too short");
+        sheet.add(500, &Look { disk_read_bytes: Some(300), ..at(570_000, 50) }, &[]);
         assert_eq!(sheet.usage().cpu_milli, Some(1_000));
-        sheet.add(1_000, &at(1_500_000, 20), &[]);
-        sheet.add(6_000, &Look { memory_peak_bytes: Some(70), ..at(3_000_000, 30) }, &[]);
+        sheet.add(1_000, &at(1_570_000, 20), &[]);
+        sheet.add(6_000, &Look { memory_peak_bytes: Some(70), ..at(3_070_000, 30) }, &[]);
         let usage = sheet.usage();
         assert_eq!((usage.elapsed_ms, usage.cpu_ms, usage.cpu_milli, usage.cpu_limit_milli), (6_000, Some(3_000), Some(300), Some(1_500)));
         assert_eq!((usage.memory_bytes, usage.memory_peak_bytes), (Some(30), Some(70)));
-        assert_eq!((usage.disk_read_bytes, usage.disk_written_bytes, usage.network_sent_bytes), (Some(300), None, None));
+        assert_eq!((usage.disk_read_bytes, usage.disk_written_bytes, usage.network_sent_bytes), (Some(200), None, Some(8)));
         assert_eq!(sheet.course().cpu_milli, [1_500, 300, 300, 300, 300, 300]);
     }
 
     #[test]
     fn what_becomes_less_or_is_not_told_stays() {
         let mut sheet = Sheet::default();
+        sheet.add(0, &at(0, 10), &[]);
         sheet.add(1_000, &at(2_000_000, 10), &[]);
         sheet.add(2_000, &at(1_000_000, 10), &[]);
         sheet.add(3_000, &Look::default(), &[]);

@@ -30,6 +30,18 @@ fn memory_is_what_cannot_be_taken_back() {
 }
 
 #[test]
+fn memory_that_is_shared_counts_once_where_it_is_cheap_to_know() {
+    let smaps = "5581-7ffe ---p 00000000 00:00 0    [rollup]\nRss:  1744 kB\nPss:   328 kB\nPss_Anon:    112 kB\nPss_File:   216 kB\nPss_Shmem:   8 kB\n";
+    assert_eq!([parts_in(smaps), parts_in("Pss: 5 kB\n"), parts_in("")], [Some(120 << 10), None, None]);
+    let parts = |pid: i32| (pid == 1).then_some(60);
+    assert_eq!(together(&[], parts), None);
+    assert_eq!(together(&[(1, (100, 10))], parts), Some(110), "who is alone shares with nobody");
+    assert_eq!(together(&[(1, (100, 10)), (2, (40, 2))], parts), Some(102));
+    let much = SHARING;
+    assert_eq!(together(&[(1, (much, 10)), (2, (40, 20))], parts), Some(much + 60));
+}
+
+#[test]
 fn a_total_passes_over_who_was_missed_and_forgets_nobody_who_was_lost() {
     let mut ledger = Ledger::default();
     let totals = |ledger: &mut Ledger, found: &[u64]| -> Vec<u64> { found.iter().map(|sum| ledger.enter(*sum)).collect() };
