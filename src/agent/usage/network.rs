@@ -46,8 +46,8 @@ eth0:1:12       1    0    0    0     0          0         0  5   1    0    0    
     #[test]
     fn what_leaves_the_machine_is_summed() {
         assert_eq!(traffic(DEV), Some((418_382_966, 1_804_533)));
-        let lonely: String = DEV.lines().take(3).map(|line| format!("{line}\n")).collect();
-        assert_eq!(traffic(&lonely), None);
+        let lonely: Vec<_> = DEV.lines().take(3).collect();
+        assert_eq!(traffic(&lonely.join("\n")), None);
     }
 
     #[test]
