@@ -210,6 +210,10 @@ async fn a_second_run_with_the_same_requirements_starts_at_once() {
     let (second, log) = ran(&world, &task).await;
     assert_eq!(second.state, TaskState::Succeeded, "{log}");
     assert!(log.contains("taken from the cache") && log.contains("/cache/env/"), "{log}");
+    let attempts = world.client().await.attempts(second.id).await.expect("its attempts").items;
+    let notes = attempts[0].notes.clone().expect("its notes");
+    assert!(notes.setup.len() == 1 && notes.setup[0].what.ends_with("taken from the cache"), "{:?}", notes.setup);
+    assert!(notes.packages.iter().any(|package| package.starts_with("pip==")), "{:?}", notes.packages);
     // Ten times the goal of a second, on a machine that does other things too.
     let took = second.finished_at.zip(second.started_at).map(|(end, start)| end.as_millisecond() - start.as_millisecond());
     assert!(took.is_some_and(|ms| ms < 10_000), "{took:?} ms");

@@ -2,7 +2,7 @@
 
 use super::{
     Fault, Site,
-    cache::{Kept, Use},
+    cache::{Downloads, Kept, Use},
     detect::{self, Around, Maker, Plan, What},
     python, record,
     tools::Tools,
@@ -50,7 +50,8 @@ pub(super) async fn make(asked: &Environment, cwd: &Path, code: &Path, site: &Si
         site.log.notice(&format!("set-up: {remark}"));
     }
     let mut tools = tools.clone();
-    tools.set(caches(site));
+    let downloads = downloads(&plan.maker, site);
+    tools.set(downloads.iter().map(|(variable, _, to)| ((*variable).into(), to.dir.clone().into())).collect());
     let python = python::of(asked, &plan, &tools, cwd).await?;
     let key = key(&plan, &python);
     let short = &key[..12];
@@ -78,9 +79,11 @@ pub(super) async fn make(asked: &Environment, cwd: &Path, code: &Path, site: &Si
         Kept::Make(making) => {
             let what = format!("environment {short} ({})", name(&plan));
             site.step(&what, python::install(&plan, asked, &python, &making.dir, cwd, &tools)).await?;
-            let (dir, lent) = making.finish().map_err(|e| Fault::io("keep the environment", &e))?;
-            if let Some(Err(error)) = site.cache.as_ref().map(super::cache::Cache::shrink) {
-                tracing::warn!(%error, "environments that are not used could not be removed from the cache");
+            // It looks at every file.
+            let finished = tokio::task::spawn_blocking(|| making.finish()).await.map_err(io::Error::other).flatten();
+            let (dir, lent) = finished.map_err(|e| Fault::io("keep the environment", &e))?;
+            if let Some(cache) = &site.cache {
+                cache.tend(downloads.into_iter().map(|(_, name, _)| name).collect());
             }
             made(dir, Some(lent))
         }
@@ -93,11 +96,17 @@ pub(super) async fn make(asked: &Environment, cwd: &Path, code: &Path, site: &Si
     }
 }
 
-/// Where pip and uv keep what they downloaded, where the queue gives them a place that lasts.
-fn caches(site: &Site<'_>) -> Vars {
-    let Some(cache) = &site.cache else { return Vars::new() };
-    let names = [("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip"), ("CONDA_PKGS_DIRS", "conda")];
-    names.into_iter().filter_map(|(name, dir)| Some((name.into(), cache.of_program(dir)?.into()))).collect()
+/// Where the programs of an installation keep what they downloaded, where the queue gives them a place that lasts: the variable
+/// that says so, and the name under which it is kept.
+fn downloads(maker: &Maker, site: &Site<'_>) -> Vec<(&'static str, &'static str, Downloads)> {
+    let (uv, pip, conda) = (("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip"), ("CONDA_PKGS_DIRS", "conda"));
+    let programs: &[_] = match maker {
+        Maker::Uv => &[uv],
+        Maker::Venv(_) => &[pip],
+        Maker::Conda(_) => &[conda, pip],
+    };
+    let of = |(variable, name)| Some((variable, name, site.cache.as_ref()?.downloads(name)?));
+    programs.iter().filter_map(|program| of(*program)).collect()
 }
 
 /// What two environments must have in common to be one: what is installed, by what, for which Python and machine.

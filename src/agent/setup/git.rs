@@ -1,7 +1,9 @@
 //! Checking a commit out, and putting what its author changed on top of it.
 
 use super::{
-    Fault, Site, fetch, scratch,
+    Fault, Site,
+    cache::{Mirror, Use},
+    fetch, scratch,
     tools::{Ran, Tools},
 };
 use crate::{
@@ -28,7 +30,8 @@ struct Git<'a> {
 }
 
 /// Makes `dir` what was on the screen of whoever submitted the task: HEAD is the commit, the files are those of the snapshot.
-pub(super) async fn check_out(code: &GitCode, dir: &Path, site: &Site<'_>, tools: &Tools) -> Result<(), Fault> {
+/// What it borrows of the cache is lent for as long as the answer lives.
+pub(super) async fn check_out(code: &GitCode, dir: &Path, site: &Site<'_>, tools: &Tools) -> Result<Option<Use>, Fault> {
     sound(code)?;
     let fix = "take an image that has it, or send the files along: slipway submit --upload";
     let git = Git { program: tools.need("git", fix)?, dir, tools };
@@ -38,12 +41,13 @@ pub(super) async fn check_out(code: &GitCode, dir: &Path, site: &Site<'_>, tools
         Some(snapshot) => snapshot.bases.iter().map(String::as_str).collect(),
         None => vec![&code.commit],
     };
-    let mirror = site.cache.as_ref().and_then(|cache| cache.mirror(&code.url));
-    if let Some(mirror) = &mirror {
-        git.borrow(&mirror.dir, code, &wanted, mirror.writable, site).await?;
-    } else {
-        git.fetch(code, &wanted, true, site).await?;
-    }
+    let lent = match site.cache.as_ref().and_then(|cache| cache.mirror(&code.url)) {
+        Some(mirror) => git.borrow(mirror, code, &wanted, site).await?,
+        None => {
+            git.fetch(code, &wanted, true, site).await?;
+            None
+        }
+    };
     if let Some(snapshot) = &code.snapshot {
         git.restore(code, snapshot, site).await?;
     } else {
@@ -60,7 +64,7 @@ pub(super) async fn check_out(code: &GitCode, dir: &Path, site: &Site<'_>, tools
         git.does(&["lfs", "install", "--local", "--skip-smudge"]).await?;
         git.reach(&["lfs", "pull"], site).await?;
     }
-    Ok(())
+    Ok(lent)
 }
 
 /// What the server has checked is checked once more where it becomes an argument.
@@ -141,29 +145,34 @@ impl Git<'_> {
     }
 
     /// Takes commits from the copy of the repository in the cache, which gets what it lacks first.
-    async fn borrow(&self, mirror: &Path, code: &GitCode, commits: &[&str], writable: bool, site: &Site<'_>) -> Result<(), Fault> {
-        let kept = Git { program: self.program.clone(), dir: mirror, tools: self.tools };
-        if writable && !mirror.join("HEAD").exists() {
+    async fn borrow(&self, mut mirror: Mirror, code: &GitCode, commits: &[&str], site: &Site<'_>) -> Result<Option<Use>, Fault> {
+        let dir = mirror.dir.clone();
+        let kept = Git { program: self.program.clone(), dir: &dir, tools: self.tools };
+        if mirror.fetch.is_some() && !dir.join("HEAD").exists() {
             kept.does(&["init", "--quiet", "--bare"]).await?;
             kept.does(&["remote", "add", "origin", &code.url]).await?;
         }
-        if mirror.join("HEAD").exists() {
-            let there = kept.has(commits).await?;
-            if !there && writable {
-                let branch = code.reference.as_ref().map(|name| format!("+refs/heads/{name}:refs/remotes/origin/{name}"));
-                kept.fetch(code, commits, false, site).await?;
-                if let Some(branch) = branch {
-                    // So that later fetches know what is there; where the branch is gone nothing is lost.
-                    let _ = kept.run(&["fetch", "--quiet", "--no-tags", "origin", &branch]).await?;
-                }
+        let there = kept.has(commits).await?;
+        if !there && mirror.fetch.is_none() {
+            self.fetch(code, commits, true, site).await?;
+            return Ok(None);
+        }
+        if !there {
+            kept.fetch(code, commits, false, site).await?;
+            if let Some(name) = &code.reference {
+                // So that later fetches know what is there; where the branch is gone nothing is lost.
+                let branch = format!("+refs/heads/{name}:refs/remotes/origin/{name}");
+                let _ = kept.run(&["fetch", "--quiet", "--no-tags", "origin", &branch]).await?;
             }
-            if there || writable {
-                let alternates = self.dir.join(".git/objects/info/alternates");
-                let line = format!("{}\n", mirror.join("objects").display());
-                return fs::write(alternates, line).map_err(|e| Fault::io("use the cached repository", &e));
+            mirror.fetched().map_err(|e| Fault::io("keep the repository", &e))?;
+            if let Some(cache) = &site.cache {
+                cache.tend(Vec::new());
             }
         }
-        self.fetch(code, commits, true, site).await
+        let alternates = self.dir.join(".git/objects/info/alternates");
+        let line = format!("{}\n", dir.join("objects").display());
+        fs::write(alternates, line).map_err(|e| Fault::io("use the cached repository", &e))?;
+        Ok(mirror.lend())
     }
 
     /// Puts on the disk what was on the submitter's: HEAD is the commit, and the rest is change.

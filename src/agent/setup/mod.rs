@@ -55,7 +55,7 @@ pub(super) struct Site<'a> {
 
 /// Keeps what a set-up lent the command for as long as it runs.
 #[derive(Debug, Default)]
-pub(super) struct Lent(#[expect(dead_code, reason = "it keeps the environment from being removed")] Option<cache::Use>);
+pub(super) struct Lent(#[expect(dead_code, reason = "it keeps repository and environment from being removed")] [Option<cache::Use>; 2]);
 
 impl<'a> Site<'a> {
     /// Where an attempt is set up.
@@ -85,7 +85,7 @@ fn seconds(time: Duration) -> String {
 
 /// Sets up what `setup` asks for and lets the prepared command run in it.
 pub(super) async fn set_up(setup: &Setup, site: &Site<'_>, command: &mut Prepared) -> Result<Lent, Fault> {
-    let mut lent = Lent::default();
+    let mut lent = [None, None];
     let code = site.place.at(files::CODE);
     let extra = gitconfig::environment(site).map_err(|e| Fault::io("write the settings of git and of certificates", &e))?;
     let mut tools = Tools::new(command.env.clone(), site.log.clone());
@@ -99,7 +99,7 @@ pub(super) async fn set_up(setup: &Setup, site: &Site<'_>, command: &mut Prepare
         if let Some(git) = &of.git {
             let short: String = git.commit.chars().take(7).collect();
             let what = format!("git {} @ {short}", git.url);
-            site.step(&what, git::check_out(git, &code, site, &tools)).await?;
+            lent[0] = site.step(&what, git::check_out(git, &code, site, &tools)).await?;
         }
         if let Some(sum) = &of.upload {
             site.step("unpack the files", archive::unpack(sum, &code, site)).await?;
@@ -125,10 +125,10 @@ pub(super) async fn set_up(setup: &Setup, site: &Site<'_>, command: &mut Prepare
         let made = environment::make(&asked, &command.cwd, &code, site, &tools).await?;
         if let Some(made) = made {
             made.activate(&mut command.env);
-            lent = Lent(made.lent);
+            lent[1] = made.lent;
         }
     }
-    Ok(lent)
+    Ok(Lent(lent))
 }
 
 /// Adds variables that the task and its image do not set themselves.

@@ -1,24 +1,33 @@
 //! What is kept from task to task, on a volume that the queue names or in a directory of the runner: copies of repositories,
-//! what pip and uv downloaded, and whole environments.
+//! what pip, uv and conda downloaded, and whole environments.
 //!
-//! Several tasks use it at once. An environment is made where it will be used, under an exclusive lock (`flock`); the file
-//! `ready` beside it says that it is whole. Whoever uses one holds a shared lock, so nobody removes it meanwhile. Where the
-//! cache cannot be written, what is ready in it is used and everything else is made in the task's own directory.
+//! Several tasks use it at once. Each thing is a directory `NAME` with two files beside it: whoever uses it holds a shared lock
+//! (`flock`) on `NAME.lock`, whoever makes or removes it an exclusive one; `NAME.ready` says that it is whole, its time when it
+//! was used last, its text how many bytes it has. Over its size the cache loses what was not used for longest ([`bound`]).
+//! Where it cannot be written, what is ready in it is used and everything else is made in the task's own directory.
+
+mod bound;
+mod lock;
+
+pub(super) use lock::Use;
 
 use crate::wire::{CacheSource, Sha256};
-use nix::sys::{stat::futimens, time::TimeSpec};
+use lock::{exists, open, remove, touch};
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 use tokio::time::sleep;
 
-/// How large environments may grow together where the queue says nothing: 20 GiB.
+/// How large everything may grow together where the queue says nothing: 20 GiB.
 const SIZE: u64 = 20 << 30;
 /// How long somebody else's making of the same environment is waited for.
 const PATIENCE: Duration = Duration::from_mins(30);
+/// Where environments are, and where copies of repositories.
+const ENVIRONMENTS: &str = "env";
+const REPOSITORIES: &str = "git";
 
 /// A cache.
 #[derive(Clone, Debug)]
@@ -28,17 +37,21 @@ pub(in crate::agent) struct Cache {
     size: u64,
 }
 
-/// A copy of a repository.
+/// A copy of a repository, which nobody removes meanwhile.
 #[derive(Debug)]
 pub(super) struct Mirror {
     pub(super) dir: PathBuf,
-    pub(super) writable: bool,
-    _lock: Option<File>,
+    /// Whether something may be fetched into it: it is held by who does, for as long as that takes.
+    pub(super) fetch: Option<File>,
+    lent: Option<Use>,
 }
 
-/// The right to use an environment of the cache, for as long as it lives.
+/// Where a program keeps what it downloaded, which nobody removes meanwhile.
 #[derive(Debug)]
-pub(super) struct Use(#[expect(dead_code, reason = "it holds the lock")] File);
+pub(super) struct Downloads {
+    pub(super) dir: PathBuf,
+    _lent: Use,
+}
 
 /// What is known of an environment.
 #[derive(Debug)]
@@ -55,7 +68,6 @@ pub(super) enum Kept {
 #[derive(Debug)]
 pub(super) struct Making {
     pub(super) dir: PathBuf,
-    ready: PathBuf,
     lock: File,
 }
 
@@ -68,60 +80,70 @@ impl Cache {
         Self { dir, writable: made && may_write && !settings.read_only, size }
     }
 
-    /// Where a program keeps what it downloaded; none where nothing can be kept.
-    pub(super) fn of_program(&self, name: &str) -> Option<PathBuf> {
+    /// Where a program keeps what it downloaded; none where nothing can be kept, or where it is being removed just now.
+    pub(super) fn downloads(&self, name: &str) -> Option<Downloads> {
         let dir = self.dir.join(name);
-        (self.writable && fs::create_dir_all(&dir).is_ok()).then_some(dir)
+        if !self.writable {
+            return None;
+        }
+        let lock = open(&dir).ok()?;
+        lock.try_lock_shared().ok()?;
+        fs::create_dir_all(&dir).ok()?;
+        Some(Downloads { dir, _lent: Use(lock) })
     }
 
-    /// The copy of a repository. Who may write waits for others who do.
+    /// The copy of a repository; none where there is none and none can be made now. One at a time fetches into it: who cannot
+    /// uses what is there, which is whole all the same.
     pub(super) fn mirror(&self, url: &str) -> Option<Mirror> {
-        let dir = self.dir.join("git").join(&Sha256::of(url.as_bytes()).as_str()[..32]);
+        let dir = self.dir.join(REPOSITORIES).join(&Sha256::of(url.as_bytes()).as_str()[..32]);
         if !self.writable {
-            return dir.join("HEAD").exists().then_some(Mirror { dir, writable: false, _lock: None });
+            return exists(&dir).then(|| Mirror { fetch: None, lent: Use::of_what_cannot_be_written(&dir), dir });
         }
-        fs::create_dir_all(&dir).ok()?;
-        let lock = open_lock(&dir.with_extension("lock")).ok()?;
-        match lock.try_lock() {
-            Ok(()) => Some(Mirror { dir, writable: true, _lock: Some(lock) }),
-            // Somebody fetches into it now: what is there already is whole all the same.
-            Err(_) => dir.join("HEAD").exists().then_some(Mirror { dir, writable: false, _lock: None }),
+        fs::create_dir_all(dir.parent()?).ok()?;
+        let lock = open(&dir).ok()?;
+        lock.try_lock_shared().ok()?;
+        let fetch = File::create(dir.with_extension("fetch")).ok()?;
+        let fetch = fetch.try_lock().is_ok().then_some(fetch);
+        match (&fetch, exists(&dir)) {
+            (None, false) => return None,
+            // Somebody died in the middle of its first fetch, or of removing it.
+            (Some(_), false) => remove(&dir).and_then(|()| fs::create_dir(&dir)).ok()?,
+            (_, true) => touch(&dir),
         }
+        Some(Mirror { dir, fetch, lent: Some(Use(lock)) })
     }
 
     /// The environment of a key: what is there, or the right to make it. `wait` is told when somebody else makes it now.
     pub(super) async fn environment(&self, key: &str, wait: impl FnOnce()) -> io::Result<Kept> {
-        let dir = self.dir.join("env").join(key);
-        let ready = dir.with_extension("ready");
+        let dir = self.dir.join(ENVIRONMENTS).join(key);
         if !self.writable {
-            if !ready.exists() {
+            if !exists(&dir) {
                 return Ok(Kept::No);
             }
-            let lent = open_shared(&dir);
+            let lent = Use::of_what_cannot_be_written(&dir);
             return Ok(Kept::Ready(dir, lent));
         }
-        fs::create_dir_all(self.dir.join("env"))?;
-        let lock = open_lock(&dir.with_extension("lock"))?;
+        fs::create_dir_all(self.dir.join(ENVIRONMENTS))?;
+        let lock = open(&dir)?;
         let mut wait = Some(wait);
         let mut waited = Duration::ZERO;
         loop {
             let busy = match lock.try_lock_shared() {
-                Ok(()) if ready.exists() => {
-                    // Its time says when it was used last.
-                    touch(&ready);
+                Ok(()) if exists(&dir) => {
+                    touch(&dir);
                     return Ok(Kept::Ready(dir, Some(Use(lock))));
                 }
                 Ok(()) => {
                     lock.unlock()?;
                     match lock.try_lock() {
                         // Between the two locks somebody may have made it.
-                        Ok(()) if ready.exists() => {
+                        Ok(()) if exists(&dir) => {
                             lock.unlock()?;
                             continue;
                         }
                         Ok(()) => {
                             remove(&dir)?;
-                            return Ok(Kept::Make(Making { dir, ready, lock }));
+                            return Ok(Kept::Make(Making { dir, lock }));
                         }
                         Err(busy) => busy,
                     }
@@ -141,84 +163,36 @@ impl Cache {
             waited += pause;
         }
     }
+}
 
-    /// Removes environments that were not used for longest, until the rest is within its size. Those in use stay.
-    pub(super) fn shrink(&self) -> io::Result<()> {
-        let mut all = Vec::new();
-        for entry in fs::read_dir(self.dir.join("env"))? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "ready") {
-                let bytes: u64 = fs::read_to_string(&path)?.trim().parse().unwrap_or(0);
-                all.push((fs::metadata(&path)?.modified()?, path, bytes));
-            }
-        }
-        all.sort();
-        let mut total: u64 = all.iter().map(|(.., bytes)| bytes).sum();
-        for (_, ready, bytes) in all {
-            if total <= self.size {
-                break;
-            }
-            let lock = open_lock(&ready.with_extension("lock"))?;
-            if lock.try_lock().is_ok() {
-                // The mark goes first: a death between leaves nothing that calls itself whole.
-                fs::remove_file(&ready)?;
-                remove(&ready.with_extension(""))?;
-                total = total.saturating_sub(bytes);
-            }
-        }
+impl Mirror {
+    /// What was fetched into it is there from now on; the next may fetch.
+    pub(super) fn fetched(&mut self) -> io::Result<()> {
+        bound::measured(&self.dir)?;
+        self.fetch = None;
         Ok(())
+    }
+
+    /// The right to use it on.
+    pub(super) fn lend(self) -> Option<Use> {
+        self.lent
     }
 }
 
 impl Making {
     /// It is whole: from now on others use it.
     pub(super) fn finish(self) -> io::Result<(PathBuf, Use)> {
-        fs::write(&self.ready, size_of(&self.dir)?.to_string())?;
+        bound::measured(&self.dir)?;
         self.lock.unlock()?;
         self.lock.lock_shared()?;
         Ok((self.dir, Use(self.lock)))
     }
 }
 
-/// Sets the time of a file to now. Where that fails the file only looks less used than it is.
-fn touch(path: &Path) {
-    if let Ok(file) = File::options().write(true).open(path) {
-        let _ = futimens(&file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW);
-    }
-}
-
-fn open_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
-}
-
-/// A lock on what cannot be written, where the file system gives one.
-fn open_shared(dir: &Path) -> Option<Use> {
-    let file = File::open(dir.with_extension("lock")).ok()?;
-    file.try_lock_shared().ok()?;
-    Some(Use(file))
-}
-
-fn remove(dir: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// The bytes of all files below a directory; symbolic links are not followed.
-fn size_of(dir: &Path) -> io::Result<u64> {
-    let mut total = 0;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let about = entry.metadata()?;
-        total += if about.is_dir() { size_of(&entry.path())? } else { about.len() };
-    }
-    Ok(total)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn cache(dir: &Path, size: &str, read_only: bool) -> Cache {
         Cache::new(dir.to_owned(), &CacheSource { size: Some(size.parse().unwrap()), read_only, ..CacheSource::default() })
@@ -261,16 +235,17 @@ mod tests {
         assert!(!again.dir.join("half").exists());
     }
 
-    #[tokio::test]
-    async fn what_was_not_used_for_longest_goes_unless_somebody_uses_it() {
+    #[test]
+    fn one_at_a_time_fetches_into_a_repository() {
         let dir = tempfile::tempdir().unwrap();
-        let cache = cache(dir.path(), "2500", false);
-        let held = make(&cache, "oldest", 1_000).await;
-        drop(make(&cache, "old", 1_000).await);
-        drop(make(&cache, "young", 1_000).await);
-        cache.shrink().unwrap();
-        assert!(is_there(&cache, "oldest").await && !is_there(&cache, "old").await && is_there(&cache, "young").await);
-        drop(held);
+        let (one, other) = (cache(dir.path(), "1Gi", false), cache(dir.path(), "1Gi", false));
+        let mut first = one.mirror("https://h/x").unwrap();
+        assert!(first.fetch.is_some() && other.mirror("https://h/x").is_none(), "nothing is there yet");
+        assert!(other.mirror("https://h/y").is_some_and(|mirror| mirror.fetch.is_some()));
+        first.fetched().unwrap();
+        let second = other.mirror("https://h/x").unwrap();
+        assert!(second.fetch.is_some());
+        assert!(one.mirror("https://h/x").is_some_and(|mirror| mirror.fetch.is_none()), "what is there can be used meanwhile");
     }
 
     #[tokio::test]
@@ -280,6 +255,8 @@ mod tests {
         let reader = cache(dir.path(), "1Gi", true);
         assert!(is_there(&reader, "there").await);
         assert!(matches!(reader.environment("absent", || ()).await.unwrap(), Kept::No));
-        assert!(reader.of_program("uv").is_none() && reader.mirror("https://h/x").is_none());
+        assert!(reader.downloads("uv").is_none() && reader.mirror("https://h/x").is_none());
+        cache(dir.path(), "1Gi", false).mirror("https://h/x").unwrap().fetched().unwrap();
+        assert!(reader.mirror("https://h/x").is_some_and(|mirror| mirror.fetch.is_none()));
     }
 }
