@@ -9,7 +9,7 @@ use super::{
     style::{Marks, Tone, clean, paint, shell},
     table::{Table, cell},
     task_ref::TaskRef,
-    verdict, why,
+    usage, verdict, why,
 };
 use crate::wire::{Attempt, Code, Dependee, DependsOn, Environment, Phase, Task, TaskState, Timestamp, Why};
 use std::time::Duration;
@@ -105,7 +105,8 @@ fn block(task: &Task, attempts: &[Attempt], why: Option<&Why>, now: Timestamp, w
         text.push('\n');
         text.push_str(&table(attempts, now, width));
     }
-    let notes = notes::fields(task.id, attempts);
+    let mut notes = notes::fields(task.id, attempts);
+    notes.extend(usage::of_attempts(attempts).into_iter().enumerate().map(|(n, line)| (if n == 0 { "usage" } else { "" }, line)));
     if !notes.is_empty() {
         text.push('\n');
     }
@@ -239,7 +240,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::testing::{NOW, array, attempt, task},
-        wire::{AttemptNumber, Ended, Finding, GitCode, OnFailure, Position, Quote, Reason, Sha256, TaskArray, TaskId},
+        wire::{AttemptNumber, Ended, Finding, GitCode, Notes, OnFailure, Position, Quote, Reason, Sha256, TaskArray, TaskId, Usage},
     };
 
     #[test]
@@ -274,7 +275,10 @@ mod tests {
         let end = Ended { reason: Some(Reason::NodeLost), ..Ended::default() };
         let unplaced = Ended { reason: Some(Reason::InsufficientGpu), ..Ended::default() };
         let returned = Attempt { state: None, started_at: None, ..attempt(2, Some((TaskState::Failed, unplaced))) };
-        let attempts = [attempt(1, Some((TaskState::Failed, end))), returned, attempt(3, None)];
+        let used = |cpu_ms| Usage { elapsed_ms: 82_000, cpu_ms: Some(cpu_ms), memory_peak_bytes: Some(3 << 30), ..Usage::default() };
+        let with = |cpu_ms| Some(Notes { usage: Some(used(cpu_ms)), ..Notes::default() });
+        let first = Attempt { notes: with(131_000), ..attempt(1, Some((TaskState::Failed, end))) };
+        let attempts = [first, returned, Attempt { notes: with(40_000), ..attempt(3, None) }];
         let text = block(&failed, &attempts, None, NOW.parse().unwrap(), None, Marks::new(true));
         let live = Task { script: Some("#!/bin/sh\necho hi\n".into()), command: None, ..task(7, TaskState::Active) };
         let paused = Finding::new(Reason::QueuePaused, "olga paused the queue", vec![Quote::new("Queue", "paused")]);

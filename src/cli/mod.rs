@@ -55,6 +55,7 @@ mod template;
 #[cfg(test)]
 mod testing;
 mod token;
+mod usage;
 mod verdict;
 mod version;
 mod wait;
