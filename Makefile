@@ -2,7 +2,7 @@
 .PHONY: test demo fmt-check lint snapshots release agent images images-debug
 .PHONY: test-cluster cluster-build cluster-up cluster-env cluster-down
 
-# Everything that CI runs, from a clean clone on a machine with Rust 1.95, make and a C compiler, git, and python3 with pip and venv.
+# Everything that CI runs, from a clean clone on a machine with Rust 1.95, make and a C compiler, git, openssl, and python3 with pip and venv.
 test: fmt-check lint
 	cargo test --locked
 	cargo test --locked --no-default-features --features tools --lib tools

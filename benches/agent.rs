@@ -211,7 +211,7 @@ fn start(root: &Path, url: &str) -> Result<Child, Failure> {
     agent.args(["run", "--root"]).arg(root).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin").env(pod::POD_UID, "bench");
     let names: Vec<String> = (0..SECRETS).map(|n| format!("SECRET_{n}")).collect();
     agent.env(pod::SECRET_ENV, names.join(","));
-    names.iter().enumerate().for_each(|(n, name)| _ = agent.env(name, secret(n)));
+    agent.envs(names.iter().enumerate().map(|(n, name)| (name, secret(n))));
     let mut agent = agent.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
     let mut out = agent.stdout.take().ok_or("no output")?;
     thread::spawn(move || {

@@ -24,7 +24,7 @@ fn python(server: &Server, program: &str) -> (slipway::wire::AttemptRef, Pod) {
         command.env("PROGRAM", program).env("ROOT", root.path());
         let names: Vec<String> = (0..10).map(|n| format!("SECRET_{n}")).collect();
         command.env(SECRET_ENV, names.join(","));
-        names.iter().for_each(|name| _ = command.env(name, format!("the-value-of-{name}")));
+        command.envs(names.iter().map(|name| (name, format!("the-value-of-{name}"))));
         // Nobody reads what is repeated.
         command.stdout(fs::File::create("/dev/null").unwrap());
     });
@@ -69,7 +69,7 @@ time.sleep(1000)
     let spooled = fs::metadata(pod.root.at(WORK_DIR).join(files::SPOOL)).unwrap().len();
     server.change(|w| w.attempts.get_mut(&of).unwrap().superseded = true);
     assert_eq!(pod.ended().await.0, Some(97));
-    println!("held up for {longest} s at most, {peak} KiB");
+    eprintln!("held up for {longest} s at most, {peak} KiB");
     assert!(longest < 50.0, "a write took {longest} s");
     assert!(peak < 32 << 10, "the worker took {peak} KiB");
     assert_eq!(spooled, 256 << 20, "the spool had room left");
@@ -98,6 +98,6 @@ time.sleep(1000)
     let hundredths = used(pod.worker()).0 - before;
     server.change(|w| w.attempts.get_mut(&of).unwrap().cancel = true);
     pod.ended().await;
-    println!("{hundredths} hundredths of a second of CPU for 40,000 lines in 4 s");
+    eprintln!("{hundredths} hundredths of a second of CPU for 40,000 lines in 4 s");
     assert!(hundredths < 4 * 30, "{hundredths} hundredths of a second of CPU for 40,000 lines");
 }

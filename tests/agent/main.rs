@@ -16,8 +16,10 @@ mod load;
 mod masks;
 mod pods;
 mod private;
+mod reach;
 mod runner;
 mod server;
+mod ssh;
 mod usage;
 
 use server::{Recipe, Server};

@@ -22,7 +22,7 @@ use std::{fs, net::Ipv4Addr, path::Path, process::Stdio, sync::Arc};
 use tokio::{io::AsyncWriteExt, net::TcpListener, process::Command};
 use tokio_util::task::AbortOnDropHandle;
 
-const PASSWORD: &str = "token-that-nobody-may-read";
+pub(crate) const PASSWORD: &str = "token-that-nobody-may-read";
 
 /// Runs a program in a directory; what it wrote.
 async fn run(dir: &Path, words: &[&str]) -> String {
@@ -61,25 +61,30 @@ async fn answer(State(root): State<Arc<Path>>, method: Method, uri: Uri, headers
 }
 
 /// Serves the repositories below a directory: the address.
-async fn serve(root: &Path) -> (String, AbortOnDropHandle<()>) {
+pub(crate) async fn serve(root: &Path) -> (String, AbortOnDropHandle<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let app = Router::new().fallback(answer).with_state(Arc::<Path>::from(root));
     (address, AbortOnDropHandle::new(tokio::spawn(async move { axum::serve(listener, app).await.unwrap() })))
 }
 
-#[tokio::test]
-async fn a_private_repository_is_read_with_the_queues_credentials_which_nobody_sees() {
-    let dir = tempfile::tempdir().unwrap();
-    let (bare, clone) = (dir.path().join("team/vision"), dir.path().join("clone"));
+/// Makes the repository `team/vision` below a directory, with one file; its commit.
+pub(crate) async fn repository(dir: &Path) -> String {
+    let (bare, clone) = (dir.join("team/vision"), dir.join("clone"));
     fs::create_dir_all(&bare).unwrap();
     run(&bare, &["git", "init", "--quiet", "--bare", "--initial-branch=main"]).await;
-    run(dir.path(), &["git", "clone", "--quiet", "team/vision", "clone"]).await;
+    run(dir, &["git", "clone", "--quiet", "team/vision", "clone"]).await;
     fs::write(clone.join("hello"), "from the repository").unwrap();
     run(&clone, &["git", "add", "hello"]).await;
     run(&clone, &["git", "-c", "user.name=kim", "-c", "user.email=kim@example.com", "commit", "--quiet", "-m", "work"]).await;
     run(&clone, &["git", "push", "--quiet", "origin", "HEAD:main"]).await;
-    let commit = run(&clone, &["git", "rev-parse", "HEAD"]).await;
+    run(&clone, &["git", "rev-parse", "HEAD"]).await
+}
+
+#[tokio::test]
+async fn a_private_repository_is_read_with_the_queues_credentials_which_nobody_sees() {
+    let dir = tempfile::tempdir().unwrap();
+    let commit = repository(dir.path()).await;
     let (address, _serving) = serve(dir.path()).await;
 
     let server = Server::start().await;

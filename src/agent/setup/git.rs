@@ -41,12 +41,11 @@ pub(super) async fn check_out(code: &GitCode, dir: &Path, site: &Site<'_>, tools
         Some(snapshot) => snapshot.bases.iter().map(String::as_str).collect(),
         None => vec![&code.commit],
     };
-    let lent = match site.cache.as_ref().and_then(|cache| cache.mirror(&code.url)) {
-        Some(mirror) => git.borrow(mirror, code, &wanted, site).await?,
-        None => {
-            git.fetch(code, &wanted, true, site).await?;
-            None
-        }
+    let lent = if let Some(mirror) = site.cache.as_ref().and_then(|cache| cache.mirror(&code.url)) {
+        git.borrow(mirror, code, &wanted, site).await?
+    } else {
+        git.fetch(code, &wanted, true, site).await?;
+        None
     };
     if let Some(snapshot) = &code.snapshot {
         git.restore(code, snapshot, site).await?;
