@@ -9,7 +9,7 @@ use crate::{
     server::{Recipe, Server},
     sh,
 };
-use slipway::wire::{AttemptRef, Course, Usage};
+use slipway::wire::{AttemptRef, Course, Times, Usage};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -113,6 +113,18 @@ async fn the_shortest_command_has_figures() {
     let cpu = usage.cpu_ms.expect("processor time");
     assert!(expected <= cpu + 20 && cpu <= expected + 50, "{cpu} of {expected}");
     assert!(usage.memory_peak_bytes > Some(0), "{usage:?}");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_heartbeat_to_see_the_first_figures() {
+    // Longer than the test waits for anything.
+    let times = Times { heartbeat_hold_ms: 70_000, call_timeout_ms: 2_000, ..Times::default().divided_by(100) };
+    let server = Server::with_times(times).await;
+    let (of, mut agent) = run(&server, sh("sleep 2; while ! test -e go; do sleep 0.05; done"));
+    let seen = |usage: &Usage| usage.elapsed_ms >= 1_000 && usage.memory_bytes.is_some() && usage.cpu_milli.is_some();
+    server.until("figures", |w| w.attempts[&of].beats.iter().filter_map(|beat| beat.usage.as_ref()).any(seen)).await;
+    fs::write(agent.dir.path().join("scratch/go"), "").expect("the scratch directory");
+    assert_eq!(agent.ended().await, Some(0), "{}", agent.log());
 }
 
 /// Cgroups of this test alone, in each hierarchy; removed in the end.

@@ -18,6 +18,7 @@ use super::{
     link::Link,
     tree::Tree,
 };
+use crate::wire::Notes;
 use cgroup::Cgroup;
 use gpu::Gpus;
 use helper::Helpers;
@@ -32,6 +33,8 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 const EVERY: Duration = Duration::from_secs(5);
 /// The pause after the first look, and after that at the command's start; each is twice the one before.
 const FIRST: Duration = Duration::from_millis(50);
+/// The first look that is so long after the start, or the command's, is told at once: nobody waits for a heartbeat to see it.
+const TOLD: Duration = Duration::from_secs(1);
 /// A look may cost so much of a core: one part of so many.
 const SHARE: u32 = 1_000;
 /// How long the end of an attempt waits for the meters.
@@ -97,12 +100,18 @@ async fn measure(link: Arc<Link>, mut eye: Eye, gpus: Gpus, helpers: Helpers, st
     let began = link.clock.monotonic();
     let (mut sheet, mut pause, mut last) = (Sheet::default(), FIRST, false);
     let mut phases = link.phase.subscribe();
+    let mut untold = Some(Duration::ZERO);
     loop {
         let before = spent();
         let look = eye.look();
         let elapsed = link.clock.monotonic().saturating_sub(began);
         sheet.add(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX), &look, &gpus.look());
-        link.notebook.measure(|notes| (notes.usage, notes.course) = (Some(sheet.usage()), Some(sheet.course())));
+        let tell = |notes: &mut Notes| (notes.usage, notes.course) = (Some(sheet.usage()), Some(sheet.course()));
+        if untold.take_if(|since| elapsed.saturating_sub(*since) >= TOLD).is_some() && !last {
+            link.notebook.announce(tell);
+        } else {
+            link.notebook.measure(tell);
+        }
         if last {
             break;
         }
@@ -111,7 +120,7 @@ async fn measure(link: Arc<Link>, mut eye: Eye, gpus: Gpus, helpers: Helpers, st
             biased;
             () = stop.cancelled() => last = true,
             // The command begins now, or its set-up.
-            Ok(()) = phases.changed() => pause = FIRST,
+            Ok(()) = phases.changed() => (pause, untold) = (FIRST, Some(link.clock.monotonic().saturating_sub(began))),
             () = sleep(pause.max(paid)) => pause = EVERY.min(pause * 2),
         }
     }
