@@ -174,7 +174,7 @@ async fn run(load: Load, time: Duration, present: bool) -> Result<Seen, Failure>
         agent.wait()?;
         return Ok(seen);
     }
-    let deadline = now() + Duration::from_secs(60);
+    let deadline = now() + Duration::from_mins(1);
     let text = loop {
         match fs::read_to_string(&report) {
             Ok(text) if text.contains(' ') => break text,
