@@ -1,7 +1,7 @@
 //! Reads the command's output.
 
 use super::Log;
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncReadExt,
     net::unix::pipe::Receiver,
@@ -30,18 +30,27 @@ pub(in crate::agent) async fn pump(mut output: Receiver, log: Arc<Log>) {
             }
             None => read.await,
         };
-        match read {
+        let gathered = match read {
             Ok(0) => return,
             Ok(n) => {
                 log.push(&piece[..n]);
-                if n < LITTLE {
-                    sleep(GATHER).await;
-                }
+                if n < LITTLE { gather(output).await } else { Ok(output) }
             }
+            Err(error) => Err(error),
+        };
+        output = match gathered {
+            Ok(output) => output,
             Err(error) => {
                 tracing::warn!(%error, "the command's output cannot be read any more");
                 return;
             }
-        }
+        };
     }
+}
+
+/// Waits without hearing of each write meanwhile.
+async fn gather(output: Receiver) -> io::Result<Receiver> {
+    let deaf = output.into_nonblocking_fd()?;
+    sleep(GATHER).await;
+    Receiver::from_owned_fd(deaf)
 }
