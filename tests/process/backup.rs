@@ -1,11 +1,12 @@
 //! A backup of a server at work, and another server in its place.
 
 use crate::{
+    code::sent,
     eventually,
     world::{Part, World},
 };
 use sha2::{Digest, Sha256};
-use slipway::wire::{AttemptNumber, TaskId, TaskState};
+use slipway::wire::{AttemptNumber, Code, NewTask, TaskId, TaskState};
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 const LINES: &str = "i=0; while [ $i -lt 200 ]; do i=$((i+1)); emit \"line $i of $id\"; done";
@@ -139,6 +140,28 @@ async fn what_began_after_the_backup_is_stopped_before_it_begins_again() {
     world.let_go();
     world.check(&[task]).await;
     assert!(world.task(task).await.attempt > AttemptNumber(1_000), "numbers that others may have are passed over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_was_sent_is_in_the_backup() {
+    let mut world = World::new();
+    world.start(Part::Server);
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(8);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, "word", &b"was kept"[..]).expect("an archive");
+    let code = Code { upload: Some(sent(&world, &archive.into_inner().expect("an archive")).await), ..Code::default() };
+    let command = Some(["cat", "word"].map(str::to_owned).to_vec());
+    let task = world.submit(&NewTask { command, code: Some(code), ..NewTask::default() }).await;
+    let (backup, token) = (world.backup().await, fs::read(world.data().join("runner-token")).expect("a token"));
+    world.restored(&backup).await;
+    fs::write(world.data().join("runner-token"), token).expect("the runner's own file");
+    world.start(Part::Runner);
+    let state = world.ended(task).await.state;
+    let log = String::from_utf8_lossy(&world.log(task, 0).await).into_owned();
+    assert!(state == TaskState::Succeeded && log.ends_with("was kept"), "{log}");
+    world.nothing_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

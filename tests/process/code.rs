@@ -62,7 +62,7 @@ fn git(code: GitCode) -> Code {
     Code { git: Some(code), ..Code::default() }
 }
 
-async fn sent(world: &World, bytes: &[u8]) -> Sha256 {
+pub(crate) async fn sent(world: &World, bytes: &[u8]) -> Sha256 {
     let sum = Sha256::of(bytes);
     let source = Bytes::copy_from_slice(bytes);
     world
