@@ -198,6 +198,7 @@ fn start(root: &Path, url: &str) -> Result<Child, Failure> {
     fs::write(at(pod::TERMINATION_LOG), "")?;
     let assignment = Assignment {
         url: url.to_owned(),
+        ca: None,
         task: TaskId(1),
         attempt: AttemptNumber(1),
         start_token: String::from("start").into(),

@@ -62,7 +62,7 @@ impl Link {
 pub(super) async fn connect(assignment: &Assignment, ambient: &Ambient) -> Result<(Link, StartResponse), Exit> {
     let of = assignment.attempt_ref();
     let times = &assignment.times;
-    let client = Client::new(&assignment.url, Some(assignment.start_token.clone()), &ambient.program)
+    let client = Client::trusting(&assignment.url, Some(assignment.start_token.clone()), &ambient.program, assignment.ca.as_deref())
         .map_err(|error| Exit::setup(format!("cannot speak to the server: {error}")))?
         .with_timeout(Duration::from_millis(times.call_timeout_ms));
     // In memory alone, so that nothing that comes after this process can repeat its start.

@@ -44,7 +44,9 @@ pub(super) async fn run(args: GlueArgs) -> Result<()> {
                 )?)?
             }
         };
-    let config = Config::new(file, surrounding(&found, surroundings::variable("SLIPWAY_URL"))).map_err(|error| match &args.config {
+    let ca = file.ca_file.as_ref().map(|path| std::fs::read_to_string(path).with_context(|| format!("caFile: {}", path.display())));
+    let around = Surrounding { ca: ca.transpose()?, ..surrounding(&found, surroundings::variable("SLIPWAY_URL")) };
+    let config = Config::new(file, around).map_err(|error| match &args.config {
         Some(path) => anyhow!("{}: {error}", path.display()),
         None => anyhow!("{error}; write it into a file and name that with --config"),
     })?;
@@ -84,7 +86,7 @@ impl Beside {
 }
 
 async fn carry(config: Config, found: Found, token: SecretString, stop: CancellationToken) -> Result<()> {
-    let client = Client::new(&config.url, Some(token), &format!("slipway-glue/{}", config.version))?;
+    let client = Client::trusting(&config.url, Some(token), &format!("slipway-glue/{}", config.version), config.ca.as_deref())?;
     let ambient = Ambient { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
     tracing::info!(cluster = found.server(), namespaces = config.namespaces.join(","), server = config.url, "starting");
     Ok(kubernetes::run(config, found, client, ambient, stop).await?)
@@ -97,7 +99,8 @@ async fn find(args: &ClusterArgs) -> Result<Found> {
 }
 
 fn surrounding(found: &Found, url: Option<String>) -> Surrounding {
-    Surrounding { namespace: found.namespace().to_owned(), in_pod: found.in_pod, url, version: env!("CARGO_PKG_VERSION").to_owned() }
+    let (namespace, version) = (found.namespace().to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    Surrounding { namespace, in_pod: found.in_pod, url, ca: None, version }
 }
 
 /// The glue's file.
@@ -151,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_example_is_a_glues_file() {
-        let around = Surrounding { namespace: "default".into(), in_pod: true, url: None, version: "0".into() };
+        let around = Surrounding { namespace: "default".into(), in_pod: true, url: None, ca: None, version: "0".into() };
         let file = parse("examples/glue.yaml", include_str!("../../examples/glue.yaml")).unwrap();
         let config = Config::new(file, around).unwrap();
         assert_eq!(config.served(), ["cpu", "gpu-a100"]);
@@ -163,7 +166,7 @@ mod tests {
     #[test]
     fn values_of_clearml_are_a_glues_file() {
         let text = "url: http://slipway:7227\nagentImage: agent:1\nagentk8sglue:\n  maxPods: 9\n  basePodTemplate: {nodeSelector: {zone: a}}\n  queues:\n    gpu:\n      templateOverrides: {labels: {team: core}}\n      queueSettings: {maxPods: 7}\n";
-        let around = Surrounding { namespace: "default".into(), in_pod: true, url: None, version: "0".into() };
+        let around = Surrounding { namespace: "default".into(), in_pod: true, url: None, ca: None, version: "0".into() };
         let config = Config::new(parse("values.yaml", text).unwrap(), around).unwrap();
         assert_eq!((config.max_pods, config.served()), (9, vec!["gpu".to_owned()]));
         assert_eq!(config.caps.values().collect::<Vec<_>>(), [&7]);

@@ -13,6 +13,7 @@ mod sse;
 mod stream;
 mod tasks;
 mod tokens;
+mod trust;
 mod uploads;
 
 pub use retry::Backoff;
@@ -166,22 +167,34 @@ impl Client {
     /// # Errors
     /// `Config` where `url` is no http(s) URL, or TLS cannot be set up.
     pub fn new(url: &str, token: Option<SecretString>, program: &str) -> Result<Self, Error> {
+        Self::trusting(url, token, program, None)
+    }
+
+    /// The same, which trusts the authorities in `ca` (PEM) and no others where one is given.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`]; `Config` where `ca` holds no certificate.
+    pub fn trusting(url: &str, token: Option<SecretString>, program: &str, ca: Option<&str>) -> Result<Self, Error> {
         let mut base = Url::parse(url).map_err(|e| Error::Config(format!("{url:?} is no URL: {e}")))?;
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
             return Err(Error::Config(format!("{url:?} is no http or https URL")));
         }
         base.set_path(&format!("{}/", base.path().trim_end_matches('/')));
-        let mut builder = reqwest::Client::builder()
-            .user_agent(program)
-            .connect_timeout(Duration::from_secs(5))
-            .tcp_nodelay(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(names::Names::of_system());
-        if base.scheme() == "http" {
-            // Without certificates to load the client also works in an image that has none, and starts faster.
-            builder = builder.tls_certs_only([]).no_proxy();
-        }
-        let http = builder.build().map_err(|e| Error::Config(format!("cannot set up HTTP: {}", Cause::from(e))))?;
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(program)
+                .connect_timeout(Duration::from_secs(5))
+                .tcp_nodelay(true)
+                .redirect(reqwest::redirect::Policy::none())
+                .dns_resolver(names::Names::of_system())
+        };
+        let http = if base.scheme() == "https" {
+            trust::build(builder, ca)?
+        } else {
+            // Without certificates to load the client starts faster.
+            let http = builder().tls_certs_only([]).no_proxy().build();
+            http.map_err(|e| Error::Config(format!("cannot set up HTTP: {}", Cause::from(e))))?
+        };
         Ok(Self { http, base, token, timeout: Duration::from_secs(30) })
     }
 

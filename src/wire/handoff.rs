@@ -56,6 +56,9 @@ pub mod files {
 pub struct Assignment {
     /// The server's address.
     pub url: String,
+    /// The authorities (PEM) that its certificate may be from; those of the system where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
     /// The task.
     pub task: TaskId,
     /// The attempt.

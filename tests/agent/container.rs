@@ -8,7 +8,7 @@ use crate::{
 };
 use slipway::{
     domain::pod,
-    wire::{AttemptRef, FinishRequest, handoff::Testament},
+    wire::{FinishRequest, handoff::Testament},
 };
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 use tokio::process::Command;
@@ -54,8 +54,7 @@ pub(crate) struct Ended {
 }
 
 /// Runs the agent in a container of its own. `None` where this machine allows no namespaces.
-pub(crate) async fn contained(server: &Server, of: AttemptRef, url: &str, image: &Image) -> Option<Ended> {
-    let root = Root::new(server, of, url);
+pub(crate) async fn contained(root: Root, image: &Image) -> Option<Ended> {
     for (path, dir) in [("proc", true), ("dev/null", false), ("dev/random", false), ("dev/urandom", false)] {
         if dir { fs::create_dir(root.at(path)).unwrap() } else { fs::write(root.at(path), "").unwrap() }
     }
@@ -100,7 +99,7 @@ pub(crate) async fn contained(server: &Server, of: AttemptRef, url: &str, image:
 async fn an_empty_read_only_root_is_enough() {
     let server = Server::start().await;
     let of = server.claimed(command(&["/slipway/bin/slipway-agent", "version"]));
-    let Some(Ended { code, out, message }) = contained(&server, of, &server.url, &Image::default()).await else { return };
+    let Some(Ended { code, out, message }) = contained(Root::new(&server, of, &server.url), &Image::default()).await else { return };
     assert_eq!(code, Some(0), "{out} {message}");
     assert_eq!(out, concat!("slipway-agent ", env!("CARGO_PKG_VERSION"), "\n"));
     assert_eq!((log(&server, of), stored(&server, of).exit_code), (out, Some(0)));
@@ -113,7 +112,7 @@ async fn a_name_is_not_told_to_a_public_resolver() {
     let server = Server::start().await;
     let of = server.claimed(sh("exit 0"));
     let url = "http://slipway.private.example:7227";
-    let Some(Ended { code, message, .. }) = contained(&server, of, url, &Image::default()).await else { return };
+    let Some(Ended { code, message, .. }) = contained(Root::new(&server, of, url), &Image::default()).await else { return };
     assert_eq!(code, Some(98), "{message}");
     assert!(message.contains("/etc/resolv.conf names nobody to ask"), "{message}");
 }

@@ -5,7 +5,7 @@ use crate::{
     command,
     container::{Image, contained},
     luggage,
-    pods::{log, stored},
+    pods::{Root, log, stored},
     server::{Recipe, Server},
     support::{Index, run, uv},
 };
@@ -46,7 +46,7 @@ async fn the_same_code_runs_where_there_is_nothing_and_where_there_is_all() {
     let sum = server.sent(luggage::archive(&dir.path().join("code")));
     for (what, image) in [("an empty image", Image::default()), ("a Debian", debian(&[]))] {
         let of = server.claimed(Recipe { setup: set_up(upload(&sum), EnvironmentKind::Image), ..command(&["./show"]) });
-        let Some(ended) = contained(&server, of, &server.url, &image).await else { return };
+        let Some(ended) = contained(Root::new(&server, of, &server.url), &image).await else { return };
         let log = log(&server, of);
         assert_eq!((ended.code, stored(&server, of).exit_code), (Some(0), Some(0)), "{what}: {log} {}", ended.message);
         assert!(log.ends_with("\nof the code\n"), "{what}: {log}");
@@ -85,7 +85,7 @@ async fn python_runs_for_a_user_whom_nobody_knows_without_a_home_on_a_root_that_
     for (code, kind) in [(upload(&sum), EnvironmentKind::Venv), (upload(&sum), EnvironmentKind::Uv), (git, EnvironmentKind::Auto)] {
         let recipe = Recipe { setup: set_up(code, kind), sources: sources.clone(), ..command(&["python", "main.py"]) };
         let of = server.claimed(recipe);
-        let Some(ended) = contained(&server, of, &server.url, &image).await else { return };
+        let Some(ended) = contained(Root::new(&server, of, &server.url), &image).await else { return };
         let log = log(&server, of);
         assert_eq!((ended.code, stored(&server, of).exit_code), (Some(0), Some(0)), "{kind}: {log} {}", ended.message);
         assert!(log.contains("\nsaid hello of the code\n"), "{kind}: {log}");

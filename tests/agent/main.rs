@@ -78,6 +78,7 @@ impl Agent {
         let uid = format!("test-{}", std::process::id()) + &dir.path().display().to_string().replace('/', "-");
         let assignment = Assignment {
             url: server.url.clone(),
+            ca: None,
             task: of.task,
             attempt: of.attempt,
             start_token: format!("start-{of}").into(),

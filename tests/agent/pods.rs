@@ -37,6 +37,11 @@ pub(crate) struct Root {
 
 impl Root {
     pub(crate) fn new(server: &Server, of: AttemptRef, url: &str) -> Self {
+        Self::with_ca(server, of, url, None)
+    }
+
+    /// The same, whose agent is told which authorities the server's certificate may be from.
+    pub(crate) fn with_ca(server: &Server, of: AttemptRef, url: &str, ca: Option<String>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // Tests beside this one have attempts of the same numbers.
         let root = Self { uid: format!("pod-{}", dir.path().file_name().unwrap().display()), dir };
@@ -46,6 +51,7 @@ impl Root {
         fs::write(root.at(pod::TERMINATION_LOG), "").unwrap();
         let assignment = Assignment {
             url: url.to_owned(),
+            ca,
             task: of.task,
             attempt: of.attempt,
             start_token: format!("start-{of}").into(),

@@ -2,7 +2,9 @@
 //! the pod's template names, for the agent itself.
 
 use crate::{
-    pods::{Pod, log, stored},
+    command,
+    container::{Image, contained},
+    pods::{Pod, Root, log, stored},
     private::{PASSWORD, repository, serve},
     server::{Recipe, Server},
     sh,
@@ -59,7 +61,8 @@ impl Authority {
         let new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
         let ca = ["-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=nobody", "-addext", "keyUsage=critical,keyCertSign"];
         run(dir, &[&new[..], &ca].concat());
-        let name = ["-keyout", "host.key", "-out", "host.pem", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+        let name =
+            ["-keyout", "host.key", "-out", "host.pem", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
         let of = ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE"];
         run(dir, &[&new[..], &name, &of].concat());
         let both = ["host.key", "host.pem"].map(|name| fs::read_to_string(dir.join(name)).unwrap()).concat();
@@ -221,18 +224,26 @@ async fn a_proxy_of_the_queue_is_the_way_of_git_pip_uv_and_the_command() {
 }
 
 #[tokio::test]
-async fn the_agent_trusts_the_authority_that_its_container_names_and_no_other() {
+async fn an_agent_trusts_the_authority_that_its_glue_or_its_container_names_and_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let authority = Authority::new(dir.path());
-    let mut server = Server::start().await;
+    let server = Server::start().await;
     let (url, _front) = authority.front(&server.url).await;
-    server.url = url;
+    let mut behind = server.clone();
+    behind.url = url.replace("localhost", "127.0.0.1");
     let strange = server.claimed(sh("echo hello"));
-    let _refused = Pod::start_with(&server, strange, "run", |_, _| {});
+    let _refused = Pod::start_with(&behind, strange, "run", |_, _| {});
     let of = server.claimed(sh("echo hello"));
-    let mut pod = Pod::start_with(&server, of, "run", |_, command| {
+    let mut pod = Pod::start_with(&behind, of, "run", |_, command| {
         command.env("SSL_CERT_FILE", dir.path().join("ca.pem"));
     });
     assert_eq!(pod.ended().await.0, Some(0));
     assert_eq!((log(&server, of).as_str(), server.attempt(strange).starts), ("hello\n", 0));
+
+    // Where the image has nothing, no authority of a system is missed.
+    let of = server.claimed(command(&["/slipway/bin/slipway-agent", "version"]));
+    let root = Root::with_ca(&server, of, &behind.url, Some(authority.certificate()));
+    let Some(ended) = contained(root, &Image::default()).await else { return };
+    assert_eq!(ended.code, Some(0), "{} {}", ended.out, ended.message);
+    assert_eq!(log(&server, of), ended.out);
 }

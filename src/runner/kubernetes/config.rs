@@ -25,6 +25,9 @@ pub struct File {
     pub url: Option<String>,
     /// The server's address as pods call it; default `url`.
     pub agent_url: Option<String>,
+    /// A file with the authorities (PEM) that the server's certificate may be from, for the glue and the agents in its pods;
+    /// default those of the glue's system, and of each pod's image.
+    pub ca_file: Option<PathBuf>,
     /// A file with the runner token.
     pub token_file: Option<PathBuf>,
     /// The namespaces that Jobs may stand in, the first by default; default that of the kubeconfig's context, or the
@@ -138,6 +141,8 @@ pub struct Surrounding {
     pub in_pod: bool,
     /// The server's address where the file names none.
     pub url: Option<String>,
+    /// What stands in the file's `caFile`.
+    pub ca: Option<String>,
     /// The glue's version.
     pub version: String,
 }
@@ -153,6 +158,8 @@ pub struct Config {
     pub url: String,
     /// The server's address as pods call it.
     pub agent_url: String,
+    /// The authorities (PEM) that the server's certificate may be from, where they are not those of the system.
+    pub ca: Option<String>,
     /// The namespaces that its Jobs may stand in, at least one; the first is the default.
     pub namespaces: Vec<String>,
     /// The queues that it serves; empty is all.
@@ -194,6 +201,9 @@ impl Config {
         let url = file.url.or(around.url).ok_or("url: name the server, for example http://slipway.slipway:7227")?;
         let agent_url = file.agent_url.unwrap_or_else(|| url.clone());
         reachable(&agent_url)?;
+        if around.ca.as_ref().is_some_and(|ca| ca.contains("PRIVATE KEY")) {
+            return Err("caFile: there is a private key in it, and every pod would get it: it takes certificates alone".to_owned());
+        }
         let agent_image =
             file.agent_image.ok_or("agentImage: name the image that brings slipway-agent into pods (make images builds it)")?;
         let name = match file.name {
@@ -231,6 +241,7 @@ impl Config {
             cluster: file.cluster,
             url,
             agent_url,
+            ca: around.ca,
             namespaces,
             queues: file.queues.0.keys().cloned().collect(),
             base: file.base.pod_template,
@@ -285,7 +296,7 @@ mod tests {
     use super::*;
 
     fn file(json: Value) -> Result<Config, String> {
-        let around = Surrounding { namespace: "research".into(), in_pod: false, url: None, version: "1".into() };
+        let around = Surrounding { namespace: "research".into(), in_pod: false, url: None, ca: None, version: "1".into() };
         Config::new(serde_json::from_value(json).map_err(|e| e.to_string())?, around)
     }
 

@@ -161,6 +161,6 @@ pub(super) fn config() -> Config {
         agent_image: Some("agent:1".into()),
         ..File::default()
     };
-    let around = Surrounding { namespace: "a".into(), in_pod: false, url: None, version: "0".into() };
+    let around = Surrounding { namespace: "a".into(), in_pod: false, url: None, ca: None, version: "0".into() };
     Config::new(file, around).unwrap()
 }

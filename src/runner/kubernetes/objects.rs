@@ -54,6 +54,7 @@ pub(super) fn objects(hold: &Hold, instance: &str, config: &Config, times: &Time
     job["metadata"]["annotations"][KEEP_JOBS] = json!(keep);
     let assignment = Assignment {
         url: config.agent_url.clone(),
+        ca: config.ca.clone(),
         task: of.task,
         attempt: of.attempt,
         start_token: start_token.clone().into(),

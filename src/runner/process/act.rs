@@ -142,6 +142,7 @@ impl Desk {
         }
         Assignment {
             url: self.config.url.clone(),
+            ca: None,
             task: meta.task,
             attempt: meta.attempt,
             start_token: start_token.to_owned().into(),

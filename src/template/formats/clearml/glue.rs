@@ -9,11 +9,12 @@ use crate::template::formats::{
 use serde_json::{Map, Value, json};
 
 /// Fields of a glue's own file.
-const OWN: [&str; 13] = [
+const OWN: [&str; 14] = [
     "name",
     "cluster",
     "url",
     "agentUrl",
+    "caFile",
     "tokenFile",
     "namespaces",
     "maxPods",
