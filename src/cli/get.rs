@@ -111,7 +111,7 @@ fn block(task: &Task, attempts: &[Attempt], why: Option<&Why>, now: Timestamp, w
         text.push('\n');
     }
     for (name, value) in notes {
-        text.push_str(&format!("{}{value}\n", paint(Tone::Faint, &format!("{name:<11}"))));
+        text.extend([paint(Tone::Faint, &format!("{name:<11}")), value, "\n".into()]);
     }
     text
 }

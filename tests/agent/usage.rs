@@ -171,10 +171,10 @@ async fn a_pod_is_measured_by_its_cgroup() {
         "head -c 67108864 /dev/zero > \"$CACHED\"; sync \"$CACHED\"; printf %s \"$WORK\" > work.py; python3 work.py \"$FILE\" || exit 1; times".into(),
     );
     let of = server.claimed(recipe);
-    let joined: String = cgroups.0.iter().map(|dir| format!("echo $$ > {}/cgroup.procs; ", dir.display())).collect();
+    let joined: Vec<_> = cgroups.0.iter().map(|dir| format!("echo $$ > {}/cgroup.procs", dir.display())).collect();
     let mut pod = Pod::start_with(&server, of, "run", |root, command| {
         let mut inside = tokio::process::Command::new("/bin/sh");
-        inside.arg("-c").arg(format!("{joined}exec \"$0\" \"$@\"")).arg(AGENT).args(["run", "--root"]).arg(root.path());
+        inside.arg("-c").arg(joined.join("; ") + "; exec \"$0\" \"$@\"").arg(AGENT).args(["run", "--root"]).arg(root.path());
         inside.current_dir("/").env_clear().env("PATH", pods::PATH).env(slipway::domain::pod::POD_UID, root.uid());
         inside.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         *command = inside;

@@ -12,6 +12,7 @@ mod slices;
 use super::helper::Helpers;
 use crate::wire::GpuUsage;
 use board::Board;
+use feed::Patience;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -27,7 +28,7 @@ const EVERY: &str = "5";
 /// Seconds between two words of slices, which are hundreds of lines each.
 const SLICES_EVERY: &str = "15";
 /// The longest that is listened to without a GPU being named: a message, and no stream of anything else.
-const PATIENCE: usize = 64 << 10;
+const WORDS: Patience = Patience::of(64 << 10);
 /// The longest document about slices, twice as long as of 16 GPUs with 7 slices and hundreds of processes.
 const DOCUMENT: usize = 2 << 20;
 
@@ -80,7 +81,7 @@ async fn whole(program: PathBuf, helpers: Helpers, chosen: Option<BTreeSet<u32>>
         true
     };
     let args = [lines::QUERY, "--format=csv,noheader,nounits", "-l", EVERY];
-    feed::follow(&helpers, &program, &args, PATIENCE, take, || lock(&board).quiet(false)).await;
+    feed::follow(&helpers, &program, &args, WORDS, take, || lock(&board).quiet(false)).await;
 }
 
 /// Slices, once it is known that there are any.
@@ -89,7 +90,7 @@ async fn parts(program: PathBuf, helpers: Helpers, board: Arc<Mutex<Board>>, div
         () = helpers.stop.cancelled() => return,
         () = divided.notified() => {}
     }
-    let listed = lines::listed(&feed::once(&helpers, &program, &["-L"], PATIENCE as u64).await);
+    let listed = lines::listed(&feed::once(&helpers, &program, &["-L"], WORDS).await);
     if !helpers.stop.is_cancelled() {
         documents(&program, &helpers, &board, &listed).await;
     }
@@ -109,5 +110,5 @@ async fn documents(program: &Path, helpers: &Helpers, board: &Mutex<Board>, list
         lock(board).slices(&found, listed);
         !found.is_empty()
     };
-    feed::follow(helpers, program, &["-q", "-x", "-l", SLICES_EVERY], DOCUMENT, take, || lock(board).quiet(true)).await;
+    feed::follow(helpers, program, &["-q", "-x", "-l", SLICES_EVERY], Patience::of(DOCUMENT), take, || lock(board).quiet(true)).await;
 }
