@@ -55,7 +55,8 @@ impl Serving {
         let (store, writer) = Store::open(&dir.file("slipway.db"), ambient).await.context("cannot open the database")?;
         bootstrap::first_things(&store, &dir, &*rng).await?;
         let logs = Logs::new(dir.path());
-        let app = App::new(store.clone(), logs, Uploads::new(dir.path()), Settings { times, clock, rng, stop }).await?;
+        let app =
+            App::new(store.clone(), logs, Uploads::new(dir.path()), Settings { times, clock, rng, stop, issuers: Vec::new() }).await?;
         let task = tokio::spawn(crate::server::serve(listener, app));
         Ok(Self { url: url(local), dir, store, task, writer })
     }

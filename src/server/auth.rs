@@ -3,6 +3,7 @@
 use super::{
     access::{self, Access},
     error::{ApiError, ApiResult},
+    identity,
     state::App,
 };
 use crate::{
@@ -57,7 +58,7 @@ impl<S: Sync> FromRequestParts<S> for Bearer {
 pub(super) async fn authorize(State(app): State<App>, matched: MatchedPath, mut request: Request, next: Next) -> Response {
     match access::of(request.method().as_str(), matched.as_str()) {
         Some(Access::Open | Access::Attempt) => {}
-        Some(Access::Role(needed)) => match principal(&app, request.headers(), needed) {
+        Some(Access::Role(needed)) => match principal(&app, request.headers(), needed).await {
             Ok(principal) => {
                 request.extensions_mut().insert(principal);
             }
@@ -72,23 +73,29 @@ pub(super) async fn authorize(State(app): State<App>, matched: MatchedPath, mut 
     next.run(request).await
 }
 
-fn principal(app: &App, headers: &HeaderMap, needed: Role) -> ApiResult<Principal> {
-    whose(app, bearer(headers).ok_or_else(no_token)?, needed)
+async fn principal(app: &App, headers: &HeaderMap, needed: Role) -> ApiResult<Principal> {
+    whose(app, bearer(headers).ok_or_else(no_token)?, needed).await
 }
 
-/// The bearer of an API token in force whose role includes `needed`.
-pub(super) fn whose(app: &App, token: &str, needed: Role) -> ApiResult<Principal> {
+/// The bearer of a token, of this server's or of an issuer that it trusts, whose role includes `needed`.
+pub(super) async fn whose(app: &App, token: &str, needed: Role) -> ApiResult<Principal> {
+    let (user, role) = if identity::is_signed(token) { app.identity.whose(token, &*app.settings.clock).await? } else { own(app, token)? };
+    if !role.includes(needed) {
+        let detail = format!("This needs the role {needed}; {user} has the role {role}.");
+        return Err(Problem::new(ProblemCode::Forbidden).detail(detail).into());
+    }
+    Ok(Principal { user, role })
+}
+
+/// The bearer of an API token in force.
+fn own(app: &App, token: &str) -> ApiResult<(String, Role)> {
     let known = well_formed(SecretKind::Api, token).then(|| app.tokens.in_force(&fingerprint(token), app.now())).flatten();
     let known = known.ok_or_else(|| {
         Problem::new(ProblemCode::Unauthenticated)
             .detail("The token is not known, has expired or was revoked.")
             .hint("Ask an admin for a token: slipway token create NAME --role submitter")
     })?;
-    if !known.role.includes(needed) {
-        let detail = format!("This needs the role {needed}; the token of {} has the role {}.", known.user, known.role);
-        return Err(Problem::new(ProblemCode::Forbidden).detail(detail).into());
-    }
-    Ok(Principal { user: known.user, role: known.role })
+    Ok((known.user, known.role))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -18,6 +18,7 @@ mod error;
 mod etag;
 mod events;
 mod export;
+mod identity;
 mod logs;
 mod meta;
 mod metrics;
@@ -39,6 +40,7 @@ mod tokens;
 mod unserved;
 mod uploads;
 
+pub use identity::Keys;
 pub use router::{openapi, router};
 pub use state::{App, Settings};
 

@@ -3,6 +3,7 @@
 use super::{
     caches::{Queues, Runners, Tokens},
     checks::Checks,
+    identity::{Identity, Keys},
     metrics::Metrics,
     nodes::Nodes,
     orders::Templates,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     blob::{Logs, Uploads},
-    domain::{Clock, Rng, Times, UnixMs},
+    domain::{Clock, Issuer, Rng, Times, UnixMs},
     store::{Result, Store},
 };
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub rng: Arc<dyn Rng>,
     /// Ends the server.
     pub stop: CancellationToken,
+    /// Others whose word on who a caller is counts, each with where its keys come from.
+    pub issuers: Vec<(Issuer, Arc<dyn Keys>)>,
 }
 
 /// The server's state; clones share it.
@@ -41,6 +44,7 @@ pub struct App {
     pub(super) removing_uploads: Arc<tokio::sync::RwLock<()>>,
     pub(super) settings: Arc<Settings>,
     pub(super) tokens: Arc<Tokens>,
+    pub(super) identity: Arc<Identity>,
     pub(super) queues: Arc<Queues>,
     pub(super) runners: Arc<Runners>,
     pub(super) templates: Arc<Templates>,
@@ -65,6 +69,7 @@ impl App {
             logs,
             uploads,
             removing_uploads: Arc::default(),
+            identity: Arc::new(Identity::new(settings.issuers.clone())),
             settings: Arc::new(settings),
             tokens,
             queues,

@@ -12,6 +12,7 @@ mod events;
 mod evidence;
 mod export;
 mod finishing;
+mod identity;
 mod listing;
 mod logs;
 mod meta;

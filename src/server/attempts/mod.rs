@@ -59,7 +59,7 @@ impl App {
     async fn live_agentless(&self, attempt: AttemptRef, claim: Uuid, token: &str) -> ApiResult<LeaseRecord> {
         let lease = self.store.lease(attempt.task).await?.filter(|lease| lease.attempt == attempt && lease.claim == claim);
         let Some(lease) = lease else { return Err(self.not_live(attempt).await?) };
-        whose(self, token, Role::Runner)?;
+        whose(self, token, Role::Runner).await?;
         if !self.store.task(attempt.task).await?.is_some_and(|task| task.spec.is_agentless()) {
             let detail = "The attempt has an agent, which alone sends its log.";
             return Err(Problem::new(ProblemCode::Forbidden).detail(detail).into());

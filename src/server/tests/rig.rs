@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     blob::{Logs, Uploads},
-    domain::{Clock, Rng, Role, SecretKind, Times, UnixMs, fingerprint, mint_secret, order::Cost},
-    server::{App, Settings, clockwork, router},
+    domain::{Clock, Issuer, Rng, Role, SecretKind, Times, UnixMs, fingerprint, mint_secret, order::Cost},
+    server::{App, Keys, Settings, clockwork, identity::Identity, router},
     store::{Ambient, ApplyQueue, CreateToken, Keeper, Store},
 };
 use axum::Router;
@@ -141,9 +141,16 @@ impl Rig {
         let (store, _writer) = Store::open(&dir.path().join("slipway.db"), ambient).await.expect("open the store");
         let logs = Logs::new(&dir.path().join("logs"));
         let uploads = Uploads::new(dir.path());
-        let settings = Settings { times, clock: clock.clone(), rng: rng.clone(), stop: CancellationToken::new() };
+        let settings = Settings { times, clock: clock.clone(), rng: rng.clone(), stop: CancellationToken::new(), issuers: Vec::new() };
         let app = App::new(store, logs, uploads, settings).await.expect("make the server");
         Self { router: router(app.clone()), app, dir, rng, clock, tokens: HashMap::new() }
+    }
+
+    /// The same server, which takes the word of others on who a caller is.
+    pub(super) fn trusting(mut self, issuers: Vec<(Issuer, Arc<dyn Keys>)>) -> Self {
+        self.app.identity = Arc::new(Identity::new(issuers));
+        self.router = router(self.app.clone());
+        self
     }
 
     /// Ends the server without a word and starts it again over the same folder.
