@@ -175,6 +175,9 @@ pub(super) struct UpArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServerArgs {
+    /// Read who may call, by whose word, from a YAML or JSON file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
     #[command(flatten)]
     pub(super) store: StoreArgs,
     #[command(flatten)]

@@ -3,11 +3,10 @@
 use super::{
     ambient::{SystemClock, SystemRng},
     args::{ClusterArgs, GlueArgs, Manifest, RbacArgs, UpGlueArgs},
-    runner, surroundings,
+    file, runner, surroundings,
 };
 use crate::{
-    cli,
-    client::Client,
+    client::{Bearer, Client},
     runner::kubernetes::{
         self, Ambient, Config, File, Found, Reach, Surrounding,
         rbac::{node_objects, objects},
@@ -15,7 +14,6 @@ use crate::{
     template::formats::{self, Level, Note},
 };
 use anyhow::{Context, Result, anyhow};
-use secrecy::SecretString;
 use serde_json::json;
 use std::{
     io::Write,
@@ -35,7 +33,7 @@ pub(super) async fn run(args: GlueArgs) -> Result<()> {
     let found = find(&args.cluster).await?;
     let token =
         match (surroundings::variable("SLIPWAY_TOKEN"), &file.token_file) {
-            (Some(token), _) => token.into(),
+            (Some(token), _) => Bearer::Fixed(token.into()),
             (None, Some(path)) => runner::token(path)?,
             (None, None) => {
                 let path = surroundings::variable("SLIPWAY_TOKEN_FILE").map(PathBuf::from);
@@ -80,13 +78,13 @@ impl Beside {
     }
 
     /// Runs it for the server at `url`.
-    pub(super) async fn carry(self, url: &str, token: SecretString, stop: CancellationToken) -> Result<()> {
+    pub(super) async fn carry(self, url: &str, token: Bearer, stop: CancellationToken) -> Result<()> {
         carry(Config { url: url.to_owned(), ..self.config }, self.found, token, stop).await
     }
 }
 
-async fn carry(config: Config, found: Found, token: SecretString, stop: CancellationToken) -> Result<()> {
-    let client = Client::trusting(&config.url, Some(token), &format!("slipway-glue/{}", config.version), config.ca.as_deref())?;
+async fn carry(config: Config, found: Found, token: Bearer, stop: CancellationToken) -> Result<()> {
+    let client = Client::trusting(&config.url, None, &format!("slipway-glue/{}", config.version), config.ca.as_deref())?.with_bearer(token);
     let ambient = Ambient { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
     tracing::info!(cluster = found.server(), namespaces = config.namespaces.join(","), server = config.url, "starting");
     Ok(kubernetes::run(config, found, client, ambient, stop).await?)
@@ -114,12 +112,7 @@ fn parse(name: &str, text: &str) -> Result<File> {
     if let Some((file, notes)) = formats::glue(text) {
         return of_values(name, file, &notes);
     }
-    // As a plain value first: it refuses keys that come twice, which maps would take.
-    let read = cli::parse_file::<serde_yaml::Value>(name, text).and_then(|_| cli::parse_file(name, text));
-    read.map_err(|failure| {
-        let hints = failure.hints.iter().map(|hint| format!("\n  {hint}"));
-        anyhow!("{}{}", failure.message.unwrap_or_default(), hints.collect::<String>())
-    })
+    file::parse(name, text)
 }
 
 /// The file that values of ClearML's agent amount to.

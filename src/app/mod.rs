@@ -11,8 +11,12 @@ mod args;
 mod bootstrap;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod data_dir;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod file;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent", feature = "glue"))]
 mod glue;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod issuers;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod main;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]

@@ -6,12 +6,11 @@ use super::{
     bootstrap, surroundings,
 };
 use crate::{
-    client::Client,
+    client::{Bearer, Client},
     runner::process::{self, Config},
     wire::RunnerName,
 };
-use anyhow::{Context, Result};
-use secrecy::SecretString;
+use anyhow::{Result, anyhow};
 use std::{path::Path, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +19,7 @@ pub(super) async fn run(args: RunnerArgs) -> Result<()> {
     let stop = surroundings::stop()?;
     let dir = args.data_dir.clone().unwrap_or_else(surroundings::data_dir);
     let token = match surroundings::variable("SLIPWAY_TOKEN") {
-        Some(token) => token.into(),
+        Some(token) => Bearer::Fixed(token.into()),
         None => token(args.token_file.as_deref().unwrap_or(&dir.join(bootstrap::RUNNER_TOKEN)))?,
     };
     let offer = Offer { name: args.name, queues: args.queues, size: args.offer };
@@ -28,10 +27,10 @@ pub(super) async fn run(args: RunnerArgs) -> Result<()> {
 }
 
 /// The runner token in a file.
-pub(super) fn token(file: &Path) -> Result<SecretString> {
-    bootstrap::read_token(file)?.with_context(|| {
-        format!(
-            "there is no runner token at {}: name one with --token-file (make one with: slipway token create NAME --role runner)",
+pub(super) fn token(file: &Path) -> Result<Bearer> {
+    Bearer::of_file(file.to_owned()).map_err(|error| {
+        anyhow!(
+            "there is no runner token at {} ({error}): name one with --token-file (make one with: slipway token create NAME --role runner)",
             file.display()
         )
     })
@@ -45,9 +44,9 @@ pub(super) struct Offer {
 }
 
 /// Runs tasks for the server at `url` until `stop`; what belongs to them is kept in `DIR/runner`.
-pub(super) async fn carry(url: &str, token: SecretString, dir: &Path, offer: Offer, stop: CancellationToken) -> Result<()> {
+pub(super) async fn carry(url: &str, token: Bearer, dir: &Path, offer: Offer, stop: CancellationToken) -> Result<()> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let client = Client::new(url, Some(token), &format!("slipway-runner/{version}"))?;
+    let client = Client::new(url, None, &format!("slipway-runner/{version}"))?.with_bearer(token);
     let rng = Arc::new(SystemRng);
     let dir = dir.join("runner");
     let identity = process::identity(&dir, &surroundings::hostname(), &*rng)?;

@@ -5,12 +5,13 @@ use super::{
     args::{ServerArgs, StoreArgs},
     bootstrap,
     data_dir::DataDir,
+    issuers,
     surroundings::{self, say},
 };
 use crate::{
     blob::{Logs, Uploads},
-    domain::Times,
-    server::{App, Settings},
+    domain::{Issuer, Times},
+    server::{App, Keys, Settings},
     store::{Ambient, Store},
 };
 use anyhow::{Context, Result, bail};
@@ -21,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 /// `slipway server`.
 pub(super) async fn run(args: ServerArgs) -> Result<()> {
     let stop = surroundings::stop()?;
-    let server = Serving::start(&args.store, stop).await?;
+    let issuers = args.config.as_deref().map_or(Ok(Vec::new()), issuers::read)?;
+    let server = Serving::start(&args.store, issuers, stop).await?;
     say(format_args!("slipway {} serves {}", env!("CARGO_PKG_VERSION"), server.url));
     say(format_args!("  data         {}", server.dir.path().display()));
     say(format_args!("  admin token  {}", server.dir.file(bootstrap::ADMIN_TOKEN).display()));
@@ -40,7 +42,7 @@ pub(super) struct Serving {
 
 impl Serving {
     /// Takes the data directory, opens everything and listens; answers when the server can be called.
-    pub(super) async fn start(args: &StoreArgs, stop: CancellationToken) -> Result<Self> {
+    pub(super) async fn start(args: &StoreArgs, issuers: Vec<(Issuer, Arc<dyn Keys>)>, stop: CancellationToken) -> Result<Self> {
         let times = times(args.times.as_deref())?;
         let dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(surroundings::data_dir))?;
         let listener = TcpListener::bind(&args.listen).await.with_context(|| {
@@ -55,8 +57,7 @@ impl Serving {
         let (store, writer) = Store::open(&dir.file("slipway.db"), ambient).await.context("cannot open the database")?;
         bootstrap::first_things(&store, &dir, &*rng).await?;
         let logs = Logs::new(dir.path());
-        let app =
-            App::new(store.clone(), logs, Uploads::new(dir.path()), Settings { times, clock, rng, stop, issuers: Vec::new() }).await?;
+        let app = App::new(store.clone(), logs, Uploads::new(dir.path()), Settings { times, clock, rng, stop, issuers }).await?;
         let task = tokio::spawn(crate::server::serve(listener, app));
         Ok(Self { url: url(local), dir, store, task, writer })
     }

@@ -7,7 +7,10 @@ use super::{
     serve::Serving,
     surroundings::{self, say},
 };
-use crate::cli::{self, Exit};
+use crate::{
+    cli::{self, Exit},
+    client::Bearer,
+};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use secrecy::SecretString;
@@ -24,7 +27,7 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
     let carrier = Carrier::choose(&args).await?;
     // The runner ends first: it still tells the server what it knows.
     let server_stop = CancellationToken::new();
-    let server = Serving::start(&args.store, server_stop.clone()).await?;
+    let server = Serving::start(&args.store, Vec::new(), server_stop.clone()).await?;
     let token_file = server.dir.file(bootstrap::ADMIN_TOKEN);
     say(format_args!("slipway {} is up at {}", env!("CARGO_PKG_VERSION"), server.url));
     say(format_args!("  data         {}", server.dir.path().display()));
@@ -90,9 +93,9 @@ impl Carrier {
     /// Runs tasks for the server at `url` until `stop`.
     async fn carry(self, url: &str, token: SecretString, dir: &Path, stop: CancellationToken) -> Result<()> {
         match self {
-            Self::Process(offer) => runner::carry(url, token, dir, offer, stop).await,
+            Self::Process(offer) => runner::carry(url, Bearer::Fixed(token), dir, offer, stop).await,
             #[cfg(feature = "glue")]
-            Self::Glue(glue) => glue.carry(url, token, stop).await,
+            Self::Glue(glue) => glue.carry(url, Bearer::Fixed(token), stop).await,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! only the caller knows what waits for the answer. [`Error::is_final`] holds the closed list of permanent answers.
 
 mod attempt;
+mod bearer;
 mod export;
 mod names;
 mod queues;
@@ -16,6 +17,7 @@ mod tokens;
 mod trust;
 mod uploads;
 
+pub use bearer::{Bearer, TokenFile};
 pub use retry::Backoff;
 pub use stream::{EventStream, LogItem, LogStream, Next, Patience};
 pub use tasks::LogRange;
@@ -157,7 +159,7 @@ impl Error {
 pub struct Client {
     http: reqwest::Client,
     base: Url,
-    token: Option<SecretString>,
+    bearer: Option<Bearer>,
     timeout: Duration,
 }
 
@@ -195,13 +197,19 @@ impl Client {
             let http = builder().tls_certs_only([]).no_proxy().build();
             http.map_err(|e| Error::Config(format!("cannot set up HTTP: {}", Cause::from(e))))?
         };
-        Ok(Self { http, base, token, timeout: Duration::from_secs(30) })
+        Ok(Self { http, base, bearer: token.map(Bearer::Fixed), timeout: Duration::from_secs(30) })
     }
 
-    /// The same connection under another credential.
+    /// The same connection under another bearer.
     #[must_use]
     pub fn with_token(&self, token: SecretString) -> Self {
-        Self { token: Some(token), ..self.clone() }
+        self.with_bearer(Bearer::Fixed(token))
+    }
+
+    /// The same connection under another bearer, which may change in time.
+    #[must_use]
+    pub fn with_bearer(&self, bearer: Bearer) -> Self {
+        Self { bearer: Some(bearer), ..self.clone() }
     }
 
     /// The same connection with another limit on calls that name none.
@@ -220,8 +228,8 @@ impl Client {
     pub fn call(&self, method: Method, path: &str) -> Call {
         let url = self.base.join(path).unwrap_or_else(|_| self.base.clone());
         let mut request = self.http.request(method, url.clone()).timeout(self.timeout);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token.expose_secret());
+        if let Some(bearer) = &self.bearer {
+            request = request.bearer_auth(bearer.token().expose_secret());
         }
         Call { request, url: url.to_string() }
     }

@@ -1,0 +1,245 @@
+//! The server's file, `slipway server --config FILE`: the issuers whose word on who a caller is counts, and where their keys come
+//! from.
+
+use super::file;
+use crate::{
+    domain::{Binding, Issuer},
+    server::Keys,
+};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures::future::BoxFuture;
+use reqwest::{Certificate, Url, redirect::Policy};
+use serde::Deserialize;
+use serde_json::Value;
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// What a pod finds of its cluster.
+const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// The keys of the cluster that a pod is in. Service accounts may read them (`system:service-account-issuer-discovery`).
+const CLUSTER_KEYS: &str = "https://kubernetes.default.svc/openid/v1/jwks";
+/// The most bytes of keys, and of the document that says where they are.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// The file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct ServerFile {
+    issuers: Vec<IssuerEntry>,
+}
+
+/// An issuer in the file.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct IssuerEntry {
+    name: String,
+    /// Its `iss`. Of the own cluster the server knows it.
+    #[serde(default)]
+    issuer: Option<String>,
+    /// It is the Kubernetes cluster that the server runs in.
+    #[serde(default)]
+    kubernetes: bool,
+    /// Where its keys are; default: where `issuer` says (`/.well-known/openid-configuration`).
+    #[serde(default)]
+    keys_url: Option<String>,
+    /// A file with its keys, in place of an address.
+    #[serde(default)]
+    keys_file: Option<PathBuf>,
+    /// Certificates to trust in place of the system's.
+    #[serde(default)]
+    ca_file: Option<PathBuf>,
+    /// A token to ask for the keys with; read each time.
+    #[serde(default)]
+    token_file: Option<PathBuf>,
+    #[serde(default)]
+    audience: Option<String>,
+    #[serde(default)]
+    user_claim: Option<String>,
+    #[serde(default)]
+    user_prefix: Option<String>,
+    #[serde(default)]
+    groups_claim: Option<String>,
+    roles: Vec<Binding>,
+}
+
+/// The issuers of a file.
+pub(super) fn read(path: &Path) -> Result<Vec<(Issuer, Arc<dyn Keys>)>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let name = path.display().to_string();
+    let file: ServerFile = file::parse(&name, &text)?;
+    let all = file.issuers.into_iter().enumerate();
+    all.map(|(at, entry)| entry.build().with_context(|| format!("{name}: issuers[{at}]"))).collect()
+}
+
+impl IssuerEntry {
+    fn build(self) -> Result<(Issuer, Arc<dyn Keys>)> {
+        let account = Path::new(ACCOUNT);
+        ensure!(!(self.kubernetes && (self.keys_file.is_some() || self.keys_url.is_some())), "kubernetes: true knows where the keys are");
+        let issuer = match (self.issuer, self.kubernetes) {
+            (Some(issuer), _) => issuer,
+            (None, true) => own_issuer(&account.join("token")).context("kubernetes: true works in a pod with a service account's token")?,
+            (None, false) => bail!("issuer: what its tokens say in their iss"),
+        };
+        let keys: Arc<dyn Keys> = match (self.keys_file, self.kubernetes) {
+            (Some(file), _) => Arc::new(FileKeys(file)),
+            (None, true) => {
+                let (ca, token) = (account.join("ca.crt"), account.join("token"));
+                Arc::new(HttpKeys::new(At::Keys(secure(CLUSTER_KEYS)?), Some(&ca), Some(token))?)
+            }
+            (None, false) => {
+                let at = match &self.keys_url {
+                    Some(url) => At::Keys(secure(url).context("keysUrl")?),
+                    None => At::Discovery(
+                        secure(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))).context("issuer")?,
+                    ),
+                };
+                Arc::new(HttpKeys::new(at, self.ca_file.as_deref(), self.token_file)?)
+            }
+        };
+        let issuer = Issuer {
+            name: self.name,
+            issuer,
+            audience: self.audience.unwrap_or_else(|| "slipway".to_owned()),
+            user_claim: self.user_claim.unwrap_or_else(|| "sub".to_owned()),
+            user_prefix: self.user_prefix,
+            groups_claim: self.groups_claim.unwrap_or_else(|| "groups".to_owned()),
+            roles: self.roles,
+        };
+        issuer.wrong().map_or(Ok((issuer, keys)), |wrong| Err(anyhow!(wrong)))
+    }
+}
+
+/// The issuer of the pod's own token. It is what kubelet gave us, so its word is good.
+fn own_issuer(token: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(token).with_context(|| format!("cannot read {}", token.display()))?;
+    let payload = text.split('.').nth(1).context("it is no signed token")?;
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload)?)?;
+    Ok(claims["iss"].as_str().context("it names no issuer")?.to_owned())
+}
+
+/// An address by which nobody on the way can put keys of their own in.
+fn secure(url: &str) -> Result<Url> {
+    let url = Url::parse(url).with_context(|| format!("{url:?} is no URL"))?;
+    let near = url.host_str().is_some_and(|host| ["localhost", "127.0.0.1", "[::1]"].contains(&host));
+    ensure!(url.scheme() == "https" || (url.scheme() == "http" && near), "{url} is not https");
+    Ok(url)
+}
+
+struct FileKeys(PathBuf);
+
+impl Keys for FileKeys {
+    fn fetch(&self) -> BoxFuture<'_, Result<String, String>> {
+        let read = || {
+            let mut text = String::new();
+            File::open(&self.0)?.take(MAX_ANSWER as u64).read_to_string(&mut text)?;
+            Ok(text)
+        };
+        let text = read().map_err(|e: std::io::Error| format!("{}: {e}", self.0.display()));
+        Box::pin(async move { text })
+    }
+}
+
+/// Where keys are asked for.
+enum At {
+    Keys(Url),
+    /// The document that says where.
+    Discovery(Url),
+}
+
+struct HttpKeys {
+    http: reqwest::Client,
+    at: At,
+    token: Option<PathBuf>,
+}
+
+impl HttpKeys {
+    fn new(at: At, ca: Option<&Path>, token: Option<PathBuf>) -> Result<Self> {
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(10))
+            .redirect(Policy::none())
+            .user_agent(concat!("slipway-server/", env!("CARGO_PKG_VERSION")));
+        if let Some(ca) = ca {
+            let pem = std::fs::read(ca).with_context(|| format!("caFile: cannot read {}", ca.display()))?;
+            let certificates = Certificate::from_pem_bundle(&pem).with_context(|| format!("caFile: {}", ca.display()))?;
+            builder = builder.tls_certs_only(certificates);
+        } else if matches!(&at, At::Keys(url) | At::Discovery(url) if url.scheme() == "http") {
+            builder = builder.tls_certs_only([]);
+        }
+        Ok(Self { http: builder.build().context("cannot set up HTTP")?, at, token })
+    }
+
+    async fn get(&self, url: &Url) -> Result<String> {
+        let mut request = self.http.get(url.clone());
+        if let Some(path) = &self.token {
+            let token = std::fs::read_to_string(path).with_context(|| format!("tokenFile: cannot read {}", path.display()))?;
+            request = request.bearer_auth(token.trim());
+        }
+        let mut response = request.send().await?.error_for_status()?;
+        let mut body = Vec::new();
+        while let Some(bytes) = response.chunk().await? {
+            ensure!(body.len() + bytes.len() <= MAX_ANSWER, "{url} answers with more than {MAX_ANSWER} bytes");
+            body.extend_from_slice(&bytes);
+        }
+        Ok(String::from_utf8(body)?)
+    }
+
+    async fn keys(&self) -> Result<String> {
+        let url = match &self.at {
+            At::Keys(url) => url.clone(),
+            At::Discovery(url) => {
+                let document: Value = serde_json::from_str(&self.get(url).await?)?;
+                secure(document["jwks_uri"].as_str().context("the issuer's document names no jwks_uri")?)?
+            }
+        };
+        self.get(&url).await
+    }
+}
+
+impl Keys for HttpKeys {
+    fn fetch(&self) -> BoxFuture<'_, Result<String, String>> {
+        Box::pin(async { self.keys().await.map_err(|error| format!("{error:#}")) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Result<Vec<(Issuer, Arc<dyn Keys>)>> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("server.yaml");
+        std::fs::write(&path, text).unwrap();
+        read(&path)
+    }
+
+    #[test]
+    fn a_file_names_issuers_and_its_faults_have_places() {
+        let roles = "roles: [{role: viewer, groups: [all]}]";
+        let fine = format!(
+            "issuers:\n- {{name: corp, issuer: 'https://login.example.com/', {roles}}}\n- {{name: ci, issuer: x, keysFile: /k, {roles}}}\n"
+        );
+        let issuers = of(&fine).unwrap();
+        assert_eq!(issuers[0].0.audience, "slipway");
+        assert_eq!((issuers.len(), issuers[1].0.name.as_str()), (2, "ci"));
+        assert!(of("{}").unwrap().is_empty());
+        for (bad, said) in [
+            ("issuers: [{name: a, roles: []}]", "issuer: what its tokens say"),
+            ("issuers: [{name: a, issuer: 'http://login.example.com', roles: [{role: viewer, groups: [x]}]}]", "is not https"),
+            ("issuers: [{name: a, issuer: x, keysUrl: 'ftp://k', roles: [{role: viewer, groups: [x]}]}]", "is not https"),
+            ("issuers: [{name: a, issuer: x, keysFile: k, roles: [{role: admin, groups: ['*']}]}]", "viewer at most"),
+            ("issuers: [{name: a, kubernetes: true, keysFile: k, roles: []}]", "knows where the keys are"),
+            ("issuers: [{name: a, issuer: x, keyFile: k, roles: []}]", "keyFile"),
+            ("issuer: []", "issuer"),
+        ] {
+            let error = of(bad).err().map(|error| format!("{error:#}")).unwrap_or_default();
+            assert!(error.contains(said) && error.contains("server.yaml"), "{bad}: {error}");
+        }
+    }
+}
