@@ -11,6 +11,7 @@ mod support;
 
 mod kit;
 
+mod accounts;
 mod checks;
 mod code;
 mod colours;
@@ -42,6 +43,7 @@ fn main() -> std::process::ExitCode {
             ground::tests(),
             runs::tests(),
             slices::tests(),
+            accounts::tests(),
             checks::tests(),
             code::tests(),
             places::tests(),

@@ -1,6 +1,8 @@
 //! The cluster, as its administrator sees it.
 
 use super::testbed::{STATE, script};
+use axum::http::Request;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client, Config,
@@ -56,6 +58,21 @@ impl Cluster {
         };
         let image = self.agent_image.get_or_init(load);
         image.clone().expect("the agent's image")
+    }
+
+    /// Where its API is, and the certificates that vouch for it.
+    pub(crate) fn address(&self) -> (String, Vec<u8>) {
+        let cluster = self.kubeconfig.clusters.first().and_then(|named| named.cluster.clone()).expect("a cluster");
+        let authority = cluster.certificate_authority_data.map(|data| STANDARD.decode(data).expect("base64"));
+        let of_file = || std::fs::read(cluster.certificate_authority.as_ref().expect("an authority")).expect("a file");
+        (cluster.server.expect("an address"), authority.unwrap_or_else(of_file))
+    }
+
+    /// What its tokens say in their `iss`.
+    pub(crate) async fn issuer(&self) -> String {
+        let request = Request::get("/.well-known/openid-configuration").body(Vec::new()).expect("a request");
+        let document: Value = self.client.request(request).await.expect("the cluster's own document");
+        document["issuer"].as_str().expect("an issuer").to_owned()
     }
 
     /// Gives the node `count` of an extended resource.

@@ -72,6 +72,8 @@ pub(crate) struct World {
     times: Times,
     listen: String,
     server: Option<Program>,
+    /// The server's file, where it has one.
+    config: Option<PathBuf>,
     glues: BTreeMap<String, Glue>,
     /// `SLIPWAY_CRASH_POINT` of the programs started from now on.
     pub(crate) crash: Option<String>,
@@ -90,8 +92,8 @@ impl World {
         let root = dir.path().canonicalize().expect("its name");
         let listen = free_address(Ipv4Addr::from(HOST).into()).to_string();
         let front = Front::new(format!("http://{listen}"), root.join("data"));
-        let (server, glues, crash, started) = (None, BTreeMap::new(), None, AtomicU32::default());
-        let mut world = Self { scene: scene.clone(), _dir: dir, root, front, times, listen, server, glues, crash, started };
+        let (server, config, glues, crash, started) = (None, None, BTreeMap::new(), None, AtomicU32::default());
+        let mut world = Self { scene: scene.clone(), _dir: dir, root, front, times, listen, server, config, glues, crash, started };
         world.start_server();
         world.client().await;
         world
@@ -108,8 +110,23 @@ impl World {
     pub(crate) fn start_server(&mut self) {
         self.server = None;
         let data = self.data().display().to_string();
-        let args = ["server", "--listen", &self.listen, "--data-dir", &data, "--log", "info"];
-        self.server = Some(self.program("server", &args.map(str::to_owned)));
+        let mut args = ["server", "--listen", &self.listen, "--data-dir", &data, "--log", "info"].map(str::to_owned).to_vec();
+        args.extend(self.config.iter().flat_map(|file| ["--config".to_owned(), file.display().to_string()]));
+        self.server = Some(self.program("server", &args));
+    }
+
+    /// Starts the server anew with a file.
+    pub(crate) async fn configure(&mut self, config: &Value) {
+        let file = self.root.join("server.yaml");
+        fs::write(&file, config.to_string()).expect("a file");
+        self.config = Some(file);
+        self.start_server();
+        self.client().await;
+    }
+
+    /// A directory of this world.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Starts a glue under this name and waits until the server knows it. `config` is laid over what it needs anyway.
