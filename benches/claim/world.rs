@@ -149,6 +149,7 @@ impl World {
             retries: Retries::default(),
             overrides: Overrides::default(),
             setup: slipway::domain::Setup::default(),
+            ending: slipway::domain::Ending::default(),
         }
     }
 }

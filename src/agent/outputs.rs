@@ -37,7 +37,9 @@ pub(super) async fn keep(paths: &[String], dir: &Path, limit: u64, patience: Dur
     let say = |remark: &str| log.notice(&log.clear(&format!("outputs: {remark}")));
     let mut remarks = Vec::new();
     let found = find(paths, dir, &mut remarks);
-    remarks.iter().for_each(|remark| say(remark));
+    for remark in &remarks {
+        say(remark);
+    }
     let size: u64 = found.iter().map(|file| file.size).sum();
     if size > limit {
         say(&format!("nothing is kept: {size} bytes are more than the {limit} that the queue keeps of a task (limits.outputBytes)"));
@@ -64,7 +66,7 @@ fn find(paths: &[String], dir: &Path, remarks: &mut Vec<String>) -> Vec<Found> {
         match fs::metadata(dir.join(path)) {
             Ok(of) if of.is_dir() => walk(dir, Path::new(path), &mut found, remarks),
             Ok(of) if of.is_file() => {
-                found.push(Found { path: path.clone(), size: of.len(), executable: of.permissions().mode() & 0o100 != 0 })
+                found.push(Found { path: path.clone(), size: of.len(), executable: of.permissions().mode() & 0o100 != 0 });
             }
             Ok(_) => remarks.push(format!("{path} is neither a file nor a directory")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => remarks.push(format!("{path} is not there")),

@@ -100,20 +100,17 @@ fn block(task: &Task, attempts: &[Attempt], why: Option<&Why>, now: Timestamp, w
     field("run", verdict::ran(task, now));
     field("runner", task.runner.as_ref().map(ToString::to_string));
     field("rerun of", task.rerun_of.map(|id| id.to_string()));
-    let mut text = lines.join("\n") + "\n";
     if !attempts.is_empty() {
-        text.push('\n');
-        text.push_str(&table(attempts, now, width));
+        lines.push(String::new());
+        lines.push(table(attempts, now, width).trim_end().to_owned());
     }
     let mut notes = notes::fields(task.id, attempts);
     notes.extend(usage::of_attempts(attempts).into_iter().enumerate().map(|(n, line)| (if n == 0 { "usage" } else { "" }, line)));
     if !notes.is_empty() {
-        text.push('\n');
+        lines.push(String::new());
     }
-    for (name, value) in notes {
-        text.extend([paint(Tone::Faint, &format!("{name:<11}")), value, "\n".into()]);
-    }
-    text
+    lines.extend(notes.into_iter().map(|(name, value)| format!("{}{value}", paint(Tone::Faint, &format!("{name:<11}")))));
+    lines.join("\n") + "\n"
 }
 
 /// `0-31, at most 8 at once`, or `index 7 of 1040, size 32`.

@@ -1,4 +1,4 @@
-//! Who a caller is by the word of somebody else: an issuer of signed tokens (OpenID Connect), and the roles that its users have
+//! Who a caller is by the word of somebody else: an issuer of signed tokens (`OpenID` Connect), and the roles that its users have
 //! here. A Kubernetes cluster is one: its service accounts are the users.
 
 use super::Role;

@@ -4,7 +4,7 @@ use crate::kit::{Scene, World, plain_queue, task, tests};
 use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccount};
 use kube::api::PostParams;
 use serde_json::{Value, json};
-use slipway::{client::Client, wire::TaskState};
+use slipway::{app::ambient::SystemRng, client::Client, domain::Rng, wire::TaskState};
 use std::{fs, path::Path, sync::Arc};
 
 tests!(Shared: a_glue_and_a_user_are_service_accounts);
@@ -46,7 +46,7 @@ async fn a_glue_and_a_user_are_service_accounts(scene: Arc<Scene>) {
     let who = client(&bot).whoami().await.expect("the bot is known");
     assert_eq!((who.user, who.role.as_str()), (format!("cluster:{}", account("ci")), "submitter"));
     let submitted: Value = json!({"queue": "q", "command": ["echo", "by the bot"]});
-    let id = client(&bot).submit(&task(submitted), uuid::Uuid::new_v4()).await.expect("the task").id;
+    let id = client(&bot).submit(&task(submitted), SystemRng.uuid()).await.expect("the task").id;
     let ended = world.ended(id).await;
     assert_eq!((ended.state, ended.user), (TaskState::Succeeded, format!("cluster:{}", account("ci"))));
     assert_eq!(world.log(id, 0).await, b"by the bot\n");

@@ -182,16 +182,16 @@ async fn talk(stream: UnixStream, link: &Link) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     loop {
-        let mut line = Vec::new();
+        let mut words = Vec::new();
         let reading = (&mut read).take(MAX_LINE);
         tokio::pin!(reading);
-        if timeout(PATIENCE, reading.read_until(b'\n', &mut line)).await?? == 0 {
+        if timeout(PATIENCE, reading.read_until(b'\n', &mut words)).await?? == 0 {
             return Ok(());
         }
-        let mut answer = serde_json::to_vec(&hear(&line, link))?;
+        let mut answer = serde_json::to_vec(&hear(&words, link))?;
         answer.push(b'\n');
         timeout(PATIENCE, write.write_all(&answer)).await??;
-        if line.last() != Some(&b'\n') {
+        if words.last() != Some(&b'\n') {
             // The end of what it says, or of what it may say at once.
             return Ok(());
         }
@@ -199,9 +199,9 @@ async fn talk(stream: UnixStream, link: &Link) -> io::Result<()> {
 }
 
 /// Takes what a command says, or nothing of it.
-fn hear(line: &[u8], link: &Link) -> Answer {
-    let taken = match serde_json::from_slice::<Said>(line) {
-        Ok(said) => take(said, link),
+fn hear(words: &[u8], link: &Link) -> Answer {
+    let taken = match serde_json::from_slice::<Said>(words) {
+        Ok(said) => take(&said, link),
         Err(error) => Err(format!("that is no line of JSON that says something known: {error}")),
     };
     let stopping = link.stopping.borrow().as_ref().map(|stopping| told(stopping, link));
@@ -220,7 +220,7 @@ fn told(stopping: &Stopping, link: &Link) -> Told {
     Told { by: stopping.by, seconds_left: stopping.until.saturating_sub(link.clock.monotonic()).as_secs() }
 }
 
-fn take(said: Said, link: &Link) -> Result<(), String> {
+fn take(said: &Said, link: &Link) -> Result<(), String> {
     let (mut new, before) = link.notebook.read(|notes| (notes.clone(), notes.progress.clone()));
     merge(said.clone(), &mut new);
     if let Some(wrong) = new.wrong() {
