@@ -37,6 +37,7 @@ mod gate;
 mod gather;
 mod halt;
 mod insert;
+mod lane;
 mod lease;
 mod logs;
 mod moves;

@@ -23,6 +23,7 @@ use super::{
     finish::{Finish, Finished, Settle},
     gather::Release,
     halt::{DrainQueue, PauseQueue},
+    lane::Lane,
     lease::Refusal,
     logs::MarkLogs,
     moves::{Boost, Boosted, Move, Moved},
@@ -77,31 +78,6 @@ pub trait Operation: Sized + Send + 'static {
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T>>;
-
-/// All operations of one kind in a batch.
-struct Lane<O, T> {
-    ops: Vec<O>,
-    replies: Vec<Reply<T>>,
-    outputs: Vec<T>,
-}
-
-impl<O, T> Lane<O, T> {
-    const fn new() -> Self {
-        Self { ops: Vec::new(), replies: Vec::new(), outputs: Vec::new() }
-    }
-
-    fn push(&mut self, op: O, reply: Reply<T>) {
-        self.ops.push(op);
-        self.replies.push(reply);
-    }
-
-    fn answer(self) {
-        for (reply, output) in self.replies.into_iter().zip(self.outputs) {
-            // Nobody waits where the caller gave up; what was committed stands.
-            let _ = reply.send(Ok(output));
-        }
-    }
-}
 
 /// Lists every operation once: the job enum, the batch, and what runs in which order come from this list.
 macro_rules! operations {

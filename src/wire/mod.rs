@@ -14,6 +14,7 @@ mod event;
 mod export;
 pub mod handoff;
 pub mod limits;
+mod list;
 mod node;
 mod problem;
 mod queue;
@@ -39,6 +40,7 @@ pub use depend::{Dependee, DependsOn};
 pub use event::{Event, EventKind, LogChunk};
 pub use export::{AttemptLine, ExportQuery, UsageLine};
 pub use handoff::{Assignment, Fault, Testament};
+pub use list::{TaskList, TaskQuery};
 pub use node::{NodeList, NodesReport, RunnerNodes};
 pub use problem::{FieldError, Problem, ProblemCode};
 pub use queue::{
@@ -49,7 +51,7 @@ pub use report::{
     CheckItem, CheckRequest, CheckResponse, Checked, Proof, ReportItem, ReportKind, ReportRequest, ReportResponse, Reported, Verdict,
 };
 pub use runner::{ClusterOffer, RegisterRequest, RegisterResponse, Runner, RunnerList};
-pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskList, TaskPatch, TaskQuery};
+pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskPatch};
 pub use template::ObjectTemplate;
 pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
 pub use upload::{OutputList, Upload, UploadQuery, UploadRange};
