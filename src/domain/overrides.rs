@@ -51,12 +51,12 @@ impl Overrides {
         if let Some(image) = &self.image {
             check(is_image(image), "/image".into(), "the name of an image: registry.example.com/name:tag".into());
         }
-        check(self.node_selector.len() <= LABELS, "/nodeSelector".into(), format!("at most {} keys", LABELS));
+        check(self.node_selector.len() <= LABELS, "/nodeSelector".into(), format!("at most {LABELS} keys"));
         for (key, value) in &self.node_selector {
             let fine = valid_label_key(key) && valid_label_value(value);
             check(fine, format!("/nodeSelector/{}", escape(key)), "a legal label key ([prefix/]name) and label value".into());
         }
-        check(self.secrets.len() <= SECRETS, "/secrets".into(), format!("at most {} uses of Secrets", SECRETS));
+        check(self.secrets.len() <= SECRETS, "/secrets".into(), format!("at most {SECRETS} uses of Secrets"));
         let mut seen = BTreeSet::new();
         for (i, used) in self.secrets.iter().enumerate() {
             let at = |field: &str| format!("/secrets/{i}{field}");
