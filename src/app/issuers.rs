@@ -32,6 +32,15 @@ const MAX_ANSWER: usize = 1 << 20;
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct ServerFile {
     issuers: Vec<IssuerEntry>,
+    /// Another file, with the queues that it keeps.
+    queues_file: Option<PathBuf>,
+}
+
+/// What a server's file says.
+#[derive(Default)]
+pub(super) struct Said {
+    pub(super) issuers: Vec<(Issuer, Arc<dyn Keys>)>,
+    pub(super) queues: Option<PathBuf>,
 }
 
 /// An issuer in the file.
@@ -68,13 +77,14 @@ struct IssuerEntry {
     roles: Vec<Binding>,
 }
 
-/// The issuers of a file.
-pub(super) fn read(path: &Path) -> Result<Vec<(Issuer, Arc<dyn Keys>)>> {
+/// Reads it.
+pub(super) fn read(path: &Path) -> Result<Said> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let name = path.display().to_string();
     let file: ServerFile = file::parse(&name, &text)?;
     let all = file.issuers.into_iter().enumerate();
-    all.map(|(at, entry)| entry.build().with_context(|| format!("{name}: issuers[{at}]"))).collect()
+    let issuers = all.map(|(at, entry)| entry.build().with_context(|| format!("{name}: issuers[{at}]"))).collect::<Result<_>>()?;
+    Ok(Said { issuers, queues: file.queues_file })
 }
 
 impl IssuerEntry {
@@ -216,7 +226,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("server.yaml");
         std::fs::write(&path, text).unwrap();
-        read(&path)
+        read(&path).map(|said| said.issuers)
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod glue;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod issuers;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod kept;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod main;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod runner;

@@ -5,7 +5,7 @@ use super::{
     args::{ServerArgs, StoreArgs},
     bootstrap,
     data_dir::DataDir,
-    issuers,
+    issuers, kept,
     surroundings::{self, say},
 };
 use crate::{
@@ -22,8 +22,11 @@ use tokio_util::sync::CancellationToken;
 /// `slipway server`.
 pub(super) async fn run(args: ServerArgs) -> Result<()> {
     let stop = surroundings::stop()?;
-    let issuers = args.config.as_deref().map_or(Ok(Vec::new()), issuers::read)?;
-    let server = Serving::start(&args.store, issuers, stop).await?;
+    let file = args.config.as_deref().map_or_else(|| Ok(issuers::Said::default()), issuers::read)?;
+    let server = Serving::start(&args.store, file.issuers, stop.clone()).await?;
+    if let Some(queues) = file.queues {
+        tokio::spawn(kept::keep(queues, server.url.clone(), server.dir.file(bootstrap::ADMIN_TOKEN), stop));
+    }
     say(format_args!("slipway {} serves {}", env!("CARGO_PKG_VERSION"), server.url));
     say(format_args!("  data         {}", server.dir.path().display()));
     say(format_args!("  admin token  {}", server.dir.file(bootstrap::ADMIN_TOKEN).display()));

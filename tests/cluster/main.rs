@@ -12,6 +12,7 @@ mod support;
 mod kit;
 
 mod accounts;
+mod chart;
 mod checks;
 mod code;
 mod colours;
@@ -44,6 +45,7 @@ fn main() -> std::process::ExitCode {
             runs::tests(),
             slices::tests(),
             accounts::tests(),
+            chart::tests(),
             checks::tests(),
             code::tests(),
             places::tests(),

@@ -29,6 +29,7 @@ pub(crate) struct Cluster {
     pub(crate) kubeconfig: Kubeconfig,
     path: PathBuf,
     agent_image: OnceLock<Result<String, String>>,
+    program_image: OnceLock<Result<String, String>>,
 }
 
 impl Cluster {
@@ -39,7 +40,7 @@ impl Cluster {
         let mut config = config.map_err(|e| error(&e))?;
         config.read_timeout = Some(Duration::from_secs(20));
         let client = Client::try_from(config).map_err(|e| error(&e))?;
-        Ok(Self { client, kubeconfig, path: path.to_owned(), agent_image: OnceLock::new() })
+        Ok(Self { client, kubeconfig, path: path.to_owned(), agent_image: OnceLock::new(), program_image: OnceLock::new() })
     }
 
     /// Whether its processes are this machine's, so that they may be harmed.
@@ -58,6 +59,34 @@ impl Cluster {
         };
         let image = self.agent_image.get_or_init(load);
         image.clone().expect("the agent's image")
+    }
+
+    /// The image with server and glue of this build, loaded once.
+    pub(crate) fn program_image(&self) -> String {
+        let load = || {
+            let name = format!("slipway.test/slipway:{}", std::process::id());
+            let file = concat!(env!("CARGO_BIN_EXE_slipway"), ":/slipway");
+            let volume = ["--volume", "/var/lib/slipway", "--env", "SLIPWAY_DATA_DIR=/var/lib/slipway"];
+            let words = [&["pack", name.as_str(), "--strip", "--user", "65532", "--entrypoint", "/slipway"][..], &volume, &[file]].concat();
+            let (status, said) = script("image.sh", &words)?;
+            if status.success() { Ok(name) } else { Err(said) }
+        };
+        let image = self.program_image.get_or_init(load);
+        image.clone().expect("the program's image")
+    }
+
+    /// Helm of a major version, with the rights of an administrator; what it said.
+    pub(crate) fn helm(&self, version: &str, words: &[&str]) -> String {
+        let (fine, said) = self.try_helm(version, words);
+        assert!(fine, "helm {words:?}: {said}");
+        said
+    }
+
+    /// The same where it may refuse: whether it did not.
+    pub(crate) fn try_helm(&self, version: &str, words: &[&str]) -> (bool, String) {
+        assert!(self.path.exists(), "the cluster is there");
+        let (status, said) = script("helm.sh", &[&[version], words].concat()).expect("helm runs");
+        (status.success(), said)
     }
 
     /// Where its API is, and the certificates that vouch for it.
