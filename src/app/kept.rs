@@ -62,15 +62,15 @@ async fn apply(file: &Path, url: &str, token: &Path, stop: &CancellationToken) -
         interrupt: stop.child_token(),
         root: args::root,
     };
-    let fine = cli::run(*command, around).await == Exit::Ok;
+    let done = cli::run(*command, around).await == Exit::Ok;
     for line in said.text().lines() {
-        if fine {
+        if done {
             tracing::info!(file = %file.display(), "queues: {line}");
         } else {
             tracing::error!(file = %file.display(), "queues: {line}");
         }
     }
-    fine
+    done
 }
 
 /// What a command says.

@@ -137,19 +137,20 @@ async fn each_file_renders_alike_and_each_bad_value_is_named(scene: Arc<Scene>) 
     let helm = |version: &str, words: &[&str]| scene.cluster.try_helm(version, words);
     let file = |name: &str| format!("{CHART}/ci/{name}-values.yaml");
     let rendered = |version: &str, name: &str| {
-        let (fine, said) = helm(version, &["template", "team", CHART, "--namespace", "ns", "--kube-version", "1.28.0", "-f", &file(name)]);
-        assert!(fine, "{name}: {said}");
+        let (taken, said) = helm(version, &["template", "team", CHART, "--namespace", "ns", "--kube-version", "1.28.0", "-f", &file(name)]);
+        assert!(taken, "{name}: {said}");
         said.lines().filter(|line| !line.is_empty() && !line.starts_with('#') && *line != "---").map(str::to_owned).collect::<Vec<_>>()
     };
     for name in ["minimal", "glue-only", "full"] {
         for version in ["3", "4"] {
-            let (fine, said) = helm(version, &["lint", "--strict", CHART, "-f", &file(name)]);
-            assert!(fine, "{name}: {said}");
+            let (taken, said) = helm(version, &["lint", "--strict", CHART, "-f", &file(name)]);
+            assert!(taken, "{name}: {said}");
         }
         let [mut three, mut four] = [rendered("3", name), rendered("4", name)];
         assert_eq!(rendered("4", name), four, "{name}: nothing is made up");
         // The versions differ in the order of what they print.
-        (three.sort(), four.sort());
+        three.sort();
+        four.sort();
         assert_eq!(three, four, "{name}");
     }
     for (bad, named) in [
@@ -163,8 +164,8 @@ async fn each_file_renders_alike_and_each_bad_value_is_named(scene: Arc<Scene>) 
         ("server.ingress.enabled=true", "server.ingress.host: the name"),
     ] {
         for version in ["3", "4"] {
-            let (fine, said) = helm(version, &["template", "team", CHART, "--kube-version", "1.28.0", "--set", bad]);
-            assert!(!fine && said.contains(named), "{bad}: {said}");
+            let (taken, said) = helm(version, &["template", "team", CHART, "--kube-version", "1.28.0", "--set", bad]);
+            assert!(!taken && said.contains(named), "{bad}: {said}");
         }
     }
 }
