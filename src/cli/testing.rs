@@ -137,6 +137,7 @@ pub(super) fn task(id: i64, state: TaskState) -> Task {
         working_dir: None,
         checkpoint: Vec::new(),
         outputs: Vec::new(),
+        notes: None,
         environment: None,
         timeout_seconds: None,
         max_wait_seconds: None,

@@ -64,6 +64,7 @@ impl App {
             started_at: record.started_at.map(timestamp),
             finished_at: record.finished_at.map(timestamp),
             cancel_requested_at: lease.and_then(|l| l.cancel.as_ref()).map(|c| c.at).or(array_cancelled).map(timestamp),
+            notes: None,
             rerun_of: record.rerun_of,
             parent: record.parent,
             array: record.place.map(|place| placed(place, record.parent)),

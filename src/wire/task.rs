@@ -208,6 +208,10 @@ pub struct Task {
     /// When somebody asked to stop it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_requested_at: Option<Timestamp>,
+    /// What its newest attempt says of itself, or the newest that said anything: its results, for instance. Only where this one
+    /// task is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<Notes>,
     /// The task it repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerun_of: Option<TaskId>,
