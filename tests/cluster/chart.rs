@@ -94,7 +94,7 @@ async fn the_chart_installs_tests_upgrades_and_leaves_what_runs(scene: Arc<Scene
     slipway(
         &scene,
         "submit",
-        &["submit", "--no-code", "--queue", "cpu", "--array", "0-2", "--", "sh", "-c", "while :; do sleep 0.1; done"],
+        &["submit", "--no-code", "--queue", "cpu", "--grace", "1s", "--array", "0-2", "--", "sh", "-c", "while :; do sleep 0.1; done"],
     )
     .await;
     let three = async || Some(running(&scene).await).filter(|pods| pods.len() == 3);
@@ -131,6 +131,9 @@ async fn the_chart_installs_tests_upgrades_and_leaves_what_runs(scene: Arc<Scene
     };
     eventually("server and glue to be gone", gone).await;
     scene.api::<Job>().delete_collection(&DeleteParams::background(), &ListParams::default()).await.expect("the Jobs");
+    // The cluster may be taken down next.
+    let left = async || running(&scene).await.is_empty().then_some(());
+    eventually("the tasks to be gone", left).await;
 }
 
 async fn each_file_renders_alike_and_each_bad_value_is_named(scene: Arc<Scene>) {
