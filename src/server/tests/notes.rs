@@ -38,7 +38,7 @@ async fn notes_are_what_was_said_last_and_outlive_the_attempt() {
         .expect(200);
     own.beat(&rig, &json!({"phase": "running"})).await.expect(200);
     let now = json!({"results": {"b": [2]}, "progress": {"done": 2, "total": 4}, "usage": {"elapsedMs": 5, "cpuMs": 3}});
-    assert_eq!(notes(&rig, task).await, [now.clone()]);
+    assert_eq!(notes(&rig, task).await, std::slice::from_ref(&now));
     let whole = rig.get(Who::Viewer, format!("/api/v1/tasks/{task}")).await.expect(200);
     assert_eq!(whole["notes"], now);
     let end = json!({"exitCode": 0, "logBytes": 0, "logCrc": 0, "notes": {"results": {"c": 3}, "usage": {"elapsedMs": 9}}});
@@ -47,8 +47,8 @@ async fn notes_are_what_was_said_last_and_outlive_the_attempt() {
     assert_eq!(notes(&rig, task).await, last);
     let whole = rig.get(Who::Viewer, format!("/api/v1/tasks/{task}")).await.expect(200);
     assert_eq!(whole["notes"], last[0]);
-    let list = rig.get(Who::Viewer, "/api/v1/tasks").await.expect(200);
-    assert_eq!(list["items"][0]["notes"], Value::Null, "lists stay short");
+    let page = rig.get(Who::Viewer, "/api/v1/tasks").await.expect(200);
+    assert_eq!(page["items"][0]["notes"], Value::Null, "lists stay short");
     note(&rig, &own, &json!({})).await.problem(409, "SUPERSEDED");
     own.finish_with(&rig, &json!({"exitCode": 0, "logBytes": 0, "logCrc": 0, "notes": {"resume": "x"}})).await.expect(200);
     assert_eq!(notes(&rig.restarted().await, task).await, last, "a repeated finish changes nothing");
