@@ -9,6 +9,7 @@ mod luggage;
 mod support;
 
 mod commands;
+mod conda;
 mod container;
 mod images;
 mod inside;
