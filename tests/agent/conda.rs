@@ -40,7 +40,9 @@ async fn an_environment_file_is_given_to_micromamba_and_its_prefix_is_the_comman
     let path = format!("{}:{}", dir.path().display(), crate::pods::PATH);
     for kind in [EnvironmentKind::Conda, EnvironmentKind::Auto] {
         let of = server.claimed(recipe(kind, "greeting=1.0"));
-        let mut agent = Agent::start_with(&server, of, |command| drop(command.env("PATH", &path)));
+        let mut agent = Agent::start_with(&server, of, |command| {
+            command.env("PATH", &path);
+        });
         assert_eq!(agent.ended().await, Some(0), "{}", agent.log());
         let attempt = server.attempt(of);
         let log = String::from_utf8_lossy(&attempt.log).into_owned();
@@ -59,7 +61,9 @@ async fn what_micromamba_refuses_and_that_there_is_none_is_said() {
         [(format!("{}:{}", dir.path().display(), crate::pods::PATH), "nothing provides"), (crate::pods::PATH.into(), "ToolMissing")]
     {
         let of = server.claimed(recipe(EnvironmentKind::Conda, "nosuchthing"));
-        let mut agent = Agent::start_with(&server, of, |command| drop(command.env("PATH", &path)));
+        let mut agent = Agent::start_with(&server, of, |command| {
+            command.env("PATH", &path);
+        });
         agent.ended().await;
         let attempt = server.attempt(of);
         let log = String::from_utf8_lossy(&attempt.log).into_owned();
