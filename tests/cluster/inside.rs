@@ -45,5 +45,4 @@ async fn an_evicted_task_goes_on_where_its_checkpoint_was(scene: Arc<Scene>) {
         let (code, out) = world.slipway(&["outputs", "get", &id.to_string(), path, "--attempt", &attempt.to_string(), "--to", "-"]);
         assert_eq!((code, out.trim()), (Some(0), text));
     }
-    scene.cleared(id).await;
 }
