@@ -14,9 +14,10 @@ USER 65532:65532
 ENTRYPOINT ["/slipway-agent"]
 
 FROM scratch AS server
-COPY --from=build /out/slipway /slipway
+# Not at /slipway: in the pods of tasks the agent has its mounts there.
+COPY --from=build /out/slipway /usr/bin/slipway
 COPY --from=build --chown=65532:65532 --chmod=0700 /out/data /var/lib/slipway
 VOLUME /var/lib/slipway
-ENV SLIPWAY_DATA_DIR=/var/lib/slipway
+ENV SLIPWAY_DATA_DIR=/var/lib/slipway PATH=/usr/bin
 USER 65532:65532
-ENTRYPOINT ["/slipway"]
+ENTRYPOINT ["/usr/bin/slipway"]

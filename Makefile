@@ -49,8 +49,8 @@ images-debug:
 # pack SERVER AGENT DIRECTORY TAG FLAGS
 define pack
 	mkdir -p $(3)
-	$(TOOLS) image --out $(3)/slipway.tar --ref slipway:$(4) $(5) --user 65532 --entrypoint /slipway \
-		--volume /var/lib/slipway --env SLIPWAY_DATA_DIR=/var/lib/slipway $(1):/slipway
+	$(TOOLS) image --out $(3)/slipway.tar --ref slipway:$(4) $(5) --user 65532 --entrypoint /usr/bin/slipway --env PATH=/usr/bin \
+		--volume /var/lib/slipway --env SLIPWAY_DATA_DIR=/var/lib/slipway $(1):/usr/bin/slipway
 	$(TOOLS) image --out $(3)/slipway-agent.tar --ref slipway-agent:$(4) $(5) --user 65532 --entrypoint /slipway-agent \
 		$(2):/slipway-agent
 endef

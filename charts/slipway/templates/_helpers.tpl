@@ -48,18 +48,23 @@ annotations:
 {{- $of.serviceAccount.name | default (printf "%s-%s" (include "slipway.fullname" .root) .component) -}}
 {{- end -}}
 
+{{/* The restricted profile, with what values put in place of it. Takes {root, component}. */}}
 {{- define "slipway.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
-seccompProfile: {type: RuntimeDefault}
+{{- $own := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- include "slipway.over" (dict "base" $own "over" ((index .root.Values .component | default dict).podSecurityContext | default dict)) -}}
+{{- end -}}
+
+{{/* Maps merged by key; null takes a key out. */}}
+{{- define "slipway.over" -}}
+{{- $all := dict -}}
+{{- range $key, $value := .base }}{{ if not (and (hasKey $.over $key) (eq (index $.over $key) nil)) }}{{ $_ := set $all $key $value }}{{ end }}{{ end -}}
+{{- range $key, $value := .over }}{{ if ne $value nil }}{{ $_ := set $all $key $value }}{{ end }}{{ end -}}
+{{- toYaml $all -}}
 {{- end -}}
 
 {{- define "slipway.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities: {drop: [ALL]}
+{{- $own := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}
+{{- include "slipway.over" (dict "base" $own "over" ((index .root.Values .component | default dict).containerSecurityContext | default dict)) -}}
 {{- end -}}
 
 {{/* Where the server is, for pods of this cluster. */}}
@@ -101,6 +106,14 @@ affinity:
 {{- end }}
 {{- with $of.priorityClassName }}
 priorityClassName: {{ . }}
+{{- end }}
+{{- with $of.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $of.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 

@@ -65,9 +65,10 @@ impl Cluster {
     pub(crate) fn program_image(&self) -> String {
         let load = || {
             let name = format!("slipway.test/slipway:{}", std::process::id());
-            let file = concat!(env!("CARGO_BIN_EXE_slipway"), ":/slipway");
-            let volume = ["--volume", "/var/lib/slipway", "--env", "SLIPWAY_DATA_DIR=/var/lib/slipway"];
-            let words = [&["pack", name.as_str(), "--strip", "--user", "65532", "--entrypoint", "/slipway"][..], &volume, &[file]].concat();
+            let file = concat!(env!("CARGO_BIN_EXE_slipway"), ":/usr/bin/slipway");
+            let volume = ["--volume", "/var/lib/slipway", "--env", "SLIPWAY_DATA_DIR=/var/lib/slipway", "--env", "PATH=/usr/bin"];
+            let words =
+                [&["pack", name.as_str(), "--strip", "--user", "65532", "--entrypoint", "/usr/bin/slipway"][..], &volume, &[file]].concat();
             let (status, said) = script("image.sh", &words)?;
             if status.success() { Ok(name) } else { Err(said) }
         };
