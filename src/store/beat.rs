@@ -2,7 +2,7 @@
 
 use super::{
     lease::Refusal,
-    start::refuse_dead,
+    start::of_agent,
     work::{Held, Work},
     writer::Transition,
 };
@@ -30,10 +30,8 @@ impl Transition for Beat {
     }
 
     fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> Self::Output {
-        let held = held.ok_or(Refusal::NotFound)?;
-        refuse_dead(held, self.attempt)?;
-        let lease = held.live(self.attempt).filter(|l| l.has_token(&self.token_hash)).ok_or(Refusal::WrongToken)?;
-        if lease.start_token.take().is_some() {
+        let held = of_agent(held, self.attempt, &self.token_hash)?;
+        if held.live(self.attempt).and_then(|lease| lease.start_token.take()).is_some() {
             held.touched = true;
         }
         let before = held.lease.as_ref().and_then(|l| l.phase);

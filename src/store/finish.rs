@@ -2,11 +2,11 @@
 
 use super::{
     lease::Refusal,
-    start::refuse_dead,
+    start::of_agent,
     work::{Held, Work},
     writer::Transition,
 };
-use crate::domain::{AttemptNumber, AttemptResult, Event, Notes, Status, TaskId, TaskState};
+use crate::domain::{AttemptNumber, AttemptRef, AttemptResult, Event, Notes, Status, TaskId, TaskState};
 use serde_json::json;
 
 /// Stores the result of an attempt. The first one counts; a repeat changes nothing.
@@ -44,14 +44,10 @@ impl Transition for Finish {
     }
 
     fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> Self::Output {
-        let held = held.ok_or(Refusal::NotFound)?;
-        refuse_dead(held, self.attempt)?;
-        if !held.live(self.attempt).is_some_and(|l| l.has_token(&self.token_hash)) {
-            return Err(Refusal::WrongToken);
-        }
+        let held = of_agent(held, self.attempt, &self.token_hash)?;
         let first = matches!(&held.life.status, Status::Active(live) if live.result.is_none());
-        if let Some((notes, lease)) = self.notes.as_ref().zip(held.lease.as_ref()).filter(|_| first) {
-            work.note(lease.attempt, notes);
+        if let Some(notes) = self.notes.as_ref().filter(|_| first) {
+            work.note(AttemptRef { task: self.task, attempt: self.attempt }, notes);
         }
         store_result(held, self.result.clone(), Some(self.log), work);
         if let Some(complete) = self.settled {

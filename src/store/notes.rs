@@ -4,11 +4,11 @@ use super::{
     Store,
     error::Result,
     lease::{Refusal, parse_json},
-    start::refuse_dead,
+    start::of_agent,
     work::{Held, Work},
     writer::Transition,
 };
-use crate::domain::{AttemptNumber, Notes, TaskId};
+use crate::domain::{AttemptNumber, AttemptRef, Notes, TaskId};
 use sqlx::Row;
 use std::collections::HashMap;
 
@@ -37,10 +37,8 @@ impl Transition for Note {
     }
 
     fn apply(&self, held: Option<&mut Held>, work: &mut Work<'_, '_>) -> Self::Output {
-        let held = held.ok_or(Refusal::NotFound)?;
-        refuse_dead(held, self.attempt)?;
-        let lease = held.live(self.attempt).filter(|l| l.has_token(&self.token_hash)).ok_or(Refusal::WrongToken)?;
-        work.note(lease.attempt, &self.notes);
+        of_agent(held, self.attempt, &self.token_hash)?;
+        work.note(AttemptRef { task: self.task, attempt: self.attempt }, &self.notes);
         Ok(())
     }
 }

@@ -74,6 +74,13 @@ impl Transition for Start {
     }
 }
 
+/// The task whose live attempt this is, for the agent that bears its token. Whether it lives is asked before the token.
+pub(super) fn of_agent<'a>(held: Option<&'a mut Held>, attempt: AttemptNumber, token_hash: &[u8; 32]) -> Result<&'a mut Held, Refusal> {
+    let held = held.ok_or(Refusal::NotFound)?;
+    refuse_dead(held, attempt)?;
+    if held.live(attempt).is_some_and(|lease| lease.has_token(token_hash)) { Ok(held) } else { Err(Refusal::WrongToken) }
+}
+
 /// Refuses what is said about an attempt that is not the live one, and says why.
 pub(super) fn refuse_dead(held: &Held, attempt: AttemptNumber) -> Result<(), Refusal> {
     if attempt == AttemptNumber::NONE || attempt > held.life.attempt {
