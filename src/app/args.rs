@@ -88,7 +88,7 @@ Examples:
 const SERVER_EXAMPLES: &str = "\
 Examples:
   slipway server                                          on 127.0.0.1:7227
-  slipway server --listen 0.0.0.0:7227 --data-dir /srv/slipway";
+  slipway server --listen 0.0.0.0:7227 --data-dir /srv/slipway --tls-cert tls.crt --tls-key tls.key";
 
 const RUNNER_EXAMPLES: &str = "\
 Examples:
@@ -175,11 +175,17 @@ pub(super) struct UpArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServerArgs {
-    /// Read who may call, by whose word, from a YAML or JSON file
+    /// Read who may call, by whose word, and how, from a YAML or JSON file (docs/CONFIGURATION.md)
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     #[command(flatten)]
     pub(super) store: StoreArgs,
+    /// Speak https, with the certificate in this file and those that vouch for it (PEM); it is read again when it changes
+    #[arg(long, value_name = "FILE", env = "SLIPWAY_TLS_CERT", hide_env_values = true, requires = "tls_key")]
+    pub(super) tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", env = "SLIPWAY_TLS_KEY", hide_env_values = true, requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
     #[command(flatten)]
     pub(super) log: LogArgs,
 }

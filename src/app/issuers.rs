@@ -1,10 +1,10 @@
-//! The server's file, `slipway server --config FILE`: the issuers whose word on who a caller is counts, and where their keys come
-//! from.
+//! The server's file, `slipway server --config FILE`: the issuers whose word on who a caller is counts, where their keys come
+//! from, and how the server listens.
 
 use super::file;
 use crate::{
     domain::{Binding, Issuer},
-    server::Keys,
+    server::{Bounds, Keys},
 };
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -34,6 +34,16 @@ struct ServerFile {
     issuers: Vec<IssuerEntry>,
     /// Another file, with the queues that it keeps.
     queues_file: Option<PathBuf>,
+    tls: Option<TlsFiles>,
+    connections: Bounds,
+}
+
+/// The certificate that the server shows, and its key.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct TlsFiles {
+    pub(super) cert_file: PathBuf,
+    pub(super) key_file: PathBuf,
 }
 
 /// What a server's file says.
@@ -41,6 +51,8 @@ struct ServerFile {
 pub(super) struct Said {
     pub(super) issuers: Vec<(Issuer, Arc<dyn Keys>)>,
     pub(super) queues: Option<PathBuf>,
+    pub(super) tls: Option<TlsFiles>,
+    pub(super) connections: Bounds,
 }
 
 /// An issuer in the file.
@@ -84,7 +96,10 @@ pub(super) fn read(path: &Path) -> Result<Said> {
     let file: ServerFile = file::parse(&name, &text)?;
     let all = file.issuers.into_iter().enumerate();
     let issuers = all.map(|(at, entry)| entry.build().with_context(|| format!("{name}: issuers[{at}]"))).collect::<Result<_>>()?;
-    Ok(Said { issuers, queues: file.queues_file })
+    if let Some(wrong) = file.connections.wrong() {
+        bail!("{name}: connections: {wrong}");
+    }
+    Ok(Said { issuers, queues: file.queues_file, tls: file.tls, connections: file.connections })
 }
 
 impl IssuerEntry {
@@ -247,6 +262,9 @@ mod tests {
             ("issuers: [{name: a, kubernetes: true, keysFile: k, roles: []}]", "knows where the keys are"),
             ("issuers: [{name: a, issuer: x, keyFile: k, roles: []}]", "keyFile"),
             ("issuer: []", "issuer"),
+            ("tls: {certFile: a}", "keyFile"),
+            ("connections: {max: 0}", "at least 1"),
+            ("connections: {proxies: [10.0.0.0/99]}", "0 to 32 bits"),
         ] {
             let error = of(bad).err().map(|error| format!("{error:#}")).unwrap_or_default();
             assert!(error.contains(said) && error.contains("server.yaml"), "{bad}: {error}");

@@ -5,17 +5,20 @@ use super::{
     args::{ServerArgs, StoreArgs},
     bootstrap,
     data_dir::DataDir,
-    issuers, kept,
+    issuers, kept, room,
     surroundings::{self, say},
 };
 use crate::{
     blob::{Logs, Uploads},
     domain::{Issuer, Times},
-    server::{App, Keys, Settings},
+    server::{App, Bounds, Keys, Listener, Settings, Tls},
     store::{Ambient, Store},
 };
-use anyhow::{Context, Result, bail};
-use std::{net::SocketAddr, sync::Arc};
+use anyhow::{Context, Result, anyhow, bail};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -23,9 +26,14 @@ use tokio_util::sync::CancellationToken;
 pub(super) async fn run(args: ServerArgs) -> Result<()> {
     let stop = surroundings::stop()?;
     let file = args.config.as_deref().map_or_else(|| Ok(issuers::Said::default()), issuers::read)?;
-    let server = Serving::start(&args.store, file.issuers, stop.clone()).await?;
+    let files = args.tls_cert.zip(args.tls_key).or(file.tls.map(|tls| (tls.cert_file, tls.key_file)));
+    let tls = files.map(|(cert, key)| Tls::open(&cert, &key)).transpose().map_err(|error| anyhow!("TLS: {error}"))?;
+    // Nothing is started from here that could inherit the room for files.
+    room::widen();
+    let way = Way { tls, bounds: file.connections, issuers: file.issuers, own: file.queues.is_some() };
+    let server = Serving::start(&args.store, way, stop.clone()).await?;
     if let Some(queues) = file.queues {
-        tokio::spawn(kept::keep(queues, server.url.clone(), server.dir.file(bootstrap::ADMIN_TOKEN), stop));
+        tokio::spawn(kept::keep(queues, server.near.clone(), server.dir.file(bootstrap::ADMIN_TOKEN), stop));
     }
     say(format_args!("slipway {} serves {}", env!("CARGO_PKG_VERSION"), server.url));
     say(format_args!("  data         {}", server.dir.path().display()));
@@ -33,36 +41,59 @@ pub(super) async fn run(args: ServerArgs) -> Result<()> {
     server.ended().await
 }
 
+/// How a server takes calls.
+#[derive(Default)]
+pub(super) struct Way {
+    pub(super) tls: Option<Tls>,
+    pub(super) bounds: Bounds,
+    pub(super) issuers: Vec<(Issuer, Arc<dyn Keys>)>,
+    /// Whether this process calls it too: its certificate need not be one for this machine.
+    pub(super) own: bool,
+}
+
 /// A running server.
 pub(super) struct Serving {
     /// How clients on this machine reach it.
     pub(super) url: String,
+    /// How this process does.
+    pub(super) near: String,
     pub(super) dir: DataDir,
     store: Store,
-    task: JoinHandle<std::io::Result<()>>,
+    task: JoinHandle<()>,
     writer: JoinHandle<()>,
 }
 
 impl Serving {
     /// Takes the data directory, opens everything and listens; answers when the server can be called.
-    pub(super) async fn start(args: &StoreArgs, issuers: Vec<(Issuer, Arc<dyn Keys>)>, stop: CancellationToken) -> Result<Self> {
+    pub(super) async fn start(args: &StoreArgs, way: Way, stop: CancellationToken) -> Result<Self> {
         let times = times(args.times.as_deref())?;
         let dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(surroundings::data_dir))?;
         let listener = TcpListener::bind(&args.listen).await.with_context(|| {
             format!("cannot listen on {}: is another server running? choose another address with --listen", args.listen)
         })?;
         let local = listener.local_addr()?;
-        if !local.ip().is_loopback() {
-            tracing::warn!(address = %local, "tokens travel in clear over plain http: put TLS in front of this address");
+        if !local.ip().is_loopback() && way.tls.is_none() {
+            tracing::warn!(address = %local, "tokens travel in clear over plain http: give the server a certificate (--tls-cert, --tls-key), or put TLS in front of this address");
+        }
+        let url = url(if way.tls.is_some() { "https" } else { "http" }, local);
+        let mut near = url.clone();
+        let bounds = Bounds { max: way.bounds.max.min(room::connections()), ..way.bounds };
+        let secure = way.tls.is_some();
+        let mut listener = Listener::new(listener, way.tls).within(bounds);
+        if secure && way.own {
+            let own = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot listen for this machine alone")?;
+            near = self::url("http", own.local_addr()?);
+            listener = listener.and(own);
         }
         let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
         let ambient = Ambient { clock: clock.clone(), rng: rng.clone(), times: times.clone(), faults: None };
         let (store, writer) = Store::open(&dir.file("slipway.db"), ambient).await.context("cannot open the database")?;
         bootstrap::first_things(&store, &dir, &*rng).await?;
         let logs = Logs::new(dir.path());
-        let app = App::new(store.clone(), logs, Uploads::new(dir.path()), Settings { times, clock, rng, stop, issuers }).await?;
+        let app =
+            App::new(store.clone(), logs, Uploads::new(dir.path()), Settings { times, clock, rng, stop, issuers: way.issuers }).await?;
         let task = tokio::spawn(crate::server::serve(listener, app));
-        Ok(Self { url: url(local), dir, store, task, writer })
+        Ok(Self { url, near, dir, store, task, writer })
     }
 
     /// How many attempts run.
@@ -73,7 +104,7 @@ impl Serving {
     /// Waits for the server to end, and for what it had still to write.
     pub(super) async fn ended(self) -> Result<()> {
         let Self { dir, store, task, writer, .. } = self;
-        task.await?.context("the server failed")?;
+        task.await.context("the server failed")?;
         drop(store);
         writer.await?;
         drop(dir);
@@ -82,11 +113,11 @@ impl Serving {
 }
 
 /// How clients on this machine reach a listener: a wildcard address is no destination.
-fn url(mut local: SocketAddr) -> String {
+fn url(scheme: &str, mut local: SocketAddr) -> String {
     if local.ip().is_unspecified() {
-        local.set_ip(if local.is_ipv4() { std::net::Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+        local.set_ip(if local.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
     }
-    format!("http://{local}")
+    format!("{scheme}://{local}")
 }
 
 /// The protocol's times: as they are, divided by a number, or with some of them replaced.

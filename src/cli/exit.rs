@@ -86,6 +86,7 @@ impl Exit {
             | C::RouteNotFound
             | C::MethodNotAllowed
             | C::BodyTooLarge
+            | C::BodyTooSlow
             | C::LogFull
             | C::UnsupportedMediaType
             | C::LogOffset

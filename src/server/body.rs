@@ -1,6 +1,9 @@
 //! Reading requests: bounded, strict, and with errors that name the place.
 
-use super::error::{ApiError, ApiResult, invalid};
+use super::{
+    error::{ApiError, ApiResult, invalid},
+    listen::bounds_of,
+};
 use crate::{
     domain::did_you_mean,
     wire::{FieldError, Problem, ProblemCode, limits},
@@ -24,7 +27,7 @@ impl<S: Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S> for Json<T
     async fn from_request(request: Request, _: &S) -> ApiResult<Self> {
         let (parts, body) = request.into_parts();
         json_type(&parts.headers)?;
-        let bytes = read(body, LIMIT).await?;
+        let bytes = read(&parts, body, LIMIT).await?;
         let digest = sha256(&bytes);
         Ok(Self { value: parse(&bytes)?, digest })
     }
@@ -37,7 +40,7 @@ impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, _: &S) -> ApiResult<Self> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body, limits::MAX_BODY).await?;
+        let bytes = read(&parts, body, limits::MAX_BODY).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -52,7 +55,8 @@ pub(super) struct Raw<const LIMIT: usize>(pub(super) Bytes);
 impl<S: Sync, const LIMIT: usize> FromRequest<S> for Raw<LIMIT> {
     type Rejection = ApiError;
     async fn from_request(request: Request, _: &S) -> ApiResult<Self> {
-        read(request.into_body(), LIMIT).await.map(Self)
+        let (parts, body) = request.into_parts();
+        read(&parts, body, LIMIT).await.map(Self)
     }
 }
 
@@ -114,12 +118,17 @@ fn json_type(headers: &HeaderMap) -> ApiResult<()> {
 }
 
 /// Reads a body up to its limit. A longer one is read on for a while and thrown away, so that its sender gets to read
-/// the answer instead of a reset connection.
-async fn read(body: Body, limit: usize) -> ApiResult<Bytes> {
+/// the answer instead of a reset connection. One that comes too slowly is given up.
+async fn read(parts: &Parts, body: Body, limit: usize) -> ApiResult<Bytes> {
+    let bounds = bounds_of(&parts.extensions);
     let mut stream = body.into_data_stream();
     let mut kept = bytes::BytesMut::new();
     let mut seen = 0_usize;
-    while let Some(chunk) = stream.next().await {
+    let began = tokio::time::Instant::now();
+    loop {
+        let until = (began + bounds.body_until(seen)).min(tokio::time::Instant::now() + bounds.body_pause);
+        let next = tokio::time::timeout_at(until, stream.next());
+        let Some(chunk) = next.await.map_err(|_| ApiError::from(ProblemCode::BodyTooSlow))? else { break };
         let chunk = chunk.map_err(|_| Problem::new(ProblemCode::InvalidBody).detail("The body was cut off."))?;
         seen += chunk.len();
         if seen <= limit {

@@ -39,6 +39,11 @@ struct ByRunner {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByWhy {
+    why: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByRequest {
     method: String,
     route: String,
@@ -61,6 +66,10 @@ pub(super) struct Metrics {
     pub(super) log_bytes: Counter,
     pub(super) gap_bytes: Counter,
     requests: Family<ByRequest, Histogram, fn() -> Histogram>,
+    pub(super) connections: Gauge,
+    dropped: Family<ByWhy, Counter>,
+    pub(super) certificate_ends: Gauge,
+    pub(super) certificate_stale: Gauge,
 }
 
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
@@ -88,6 +97,10 @@ impl Metrics {
             log_bytes: Counter::default(),
             gap_bytes: Counter::default(),
             requests: Family::new_with_constructor(request_histogram),
+            connections: Gauge::default(),
+            dropped: Family::default(),
+            certificate_ends: Gauge::default(),
+            certificate_stale: Gauge::default(),
         };
         {
             let mut r = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,6 +120,12 @@ impl Metrics {
             r.register("slipway_agent_log_bytes", "Log bytes taken from agents", metrics.log_bytes.clone());
             r.register("slipway_log_gap_bytes", "Log bytes that agents lost", metrics.gap_bytes.clone());
             r.register("http_request_duration_seconds", "Time to the head of the answer, held calls included", metrics.requests.clone());
+            r.register("slipway_connections", "Open connections", metrics.connections.clone());
+            r.register("slipway_connections_dropped", "Connections refused or ended by the server, by why", metrics.dropped.clone());
+            let ends = "When the certificate that the server shows ends, Unix time; 0 without TLS";
+            r.register("slipway_tls_certificate_end_timestamp_seconds", ends, metrics.certificate_ends.clone());
+            let stale = "1 while the certificate's files hold something that cannot be used";
+            r.register("slipway_tls_certificate_stale", stale, metrics.certificate_stale.clone());
         }
         metrics
     }
@@ -116,6 +135,11 @@ impl Metrics {
         let method = if METHODS.contains(&method) { method } else { "other" };
         let labels = ByRequest { method: method.to_owned(), route: route.to_owned(), status };
         self.requests.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// A connection was refused, or ended before whoever opened it ended it.
+    pub(super) fn dropped(&self, why: &'static str) {
+        self.dropped.get_or_create(&ByWhy { why }).inc();
     }
 
     /// The text of a scrape; gauges are read from the database now.

@@ -19,6 +19,7 @@ mod etag;
 mod events;
 mod export;
 mod identity;
+mod listen;
 mod logs;
 mod meta;
 mod metrics;
@@ -41,32 +42,28 @@ mod unserved;
 mod uploads;
 
 pub use identity::Keys;
+pub use listen::{Bounds, Listener, Network, Peer, Tls};
 pub use router::{openapi, router};
 pub use state::{App, Settings};
 
-use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Serves until `stop` is cancelled, then ends the waiting calls, and returns when what is in flight is answered (5 s at
 /// most).
-///
-/// # Errors
-/// Where the listener fails.
-pub async fn serve(listener: TcpListener, app: App) -> std::io::Result<()> {
+pub async fn serve(listener: impl Into<Listener>, app: App) {
     let tracker = TaskTracker::new();
     tracker.spawn(clockwork::run(app.clone()));
     tracker.spawn(metrics::follow(app.clone()));
     tracker.close();
     let stop: CancellationToken = app.stop().clone();
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let server = listener.into().serve(&app, router(app.clone()));
     let patience = async {
         stop.cancelled().await;
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     };
     tokio::select! {
-        result = server => result?,
+        () = server => {}
         () = patience => tracing::warn!("some calls did not end in time"),
     }
     tracker.wait().await;
-    Ok(())
 }

@@ -13,6 +13,7 @@ mod evidence;
 mod export;
 mod finishing;
 mod identity;
+mod listen;
 mod listing;
 mod logs;
 mod meta;

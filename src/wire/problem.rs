@@ -68,6 +68,8 @@ codes! {
     UploadNotFound = ("UPLOAD_NOT_FOUND", 404, "Upload not found"),
     /// The route has other methods.
     MethodNotAllowed = ("METHOD_NOT_ALLOWED", 405, "Method not allowed"),
+    /// The body came too slowly, or stopped coming; try again.
+    BodyTooSlow = ("BODY_TOO_SLOW", 408, "The body did not come in time"),
     /// What was asked for is at odds with the state of things.
     Conflict = ("CONFLICT", 409, "In conflict with the present state"),
     /// An operator drains the queue: it takes no new tasks.

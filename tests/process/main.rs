@@ -25,6 +25,7 @@ mod kills;
 mod masks;
 mod screen;
 mod server_faults;
+mod slow;
 mod storm;
 
 use support::{eventually, within};

@@ -69,6 +69,8 @@ pub(crate) struct World {
     pub(crate) crash: Option<String>,
     /// What the programs started from now on have in their environment besides.
     pub(crate) env: Vec<(&'static str, String)>,
+    /// What servers started from now on are told besides.
+    pub(crate) more: Vec<String>,
     /// The search path of the programs started from now on, and so of their tasks.
     pub(crate) path: Option<String>,
     /// How many programs ended and were started again.
@@ -97,6 +99,7 @@ impl World {
             crash: None,
             path: None,
             env: Vec::new(),
+            more: Vec::new(),
             listen,
             programs: Vec::new(),
             started: AtomicU32::new(0),
@@ -132,7 +135,10 @@ impl World {
         let (data, slots) = (self.data().display().to_string(), self.slots.to_string());
         let token = self.data().join("runner-token").display().to_string();
         let args = match part {
-            Part::Server => vec!["server", "--listen", &self.listen, "--data-dir", &data],
+            Part::Server => {
+                let own = ["server", "--listen", &self.listen, "--data-dir", &data];
+                own.into_iter().chain(self.more.iter().map(String::as_str)).collect()
+            }
             Part::Up => vec!["up", "--listen", &self.listen, "--data-dir", &data, "--slots", &slots, "--gpus", "0", "--log", "info"],
             Part::Runner => {
                 vec!["runner", "--url", &self.url, "--token-file", &token, "--data-dir", &data, "--slots", &slots, "--gpus", "0"]

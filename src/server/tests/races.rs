@@ -116,7 +116,7 @@ async fn a_stopped_server_ends_its_waiting_calls_and_syncs_its_logs() {
     let beat = tokio::spawn(beat);
     own.log(&rig, "unsynced").await;
     rig.app.stop().cancel();
-    tokio::time::timeout(Duration::from_secs(10), server).await.expect("it ends").unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(10), server).await.expect("it ends").unwrap();
     beat.await.unwrap().expect(200);
     let rig = rig.restarted().await;
     assert_eq!(rig.get(Who::Sam, "/api/v1/tasks/1/log").await.text(), "unsynced");

@@ -1,0 +1,176 @@
+//! One connection: handshake, calls, end.
+
+use super::{
+    Bounds, Door, Peer, Tls,
+    pace::{Late, Pace, Turn},
+    stream::Noted,
+};
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody},
+    extract::Request,
+    http::header,
+    response::Response,
+};
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// How long a connection that is to end has to end well.
+const GRACE: Duration = Duration::from_secs(2);
+/// The most bytes of a request's head.
+const MAX_HEAD: u32 = 64 << 10;
+/// The most calls at once on one connection of HTTP/2.
+const MAX_STREAMS: u32 = 256;
+/// Peers that are gone without a word are found by this.
+const PING: Duration = Duration::from_secs(30);
+
+/// A connection that was let in.
+pub(super) struct Connection {
+    pub(super) id: u64,
+    pub(super) address: SocketAddr,
+    pub(super) tls: Option<Tls>,
+    /// Cancelled when it has to go for another.
+    pub(super) out: CancellationToken,
+    pub(super) door: Arc<Door>,
+}
+
+impl Connection {
+    /// Serves it to its end.
+    pub(super) async fn serve(self, tcp: TcpStream, router: Router) {
+        let pace = Pace::begin(Instant::now());
+        let io = Noted::new(tcp, pace.clone());
+        let Some(tls) = &self.tls else { return self.http(io, pace, router).await };
+        let shaken = tokio::select! {
+            shaken = tls.acceptor().accept(io) => shaken,
+            _ = pace.late(&self.door.bounds) => return self.door.metrics.dropped("handshake"),
+            () = self.out.cancelled() => return,
+            () = self.door.stop.cancelled() => return,
+        };
+        match shaken {
+            Ok(io) => self.http(io, pace, router).await,
+            Err(error) => {
+                self.door.metrics.dropped("handshake");
+                tracing::debug!(peer = %self.address, %error, "no TLS");
+            }
+        }
+    }
+
+    async fn http(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, pace: Pace, router: Router) {
+        let service = hyper::service::service_fn(|request| self.call(request, &pace, router.clone()));
+        let builder = builder();
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+        let mut late = pin!(pace.late(&self.door.bounds));
+        let mut stopping = false;
+        let mut until: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::trace!(peer = %self.address, %error, "a connection broke");
+                    }
+                    return;
+                }
+                () = self.door.stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                why = &mut late, if until.is_none() => {
+                    if why != Late::Idle {
+                        self.door.metrics.dropped(if why == Late::Head { "slowHead" } else { "slowReader" });
+                    }
+                    until = Some(Instant::now() + if why == Late::Write { Duration::ZERO } else { GRACE });
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = self.out.cancelled() => return,
+                () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => return,
+            }
+        }
+    }
+
+    fn call(
+        &self,
+        request: hyper::Request<Incoming>,
+        pace: &Pace,
+        router: Router,
+    ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
+        let turn = pace.turn();
+        self.door.prove(self.id);
+        let mut request: Request = request.map(Body::new);
+        let secure = self.tls.is_some();
+        if !secure && request.headers().contains_key(header::AUTHORIZATION) {
+            self.door.in_clear(self.address.ip(), request.headers());
+        }
+        request.extensions_mut().insert(Peer { address: self.address, secure });
+        request.extensions_mut().insert(self.door.bounds.clone());
+        async move {
+            let response = router.oneshot(request).await?;
+            Ok(response.map(|body| Body::new(Counted { body, _turn: turn })))
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.door.leave(self.id);
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    // The pace of heads is ours (`pace`): a limit of hyper's would also end connections on which nothing is asked.
+    builder.http1().header_read_timeout(None).max_buf_size(MAX_HEAD as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
+    builder
+}
+
+/// The body of an answer, which is not answered to its end while this lives.
+struct Counted {
+    body: Body,
+    _turn: Turn,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The bounds that a request came under; the usual ones where it came by no connection.
+pub(in crate::server) fn bounds_of(extensions: &axum::http::Extensions) -> Arc<Bounds> {
+    extensions.get::<Arc<Bounds>>().cloned().unwrap_or_default()
+}
