@@ -53,6 +53,8 @@ impl World {
             tail: "0000".into(),
             by: "bench".into(),
             expires_at: None,
+            queues: None,
+            replaces: None,
         };
         store.run(token).await?;
         world.rules(&store).await?;

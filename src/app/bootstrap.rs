@@ -54,7 +54,18 @@ async fn token(store: &Store, file: &Path, user: &str, role: Role, rng: &dyn Rng
         return Ok(());
     }
     let tail = text.get(text.len().saturating_sub(4)..).unwrap_or_default().to_owned();
-    store.run(CreateToken { hash, user: user.to_owned(), role, tail, by: "slipway".to_owned(), expires_at: None }).await?;
+    store
+        .run(CreateToken {
+            hash,
+            user: user.to_owned(),
+            role,
+            tail,
+            by: "slipway".to_owned(),
+            expires_at: None,
+            queues: None,
+            replaces: None,
+        })
+        .await?;
     Ok(())
 }
 

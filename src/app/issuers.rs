@@ -3,12 +3,13 @@
 
 use super::file;
 use crate::{
-    domain::{Binding, Issuer},
+    domain::{Binding, Issuer, Rates},
     server::{Bounds, Keys},
 };
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures::future::BoxFuture;
+use ipnet::IpNet;
 use reqwest::{Certificate, Url, redirect::Policy};
 use serde::Deserialize;
 use serde_json::Value;
@@ -36,6 +37,10 @@ struct ServerFile {
     queues_file: Option<PathBuf>,
     tls: Option<TlsFiles>,
     connections: Bounds,
+    /// How often one caller may call.
+    rates: Rates,
+    /// Networks of proxies whose `X-Forwarded-For` is believed.
+    trusted_proxies: Vec<IpNet>,
 }
 
 /// The certificate that the server shows, and its key.
@@ -53,6 +58,8 @@ pub(super) struct Said {
     pub(super) queues: Option<PathBuf>,
     pub(super) tls: Option<TlsFiles>,
     pub(super) connections: Bounds,
+    pub(super) rates: Rates,
+    pub(super) proxies: Vec<IpNet>,
 }
 
 /// An issuer in the file.
@@ -99,7 +106,12 @@ pub(super) fn read(path: &Path) -> Result<Said> {
     if let Some(wrong) = file.connections.wrong() {
         bail!("{name}: connections: {wrong}");
     }
-    Ok(Said { issuers, queues: file.queues_file, tls: file.tls, connections: file.connections })
+    if let Some(wrong) = file.rates.wrong() {
+        bail!("{name}: rates.{wrong}");
+    }
+    let (proxies, mut connections) = (file.trusted_proxies, file.connections);
+    connections.shared_addresses.extend(&proxies);
+    Ok(Said { issuers, queues: file.queues_file, tls: file.tls, connections, rates: file.rates, proxies })
 }
 
 impl IssuerEntry {
@@ -264,7 +276,7 @@ mod tests {
             ("issuer: []", "issuer"),
             ("tls: {certFile: a}", "keyFile"),
             ("connections: {max: 0}", "at least 1"),
-            ("connections: {proxies: [10.0.0.0/99]}", "0 to 32 bits"),
+            ("connections: {sharedAddresses: [10.0.0.0/99]}", "invalid IP network"),
         ] {
             let error = of(bad).err().map(|error| format!("{error:#}")).unwrap_or_default();
             assert!(error.contains(said) && error.contains("server.yaml"), "{bad}: {error}");

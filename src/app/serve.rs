@@ -10,11 +10,12 @@ use super::{
 };
 use crate::{
     blob::{Logs, Uploads},
-    domain::{Issuer, Times},
+    domain::{Issuer, Rates, Times},
     server::{App, Bounds, Keys, Listener, Settings, Tls},
     store::{Ambient, Store},
 };
 use anyhow::{Context, Result, anyhow, bail};
+use ipnet::IpNet;
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
@@ -30,7 +31,8 @@ pub(super) async fn run(args: ServerArgs) -> Result<()> {
     let tls = files.map(|(cert, key)| Tls::open(&cert, &key)).transpose().map_err(|error| anyhow!("TLS: {error}"))?;
     // Nothing is started from here that could inherit the room for files.
     room::widen();
-    let way = Way { tls, bounds: file.connections, issuers: file.issuers, own: file.queues.is_some() };
+    let way =
+        Way { tls, bounds: file.connections, issuers: file.issuers, own: file.queues.is_some(), rates: file.rates, proxies: file.proxies };
     let server = Serving::start(&args.store, way, stop.clone()).await?;
     if let Some(queues) = file.queues {
         tokio::spawn(kept::keep(queues, server.near.clone(), server.dir.file(bootstrap::ADMIN_TOKEN), stop));
@@ -49,6 +51,8 @@ pub(super) struct Way {
     pub(super) issuers: Vec<(Issuer, Arc<dyn Keys>)>,
     /// Whether this process calls it too: its certificate need not be one for this machine.
     pub(super) own: bool,
+    pub(super) rates: Rates,
+    pub(super) proxies: Vec<IpNet>,
 }
 
 /// A running server.
@@ -90,8 +94,8 @@ impl Serving {
         let (store, writer) = Store::open(&dir.file("slipway.db"), ambient).await.context("cannot open the database")?;
         bootstrap::first_things(&store, &dir, &*rng).await?;
         let logs = Logs::new(dir.path());
-        let app =
-            App::new(store.clone(), logs, Uploads::new(dir.path()), Settings { times, clock, rng, stop, issuers: way.issuers }).await?;
+        let settings = Settings { times, clock, rng, stop, issuers: way.issuers, rates: way.rates, proxies: way.proxies };
+        let app = App::new(store.clone(), logs, Uploads::new(dir.path()), settings).await?;
         let task = tokio::spawn(crate::server::serve(listener, app));
         Ok(Self { url, near, dir, store, task, writer })
     }

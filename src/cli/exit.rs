@@ -90,6 +90,7 @@ impl Exit {
             | C::LogFull
             | C::UnsupportedMediaType
             | C::LogOffset
+            | C::RateLimited
             | C::Internal
             | C::Unavailable
             | C::TimedOut => Self::Error,

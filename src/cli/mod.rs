@@ -7,6 +7,7 @@
 mod abandon;
 mod after;
 mod array;
+mod audit;
 mod batch;
 mod boost;
 mod budget;
@@ -34,6 +35,7 @@ mod nodes;
 mod notes;
 mod order;
 mod outputs;
+mod point;
 mod progress;
 mod queue;
 mod rerun;
@@ -64,6 +66,7 @@ mod why;
 
 pub use abandon::AbandonArgs;
 pub use after::AfterArgs;
+pub use audit::AuditArgs;
 pub use boost::BoostArgs;
 pub use budget::BudgetArgs;
 pub use cancel::CancelArgs;
@@ -147,7 +150,10 @@ pub enum Command {
     /// Print history as lines of JSON
     #[command(after_help = export::EXAMPLES)]
     Export(ExportArgs),
-    /// Make, list and revoke tokens
+    /// Show who did what
+    #[command(after_help = audit::EXAMPLES)]
+    Audit(AuditArgs),
+    /// Make, list, rotate and revoke tokens
     #[command(after_help = token::EXAMPLES)]
     Token(TokenArgs),
     /// Show who the server takes you for
@@ -184,6 +190,7 @@ impl Command {
             Self::Budget(args) => args.common.clone(),
             Self::Nodes(args) => args.common.clone(),
             Self::Export(args) => args.common.clone(),
+            Self::Audit(args) => args.common.clone(),
             Self::Token(args) => args.common.clone(),
             Self::Whoami(args) => args.common.clone(),
             Self::Version(args) => args.common.clone(),
@@ -229,6 +236,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Budget(args) => budget::run(args, context).await,
         Command::Nodes(args) => nodes::run(args, context).await,
         Command::Export(args) => export::run(args, context).await,
+        Command::Audit(args) => audit::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
         Command::Whoami(args) => whoami::run(args, context).await,
         Command::Version(args) => version::run(args, context).await,

@@ -333,12 +333,15 @@ async fn small_commands_say_what_they_did() {
         created_at: "2026-11-20T09:22:41Z".parse().unwrap(),
         expires_at: Some("2026-12-20T09:22:41Z".parse().unwrap()),
         revoked_at: None,
+        queues: None,
+        last_used_at: None,
+        rotated_to: None,
     };
     let paused = queue("gpu", 4);
     let server = Script::default()
         .on("POST /api/v1/tokens", json(201, &object!({"secret": "slw_secret", "token": token})))
         .on("DELETE /api/v1/tokens/3", json(204, &()))
-        .on("GET /api/v1/whoami", json(200, &Whoami { user: "lena".into(), role: crate::wire::Role::Submitter }))
+        .on("GET /api/v1/whoami", json(200, &Whoami { user: "lena".into(), role: crate::wire::Role::Submitter, grants: Vec::new() }))
         .on("GET /version", json(200, &Version { version: "0.1.0".into(), api: "v1".into() }))
         .on("POST /api/v1/queues/gpu/pause", json(200, &paused))
         .on("POST /api/v1/queues/gpu/resume", json(200, &paused))

@@ -7,12 +7,14 @@ use super::{
     style::Tone,
     table::{Cell, Table, cell},
 };
-use crate::wire::{NewToken, Role, Timestamp, Token, TokenList};
+use crate::wire::{CreatedToken, NewToken, Role, RotateToken, Timestamp, Token, TokenList};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   slipway token create lena --role submitter --expires 30d > token
+  slipway token create ci --role submitter --queue team-a --queue lab-*
   slipway token ls
+  slipway token rotate 3 --overlap 7d > token
   slipway token revoke 3
 
 The secret is shown once, on standard output. Use it with SLIPWAY_TOKEN, or --token-file FILE.";
@@ -36,12 +38,26 @@ enum TokenCommand {
         /// What it allows: viewer, submitter, operator, admin, or runner
         #[arg(long)]
         role: Role,
+        /// A queue that the role counts in, or the beginning of names: lab-*; may be repeated [default: everywhere]
+        #[arg(long = "queue", value_name = "QUEUE")]
+        queues: Vec<String>,
         /// Its life: 12h, 30d [default: until it is revoked]
         #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
         expires: Option<u64>,
     },
     /// List tokens, never their secrets
     Ls,
+    /// Make a token in the place of another, which goes on for a while, and print its secret, once
+    Rotate {
+        /// The id of the old token
+        id: i64,
+        /// How long both hold: 12h, 7d; 0s ends the old one at once [default: 1d]
+        #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
+        overlap: Option<u64>,
+        /// The life of the new one [default: as the old one was given]
+        #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
+        expires: Option<u64>,
+    },
     /// Revoke a token
     Revoke {
         /// The token's id
@@ -53,13 +69,15 @@ enum TokenCommand {
 pub(super) async fn run(args: TokenArgs, context: &Context) -> Result<Exit, Failure> {
     let client = context.client()?;
     match args.command {
-        TokenCommand::Create { user, role, expires } => {
-            let wanted = NewToken { user, role, expires_in_seconds: expires };
+        TokenCommand::Create { user, role, queues, expires } => {
+            let queues = (!queues.is_empty()).then_some(queues);
+            let wanted = NewToken { user, role, queues, expires_in_seconds: expires };
             let created = client.create_token(&wanted, context.key()).await?;
-            context.print(&created, |created| vec![created.token.id.to_string()], |created| format!("{}\n", created.secret))?;
-            let life = created.token.expires_at.map(|at| format!(" until {at:.0}")).unwrap_or_default();
-            let Token { id, user, role, .. } = &created.token;
-            context.console.aside(format_args!("Token {id} for {}, {role}{life}. It is not shown again.", super::style::clean(user)));
+            show(&created, context)?;
+        }
+        TokenCommand::Rotate { id, overlap, expires } => {
+            let how = RotateToken { overlap_seconds: overlap, expires_in_seconds: expires };
+            show(&client.rotate_token(id, &how).await?, context)?;
         }
         TokenCommand::Ls => {
             let tokens = client.tokens().await?;
@@ -75,19 +93,36 @@ pub(super) async fn run(args: TokenArgs, context: &Context) -> Result<Exit, Fail
     Ok(Exit::Ok)
 }
 
+/// Prints the secret, and says of what.
+fn show(created: &CreatedToken, context: &Context) -> Result<(), Failure> {
+    context.print(created, |created| vec![created.token.id.to_string()], |created| format!("{}\n", created.secret))?;
+    let Token { id, user, expires_at, .. } = &created.token;
+    let (user, role) = (super::style::clean(user), role(&created.token));
+    let life = expires_at.map(|at| format!(" until {at:.0}")).unwrap_or_default();
+    context.console.aside(format_args!("Token {id} for {user}, {role}{life}. It is not shown again."));
+    Ok(())
+}
+
+/// A role and where it counts.
+fn role(token: &Token) -> String {
+    let place = token.queues.as_ref().map(|queues| format!(" in {}", queues.join(","))).unwrap_or_default();
+    format!("{}{place}", token.role)
+}
+
 fn table(tokens: &[Token], now: Timestamp) -> Table {
     let row = |token: &Token| {
         vec![
             cell(token.id),
             cell(&token.user),
-            cell(token.role),
+            cell(role(token)),
             cell(format!("slw_...{}", token.tail)),
             cell(age(between(token.created_at, now))),
+            cell(token.last_used_at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", age(between(at, now))))),
             cell(&token.created_by),
             state(token, now),
         ]
     };
-    Table::new(&["ID", "USER", "ROLE", "TOKEN", "AGE", "BY", "STATE"], tokens.iter().map(row).collect())
+    Table::new(&["ID", "USER", "ROLE", "TOKEN", "AGE", "USED", "BY", "STATE"], tokens.iter().map(row).collect())
 }
 
 fn state(token: &Token, now: Timestamp) -> Cell {
@@ -115,6 +150,9 @@ mod tests {
             created_at: "2026-11-19T09:22:41Z".parse().unwrap(),
             expires_at: expires.map(|at| at.parse().unwrap()),
             revoked_at: revoked.map(|at| at.parse().unwrap()),
+            queues: (id == 2).then(|| vec!["team-a".into(), "lab-*".into()]),
+            last_used_at: (id == 1).then(|| "2026-11-20T09:20:41Z".parse().unwrap()),
+            rotated_to: None,
         };
         let tokens = [
             token(1, None, None),

@@ -1,16 +1,16 @@
 //! History as lines of JSON.
 
 use super::{Client, Error};
-use crate::wire::ExportQuery;
 use reqwest::{Method, Response};
+use serde::Serialize;
 use std::time::Duration;
 
 /// An export may take as long as it moves: the limit only ends what hangs for ever.
 const DOWNLOAD: Duration = Duration::from_hours(24);
 
 impl Client {
-    /// Tasks, attempts or usage, one JSON object a line as they come; read the answer piece by piece, it may be large.
-    pub async fn export(&self, what: &str, query: &ExportQuery) -> Result<Response, Error> {
+    /// Tasks, attempts, usage or the audit log, one JSON object a line as they come; read the answer piece by piece, it may be large.
+    pub async fn export(&self, what: &str, query: &impl Serialize) -> Result<Response, Error> {
         self.call(Method::GET, &format!("api/v1/export/{what}")).query(query).timeout(DOWNLOAD).response().await
     }
 }

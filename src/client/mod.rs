@@ -154,6 +154,10 @@ impl Error {
     }
 }
 
+/// How often one call waits because it comes too often, and for how long each time at most. Beyond that the caller hears of it.
+const MAX_WAITS: u32 = 5;
+const MAX_WAIT_SECONDS: u64 = 10;
+
 /// A connection to one server.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -293,10 +297,29 @@ impl Call {
         self.response().await.map(drop)
     }
 
-    /// Sends it and hands over the successful answer as it comes, for streams and headers.
+    /// Sends it and hands over the successful answer as it comes, for streams and headers. Told that it comes too often, it waits as
+    /// long as it is asked to, a few times.
     pub async fn response(self) -> Result<Response, Error> {
-        let url = self.url;
-        let response = self.request.send().await.map_err(|e| no_answer(&url, e))?;
+        let Self { mut request, url } = self;
+        let mut waits = 0;
+        loop {
+            let again = request.try_clone();
+            let answer = Self::once(request, &url).await;
+            let pause = answer.as_ref().err().and_then(Error::problem).and_then(|problem| problem.retry_after_seconds);
+            match (again, pause) {
+                (Some(again), Some(seconds)) if waits < MAX_WAITS && seconds <= MAX_WAIT_SECONDS => {
+                    tokio::time::sleep(Duration::from_secs(seconds)).await;
+                    waits += 1;
+                    request = again;
+                }
+                _ => return answer,
+            }
+        }
+    }
+
+    async fn once(request: RequestBuilder, url: &str) -> Result<Response, Error> {
+        let url = url.to_owned();
+        let response = request.send().await.map_err(|e| no_answer(&url, e))?;
         let status = response.status();
         if status.is_success() || status == StatusCode::NOT_MODIFIED {
             return Ok(response);

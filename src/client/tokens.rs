@@ -1,7 +1,7 @@
 //! Tokens, the caller's identity, the server's version.
 
 use super::{Client, Error};
-use crate::wire::{CreatedToken, NewToken, TokenList, Version, Whoami};
+use crate::wire::{AuditList, AuditQuery, CreatedToken, NewToken, RotateToken, TokenList, Version, Whoami};
 use reqwest::Method;
 use uuid::Uuid;
 
@@ -14,6 +14,16 @@ impl Client {
     /// Makes a token; the answer is the only place where its secret is ever shown.
     pub async fn create_token(&self, token: &NewToken, key: Uuid) -> Result<CreatedToken, Error> {
         self.call(Method::POST, "api/v1/tokens").idempotent(key).json(token).send().await
+    }
+
+    /// Puts a new token in the place of another; the answer is the only place where its secret is ever shown.
+    pub async fn rotate_token(&self, id: i64, how: &RotateToken) -> Result<CreatedToken, Error> {
+        self.call(Method::POST, &format!("api/v1/tokens/{id}/rotate")).json(how).send().await
+    }
+
+    /// A page of the audit log.
+    pub async fn audit(&self, query: &AuditQuery) -> Result<AuditList, Error> {
+        self.call(Method::GET, "api/v1/audit").query(query).send().await
     }
 
     /// Revokes a token.

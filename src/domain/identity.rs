@@ -1,7 +1,7 @@
 //! Who a caller is by the word of somebody else: an issuer of signed tokens (`OpenID` Connect), and the roles that its users have
 //! here. A Kubernetes cluster is one: its service accounts are the users.
 
-use super::Role;
+use super::{Grant, Rights, Role, wrong_patterns};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -26,7 +26,8 @@ pub struct Issuer {
     /// The claim that lists the user's groups.
     #[serde(default = "groups_claim")]
     pub groups_claim: String,
-    /// Who has which role: the first that fits. Who fits none has none.
+    /// Who has which role: the first that fits without `queues`, and those before it that fit in their queues. Who fits none has
+    /// none.
     pub roles: Vec<Binding>,
 }
 
@@ -42,6 +43,9 @@ pub struct Binding {
     /// Groups, alike.
     #[serde(default)]
     pub groups: Vec<String>,
+    /// The queues that the role counts in, alike; without it, everywhere.
+    #[serde(default)]
+    pub queues: Option<Vec<String>>,
 }
 
 fn audience() -> String {
@@ -85,12 +89,12 @@ pub enum Doubt {
 }
 
 impl Issuer {
-    /// The user and the role that a token's claims mean at `now` (seconds since 1970). The signature and the issuer are
+    /// The user and the rights that a token's claims mean at `now` (seconds since 1970). The signature and the issuer are
     /// checked before.
     ///
     /// # Errors
     /// [`Doubt`] says why they mean nobody.
-    pub fn principal(&self, claims: &Map<String, Value>, now: i64) -> Result<(String, Role), Doubt> {
+    pub fn principal(&self, claims: &Map<String, Value>, now: i64) -> Result<(String, Rights), Doubt> {
         let second = |name: &str| claims.get(name).and_then(|value| value.as_i64().or_else(|| whole(value)));
         let expires = second("exp").ok_or(Doubt::Endless)?;
         if expires.saturating_add(LEEWAY) <= now {
@@ -115,8 +119,14 @@ impl Issuer {
             binding.users.iter().any(|pattern| matches(pattern, named))
                 || binding.groups.iter().any(|pattern| groups.iter().any(|g| matches(pattern, g)))
         };
-        let role = self.roles.iter().find(fits).map(|binding| binding.role);
-        role.map(|role| (user.clone(), role)).ok_or(Doubt::NoRole(user))
+        let mut grants = Vec::new();
+        for binding in self.roles.iter().filter(fits) {
+            grants.push(Grant { role: binding.role, queues: binding.queues.clone() });
+            if binding.queues.is_none() {
+                break;
+            }
+        }
+        Rights::of(grants).map(|rights| (user.clone(), rights)).ok_or(Doubt::NoRole(user))
     }
 
     /// What is wrong with it.
@@ -138,6 +148,9 @@ impl Issuer {
             |binding: &Binding| binding.role != Role::Viewer && binding.users.iter().chain(&binding.groups).any(|pattern| pattern == "*");
         if self.roles.iter().any(open) {
             return Some("roles: everybody (\"*\") may be a viewer at most".into());
+        }
+        if let Some(why) = self.roles.iter().filter_map(|binding| binding.queues.as_deref()).find_map(wrong_patterns) {
+            return Some(format!("roles: queues: {why}"));
         }
         let nobody = |binding: &Binding| binding.users.is_empty() && binding.groups.is_empty();
         self.roles.iter().any(nobody).then(|| "roles: each names users or groups".into())
@@ -192,15 +205,33 @@ mod tests {
     #[test]
     fn claims_mean_a_user_and_the_first_role_that_fits() {
         let who = |over: Value| cluster().principal(&claims(&over), 900);
-        assert_eq!(who(json!({})), Ok(("prod:system:serviceaccount:ci:bot".into(), Role::Submitter)));
-        assert_eq!(who(json!({"sub": "system:serviceaccount:slipway:slipway-glue"})).unwrap().1, Role::Runner);
-        assert_eq!(who(json!({"sub": "eve", "groups": ["x", "ml-vision"]})), Ok(("prod:eve".into(), Role::Submitter)));
-        assert_eq!(who(json!({"sub": "eve", "groups": "ops"})), Ok(("prod:eve".into(), Role::Viewer)));
+        assert_eq!(who(json!({})), Ok(("prod:system:serviceaccount:ci:bot".into(), Rights::everywhere(Role::Submitter))));
+        assert_eq!(who(json!({"sub": "system:serviceaccount:slipway:slipway-glue"})).unwrap().1, Rights::everywhere(Role::Runner));
+        assert_eq!(who(json!({"sub": "eve", "groups": ["x", "ml-vision"]})), Ok(("prod:eve".into(), Rights::everywhere(Role::Submitter))));
+        assert_eq!(who(json!({"sub": "eve", "groups": "ops"})), Ok(("prod:eve".into(), Rights::everywhere(Role::Viewer))));
         assert_eq!(who(json!({"sub": "eve"})), Err(Doubt::NoRole("prod:eve".into())));
-        assert_eq!(who(json!({"aud": "slipway"})).unwrap().1, Role::Submitter);
+        assert_eq!(who(json!({"aud": "slipway"})).unwrap().1, Rights::everywhere(Role::Submitter));
         let plain = Issuer { user_prefix: Some(String::new()), user_claim: "email".into(), ..cluster() };
         let email = claims(&json!({"email": "eve@example.com", "groups": ["ml-a"]}));
-        assert_eq!(plain.principal(&email, 900), Ok(("eve@example.com".into(), Role::Submitter)));
+        assert_eq!(plain.principal(&email, 900), Ok(("eve@example.com".into(), Rights::everywhere(Role::Submitter))));
+    }
+
+    #[test]
+    fn roles_in_some_queues_add_to_the_first_that_counts_everywhere() {
+        let roles = json!([
+            {"role": "operator", "groups": ["ml-*"], "queues": ["ml-*"]},
+            {"role": "viewer", "groups": ["*"]},
+            {"role": "submitter", "groups": ["ml-*"], "queues": ["late"]},
+        ]);
+        let issuer = Issuer { roles: serde_json::from_value(roles).unwrap(), ..cluster() };
+        let (_, rights) = issuer.principal(&claims(&json!({"groups": ["ml-vision"]})), 900).unwrap();
+        let queue = |name: &str| name.parse().unwrap();
+        assert!(rights.include_in(Role::Operator, &queue("ml-a")) && !rights.include_in(Role::Submitter, &queue("other")));
+        assert!(rights.include(Role::Viewer) && !rights.include_in(Role::Submitter, &queue("late")), "what stands after it does not count");
+        let (_, others) = issuer.principal(&claims(&json!({"groups": ["ops"]})), 900).unwrap();
+        assert_eq!(others, Rights::everywhere(Role::Viewer));
+        let bad = json!([{"role": "viewer", "users": ["a"], "queues": []}]);
+        assert!(Issuer { roles: serde_json::from_value(bad).unwrap(), ..cluster() }.wrong().unwrap().contains("queues"));
     }
 
     #[test]

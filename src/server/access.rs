@@ -1,20 +1,23 @@
 //! Who may call what: one table, deny by default. A route that is not in it is refused to everybody, and a test fails
 //! when a route is added without a row (`tests/access.rs`).
 
-use crate::domain::Role;
+use crate::domain::{Action, Role};
 
 /// What a route asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     /// Nothing.
     Open,
-    /// A token whose role includes this one. Where a route acts on somebody's task, its handler asks for more.
+    /// A role that includes this one, everywhere. Where a route acts on somebody's task, its handler asks for more.
     Role(Role),
+    /// A role that includes this one in the queue that the call is about. Where the path names a queue or a task, that is looked at
+    /// before the handler (`auth.rs`, `tasks/path.rs`); the others leave out what the caller may not see.
+    InQueue(Role),
     /// The token of the very attempt, which the handler checks after it knows that the attempt is live.
     Attempt,
 }
 
-use Access::{Attempt, Open, Role as Needs};
+use Access::{Attempt, InQueue, Open, Role as Needs};
 use Role::{Admin, Operator, Runner, Submitter, Viewer};
 
 /// Every route: method, path, what it asks for.
@@ -25,39 +28,39 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/version", Open),
     ("GET", "/openapi.json", Open),
     ("GET", "/metrics", Needs(Viewer)),
-    ("GET", "/api/v1/whoami", Needs(Viewer)),
-    ("POST", "/api/v1/tasks", Needs(Submitter)),
-    ("POST", "/api/v1/tasks:batch", Needs(Submitter)),
-    ("GET", "/api/v1/tasks", Needs(Viewer)),
-    ("GET", "/api/v1/tasks/{id}", Needs(Viewer)),
-    ("PATCH", "/api/v1/tasks/{id}", Needs(Submitter)),
-    ("POST", "/api/v1/tasks/{id}/cancel", Needs(Submitter)),
-    ("POST", "/api/v1/tasks/{id}/rerun", Needs(Submitter)),
-    ("POST", "/api/v1/tasks/{id}/move", Needs(Submitter)),
-    ("POST", "/api/v1/tasks/{id}/boost", Needs(Operator)),
-    ("GET", "/api/v1/tasks/{id}/attempts", Needs(Viewer)),
-    ("GET", "/api/v1/tasks/{id}/why", Needs(Viewer)),
-    ("GET", "/api/v1/tasks/{id}/manifest", Needs(Viewer)),
-    ("POST", "/api/v1/tasks/{id}/attempts/{n}/abandon", Needs(Operator)),
-    ("GET", "/api/v1/tasks/{id}/log", Needs(Viewer)),
-    ("GET", "/api/v1/tasks/{id}/outputs", Needs(Viewer)),
-    ("GET", "/api/v1/tasks/{id}/outputs/{sha256}", Needs(Viewer)),
-    ("PUT", "/api/v1/uploads/{sha256}", Needs(Submitter)),
-    ("GET", "/api/v1/uploads/{sha256}", Needs(Submitter)),
-    ("GET", "/api/v1/events", Needs(Viewer)),
+    ("GET", "/api/v1/whoami", InQueue(Viewer)),
+    ("POST", "/api/v1/tasks", InQueue(Submitter)),
+    ("POST", "/api/v1/tasks:batch", InQueue(Submitter)),
+    ("GET", "/api/v1/tasks", InQueue(Viewer)),
+    ("GET", "/api/v1/tasks/{id}", InQueue(Viewer)),
+    ("PATCH", "/api/v1/tasks/{id}", InQueue(Submitter)),
+    ("POST", "/api/v1/tasks/{id}/cancel", InQueue(Submitter)),
+    ("POST", "/api/v1/tasks/{id}/rerun", InQueue(Submitter)),
+    ("POST", "/api/v1/tasks/{id}/move", InQueue(Submitter)),
+    ("POST", "/api/v1/tasks/{id}/boost", InQueue(Operator)),
+    ("GET", "/api/v1/tasks/{id}/attempts", InQueue(Viewer)),
+    ("GET", "/api/v1/tasks/{id}/why", InQueue(Viewer)),
+    ("GET", "/api/v1/tasks/{id}/manifest", InQueue(Viewer)),
+    ("POST", "/api/v1/tasks/{id}/attempts/{n}/abandon", InQueue(Operator)),
+    ("GET", "/api/v1/tasks/{id}/log", InQueue(Viewer)),
+    ("GET", "/api/v1/tasks/{id}/outputs", InQueue(Viewer)),
+    ("GET", "/api/v1/tasks/{id}/outputs/{sha256}", InQueue(Viewer)),
+    ("PUT", "/api/v1/uploads/{sha256}", InQueue(Submitter)),
+    ("GET", "/api/v1/uploads/{sha256}", InQueue(Submitter)),
+    ("GET", "/api/v1/events", InQueue(Viewer)),
     ("GET", "/api/v1/export/tasks", Needs(Operator)),
     ("GET", "/api/v1/export/attempts", Needs(Operator)),
     ("GET", "/api/v1/export/usage", Needs(Operator)),
-    ("GET", "/api/v1/queues", Needs(Viewer)),
-    ("GET", "/api/v1/queues/{name}", Needs(Viewer)),
+    ("GET", "/api/v1/queues", InQueue(Viewer)),
+    ("GET", "/api/v1/queues/{name}", InQueue(Viewer)),
     ("PUT", "/api/v1/queues/{name}", Needs(Admin)),
     ("DELETE", "/api/v1/queues/{name}", Needs(Admin)),
-    ("POST", "/api/v1/queues/{name}/pause", Needs(Operator)),
-    ("POST", "/api/v1/queues/{name}/resume", Needs(Operator)),
-    ("POST", "/api/v1/queues/{name}/drain", Needs(Operator)),
-    ("POST", "/api/v1/queues/{name}/render", Needs(Viewer)),
-    ("GET", "/api/v1/queues/{name}/revisions", Needs(Viewer)),
-    ("GET", "/api/v1/queues/{name}/revisions/{revision}", Needs(Viewer)),
+    ("POST", "/api/v1/queues/{name}/pause", InQueue(Operator)),
+    ("POST", "/api/v1/queues/{name}/resume", InQueue(Operator)),
+    ("POST", "/api/v1/queues/{name}/drain", InQueue(Operator)),
+    ("POST", "/api/v1/queues/{name}/render", InQueue(Viewer)),
+    ("GET", "/api/v1/queues/{name}/revisions", InQueue(Viewer)),
+    ("GET", "/api/v1/queues/{name}/revisions/{revision}", InQueue(Viewer)),
     ("GET", "/api/v1/budgets", Needs(Viewer)),
     ("GET", "/api/v1/budgets/{name}", Needs(Viewer)),
     ("PUT", "/api/v1/budgets/{name}", Needs(Admin)),
@@ -65,18 +68,21 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/tokens", Needs(Admin)),
     ("POST", "/api/v1/tokens", Needs(Admin)),
     ("DELETE", "/api/v1/tokens/{id}", Needs(Admin)),
+    ("POST", "/api/v1/tokens/{id}/rotate", Needs(Admin)),
+    ("GET", "/api/v1/audit", Needs(Admin)),
+    ("GET", "/api/v1/export/audit", Needs(Admin)),
     ("GET", "/api/v1/runners", Needs(Viewer)),
-    ("PUT", "/api/v1/runners/{name}", Needs(Runner)),
-    ("PUT", "/api/v1/runners/{name}/nodes", Needs(Runner)),
-    ("GET", "/api/v1/runners/{name}/checks", Needs(Runner)),
-    ("PUT", "/api/v1/runners/{name}/checks", Needs(Runner)),
-    ("GET", "/api/v1/runners/{name}/checks/{queue}", Needs(Runner)),
+    ("PUT", "/api/v1/runners/{name}", InQueue(Runner)),
+    ("PUT", "/api/v1/runners/{name}/nodes", InQueue(Runner)),
+    ("GET", "/api/v1/runners/{name}/checks", InQueue(Runner)),
+    ("PUT", "/api/v1/runners/{name}/checks", InQueue(Runner)),
+    ("GET", "/api/v1/runners/{name}/checks/{queue}", InQueue(Runner)),
     ("GET", "/api/v1/nodes", Needs(Viewer)),
-    ("POST", "/api/v1/runner/claims", Needs(Runner)),
-    ("POST", "/api/v1/runner/heartbeat", Needs(Runner)),
-    ("GET", "/api/v1/runner/holds", Needs(Runner)),
-    ("POST", "/api/v1/runner/attempts:check", Needs(Runner)),
-    ("POST", "/api/v1/runner/attempts:report", Needs(Runner)),
+    ("POST", "/api/v1/runner/claims", InQueue(Runner)),
+    ("POST", "/api/v1/runner/heartbeat", InQueue(Runner)),
+    ("GET", "/api/v1/runner/holds", InQueue(Runner)),
+    ("POST", "/api/v1/runner/attempts:check", InQueue(Runner)),
+    ("POST", "/api/v1/runner/attempts:report", InQueue(Runner)),
     ("POST", "/api/v1/attempts/{task}/{n}/start", Attempt),
     ("POST", "/api/v1/attempts/{task}/{n}/heartbeat", Attempt),
     ("PUT", "/api/v1/attempts/{task}/{n}/log", Attempt),
@@ -92,4 +98,55 @@ pub(super) fn of(method: &str, path: &str) -> Option<Access> {
     // HEAD is answered by the GET route.
     let method = if method == "HEAD" { "GET" } else { method };
     ROUTES.iter().find(|(m, p, _)| *m == method && *p == path).map(|(.., access)| *access)
+}
+
+/// What kind of call a route is, for its limits.
+pub(super) fn action(method: &str, path: &str) -> Action {
+    let ends = |words: &[&str]| words.iter().any(|word| path.ends_with(word));
+    match of(method, path) {
+        None | Some(Open) => Action::Stranger,
+        Some(_) if path.starts_with("/api/v1/uploads/") => Action::Bytes,
+        Some(Attempt) if ends(&["/start", "/heartbeat", "/finish"]) => Action::Beat,
+        Some(Attempt) => Action::Bytes,
+        Some(Needs(Runner) | InQueue(Runner)) if ends(&["/heartbeat"]) => Action::Beat,
+        Some(Needs(Runner) | InQueue(Runner)) => Action::Runner,
+        Some(_) if matches!(method, "GET" | "HEAD") || ends(&["/render"]) => Action::Read,
+        Some(_) => Action::Write,
+    }
+}
+
+/// Whether the audit log tells of such calls: what users change, and which runners come.
+pub(super) fn audited(method: &str, path: &str) -> bool {
+    action(method, path) == Action::Write || (method == "PUT" && path == "/api/v1/runners/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_told_apart_by_what_they_do() {
+        let kinds = |wanted: Action| {
+            let of = ROUTES.iter().filter(|(method, path, _)| action(method, path) == wanted);
+            of.map(|(method, path, _)| format!("{method} {}", path.trim_start_matches("/api/v1"))).collect::<Vec<_>>()
+        };
+        let beats = [
+            "POST /runner/heartbeat",
+            "POST /attempts/{task}/{n}/start",
+            "POST /attempts/{task}/{n}/heartbeat",
+            "POST /attempts/{task}/{n}/finish",
+        ];
+        assert_eq!(kinds(Action::Beat), beats);
+        assert_eq!(kinds(Action::Stranger), ["GET /", "GET /livez", "GET /readyz", "GET /version", "GET /openapi.json"]);
+        assert_eq!(kinds(Action::Runner).len(), 9);
+        for read in kinds(Action::Read) {
+            assert!(read.starts_with("GET ") || read == "POST /queues/{name}/render", "{read}");
+        }
+        for (method, path, access) in ROUTES {
+            let changes = *method != "GET" && !matches!(access, Attempt | Needs(Runner) | InQueue(Runner));
+            let quiet = path.ends_with("/render") || path.contains("/uploads/");
+            let is_register = (*method, *path) == ("PUT", "/api/v1/runners/{name}");
+            assert_eq!(audited(method, path), (changes && !quiet) || is_register, "{method} {path}");
+        }
+    }
 }

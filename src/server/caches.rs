@@ -2,19 +2,21 @@
 //! changes them.
 
 use crate::{
-    domain::{QueueName, RunnerName, UnixMs},
-    store::{BudgetRecord, QueueRecord, Result, RunnerRecord, Store, TokenRecord},
+    domain::{Grant, QueueName, Rights, RunnerName, UnixMs},
+    store::{BudgetRecord, QueueRecord, Result, RunnerRecord, Store, TokenRecord, TokensUsed},
     wire::{NewBudget, NewQueue, RegisterRequest, limits},
 };
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 /// The tokens in force or not, by hash.
 pub(super) struct Tokens {
     known: RwLock<HashMap<[u8; 32], TokenRecord>>,
     refreshing: Refreshing,
+    /// When each was used last, where that is not written down yet.
+    used: Mutex<BTreeMap<i64, UnixMs>>,
 }
 
 /// Held from the reading to the writing of a cache: of two refreshes, the one that read earlier must not write later.
@@ -22,7 +24,7 @@ type Refreshing = tokio::sync::Mutex<()>;
 
 impl Tokens {
     pub(super) async fn load(store: &Store) -> Result<Self> {
-        Ok(Self { known: RwLock::new(Self::read(store).await?), refreshing: Refreshing::default() })
+        Ok(Self { known: RwLock::new(Self::read(store).await?), refreshing: Refreshing::default(), used: Mutex::default() })
     }
 
     /// Reads all of them again; called after each change, before it is answered.
@@ -37,11 +39,37 @@ impl Tokens {
         Ok(store.tokens().await?.into_iter().map(|token| (token.hash, token)).collect())
     }
 
-    /// The token of this hash where it is in force. Looking a hash up tells nothing about others: an attacker cannot
-    /// choose the hash of a guess.
-    pub(super) fn in_force(&self, hash: &[u8; 32], now: UnixMs) -> Option<TokenRecord> {
+    /// Whom the token of this hash means, where it is in force; it counts as used. Looking a hash up tells nothing about others: an
+    /// attacker cannot choose the hash of a guess.
+    pub(super) fn in_force(&self, hash: &[u8; 32], now: UnixMs) -> Option<(String, Rights)> {
         let tokens = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        tokens.get(hash).filter(|t| t.revoked_at.is_none() && t.expires_at.is_none_or(|at| at > now)).cloned()
+        let token = tokens.get(hash).filter(|t| t.revoked_at.is_none() && t.expires_at.is_none_or(|at| at > now))?;
+        self.used().insert(token.id, now);
+        let rights = Rights::of(vec![Grant { role: token.role, queues: token.queues.clone() }])?;
+        Some((token.user.clone(), rights))
+    }
+
+    /// The token of an id.
+    pub(super) fn by_id(&self, id: i64) -> Option<TokenRecord> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).values().find(|token| token.id == id).cloned()
+    }
+
+    /// When a token was used last, as far as that is not written down.
+    pub(super) fn used_at(&self, id: i64) -> Option<UnixMs> {
+        self.used().get(&id).copied()
+    }
+
+    /// Writes down when they were used.
+    pub(super) async fn note(&self, store: &Store) -> Result<()> {
+        let used = std::mem::take(&mut *self.used());
+        if used.is_empty() {
+            return Ok(());
+        }
+        store.run(TokensUsed(used)).await
+    }
+
+    fn used(&self) -> std::sync::MutexGuard<'_, BTreeMap<i64, UnixMs>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -65,13 +65,16 @@ pub(super) struct ChecksQuery {
     responses((status = 200, body = ChecksDue), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn due(
     State(app): State<App>,
+    principal: Principal,
     Path(name): Path<RunnerName>,
     Query(ChecksQuery { instance }): Query<ChecksQuery>,
 ) -> ApiResult<axum::Json<ChecksDue>> {
     app.hear(&name, instance).await?;
     let Some((runner, offer)) = app.offer(&name) else { return Ok(axum::Json(ChecksDue { items: Vec::new() })) };
     let all = app.queues.all();
-    let its = all.iter().filter(|queue| serves(&runner, queue.0) && app.templates.prepare((&name, &runner), &offer, *queue, None).is_ok());
+    let its = all.iter().filter(|queue| {
+        principal.may_in(queue.0) && serves(&runner, queue.0) && app.templates.prepare((&name, &runner), &offer, *queue, None).is_ok()
+    });
     let item = |queue: (&QueueName, &Arc<NewQueue>)| {
         let of = app.templates.mark((&name, &runner), queue);
         CheckDue { queue: queue.0.clone(), told: app.checks.of(&name, queue.0, &of).is_some(), of }
@@ -91,6 +94,7 @@ pub(super) async fn order(
 ) -> ApiResult<axum::Json<CheckOrder>> {
     app.hear(&name, instance).await?;
     let missing = || refused(&queue, QueueRefusal::NotFound);
+    principal.within(&queue, missing)?;
     let document = app.queues.get(queue.as_str()).ok_or_else(missing)?;
     let (runner, offer) = app.offer(&name).ok_or_else(missing)?;
     let spec = intake::spec(sample(&document), &principal.user, queue.clone(), &document).ok();

@@ -3,7 +3,7 @@
 //! Level-triggered: each round looks at what is due now and acts on it; nothing is scheduled, so nothing can be
 //! missed. Uptime moves on only when the database answered, and not over a gap: an outage of ours expires nobody.
 
-use super::{retention, state::App};
+use super::{audit, retention, state::App};
 use crate::store::{
     Age, Cascade, Cascaded, Chore, Due, Expire, ForgetAwaited, ForgetKeys, KeepUptime, Overdue, Release, SettleOverdue, StoreError,
     Unblock, Wake,
@@ -16,10 +16,12 @@ use tokio::sync::watch;
 const KEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often old idempotency keys, pulses, logs of dead attempts and what is over its time are forgotten.
 const TIDY_EVERY: Duration = Duration::from_mins(10);
+/// How often it is written down when tokens were used last, and full buckets are forgotten.
+const NOTE_EVERY: Duration = Duration::from_mins(1);
 
 /// Runs until the server stops, and syncs the logs once more at the end.
 pub(super) async fn run(app: App) {
-    tokio::join!(deadlines(&app), log_syncs(&app), tidying(&app));
+    tokio::join!(deadlines(&app), log_syncs(&app), tidying(&app), noting(&app));
 }
 
 async fn deadlines(app: &App) {
@@ -111,6 +113,22 @@ async fn tidying(app: &App) {
     }
 }
 
+async fn noting(app: &App) {
+    let every = u64::try_from(NOTE_EVERY.as_millis()).unwrap_or(u64::MAX);
+    while pause(app, every).await {
+        note(app).await;
+    }
+    note(app).await;
+}
+
+/// Writes down which tokens were used, and lets go of full buckets.
+pub(super) async fn note(app: &App) {
+    app.rates.forget();
+    if let Err(error) = app.tokens.note(&app.store).await {
+        tracing::error!(%error, "when tokens were used could not be written down");
+    }
+}
+
 /// Forgets what is over.
 pub(super) async fn tidy(app: &App) {
     let lost = i64::try_from(app.settings.times.heartbeat_lost_ms).unwrap_or(i64::MAX);
@@ -120,6 +138,9 @@ pub(super) async fn tidy(app: &App) {
     }
     if let Err(error) = app.close_dead_logs().await {
         tracing::error!(%error, "the logs of dead attempts could not be closed");
+    }
+    if let Err(error) = audit::forget(app).await {
+        tracing::error!(%error, "old rows of the audit log could not be removed");
     }
     if let Err(error) = retention::round(app).await {
         tracing::error!(%error, "what is over its time could not be removed");

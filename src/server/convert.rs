@@ -223,11 +223,14 @@ pub(super) fn token(record: &TokenRecord) -> wire::Token {
         id: record.id,
         user: record.user.clone(),
         role: record.role,
+        queues: record.queues.clone(),
         tail: record.tail.clone(),
         created_by: record.created_by.clone(),
         created_at: timestamp(record.created_at),
         expires_at: record.expires_at.map(timestamp),
         revoked_at: record.revoked_at.map(timestamp),
+        last_used_at: record.last_used_at.map(timestamp),
+        rotated_to: record.rotated_to,
     }
 }
 

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 /// Bodies that people write by hand, by operation.
-fn examples() -> [(&'static str, Value); 14] {
+fn examples() -> [(&'static str, Value); 15] {
     [
         ("submitTask", json!({"command": ["python", "train.py", "--lr", "3e-4"], "name": "train", "resources": {"gpus": 0}})),
         ("submitTasks", json!({"tasks": [{"command": ["python", "train.py", "--seed", "1"]}, {"script": "#!/bin/sh\necho hello\n"}]})),
@@ -23,6 +23,7 @@ fn examples() -> [(&'static str, Value); 14] {
         ("drainQueue", json!({"reason": "gone by Friday; use gpu-h100"})),
         ("renderQueue", json!({"task": {"command": ["python", "train.py"]}})),
         ("applyBudget", json!({"resource": "gpus", "max": 8})),
+        ("rotateToken", json!({"overlapSeconds": 604_800})),
         ("createToken", json!({"user": "kim", "role": "submitter", "expiresInSeconds": 2_592_000})),
     ]
 }
@@ -48,7 +49,7 @@ const IDEMPOTENCY: &str = "1 to 255 visible ASCII characters, kept for a day. A 
     marked `Idempotent-Replayed: true`; with another body it gets 422.";
 
 /// Operations that take a body and do not need it.
-const OPTIONAL_BODIES: &[&str] = &["cancelTask", "drainQueue", "pauseQueue", "renderQueue", "rerunTask"];
+const OPTIONAL_BODIES: &[&str] = &["cancelTask", "drainQueue", "pauseQueue", "renderQueue", "rerunTask", "rotateToken"];
 
 /// Completes the document: who may call, how it fails, examples, headers.
 pub(super) fn complete(mut document: Value) -> Value {
@@ -78,9 +79,9 @@ pub(super) fn complete(mut document: Value) -> Value {
 /// Every answer has a description; every failure is a problem document.
 fn failures(responses: &mut Value, access: Option<Access>) {
     let needed: &[&str] = match access {
-        Some(Access::Role(_)) => &["401", "403", "default"],
-        Some(Access::Attempt) => &["401", "default"],
-        _ => &["default"],
+        Some(Access::Role(_) | Access::InQueue(_)) => &["401", "403", "429", "default"],
+        Some(Access::Attempt) => &["401", "429", "default"],
+        _ => &["429", "default"],
     };
     for status in needed {
         if responses.get(status).is_none() {

@@ -1,8 +1,8 @@
 //! `GET /events`: what happens, as it happens, resumable.
 
-use super::{body::Query, convert, error::ApiResult, state::App};
+use super::{auth::Principal, body::Query, convert, error::ApiResult, state::App};
 use crate::{
-    domain::{EventId, TaskId},
+    domain::{EventId, QueueName, TaskId},
     store::{EventFilter, EventRecord, TaskWatch},
     wire::{self, Problem, ProblemCode},
 };
@@ -41,7 +41,15 @@ pub(super) struct EventParams {
 /// comes first, with the cursor as its id; what is left of them follows.
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "watchEvents", tag = "events", params(EventParams),
     responses((status = 200, body = wire::Event, content_type = "text/event-stream")))]
-pub(super) async fn watch(State(app): State<App>, Query(query): Query<EventParams>, headers: HeaderMap) -> ApiResult<Response> {
+pub(super) async fn watch(
+    State(app): State<App>,
+    principal: Principal,
+    Query(query): Query<EventParams>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    if let Some(task) = query.task {
+        principal.may_on(&app, task).await?;
+    }
     let newest = app.store.changes().events();
     // One that cannot be read must not pass for none: what came since would be skipped without a word.
     let last = match headers.get("last-event-id") {
@@ -59,7 +67,7 @@ pub(super) async fn watch(State(app): State<App>, Query(query): Query<EventParam
         None => Wake::Any(newest),
     };
     let topics = query.topics.unwrap_or_default().split(',').map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect();
-    let watcher = Watcher { app, filter: EventFilter { task: query.task }, topics, cursor, wake, told: false };
+    let watcher = Watcher { app, filter: EventFilter { task: query.task }, topics, cursor, wake, told: false, principal };
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
     let mut response = Sse::new(watcher.stream()).keep_alive(keep_alive).into_response();
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -79,6 +87,8 @@ struct Watcher {
     wake: Wake,
     /// Whether it was told of what it missed.
     told: bool,
+    /// Who watches.
+    principal: Principal,
 }
 
 impl Watcher {
@@ -103,7 +113,7 @@ impl Watcher {
             let page = self.app.store.events_after(self.cursor, &self.filter, PAGE).await.ok()?;
             if let Some(last) = page.last() {
                 self.cursor = last.id;
-                return Some(page);
+                return self.visible(page).await;
             }
             let changed = async {
                 match &mut self.wake {
@@ -116,6 +126,20 @@ impl Watcher {
                 () = self.app.stop().cancelled() => return None,
             }
         }
+    }
+
+    /// Those events that are about queues which the watcher may see.
+    async fn visible(&self, mut page: Vec<EventRecord>) -> Option<Vec<EventRecord>> {
+        if self.principal.may_everywhere() {
+            return Some(page);
+        }
+        let queues = self.app.store.existing(page.iter().filter_map(|event| event.task)).await.ok()?;
+        let named = |event: &EventRecord| event.data.get("queue").and_then(|name| name.as_str()?.parse::<QueueName>().ok());
+        page.retain(|event| {
+            let queue = event.task.map_or_else(|| named(event), |task| queues.get(&task).cloned());
+            queue.is_some_and(|queue| self.principal.may_in(&queue))
+        });
+        Some(page)
     }
 
     /// What stands in place of events that were removed since the watcher's cursor, once. The outer none ends the stream.

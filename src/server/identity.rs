@@ -6,7 +6,7 @@
 
 use super::error::{ApiError, ApiResult};
 use crate::{
-    domain::{Clock, Doubt, Issuer, Role},
+    domain::{Clock, Doubt, Issuer, Rights, fingerprint},
     wire::{Problem, ProblemCode},
 };
 use futures::future::BoxFuture;
@@ -17,7 +17,8 @@ use jsonwebtoken::{
 };
 use serde_json::{Map, Value};
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -31,6 +32,10 @@ const PAUSE: Duration = Duration::from_secs(10);
 const FRESH: Duration = Duration::from_mins(30);
 /// How long keys are believed where they cannot be asked for.
 const STALE: Duration = Duration::from_hours(24);
+/// How long a token that held is believed without checking its signature again, within its own time.
+const REMEMBERED: Duration = Duration::from_mins(1);
+/// The most tokens that are remembered so.
+const MAX_REMEMBERED: usize = 20_000;
 
 /// Signatures that may count. None is symmetric: whoever can check such a one can make it.
 const ALGORITHMS: [Algorithm; 9] = [
@@ -55,6 +60,19 @@ pub trait Keys: Send + Sync + 'static {
 #[derive(Default)]
 pub(super) struct Identity {
     trusted: Vec<Trusted>,
+    /// Tokens that held lately, by their fingerprint.
+    remembered: Mutex<HashMap<[u8; 32], Held>>,
+}
+
+/// A token that held.
+#[derive(Clone)]
+struct Held {
+    user: String,
+    rights: Rights,
+    /// The keys that it was checked with; others end its being remembered.
+    keys: Arc<Vec<Jwk>>,
+    /// On the monotonic clock.
+    until: Duration,
 }
 
 struct Trusted {
@@ -87,11 +105,34 @@ pub(super) fn is_signed(token: &str) -> bool {
 impl Identity {
     pub(super) fn new(issuers: Vec<(Issuer, Arc<dyn Keys>)>) -> Self {
         let trusted = |(issuer, keys)| Trusted { issuer, keys, known: RwLock::default(), fetching: tokio::sync::Mutex::default() };
-        Self { trusted: issuers.into_iter().map(trusted).collect() }
+        Self { trusted: issuers.into_iter().map(trusted).collect(), remembered: Mutex::default() }
     }
 
-    /// The bearer of a signed token, and the role.
-    pub(super) async fn whose(&self, token: &str, clock: &dyn Clock) -> ApiResult<(String, Role)> {
+    /// The bearer of a signed token that held lately under keys that are still in use: no signature is checked, so that right tokens
+    /// stay cheap while wrong ones pour in.
+    pub(super) fn remembered(&self, token: &str, clock: &dyn Clock) -> Option<(String, Rights)> {
+        let held = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(&fingerprint(token)).cloned()?;
+        let in_use = |trusted: &Trusted| {
+            let known = trusted.known();
+            let old = known.came.is_none_or(|came| clock.monotonic().saturating_sub(came) > FRESH);
+            Arc::ptr_eq(&known.keys, &held.keys) && !old
+        };
+        (clock.monotonic() < held.until && self.trusted.iter().any(in_use)).then_some((held.user, held.rights))
+    }
+
+    fn remember(&self, token: &str, held: Held, clock: &dyn Clock) {
+        let now = clock.monotonic();
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= MAX_REMEMBERED {
+            remembered.retain(|_, held| now < held.until);
+        }
+        if remembered.len() < MAX_REMEMBERED {
+            remembered.insert(fingerprint(token), held);
+        }
+    }
+
+    /// The bearer of a signed token, and the rights.
+    pub(super) async fn whose(&self, token: &str, clock: &dyn Clock) -> ApiResult<(String, Rights)> {
         if token.len() > MAX_TOKEN {
             return Err(refused("it is too long"));
         }
@@ -111,7 +152,15 @@ impl Identity {
             }
             let keys = trusted.keys_for(header.kid.as_deref(), clock).await;
             match trusted.check(token, header.alg, header.kid.as_deref(), &keys, clock) {
-                Ok(who) => return Ok(who),
+                Ok((user, rights, expires)) => {
+                    let rest = Duration::from_secs(expires.saturating_sub(clock.now().0.div_euclid(1_000)).unsigned_abs());
+                    let until = clock.monotonic() + REMEMBERED.min(rest);
+                    let held = Held { user: user.clone(), rights: rights.clone(), keys: keys.clone(), until };
+                    if expires > clock.now().0.div_euclid(1_000) {
+                        self.remember(token, held, clock);
+                    }
+                    return Ok((user, rights));
+                }
                 Err(error) => last = error,
             }
         }
@@ -157,7 +206,8 @@ impl Trusted {
         }
     }
 
-    fn check(&self, token: &str, alg: Algorithm, kid: Option<&str>, keys: &[Jwk], clock: &dyn Clock) -> ApiResult<(String, Role)> {
+    /// Checks it: its user, the rights, and when it expires (seconds since 1970).
+    fn check(&self, token: &str, alg: Algorithm, kid: Option<&str>, keys: &[Jwk], clock: &dyn Clock) -> ApiResult<(String, Rights, i64)> {
         // Times and audience are judged by our clock and our rule, below.
         let mut validation = Validation::new(alg);
         validation.validate_exp = false;
@@ -173,7 +223,9 @@ impl Trusted {
             match decode::<Map<String, Value>>(token, &key, &validation) {
                 Ok(data) => {
                     let now = clock.now().0.div_euclid(1_000);
-                    return self.issuer.principal(&data.claims, now).map_err(|doubt| self.doubted(&doubt));
+                    let (user, rights) = self.issuer.principal(&data.claims, now).map_err(|doubt| self.doubted(&doubt))?;
+                    let expires = data.claims.get("exp").and_then(Value::as_i64).unwrap_or(now);
+                    return Ok((user, rights, expires));
                 }
                 Err(error) if *error.kind() == ErrorKind::InvalidSignature => {}
                 Err(_) => return Err(refused("it is no signed token")),

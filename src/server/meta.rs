@@ -1,13 +1,14 @@
 //! The routes at the root: health, version, metrics, API document, and the page that says hello.
 
 use super::{auth::Principal, error::ApiResult, state::App};
-use crate::wire::{Problem, ProblemCode, Version, Whoami};
+use crate::wire::{Problem, ProblemCode, RoleGrant, Version, Whoami};
 use axum::{
     Json,
     extract::State,
     http::header,
     response::{Html, IntoResponse},
 };
+use std::sync::OnceLock;
 
 /// The process lives.
 #[utoipa::path(get, path = "/livez", operation_id = "live", tag = "meta", responses((status = 200, body = String, content_type = "text/plain")))]
@@ -38,7 +39,10 @@ pub(super) async fn version() -> Json<Version> {
 /// Who the server takes the caller for.
 #[utoipa::path(get, path = "/api/v1/whoami", operation_id = "whoami", tag = "tokens", responses((status = 200, body = Whoami)))]
 pub(super) async fn whoami(principal: Principal) -> Json<Whoami> {
-    Json(Whoami { user: principal.user, role: principal.role })
+    let limited = principal.rights.are_limited();
+    let grants = principal.rights.grants().iter().filter(|_| limited);
+    let grants = grants.map(|grant| RoleGrant { role: grant.role, queues: grant.queues.clone() }).collect();
+    Json(Whoami { user: principal.user, role: principal.rights.role(), grants })
 }
 
 /// Metrics in the Prometheus text format.
@@ -51,7 +55,8 @@ pub(super) async fn metrics(State(app): State<App>) -> ApiResult<impl IntoRespon
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "meta", responses((status = 200, body = serde_json::Value)))]
 pub(super) async fn openapi() -> impl IntoResponse {
-    Json(super::openapi())
+    static DOCUMENT: OnceLock<serde_json::Value> = OnceLock::new();
+    Json(DOCUMENT.get_or_init(super::openapi))
 }
 
 /// The page at `/`.

@@ -5,6 +5,7 @@
 
 mod access;
 mod attempts;
+mod audit;
 mod auth;
 mod body;
 mod budgets;
@@ -13,6 +14,7 @@ mod checks;
 mod clockwork;
 mod convert;
 mod document;
+mod entries;
 mod envelope;
 mod error;
 mod etag;
@@ -29,6 +31,7 @@ mod page;
 mod preview;
 mod pulse;
 mod queues;
+mod rates;
 mod retention;
 mod router;
 mod runner;
@@ -42,7 +45,7 @@ mod unserved;
 mod uploads;
 
 pub use identity::Keys;
-pub use listen::{Bounds, Listener, Network, Peer, Tls};
+pub use listen::{Bounds, Listener, Peer, Tls};
 pub use router::{openapi, router};
 pub use state::{App, Settings};
 

@@ -1,11 +1,12 @@
 //! Every route, registered together with its description, so that the API document cannot drift from the code.
 
 use super::{
-    attempts, auth, budgets, checks, document, envelope, error::ApiError, events, export, meta, nodes, queues, runner, runners, state::App,
-    tasks, tokens, uploads,
+    attempts, auth, budgets, checks, document, entries, envelope, error::ApiError, events, export, meta, nodes, queues, runner, runners,
+    state::App, tasks, tokens, uploads,
 };
 use crate::wire::ProblemCode;
 use axum::{Router, middleware};
+use std::{collections::HashMap, sync::OnceLock};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -22,6 +23,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
         (name = "events", description = "What happens, as it happens"),
         (name = "export", description = "History, as lines of JSON"),
         (name = "tokens", description = "Who may do what"),
+        (name = "audit", description = "Who did what"),
         (name = "runner", description = "For runners: claim and report"),
         (name = "attempt", description = "For agents: start, heartbeat, log, finish"),
         (name = "meta", description = "Health, version, metrics"),
@@ -79,6 +81,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(budgets::get::get, budgets::apply::apply, budgets::delete::delete))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(tokens::rotate))
+        .routes(routes!(entries::list))
+        .routes(routes!(entries::export))
         .routes(routes!(runners::list))
         .routes(routes!(runners::register))
         .routes(routes!(nodes::report))
@@ -97,6 +102,24 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(attempts::output::put, attempts::output::get))
         .routes(routes!(attempts::notes::put))
         .routes(routes!(attempts::finish::finish))
+}
+
+/// The operation of each method and path, as the API document names it.
+pub(super) fn operations() -> &'static HashMap<(String, String), String> {
+    static OPERATIONS: OnceLock<HashMap<(String, String), String>> = OnceLock::new();
+    OPERATIONS.get_or_init(|| {
+        let document = openapi();
+        let paths = document["paths"].as_object().into_iter().flatten();
+        let of = |(path, item): (&String, &serde_json::Value)| {
+            let path = path.clone();
+            let methods = item.as_object().cloned().unwrap_or_default().into_iter();
+            methods.filter_map(move |(method, operation)| {
+                let name = operation["operationId"].as_str()?.to_owned();
+                Some(((method.to_uppercase(), path.clone()), name))
+            })
+        };
+        paths.flat_map(of).collect()
+    })
 }
 
 /// The API document, as `GET /openapi.json` answers it.

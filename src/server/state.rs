@@ -1,6 +1,7 @@
 //! What every handler shares.
 
 use super::{
+    audit::Recorder,
     caches::{Queues, Runners, Tokens},
     checks::Checks,
     identity::{Identity, Keys},
@@ -8,14 +9,16 @@ use super::{
     nodes::Nodes,
     orders::Templates,
     pulse::Pulses,
+    rates::Rates,
     runners::Seen,
     unserved::Unserved,
 };
 use crate::{
     blob::{Logs, Uploads},
-    domain::{Clock, Issuer, Rng, Times, UnixMs},
+    domain::{Clock, Issuer, Rates as Limits, Rng, Times, UnixMs},
     store::{Result, Store},
 };
+use ipnet::IpNet;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +35,10 @@ pub struct Settings {
     pub stop: CancellationToken,
     /// Others whose word on who a caller is counts, each with where its keys come from.
     pub issuers: Vec<(Issuer, Arc<dyn Keys>)>,
+    /// How often one caller may call.
+    pub rates: Limits,
+    /// Networks of proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpNet>,
 }
 
 /// The server's state; clones share it.
@@ -54,6 +61,8 @@ pub struct App {
     pub(super) pulses: Arc<Pulses>,
     pub(super) seen: Arc<Seen>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) rates: Arc<Rates>,
+    pub(super) audit: Arc<Recorder>,
 }
 
 impl App {
@@ -64,12 +73,15 @@ impl App {
         let queues = Arc::new(Queues::load(&store).await?);
         let runners = Arc::new(Runners::load(&store).await?);
         let up = store.uptime().now();
+        let audit = Arc::new(Recorder::new(store.clone(), settings.clock.clone()));
         Ok(Self {
             store,
             logs,
             uploads,
             removing_uploads: Arc::default(),
             identity: Arc::new(Identity::new(settings.issuers.clone())),
+            rates: Arc::new(Rates::new(&settings.rates, &settings.clock)),
+            audit,
             settings: Arc::new(settings),
             tokens,
             queues,

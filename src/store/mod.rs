@@ -14,6 +14,7 @@
 
 mod abandon;
 mod arrays;
+mod audit;
 mod backup;
 mod beat;
 mod board;
@@ -69,6 +70,7 @@ mod writer;
 
 pub use abandon::Abandon;
 pub use arrays::{ArrayRecord, Place};
+pub use audit::{Audit, AuditFilter, AuditRow, ForgetAudit};
 pub use backup::{DatabaseCopy, Restored, adopt};
 pub use beat::Beat;
 pub use budgets::{ApplyBudget, BudgetFault, BudgetRecord, BudgetRefusal, BudgetUse, DeleteBudget};
@@ -105,7 +107,7 @@ pub use standing::{Block, Standing};
 pub use start::Start;
 pub use submit::{ForgetKeys, Idempotency, NewTask, Submit, Submitted};
 pub use tasks::TaskFilter;
-pub use tokens::{CreateToken, RevokeToken, TokenCreated, TokenRecord};
+pub use tokens::{CreateToken, RevokeToken, TokenCreated, TokenRecord, TokensUsed};
 pub use uploads::{ForgetUploads, RecordOutput, RecordUpload};
 pub use uptime::{KeepUptime, Uptime};
 pub use waits::{Waits, Wake};

@@ -2,14 +2,16 @@
 
 use super::{
     Store,
-    dependencies::STATES,
     error::Result,
     lease::{LeaseRecord, lease_columns, parse, parse_json},
     record::{AttemptRecord, TaskRecord, outcome},
 };
 use crate::domain::{AttemptNumber, AttemptRef, Evidence, Indices, LabelSelector, Phase, QueueName, TaskId, TaskState, UnixMs};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+
+/// The queues of some tasks.
+pub(super) const QUEUES: &str = "select t.id, t.queue from json_each($1) j join task t on t.id = j.value";
 
 /// Which tasks a list shows. An empty list of values means any.
 #[derive(Clone, Debug, Default)]
@@ -111,11 +113,15 @@ impl Store {
         rows.iter().map(|row| TaskRecord::read(row).map(|task| (task.id, task))).collect()
     }
 
-    /// Those of some tasks that exist.
-    pub async fn existing(&self, tasks: impl IntoIterator<Item = TaskId>) -> Result<BTreeSet<TaskId>> {
+    /// The queues of those of some tasks that exist.
+    pub async fn existing(&self, tasks: impl IntoIterator<Item = TaskId>) -> Result<BTreeMap<TaskId, QueueName>> {
         let ids: Vec<i64> = tasks.into_iter().map(|task| task.0).collect();
-        let rows = sqlx::query(STATES).bind(serde_json::json!(ids).to_string()).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| Ok(TaskId(row.try_get("id")?))).collect()
+        let rows = sqlx::query(QUEUES).bind(serde_json::json!(ids).to_string()).fetch_all(&self.readers).await?;
+        let of = |row: &SqliteRow| {
+            let id: i64 = row.try_get("id")?;
+            Ok((TaskId(id), parse("task", id, row.try_get("queue")?)?))
+        };
+        rows.iter().map(of).collect()
     }
 
     /// Tasks, newest first, and whether more follow. An array is one of them, and stands for its elements.

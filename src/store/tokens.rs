@@ -5,12 +5,13 @@ use super::{
     error::Result,
     flush::exec,
     flush::hex,
-    lease::parse,
+    lease::{parse, parse_json},
     writer::{Statement, Tx},
 };
 use crate::domain::{Role, UnixMs};
 use serde_json::{Value, json};
 use sqlx::{Row, sqlite::SqliteRow};
+use std::collections::BTreeMap;
 
 /// A token without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct TokenRecord {
     pub user: String,
     /// What it allows.
     pub role: Role,
+    /// The queues that it allows it in; none: everywhere.
+    pub queues: Option<Vec<String>>,
     /// The last four characters of the secret.
     pub tail: String,
     /// Who made it.
@@ -33,9 +36,14 @@ pub struct TokenRecord {
     pub expires_at: Option<UnixMs>,
     /// When it was revoked.
     pub revoked_at: Option<UnixMs>,
+    /// When it was used last, as far as was written.
+    pub last_used_at: Option<UnixMs>,
+    /// The token that took its place.
+    pub rotated_to: Option<i64>,
 }
 
 /// Stores a new token.
+#[derive(Clone)]
 pub struct CreateToken {
     /// SHA-256 of the secret.
     pub hash: [u8; 32],
@@ -43,12 +51,16 @@ pub struct CreateToken {
     pub user: String,
     /// What it allows.
     pub role: Role,
+    /// The queues that it allows it in; none: everywhere.
+    pub queues: Option<Vec<String>>,
     /// The last four characters of the secret.
     pub tail: String,
     /// Who makes it.
     pub by: String,
     /// When it ends.
     pub expires_at: Option<UnixMs>,
+    /// The token whose place it takes, and when that one ends at the latest.
+    pub replaces: Option<(i64, UnixMs)>,
 }
 
 /// The id of a new token.
@@ -61,17 +73,57 @@ impl Statement for CreateToken {
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<TokenCreated>> {
         let mut created = Vec::with_capacity(batch.len());
         for t in batch {
-            let row = json!([hex(&t.hash), t.user, t.role, t.tail, t.by, tx.now.0, t.expires_at.map(|at| at.0)]);
+            let row = json!([
+                hex(&t.hash),
+                t.user,
+                t.role,
+                t.tail,
+                t.by,
+                tx.now.0,
+                t.expires_at.map(|at| at.0),
+                t.queues.as_ref().map(|queues| json!(queues).to_string())
+            ]);
             exec(
                 tx,
-                "insert into token (hash, user, role, tail, created_by, created_at, expires_at)
-                 select unhex(j.value ->> 0), j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6 from json_each($1) j",
+                "insert into token (hash, user, role, tail, created_by, created_at, expires_at, queues)
+                 select unhex(j.value ->> 0), j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7 from json_each($1) j",
                 Value::Array(vec![row]),
             )
             .await?;
-            created.push(TokenCreated(sqlx::query_scalar("select last_insert_rowid()").fetch_one(&mut *tx.conn).await?));
+            let id = sqlx::query_scalar("select last_insert_rowid()").fetch_one(&mut *tx.conn).await?;
+            if let Some((old, ends)) = t.replaces {
+                // An end that is nearer stays.
+                sqlx::query("update token set rotated_to = $2, expires_at = min(coalesce(expires_at, $3), $3) where id = $1")
+                    .bind(old)
+                    .bind(id)
+                    .bind(ends.0)
+                    .execute(&mut *tx.conn)
+                    .await?;
+            }
+            created.push(TokenCreated(id));
         }
         Ok(created)
+    }
+}
+
+/// Writes down when tokens were used last.
+pub struct TokensUsed(pub BTreeMap<i64, UnixMs>);
+
+impl Statement for TokensUsed {
+    type Output = ();
+
+    async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
+        for used in batch {
+            let rows = used.0.iter().map(|(id, at)| json!([id, at.0])).collect();
+            exec(
+                tx,
+                "update token set last_used_at = j.value ->> 1 from json_each($1) j
+                 where token.id = j.value ->> 0 and coalesce(token.last_used_at, 0) < j.value ->> 1",
+                Value::Array(rows),
+            )
+            .await?;
+        }
+        Ok(vec![(); batch.len()])
     }
 }
 
@@ -113,10 +165,13 @@ fn read(row: &SqliteRow) -> Result<TokenRecord> {
         hash: hash.try_into().map_err(|_| super::StoreError::Corrupt { table: "token", id, what: "the hash has not 32 bytes".into() })?,
         user: row.try_get("user")?,
         role: parse("token", id, row.try_get("role")?)?,
+        queues: row.try_get::<Option<String>, _>("queues")?.map(|text| parse_json("token", id, &text)).transpose()?,
         tail: row.try_get("tail")?,
         created_by: row.try_get("created_by")?,
         created_at: UnixMs(row.try_get("created_at")?),
         expires_at: time("expires_at")?,
         revoked_at: time("revoked_at")?,
+        last_used_at: time("last_used_at")?,
+        rotated_to: row.try_get("rotated_to")?,
     })
 }

@@ -6,6 +6,7 @@
 mod arrange;
 mod array;
 mod attempt;
+mod audit;
 mod budget;
 mod checks;
 mod claim;
@@ -30,6 +31,7 @@ mod why;
 pub use arrange::{BoostRequest, MoveEnd, MoveRequest};
 pub use array::{CancelRequest, NewArray, OnlyElements, RerunRequest, TaskArray};
 pub use attempt::{FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse};
+pub use audit::{AuditEntry, AuditList, AuditQuery};
 pub use budget::{Budget, BudgetList, BudgetQueue, NewBudget};
 pub use checks::{CheckDue, CheckOrder, ChecksDue, ChecksReport, QueueCheck};
 pub use claim::{
@@ -53,7 +55,7 @@ pub use report::{
 pub use runner::{ClusterOffer, RegisterRequest, RegisterResponse, Runner, RunnerList};
 pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskPatch};
 pub use template::ObjectTemplate;
-pub use token::{CreatedToken, NewToken, Token, TokenList, Whoami};
+pub use token::{CreatedToken, NewToken, RoleGrant, RotateToken, Token, TokenList, Whoami};
 pub use upload::{OutputList, Upload, UploadQuery, UploadRange};
 pub use why::{Position, Why};
 

@@ -98,6 +98,8 @@ codes! {
     ValidationFailed = ("VALIDATION_FAILED", 422, "The request breaks a rule"),
     /// The same `Idempotency-Key` came with another body.
     IdempotencyMismatch = ("IDEMPOTENCY_MISMATCH", 422, "The idempotency key was used for another request"),
+    /// Too many calls of one kind by one caller; `Retry-After` says when the next may come.
+    RateLimited = ("RATE_LIMITED", 429, "Too many calls"),
     /// A fault of the server. The request id finds it in the server's log.
     Internal = ("INTERNAL", 500, "Internal error"),
     /// The server cannot serve now; try again.
@@ -155,6 +157,9 @@ pub struct Problem {
     /// With `LOG_OFFSET`: the offset from which the server wants bytes, or the end of what it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_offset: Option<u64>,
+    /// With `RATE_LIMITED`: seconds until the next call may come, as `Retry-After` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u64>,
     /// With `SUPERSEDED`: the state of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<TaskState>,
@@ -175,6 +180,7 @@ impl Problem {
             instance: None,
             request_id: None,
             next_offset: None,
+            retry_after_seconds: None,
             state: None,
         }
     }

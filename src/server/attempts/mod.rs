@@ -59,7 +59,11 @@ impl App {
     async fn live_agentless(&self, attempt: AttemptRef, claim: Uuid, token: &str) -> ApiResult<LeaseRecord> {
         let lease = self.store.lease(attempt.task).await?.filter(|lease| lease.attempt == attempt && lease.claim == claim);
         let Some(lease) = lease else { return Err(self.not_live(attempt).await?) };
-        whose(self, token, Role::Runner).await?;
+        let known = whose(self, Some(token), None).await?;
+        let queue = self.store.task(attempt.task).await?.map(|task| task.spec.queue);
+        if !queue.is_some_and(|queue| known.rights.include_in(Role::Runner, &queue)) {
+            return Err(ProblemCode::Forbidden.into());
+        }
         if !self.store.task(attempt.task).await?.is_some_and(|task| task.spec.is_agentless()) {
             let detail = "The attempt has an agent, which alone sends its log.";
             return Err(Problem::new(ProblemCode::Forbidden).detail(detail).into());

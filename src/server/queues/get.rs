@@ -3,6 +3,7 @@
 use super::refused;
 use crate::{
     server::{
+        auth::Principal,
         body::Path,
         convert,
         error::ApiResult,
@@ -18,10 +19,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// All queues, by name.
+/// All queues that the caller may see, by name.
 #[utoipa::path(get, path = "/api/v1/queues", operation_id = "listQueues", tag = "queues", responses((status = 200, body = QueueList)))]
-pub(crate) async fn list(State(app): State<App>) -> ApiResult<axum::Json<QueueList>> {
-    Ok(axum::Json(QueueList { items: app.store.queues().await?.iter().map(convert::queue).collect() }))
+pub(crate) async fn list(State(app): State<App>, principal: Principal) -> ApiResult<axum::Json<QueueList>> {
+    let queues = app.store.queues().await?;
+    Ok(axum::Json(QueueList { items: queues.iter().filter(|queue| principal.may_in(&queue.name)).map(convert::queue).collect() }))
 }
 
 /// One queue, with its `ETag`.

@@ -3,6 +3,7 @@
 use crate::{
     domain::QueueName,
     server::{
+        auth::Principal,
         body::Json,
         error::{ApiResult, valid},
         state::App,
@@ -18,7 +19,11 @@ use std::{collections::BTreeSet, time::Duration};
 /// still live gets those again.
 #[utoipa::path(post, path = "/api/v1/runner/claims", operation_id = "claim", tag = "runner", request_body = ClaimRequest,
     responses((status = 200, body = ClaimResponse), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub(crate) async fn claim(State(app): State<App>, Json { value: request, .. }: Json<ClaimRequest>) -> ApiResult<axum::Json<ClaimResponse>> {
+pub(crate) async fn claim(
+    State(app): State<App>,
+    principal: Principal,
+    Json { value: request, .. }: Json<ClaimRequest>,
+) -> ApiResult<axum::Json<ClaimResponse>> {
     let mut claim = check(&request)?;
     app.hear(&request.runner, request.instance).await?;
     app.unserved.put(&request.runner, &request.unserved);
@@ -42,6 +47,9 @@ pub(crate) async fn claim(State(app): State<App>, Json { value: request, .. }: J
             return Ok(axum::Json(ClaimResponse { items: Vec::new() }));
         }
         claim.except = app.beyond(&request.runner);
+        if !principal.may_everywhere() {
+            claim.except.extend(app.queues.names().into_iter().filter(|queue| !principal.may_in(queue)));
+        }
         let claimed = app.store.run(claim.clone()).await?;
         if !claimed.is_empty() {
             crate::crash_point!("server.claimed");

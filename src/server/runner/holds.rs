@@ -1,7 +1,7 @@
 //! `GET /runner/holds`: everything a runner holds, in full.
 
 use crate::{
-    server::{body::Query, error::ApiResult, state::App},
+    server::{auth::Principal, body::Query, error::ApiResult, state::App},
     wire::{Hold, Holds, Phase, Problem, Resources, RunnerName},
 };
 use axum::extract::State;
@@ -21,9 +21,10 @@ pub(crate) struct HoldsQuery {
 /// Every live attempt of a runner, by task, with what it needs to start those that have not.
 #[utoipa::path(get, path = "/api/v1/runner/holds", operation_id = "holds", tag = "runner", params(HoldsQuery),
     responses((status = 200, body = Holds), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(crate) async fn holds(State(app): State<App>, Query(query): Query<HoldsQuery>) -> ApiResult<axum::Json<Holds>> {
+pub(crate) async fn holds(State(app): State<App>, principal: Principal, Query(query): Query<HoldsQuery>) -> ApiResult<axum::Json<Holds>> {
     app.hear(&query.runner, query.instance).await?;
-    let leases = app.store.leases_of(&query.runner).await?;
+    let mut leases = app.store.leases_of(&query.runner).await?;
+    leases.retain(|lease| principal.may_in(&lease.queue));
     let orders = app.orders(&query.runner, leases.iter().map(|l| (l.attempt.task, l.start_token.is_some()))).await?;
     let items = leases.into_iter().zip(orders).map(|(l, job)| Hold {
         task: l.attempt.task,

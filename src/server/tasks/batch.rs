@@ -3,6 +3,7 @@
 use super::{depend, submit};
 use crate::{
     server::{
+        audit,
         auth::Principal,
         body::{IdempotencyKey, Json},
         error::ApiResult,
@@ -32,12 +33,17 @@ pub(crate) async fn batch(
         let detail = format!("A batch has 1 to {} tasks; this one has {}.", limits::MAX_BATCH, request.tasks.len());
         return Err(Problem::new(ProblemCode::ValidationFailed).detail(detail).into());
     }
-    let after = depend::of_batch(&app, &request.tasks).await?;
+    let after = depend::of_batch(&app, &principal, &request.tasks).await?;
     let take = |((nth, new), after): ((usize, wire::NewTask), After)| {
         let task = submit::taken(&app, &principal, new, &format!("/tasks/{nth}"))?;
         Ok(NewTask { after, ..task })
     };
     let tasks = request.tasks.into_iter().enumerate().zip(after).map(take).collect::<ApiResult<Vec<_>>>()?;
     let (ids, repeated) = submit::store(&app, principal, tasks, key, "tasks:batch", digest).await?;
-    Ok(submit::marked((StatusCode::CREATED, axum::Json(BatchResponse { ids })).into_response(), repeated))
+    let named = ids.first().zip(ids.last()).map(|(first, last)| audit::Object(format!("tasks/{first}..{last}")));
+    let mut response = submit::marked((StatusCode::CREATED, axum::Json(BatchResponse { ids })).into_response(), repeated);
+    if let Some(object) = named {
+        response.extensions_mut().insert(object);
+    }
+    Ok(response)
 }

@@ -1,8 +1,9 @@
 //! What submitted tasks depend on: ids and refs become places and rows, and what cannot be is refused by its place.
 
 use crate::{
-    domain::{DependencyKind, MAX_DEPENDENCIES, UnixMs, cycle, did_you_mean, valid_label_value},
+    domain::{DependencyKind, MAX_DEPENDENCIES, QueueName, Role, UnixMs, cycle, did_you_mean, valid_label_value},
     server::{
+        auth::Principal,
         error::{ApiResult, valid},
         state::App,
     },
@@ -10,7 +11,7 @@ use crate::{
     wire::{Dependee, DependsOn, FieldError, NewTask, TaskId},
 };
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Display,
 };
 
@@ -20,17 +21,17 @@ pub(super) fn not_before(new: &NewTask) -> Option<UnixMs> {
 }
 
 /// What the one task of a request waits for.
-pub(super) async fn of_one(app: &App, new: &NewTask) -> ApiResult<After> {
+pub(super) async fn of_one(app: &App, principal: &Principal, new: &NewTask) -> ApiResult<After> {
     let given = new.reference.is_some();
     valid(given.then(|| fault("/ref", "only the tasks of a batch name each other: POST /api/v1/tasks:batch")).into_iter().collect())?;
-    let after = resolve(app, std::slice::from_ref(new), |_| String::new(), &HashMap::new()).await?;
+    let after = resolve((app, principal), std::slice::from_ref(new), |_| String::new(), &HashMap::new()).await?;
     Ok(after.into_iter().next().unwrap_or_default())
 }
 
 /// What each task of a batch waits for.
-pub(super) async fn of_batch(app: &App, tasks: &[NewTask]) -> ApiResult<Vec<After>> {
+pub(super) async fn of_batch(app: &App, principal: &Principal, tasks: &[NewTask]) -> ApiResult<Vec<After>> {
     let refs = refs(tasks)?;
-    let after = resolve(app, tasks, |nth| format!("/tasks/{nth}"), &refs).await?;
+    let after = resolve((app, principal), tasks, |nth| format!("/tasks/{nth}"), &refs).await?;
     let siblings = |after: &After| after.on.keys().filter_map(|on| if let On::Nth(nth) = on { Some(*nth) } else { None }).collect();
     let Some(mut ring) = cycle(&after.iter().map(siblings).collect::<Vec<_>>()) else { return Ok(after) };
     let first = ring.iter().enumerate().min_by_key(|(_, nth)| **nth).map_or(0, |(at, _)| at);
@@ -61,14 +62,20 @@ fn refs(tasks: &[NewTask]) -> ApiResult<HashMap<&str, usize>> {
     Ok(known)
 }
 
-async fn resolve(app: &App, tasks: &[NewTask], place: impl Fn(usize) -> String, refs: &HashMap<&str, usize>) -> ApiResult<Vec<After>> {
+async fn resolve(
+    (app, principal): (&App, &Principal),
+    tasks: &[NewTask],
+    place: impl Fn(usize) -> String,
+    refs: &HashMap<&str, usize>,
+) -> ApiResult<Vec<After>> {
     let ids: BTreeSet<TaskId> = tasks
         .iter()
         .filter_map(|task| task.depends_on.as_ref())
         .flat_map(|depends| depends.after_success.iter().chain(&depends.after_any))
         .filter_map(|on| if let Dependee::Id(id) = on { Some(*id) } else { None })
         .collect();
-    let exist = if ids.is_empty() { BTreeSet::new() } else { app.store.existing(ids).await? };
+    let mut exist = if ids.is_empty() { BTreeMap::new() } else { app.store.existing(ids).await? };
+    exist.retain(|_, queue| principal.rights.include_in(Role::Viewer, queue));
     let mut errors = Vec::new();
     let mut all = Vec::with_capacity(tasks.len());
     for (nth, task) in tasks.iter().enumerate() {
@@ -97,9 +104,9 @@ async fn resolve(app: &App, tasks: &[NewTask], place: impl Fn(usize) -> String, 
 }
 
 /// One dependency. `alone`: whether the request has only one task.
-fn find(on: &Dependee, exist: &BTreeSet<TaskId>, refs: &HashMap<&str, usize>, alone: bool) -> Result<On, String> {
+fn find(on: &Dependee, exist: &BTreeMap<TaskId, QueueName>, refs: &HashMap<&str, usize>, alone: bool) -> Result<On, String> {
     match on {
-        Dependee::Id(id) if exist.contains(id) => Ok(On::Task(*id)),
+        Dependee::Id(id) if exist.contains_key(id) => Ok(On::Task(*id)),
         Dependee::Id(id) => Err(no_task(id)),
         Dependee::Ref(name) => refs.get(name.as_str()).map(|nth| On::Nth(*nth)).ok_or_else(|| {
             let shown: String = name.chars().take(64).collect();

@@ -3,6 +3,7 @@
 use crate::{
     domain::{Ending, Overrides, QueueName, Setup, TaskId, TaskSpec, Violation, Work, did_you_mean, order::Cost},
     server::{
+        auth::Principal,
         error::{self, ApiResult, invalid},
         orders,
         state::App,
@@ -17,10 +18,12 @@ use std::collections::BTreeMap;
 const DEFAULT_GRACE_SECONDS: u64 = 30;
 
 /// Checks a task and fills in the defaults of its queue.
-pub(super) fn take(app: &App, user: &str, new: NewTask, at: &str) -> ApiResult<TaskSpec> {
+pub(super) fn take(app: &App, principal: &Principal, new: NewTask, at: &str) -> ApiResult<TaskSpec> {
+    let user = principal.user.as_str();
     let name = new.queue.clone().unwrap_or_else(|| QueueName::default().to_string());
     let queue = app.queues.get(&name).ok_or_else(|| no_queue(app, &name, at))?;
     let name = name.parse::<QueueName>().map_err(|_| no_queue(app, &name, at))?;
+    principal.within(&name, || no_queue(app, name.as_str(), at).into())?;
     let placed = |v: Violation| FieldError { pointer: format!("{at}{}", v.pointer), message: v.message };
     let spec = spec(new, user, name, &queue).map_err(|violations| invalid(violations.into_iter().map(placed).collect()))?;
     match app.unmade(&spec, user) {

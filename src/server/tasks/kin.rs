@@ -17,7 +17,7 @@ use futures::future::join_all;
 
 /// The parent that a submit names: one of the caller's own, for an operator anybody's.
 pub(super) fn parent(principal: &Principal, id: TaskId) -> Parent {
-    Parent { id, of: (!principal.role.includes(Role::Operator)).then(|| principal.user.clone()) }
+    Parent { id, of: (!principal.rights.include(Role::Operator)).then(|| principal.user.clone()) }
 }
 
 /// Why a task takes no children, as a problem.

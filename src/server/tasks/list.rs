@@ -23,7 +23,14 @@ use std::str::FromStr;
 #[utoipa::path(get, path = "/api/v1/tasks", operation_id = "listTasks", tag = "tasks", params(TaskQuery),
     responses((status = 200, body = TaskList), (status = 400, body = Problem)))]
 pub(crate) async fn list(State(app): State<App>, principal: Principal, uri: Uri, Query(query): Query<TaskQuery>) -> ApiResult<Response> {
-    let filter = filter(&query, &principal.user)?;
+    let mut filter = filter(&query, &principal.user)?;
+    if !principal.may_everywhere() {
+        let all = app.queues.names().into_iter().filter(|queue| principal.may_in(queue));
+        filter.queues = all.filter(|queue| filter.queues.is_empty() || filter.queues.contains(queue)).collect();
+        if filter.queues.is_empty() {
+            return Ok(axum::Json(TaskList { items: Vec::new(), next_cursor: None }).into_response());
+        }
+    }
     let (records, more) = app.store.tasks(&filter).await?;
     let next_cursor = records.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(last.id.0.to_be_bytes()));
     let link = next_cursor.as_ref().and_then(|cursor| next_link(&uri, cursor));

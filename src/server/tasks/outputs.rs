@@ -12,7 +12,7 @@ use crate::{
         state::App,
         uploads,
     },
-    wire::{AttemptNumber, OutputList, Problem, ProblemCode, TaskId, UploadRange},
+    wire::{AttemptNumber, OutputList, Problem, ProblemCode, UploadRange},
 };
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
@@ -29,9 +29,6 @@ pub(crate) struct OutputParams {
 #[derive(Clone, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct OutputPath {
-    /// The task.
-    #[param(value_type = i64)]
-    id: TaskId,
     /// The SHA-256 of the file's bytes.
     #[param(value_type = String)]
     sha256: Sha256,
@@ -55,10 +52,15 @@ pub(crate) async fn list(
 
 /// The bytes of a file that the task left, from `offset` on.
 #[utoipa::path(get, path = "/api/v1/tasks/{id}/outputs/{sha256}", operation_id = "getOutput", tag = "tasks",
-    params(OutputPath, UploadRange), responses((status = 200, content_type = "application/octet-stream", body = String),
+    params(TaskPath, OutputPath, UploadRange), responses((status = 200, content_type = "application/octet-stream", body = String),
     (status = 404, body = Problem)))]
-pub(crate) async fn get(State(app): State<App>, Path(path): Path<OutputPath>, Query(range): Query<UploadRange>) -> ApiResult<Response> {
-    let missing = || Problem::new(ProblemCode::UploadNotFound).detail(format!("Task {} left no file {}.", path.id, path.sha256));
-    app.store.output(path.id, &path.sha256).await?.ok_or_else(missing)?;
+pub(crate) async fn get(
+    State(app): State<App>,
+    OfTask(id): OfTask,
+    Path(path): Path<OutputPath>,
+    Query(range): Query<UploadRange>,
+) -> ApiResult<Response> {
+    let missing = || Problem::new(ProblemCode::UploadNotFound).detail(format!("Task {id} left no file {}.", path.sha256));
+    app.store.output(id, &path.sha256).await?.ok_or_else(missing)?;
     uploads::stream(&app, path.sha256.clone(), range).await?.ok_or_else(|| missing().into())
 }

@@ -3,6 +3,7 @@
 use crate::{
     domain::TaskId,
     server::{
+        auth::Principal,
         error::{ApiError, ApiResult, no_task},
         state::App,
     },
@@ -23,7 +24,8 @@ pub(crate) struct TaskPath {
     id: String,
 }
 
-/// The id of the task that the path names by `id`: by its own id, or as an element of an array.
+/// The id of the task that the path names by `id`: by its own id, or as an element of an array. The caller may do on it what the
+/// route is for, as far as that hangs on its queue.
 pub(in crate::server) struct OfTask(pub(in crate::server) TaskId);
 
 impl FromRequestParts<App> for OfTask {
@@ -35,12 +37,20 @@ impl FromRequestParts<App> for OfTask {
         let wrong = || {
             Problem::new(ProblemCode::InvalidParameter).detail(format!("{text:?} in the path is no task: 1042, or 1040_7 for an element."))
         };
-        let Some((array, index)) = text.split_once('_') else { return Ok(Self(text.parse().map_err(|_| wrong())?)) };
+        let principal = parts.extensions.get::<Principal>().cloned().ok_or(ProblemCode::Unauthenticated)?;
+        let Some((array, index)) = text.split_once('_') else {
+            let id = text.parse().map_err(|_| wrong())?;
+            principal.may_on(app, id).await?;
+            return Ok(Self(id));
+        };
         let array: TaskId = array.parse().map_err(|_| wrong())?;
         let index = index.parse().map_err(|_| wrong())?;
         match app.store.element(array, index).await? {
-            Some(id) => Ok(Self(id)),
-            None => Err(match app.store.task(array).await? {
+            Some(id) => {
+                principal.may_on(app, id).await?;
+                Ok(Self(id))
+            }
+            None => Err(match app.store.task(array).await?.filter(|task| principal.may_in(&task.spec.queue)) {
                 None => no_task(array),
                 Some(_) => Problem::new(ProblemCode::TaskNotFound)
                     .detail(format!("Task {array} has no element {index}."))

@@ -28,7 +28,7 @@ pub(crate) async fn submit(
     key: IdempotencyKey,
     Json { value: new, digest }: Json<wire::NewTask>,
 ) -> ApiResult<Response> {
-    let after = depend::of_one(&app, &new).await?;
+    let after = depend::of_one(&app, &principal, &new).await?;
     let tasks = vec![NewTask { after, ..taken(&app, &principal, new, "")? }];
     let (ids, repeated) = store(&app, principal, tasks, key, "tasks", digest).await?;
     created(&app, ids.first().copied(), repeated).await
@@ -39,7 +39,7 @@ pub(super) fn taken(app: &App, principal: &Principal, new: wire::NewTask, at: &s
     let array = new.array.as_ref().map(|array| kin::array(array, at)).transpose()?;
     let parent = new.parent.map(|id| kin::parent(principal, id));
     let not_before = depend::not_before(&new);
-    Ok(NewTask { not_before, parent, array, ..NewTask::new(intake::take(app, &principal.user, new, at)?) })
+    Ok(NewTask { not_before, parent, array, ..NewTask::new(intake::take(app, principal, new, at)?) })
 }
 
 /// Stores tasks; ids in order, and whether an earlier request stored them.

@@ -33,7 +33,7 @@ fn the_table_and_the_document_name_the_same_routes() {
 }
 
 /// A path with its parts filled in, for a task of Sam's whose first attempt is live.
-fn filled(path: &str, task: i64) -> String {
+pub(super) fn filled(path: &str, task: i64) -> String {
     let name = if path.contains("runners") { "r9" } else { "default" };
     let n = if path.contains("attempts/{task}") { "1" } else { "7" };
     let id = if path.contains("tokens") { "9999".to_owned() } else { task.to_string() };
@@ -46,7 +46,7 @@ fn filled(path: &str, task: i64) -> String {
 }
 
 /// The call with a body that has a fault, so that whoever is let through changes nothing and hears neither 401 nor 403.
-fn call(rig: &Rig, method: &str, path: &str, task: i64) -> Call {
+pub(super) fn call(rig: &Rig, method: &str, path: &str, task: i64) -> Call {
     let call = rig.call(method, filled(path, task));
     if method == "GET" { call } else { call.json(&json!({"noSuchField": 1})) }
 }
@@ -60,12 +60,12 @@ async fn every_route_asks_every_caller_for_what_the_table_says() {
         match access {
             Access::Open => assert!(anonymous.status().is_success(), "{method} {path}"),
             // Whether the attempt is live comes first; without any token there is nobody to answer.
-            Access::Role(_) | Access::Attempt => {
+            Access::Role(_) | Access::InQueue(_) | Access::Attempt => {
                 assert_eq!(anonymous.status(), 401, "{method} {path}");
                 assert_eq!(anonymous.headers()["www-authenticate"], "Bearer", "{method} {path}");
             }
         }
-        let Access::Role(needed) = access else { continue };
+        let (Access::Role(needed) | Access::InQueue(needed)) = access else { continue };
         for who in Who::ALL {
             let response = call(&rig, method, path, task).bearer(rig.token(who)).open().await;
             let status = response.status().as_u16();

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     blob::{Logs, Uploads},
-    domain::{Clock, Issuer, Rng, Role, SecretKind, Times, UnixMs, fingerprint, mint_secret, order::Cost},
+    domain::{Clock, Issuer, Rates, Rng, Role, SecretKind, Times, UnixMs, fingerprint, mint_secret, order::Cost},
     server::{App, Keys, Settings, clockwork, identity::Identity, router},
     store::{Ambient, ApplyQueue, CreateToken, Keeper, Store},
 };
@@ -128,7 +128,16 @@ impl Rig {
             let text = secret.expose_secret();
             let tail = text[text.len() - 4..].to_owned();
             let user = who.user().to_owned();
-            let create = CreateToken { hash: fingerprint(text), user, role: who.role(), tail, by: "setup".into(), expires_at: None };
+            let create = CreateToken {
+                hash: fingerprint(text),
+                user,
+                role: who.role(),
+                tail,
+                by: "setup".into(),
+                expires_at: None,
+                queues: None,
+                replaces: None,
+            };
             rig.app.store.run(create).await.unwrap();
             rig.tokens.insert(who, text.to_owned());
         }
@@ -141,7 +150,15 @@ impl Rig {
         let (store, _writer) = Store::open(&dir.path().join("slipway.db"), ambient).await.expect("open the store");
         let logs = Logs::new(&dir.path().join("logs"));
         let uploads = Uploads::new(dir.path());
-        let settings = Settings { times, clock: clock.clone(), rng: rng.clone(), stop: CancellationToken::new(), issuers: Vec::new() };
+        let settings = Settings {
+            times,
+            clock: clock.clone(),
+            rng: rng.clone(),
+            stop: CancellationToken::new(),
+            issuers: Vec::new(),
+            rates: Rates::none(),
+            proxies: Vec::new(),
+        };
         let app = App::new(store, logs, uploads, settings).await.expect("make the server");
         Self { router: router(app.clone()), app, dir, rng, clock, tokens: HashMap::new() }
     }
@@ -151,6 +168,19 @@ impl Rig {
         self.app.identity = Arc::new(Identity::new(issuers));
         self.router = router(self.app.clone());
         self
+    }
+
+    /// The same server with limits on how often one may call.
+    pub(super) fn limited(mut self, rates: &Rates) -> Self {
+        self.app.rates = Arc::new(crate::server::rates::Rates::new(rates, &self.app.settings.clock));
+        self.router = router(self.app.clone());
+        self
+    }
+
+    /// A token of a role that counts in some queues alone.
+    pub(super) async fn token_in(&self, user: &str, role: &str, queues: &[&str]) -> String {
+        let body = json!({"user": user, "role": role, "queues": queues});
+        self.post(Who::Admin, "/api/v1/tokens", &body).await.expect(201)["secret"].as_str().unwrap().to_owned()
     }
 
     /// Ends the server without a word and starts it again over the same folder.

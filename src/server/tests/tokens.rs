@@ -97,3 +97,76 @@ async fn revocations_at_once_all_count() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_rotated_token_goes_on_beside_the_new_one_for_a_while() {
+    let rig = Rig::new().await;
+    let new = json!({"user": "kim", "role": "submitter", "queues": ["default"], "expiresInSeconds": 86_400});
+    let old = rig.post(Who::Admin, "/api/v1/tokens", &new).await.expect(201);
+    rig.pass(3_600_000);
+    let path = format!("/api/v1/tokens/{}/rotate", old["token"]["id"]);
+    let rotate = |body| rig.post(Who::Admin, path.clone(), &body);
+    rotate(json!({"overlapSeconds": 2_592_001})).await.problem(422, "VALIDATION_FAILED");
+    let made = rotate(json!({"overlapSeconds": 600})).await.expect(201);
+    let whoami = |of: &serde_json::Value| rig.call("GET", "/api/v1/whoami").bearer(of["secret"].as_str().unwrap());
+    let me = json!({"user": "kim", "role": "submitter", "grants": [{"role": "submitter", "queues": ["default"]}]});
+    for token in [&old, &made] {
+        assert_eq!(whoami(token).await.expect(200), me);
+    }
+    let problem = rotate(json!({})).await.problem(409, "CONFLICT");
+    assert!(problem["detail"].as_str().unwrap().contains("rotated already"), "{problem}");
+    rig.pass(599_999);
+    whoami(&old).await.expect(200);
+    rig.pass(1);
+    whoami(&old).await.problem(401, "UNAUTHENTICATED");
+    whoami(&made).await.expect(200);
+    // It lives as long as the old one was given, from now on.
+    rig.pass(86_400_000 - 600_001);
+    whoami(&made).await.expect(200);
+    rig.pass(1);
+    whoami(&made).await.problem(401, "UNAUTHENTICATED");
+    rig.post(Who::Admin, "/api/v1/tokens/4711/rotate", &json!({})).await.problem(404, "TOKEN_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_rotation_leaves_a_nearer_end_and_without_an_overlap_ends_at_once() {
+    let rig = Rig::new().await;
+    let short = rig.post(Who::Admin, "/api/v1/tokens", &json!({"user": "kim", "role": "viewer", "expiresInSeconds": 60})).await.expect(201);
+    let long = rig.post(Who::Admin, "/api/v1/tokens", &json!({"user": "kim", "role": "viewer"})).await.expect(201);
+    let rotate = |of: &serde_json::Value, body| rig.post(Who::Admin, format!("/api/v1/tokens/{}/rotate", of["token"]["id"]), &body);
+    rotate(&short, json!({})).await.expect(201);
+    let new = rotate(&long, json!({"overlapSeconds": 0})).await.expect(201);
+    let whoami = |of: &serde_json::Value| rig.call("GET", "/api/v1/whoami").bearer(of["secret"].as_str().unwrap());
+    whoami(&long).await.problem(401, "UNAUTHENTICATED");
+    assert!(new["token"]["expiresAt"].is_null(), "{new}");
+    rig.pass(60_000);
+    whoami(&short).await.problem(401, "UNAUTHENTICATED");
+}
+
+#[tokio::test]
+async fn a_token_tells_when_it_was_used_last() {
+    let rig = Rig::new().await;
+    let made = rig.post(Who::Admin, "/api/v1/tokens", &json!({"user": "kim", "role": "viewer"})).await.expect(201);
+    let used = async |rig: &Rig| {
+        let list = rig.get(Who::Admin, "/api/v1/tokens").await.expect(200);
+        list["items"].as_array().unwrap().last().unwrap()["lastUsedAt"].clone()
+    };
+    assert!(used(&rig).await.is_null());
+    rig.pass(1_000);
+    rig.call("GET", "/api/v1/whoami").bearer(made["secret"].as_str().unwrap()).await.expect(200);
+    let at = used(&rig).await;
+    assert!(at.is_string());
+    // It survives a restart once it is written down.
+    crate::server::clockwork::note(&rig.app).await;
+    let rig = rig.restarted().await;
+    assert_eq!(used(&rig).await, at);
+}
+
+#[tokio::test]
+async fn queues_that_no_queue_can_have_are_refused() {
+    let rig = Rig::new().await;
+    for queues in [json!([]), json!(["a*b"]), json!([""]), json!(["-"])] {
+        let reply = rig.post(Who::Admin, "/api/v1/tokens", &json!({"user": "kim", "role": "viewer", "queues": queues})).await;
+        assert_eq!(reply.problem(422, "VALIDATION_FAILED")["errors"][0]["pointer"], "/queues");
+    }
+}

@@ -35,6 +35,11 @@ impl Call {
         self.header("authorization", &format!("Bearer {token}"))
     }
 
+    pub(super) fn extension<E: Clone + Send + Sync + 'static>(mut self, extension: E) -> Self {
+        self.request.extensions_mut().insert(extension);
+        self
+    }
+
     pub(super) fn body(mut self, body: impl Into<Body>) -> Self {
         *self.request.body_mut() = body.into();
         self

@@ -19,7 +19,16 @@ fn submit() -> Submit {
 }
 
 fn token(hash: u8) -> CreateToken {
-    CreateToken { hash: [hash; 32], user: "ada".into(), role: Role::Viewer, tail: "abcd".into(), by: "root".into(), expires_at: None }
+    CreateToken {
+        hash: [hash; 32],
+        user: "ada".into(),
+        role: Role::Viewer,
+        tail: "abcd".into(),
+        by: "root".into(),
+        expires_at: None,
+        queues: None,
+        replaces: None,
+    }
 }
 
 async fn faulty(fault: Fault) -> Rig {

@@ -46,8 +46,16 @@ async fn a_queue_is_applied_paused_and_deleted_under_its_revision() {
 #[tokio::test]
 async fn tokens_are_hashes_and_revocation_stays() {
     let rig = Rig::new().await;
-    let create =
-        CreateToken { hash: [7; 32], user: "ada".into(), role: Role::Submitter, tail: "abcd".into(), by: "root".into(), expires_at: None };
+    let create = CreateToken {
+        hash: [7; 32],
+        user: "ada".into(),
+        role: Role::Submitter,
+        tail: "abcd".into(),
+        by: "root".into(),
+        expires_at: None,
+        queues: None,
+        replaces: None,
+    };
     let TokenCreated(id) = rig.store.run(create).await.unwrap();
     assert!(rig.store.run(RevokeToken(id)).await.unwrap());
     let revoked = rig.store.tokens().await.unwrap()[0].clone();
