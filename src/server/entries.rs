@@ -50,7 +50,7 @@ pub(super) async fn export(State(app): State<App>, Query(query): Query<AuditQuer
     }
     let filter = filter(&query)?;
     let pages = stream::try_unfold((app, filter, None), |(app, filter, after)| async move {
-        let rows = app.store.audit(&filter, after, false, PAGE).await.map_err(broken)?;
+        let rows = app.store.audit(&filter, after, false, PAGE).await.map_err(|error| broken(&error))?;
         let Some((last, _)) = rows.last() else { return Ok(None) };
         let after = Some(*last);
         let mut lines = Vec::new();
@@ -96,7 +96,7 @@ fn wrong(why: String) -> ApiError {
 }
 
 /// The head is out; a cut body is the one way left to say that this is not the end.
-fn broken(error: StoreError) -> io::Error {
+fn broken(error: &StoreError) -> io::Error {
     tracing::error!(%error, "an export was cut off");
     io::Error::other("the store failed")
 }

@@ -52,8 +52,8 @@ pub(super) struct Credential(u64);
 
 impl Credential {
     pub(super) fn of(fingerprint: &[u8; 32]) -> Self {
-        let [a, b, c, d, e, f, g, h, ..] = *fingerprint;
-        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        let bytes = fingerprint.first_chunk().copied().unwrap_or_default();
+        Self(u64::from_be_bytes(bytes))
     }
 }
 
@@ -82,7 +82,7 @@ impl Rates {
     pub(super) fn call(&self, action: Action, who: Credential) -> Result<Option<Left>, ApiError> {
         let Some((_, bucket)) = self.credentials.iter().find(|(of, _)| *of == action) else { return Ok(None) };
         let state = bucket.check_key(&who).map_err(|until| self.refused(action, &until))?;
-        Ok(Some(Left { action, rate: self.limits.of(action), left: state.remaining_burst_capacity() }))
+        Ok(Some(Left { action, rate: self.limits.of(action), rest: state.remaining_burst_capacity() }))
     }
 
     /// Takes a call out of the bucket of an address, whose caller has not shown who it is.
@@ -166,17 +166,17 @@ fn place(from: IpAddr) -> Ipv6Addr {
 pub(super) struct Left {
     action: Action,
     rate: Rate,
-    left: u32,
+    rest: u32,
 }
 
 impl Left {
     /// Tells the caller.
     pub(super) fn tell<B>(&self, response: &mut Response<B>) {
-        let Self { action, rate: Rate { per_second, burst }, left } = self;
+        let Self { action, rate: Rate { per_second, burst }, rest } = self;
         let name = action.as_str();
         let window = burst.div_ceil((*per_second).max(1)).max(1);
-        let refilled = (burst - left.min(burst)).div_ceil((*per_second).max(1));
-        let headers = [(POLICY, format!("\"{name}\";q={burst};w={window}")), (LEFT, format!("\"{name}\";r={left};t={refilled}"))];
+        let refilled = (burst - rest.min(burst)).div_ceil((*per_second).max(1));
+        let headers = [(POLICY, format!("\"{name}\";q={burst};w={window}")), (LEFT, format!("\"{name}\";r={rest};t={refilled}"))];
         for (header, text) in headers {
             if let Ok(value) = HeaderValue::from_str(&text) {
                 response.headers_mut().insert(header, value);
