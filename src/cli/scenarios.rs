@@ -324,19 +324,9 @@ async fn a_name_must_leave_no_doubt_about_what_to_stop() {
 
 #[tokio::test]
 async fn small_commands_say_what_they_did() {
-    let token = Token {
-        id: 3,
-        user: "lena".into(),
-        role: crate::wire::Role::Submitter,
-        tail: "x9Qa".into(),
-        created_by: "admin".into(),
-        created_at: "2026-11-20T09:22:41Z".parse().unwrap(),
-        expires_at: Some("2026-12-20T09:22:41Z".parse().unwrap()),
-        revoked_at: None,
-        queues: None,
-        last_used_at: None,
-        rotated_to: None,
-    };
+    let token: Token = serde_json::from_value(object!({"id": 3, "user": "lena", "role": "submitter", "tail": "x9Qa", "createdBy": "admin",
+        "createdAt": "2026-11-20T09:22:41Z", "expiresAt": "2026-12-20T09:22:41Z"}))
+    .unwrap();
     let paused = queue("gpu", 4);
     let server = Script::default()
         .on("POST /api/v1/tokens", json(201, &object!({"secret": "slw_secret", "token": token})))
