@@ -4,7 +4,7 @@
 use super::file;
 use crate::{
     domain::{Binding, Issuer, Rates},
-    server::{Bounds, Keys},
+    server::{Bounds, Keys, networks},
 };
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -40,6 +40,7 @@ struct ServerFile {
     /// How often one caller may call.
     rates: Rates,
     /// Networks of proxies whose `X-Forwarded-For` is believed.
+    #[serde(deserialize_with = "networks")]
     trusted_proxies: Vec<IpNet>,
 }
 
@@ -276,7 +277,7 @@ mod tests {
             ("issuer: []", "issuer"),
             ("tls: {certFile: a}", "keyFile"),
             ("connections: {max: 0}", "at least 1"),
-            ("connections: {sharedAddresses: [10.0.0.0/99]}", "invalid IP network"),
+            ("connections: {sharedAddresses: [10.0.0.0/99]}", "is no network"),
         ] {
             let error = of(bad).err().map(|error| format!("{error:#}")).unwrap_or_default();
             assert!(error.contains(said) && error.contains("server.yaml"), "{bad}: {error}");

@@ -45,7 +45,7 @@ mod unserved;
 mod uploads;
 
 pub use identity::Keys;
-pub use listen::{Bounds, Listener, Peer, Tls};
+pub use listen::{Bounds, Listener, Peer, Tls, networks};
 pub use router::{openapi, router};
 pub use state::{App, Settings};
 

@@ -13,6 +13,7 @@ pub struct Bounds {
     /// The most connections of one address (of one /64 of IPv6), but for this machine's own and `shared_addresses`.
     pub per_address: usize,
     /// Whose connections are those of many: proxies, and the addresses behind which a network hides.
+    #[serde(deserialize_with = "networks")]
     pub shared_addresses: Vec<IpNet>,
     /// How long a request's head may take, and before the first one the handshake of TLS with it.
     #[serde(rename = "headSeconds", deserialize_with = "seconds")]
@@ -78,15 +79,30 @@ fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     }
 }
 
+/// Networks as people write them: addresses with a common beginning, as `10.0.0.0/8`, or an address alone.
+///
+/// # Errors
+/// One is neither.
+pub fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
+    let read = |text: String| {
+        let alone = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse()
+            .or_else(|_| alone())
+            .map_err(|_| de::Error::custom(format!("{text:?} is no network, as 10.0.0.0/8 is, and no address")))
+    };
+    Vec::<String>::deserialize(from)?.into_iter().map(read).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_file_sets_some_and_leaves_the_others() {
-        let bounds: Bounds = serde_json::from_str(r#"{"headSeconds": 0.5, "sharedAddresses": ["10.0.0.0/8"]}"#).unwrap();
+        let bounds: Bounds = serde_json::from_str(r#"{"headSeconds": 0.5, "sharedAddresses": ["10.0.0.0/8", "192.168.1.9"]}"#).unwrap();
         assert_eq!((bounds.head, bounds.max), (Duration::from_millis(500), 8_192));
         assert!(!bounds.counts("10.1.1.1".parse().unwrap()) && bounds.counts("11.1.1.1".parse().unwrap()));
+        assert!(!bounds.counts("192.168.1.9".parse().unwrap()) && bounds.counts("192.168.1.8".parse().unwrap()));
         assert!(!bounds.counts("127.0.0.1".parse().unwrap()));
         assert!(serde_json::from_str::<Bounds>(r#"{"headSeconds": 0}"#).is_err());
         assert!(serde_json::from_str::<Bounds>(r#"{"head": 1}"#).is_err());

@@ -11,7 +11,7 @@ mod stream;
 mod tls;
 mod validity;
 
-pub use bounds::Bounds;
+pub use bounds::{Bounds, networks};
 pub(super) use connection::bounds_of;
 pub use tls::Tls;
 
