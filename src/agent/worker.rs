@@ -23,7 +23,7 @@ use crate::{
     crash_point,
     domain::pod,
     wire::{
-        Assignment, AttemptResult, FinishRequest, Notes, Phase, Reason, StartResponse, StoppedBy,
+        Assignment, AttemptResult, FinishRequest, Notes, Phase, Reason, Sources, StartResponse, StoppedBy,
         handoff::{MAX_MESSAGE, files},
     },
 };
@@ -68,6 +68,12 @@ fn carry(place: &Place, init: Pid, ambient: &Ambient) -> Result<(), Exit> {
     end
 }
 
+/// Sources that are reached with the authorities of the runner's installation too.
+fn trusting(sources: Sources, own: Option<&str>) -> Sources {
+    let both = [own, sources.ca_bundle.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("\n");
+    Sources { ca_bundle: Some(both).filter(|both| !both.is_empty()), ..sources }
+}
+
 async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree: &Tree, echo: Option<Tee>) -> Result<(), Exit> {
     let mut signals = signals::listen()?;
     crash_point!("agent.start");
@@ -105,7 +111,8 @@ async fn attempt(place: &Place, assignment: &Assignment, ambient: &Ambient, tree
         let tell = AbortOnDropHandle::new(tokio::spawn(notebook::tell(link.clone())));
         let _inside = AbortOnDropHandle::new(tokio::spawn(inside::open(place, &mut prepared, &link)));
         let meter = Meter::start(link.clone(), place.is_pod(), &ambient.env, &assignment.env, tree);
-        let site = Site::new(place, &link, &log, &started.sources, assignment.cache.as_ref());
+        let sources = trusting(started.sources.clone(), assignment.ca.as_deref());
+        let site = Site::new(place, &link, &log, &sources, assignment.cache.as_ref());
         let bequeath = |result: &AttemptResult| {
             let result = FinishRequest::new(result.clone(), log.sum());
             if let Err(error) = place.bequeath_result((assignment.task, assignment.attempt), result) {

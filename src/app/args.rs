@@ -1,7 +1,7 @@
 //! The whole command line: the roles here, the user's commands in `cli`.
 
 use crate::{cli, wire::RunnerName};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, builder::BoolishValueParser};
 use std::path::PathBuf;
 
 /// A queue of tasks for machines and Kubernetes clusters
@@ -93,7 +93,7 @@ Examples:
 const RUNNER_EXAMPLES: &str = "\
 Examples:
   slipway runner --queues default,gpu --slots 4           for a server on this machine
-  slipway runner --url http://queue.acme.io --token-file /etc/slipway/token
+  slipway runner --url https://queue.acme.io --token-file /etc/slipway/token
   slipway runner ls                                       every runner that the server knows";
 
 #[cfg(feature = "glue")]
@@ -200,6 +200,12 @@ pub(super) struct RunnerArgs {
     /// Read the runner token from a file [default: DATA-DIR/runner-token]
     #[arg(long, value_name = "FILE", env = "SLIPWAY_TOKEN_FILE", hide_env_values = true)]
     pub(super) token_file: Option<PathBuf>,
+    /// Trust the authorities in this file (PEM) too; its tasks' set-up gets them as well
+    #[arg(long, value_name = "FILE", env = "SLIPWAY_CA_FILE", hide_env_values = true)]
+    pub(super) ca_file: Option<PathBuf>,
+    /// Send tokens over plain http to another machine, where whoever is on the way can read them
+    #[arg(long, env = "SLIPWAY_ALLOW_PLAIN_HTTP", hide_env_values = true, value_parser = BoolishValueParser::new())]
+    pub(super) allow_plain_http: bool,
     /// The queues to serve
     #[arg(long, value_name = "QUEUE,...", value_delimiter = ',', default_value = "*")]
     pub(super) queues: Vec<String>,

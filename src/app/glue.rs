@@ -42,7 +42,10 @@ pub(super) async fn run(args: GlueArgs) -> Result<()> {
                 )?)?
             }
         };
-    let ca = file.ca_file.as_ref().map(|path| std::fs::read_to_string(path).with_context(|| format!("caFile: {}", path.display())));
+    let ca = file.ca_file.clone().or_else(|| surroundings::variable("SLIPWAY_CA_FILE").map(PathBuf::from));
+    let ca = ca.as_ref().map(|path| std::fs::read_to_string(path).with_context(|| format!("caFile: {}", path.display())));
+    let allowed = surroundings::variable("SLIPWAY_ALLOW_PLAIN_HTTP").is_some_and(|said| said == "true" || said == "1");
+    let file = File { allow_plain_http: file.allow_plain_http || allowed, ..file };
     let around = Surrounding { ca: ca.transpose()?, ..surrounding(&found, surroundings::variable("SLIPWAY_URL")) };
     let config = Config::new(file, around).map_err(|error| match &args.config {
         Some(path) => anyhow!("{}: {error}", path.display()),
@@ -67,6 +70,8 @@ impl Beside {
             agent_url: Some(agent_url),
             namespaces: args.namespace.clone().into_iter().collect(),
             agent_image: args.agent_image.clone(),
+            // Whoever lets `up` listen for pods has no other way, and the server warns.
+            allow_plain_http: true,
             // Any port: what watches over `up` asks its server.
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             ..File::default()
@@ -84,7 +89,9 @@ impl Beside {
 }
 
 async fn carry(config: Config, found: Found, token: Bearer, stop: CancellationToken) -> Result<()> {
-    let client = Client::trusting(&config.url, None, &format!("slipway-glue/{}", config.version), config.ca.as_deref())?.with_bearer(token);
+    let client = Client::trusting(&config.url, None, &format!("slipway-glue/{}", config.version), config.ca.as_deref())?;
+    // The address was judged with the rest of the configuration.
+    let client = client.with_bearer(token).allowing_plain_http(true);
     let ambient = Ambient { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
     tracing::info!(cluster = found.server(), namespaces = config.namespaces.join(","), server = config.url, "starting");
     Ok(kubernetes::run(config, found, client, ambient, stop).await?)
@@ -158,7 +165,7 @@ mod tests {
 
     #[test]
     fn values_of_clearml_are_a_glues_file() {
-        let text = "url: http://slipway:7227\nagentImage: agent:1\nagentk8sglue:\n  maxPods: 9\n  basePodTemplate: {nodeSelector: {zone: a}}\n  queues:\n    gpu:\n      templateOverrides: {labels: {team: core}}\n      queueSettings: {maxPods: 7}\n";
+        let text = "url: http://slipway:7227\nallowPlainHttp: true\nagentImage: agent:1\nagentk8sglue:\n  maxPods: 9\n  basePodTemplate: {nodeSelector: {zone: a}}\n  queues:\n    gpu:\n      templateOverrides: {labels: {team: core}}\n      queueSettings: {maxPods: 7}\n";
         let around = Surrounding { namespace: "default".into(), in_pod: true, url: None, ca: None, version: "0".into() };
         let config = Config::new(parse("values.yaml", text).unwrap(), around).unwrap();
         assert_eq!((config.max_pods, config.served()), (9, vec!["gpu".to_owned()]));

@@ -1,8 +1,9 @@
 //! The server's file, `slipway server --config FILE`: the issuers whose word on who a caller is counts, where their keys come
 //! from, and how the server listens.
 
-use super::file;
+use super::{file, runner};
 use crate::{
+    client::{authorities, trusting},
     domain::{Binding, Issuer, Rates},
     server::{Bounds, Keys, networks},
 };
@@ -35,6 +36,8 @@ struct ServerFile {
     issuers: Vec<IssuerEntry>,
     /// Another file, with the queues that it keeps.
     queues_file: Option<PathBuf>,
+    /// Authorities (PEM) to trust beside the system's, for every issuer that names none.
+    ca_file: Option<PathBuf>,
     tls: Option<TlsFiles>,
     connections: Bounds,
     /// How often one caller may call.
@@ -97,13 +100,15 @@ struct IssuerEntry {
     roles: Vec<Binding>,
 }
 
-/// Reads it.
-pub(super) fn read(path: &Path) -> Result<Said> {
+/// Reads it. Where it names no authorities, those in the file `ca` are trusted beside the system's.
+pub(super) fn read(path: &Path, ca: Option<&Path>) -> Result<Said> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let name = path.display().to_string();
     let file: ServerFile = file::parse(&name, &text)?;
+    let more = file.ca_file.as_deref().or(ca).map(runner::authorities).transpose().with_context(|| format!("{name}: caFile"))?;
+    let more = more.map(|pem| authorities(&pem)).transpose().map_err(|why| anyhow!("{name}: caFile: {why}"))?.unwrap_or_default();
     let all = file.issuers.into_iter().enumerate();
-    let issuers = all.map(|(at, entry)| entry.build().with_context(|| format!("{name}: issuers[{at}]"))).collect::<Result<_>>()?;
+    let issuers = all.map(|(at, entry)| entry.build(&more).with_context(|| format!("{name}: issuers[{at}]"))).collect::<Result<_>>()?;
     if let Some(wrong) = file.connections.wrong() {
         bail!("{name}: connections: {wrong}");
     }
@@ -116,7 +121,7 @@ pub(super) fn read(path: &Path) -> Result<Said> {
 }
 
 impl IssuerEntry {
-    fn build(self) -> Result<(Issuer, Arc<dyn Keys>)> {
+    fn build(self, more: &[Certificate]) -> Result<(Issuer, Arc<dyn Keys>)> {
         let account = Path::new(ACCOUNT);
         ensure!(!(self.kubernetes && (self.keys_file.is_some() || self.keys_url.is_some())), "kubernetes: true knows where the keys are");
         let issuer = match (self.issuer, self.kubernetes) {
@@ -128,7 +133,7 @@ impl IssuerEntry {
             (Some(file), _) => Arc::new(FileKeys(file)),
             (None, true) => {
                 let (ca, token) = (account.join("ca.crt"), account.join("token"));
-                Arc::new(HttpKeys::new(At::Keys(secure(CLUSTER_KEYS)?), Some(&ca), Some(token))?)
+                Arc::new(HttpKeys::new(At::Keys(secure(CLUSTER_KEYS)?), Some(&ca), &[], Some(token))?)
             }
             (None, false) => {
                 let at = match &self.keys_url {
@@ -137,7 +142,7 @@ impl IssuerEntry {
                         secure(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))).context("issuer")?,
                     ),
                 };
-                Arc::new(HttpKeys::new(at, self.ca_file.as_deref(), self.token_file)?)
+                Arc::new(HttpKeys::new(at, self.ca_file.as_deref(), more, self.token_file)?)
             }
         };
         let issuer = Issuer {
@@ -197,20 +202,24 @@ struct HttpKeys {
 }
 
 impl HttpKeys {
-    fn new(at: At, ca: Option<&Path>, token: Option<PathBuf>) -> Result<Self> {
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_secs(10))
-            .redirect(Policy::none())
-            .user_agent(concat!("slipway-server/", env!("CARGO_PKG_VERSION")));
-        if let Some(ca) = ca {
-            let pem = std::fs::read(ca).with_context(|| format!("caFile: cannot read {}", ca.display()))?;
-            let certificates = Certificate::from_pem_bundle(&pem).with_context(|| format!("caFile: {}", ca.display()))?;
-            builder = builder.tls_certs_only(certificates);
+    fn new(at: At, ca: Option<&Path>, more: &[Certificate], token: Option<PathBuf>) -> Result<Self> {
+        let builder = || {
+            reqwest::Client::builder()
+                .connect_timeout(Duration::from_secs(5))
+                .timeout(Duration::from_secs(10))
+                .redirect(Policy::none())
+                .user_agent(concat!("slipway-server/", env!("CARGO_PKG_VERSION")))
+        };
+        let http = if let Some(ca) = ca {
+            let pem = std::fs::read_to_string(ca).with_context(|| format!("caFile: cannot read {}", ca.display()))?;
+            let own = authorities(&pem).map_err(|why| anyhow!("caFile: {}: {why}", ca.display()))?;
+            builder().tls_certs_only(own).build()
         } else if matches!(&at, At::Keys(url) | At::Discovery(url) if url.scheme() == "http") {
-            builder = builder.tls_certs_only([]);
-        }
-        Ok(Self { http: builder.build().context("cannot set up HTTP")?, at, token })
+            builder().tls_certs_only([]).build()
+        } else {
+            trusting(builder, more)
+        };
+        Ok(Self { http: http.context("cannot set up HTTP")?, at, token })
     }
 
     async fn get(&self, url: &Url) -> Result<String> {
@@ -254,7 +263,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("server.yaml");
         std::fs::write(&path, text).unwrap();
-        read(&path).map(|said| said.issuers)
+        read(&path, None).map(|said| said.issuers)
     }
 
     #[test]
@@ -275,6 +284,7 @@ mod tests {
             ("issuers: [{name: a, kubernetes: true, keysFile: k, roles: []}]", "knows where the keys are"),
             ("issuers: [{name: a, issuer: x, keyFile: k, roles: []}]", "keyFile"),
             ("issuer: []", "issuer"),
+            ("caFile: /nowhere/ca.pem", "caFile: cannot read the authorities in /nowhere/ca.pem"),
             ("tls: {certFile: a}", "keyFile"),
             ("connections: {max: 0}", "at least 1"),
             ("connections: {sharedAddresses: [10.0.0.0/99]}", "is no network"),

@@ -6,11 +6,12 @@ use super::{
     bootstrap, surroundings,
 };
 use crate::{
-    client::{Bearer, Client},
+    client::{Bearer, Client, in_clear},
+    domain::certificates,
     runner::process::{self, Config},
     wire::RunnerName,
 };
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use std::{path::Path, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +24,28 @@ pub(super) async fn run(args: RunnerArgs) -> Result<()> {
         None => token(args.token_file.as_deref().unwrap_or(&dir.join(bootstrap::RUNNER_TOKEN)))?,
     };
     let offer = Offer { name: args.name, queues: args.queues, size: args.offer };
-    carry(&args.url, token, &dir, offer, stop).await
+    let ca = args.ca_file.as_deref().map(authorities).transpose()?;
+    if in_clear(&args.url) && !args.allow_plain_http {
+        bail!(
+            "{} is plain http: whoever is on the way there could read tokens. Use https, or where that way is yours alone --allow-plain-http \
+             (SLIPWAY_ALLOW_PLAIN_HTTP=true)",
+            args.url
+        );
+    }
+    carry(Way { url: &args.url, ca }, token, &dir, offer, stop).await
+}
+
+/// The authorities in a file (PEM), as text that was looked at.
+pub(super) fn authorities(file: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the authorities in {}", file.display()))?;
+    certificates(&text).map_err(|fault| anyhow!("{}:{}: {}", file.display(), fault.line, fault.what))?;
+    Ok(text)
+}
+
+/// How a runner reaches its server. Whether tokens may go there was judged before.
+pub(super) struct Way<'a> {
+    pub(super) url: &'a str,
+    pub(super) ca: Option<String>,
 }
 
 /// The runner token in a file.
@@ -43,10 +65,11 @@ pub(super) struct Offer {
     pub(super) size: OfferArgs,
 }
 
-/// Runs tasks for the server at `url` until `stop`; what belongs to them is kept in `DIR/runner`.
-pub(super) async fn carry(url: &str, token: Bearer, dir: &Path, offer: Offer, stop: CancellationToken) -> Result<()> {
+/// Runs tasks for a server until `stop`; what belongs to them is kept in `DIR/runner`.
+pub(super) async fn carry(way: Way<'_>, token: Bearer, dir: &Path, offer: Offer, stop: CancellationToken) -> Result<()> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let client = Client::new(url, None, &format!("slipway-runner/{version}"))?.with_bearer(token);
+    let client = Client::trusting(way.url, None, &format!("slipway-runner/{version}"), way.ca.as_deref())?;
+    let client = client.with_bearer(token).allowing_plain_http(true);
     let rng = Arc::new(SystemRng);
     let dir = dir.join("runner");
     let identity = process::identity(&dir, &surroundings::hostname(), &*rng)?;
@@ -60,7 +83,8 @@ pub(super) async fn carry(url: &str, token: Bearer, dir: &Path, offer: Offer, st
         dir,
         // By this name the very same program is found also after its file was replaced.
         agent: vec!["/proc/self/exe".into(), "agent".into(), "run".into()],
-        url: url.to_owned(),
+        url: way.url.to_owned(),
+        ca: way.ca,
         version,
     };
     Ok(process::run(config, client, rng, stop).await?)

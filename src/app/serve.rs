@@ -18,6 +18,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use ipnet::IpNet;
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     sync::Arc,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -26,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 /// `slipway server`.
 pub(super) async fn run(args: ServerArgs) -> Result<()> {
     let stop = surroundings::stop()?;
-    let file = args.config.as_deref().map_or_else(|| Ok(issuers::Said::default()), issuers::read)?;
+    let ca = surroundings::variable("SLIPWAY_CA_FILE").map(PathBuf::from);
+    let file = args.config.as_deref().map_or_else(|| Ok(issuers::Said::default()), |file| issuers::read(file, ca.as_deref()))?;
     let files = args.tls_cert.zip(args.tls_key).or(file.tls.map(|tls| (tls.cert_file, tls.key_file)));
     let tls = files.map(|(cert, key)| Tls::open(&cert, &key)).transpose().map_err(|error| anyhow!("TLS: {error}"))?;
     // Nothing is started from here that could inherit the room for files.

@@ -3,8 +3,8 @@
 use super::{
     args::{self, Cli, Command, UpArgs},
     bootstrap,
-    runner::{self, Offer},
-    serve::{Serving, Way},
+    runner::{self, Offer, Way},
+    serve::{self, Serving},
     surroundings::{self, say},
 };
 use crate::{
@@ -27,7 +27,7 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
     let carrier = Carrier::choose(&args).await?;
     // The runner ends first: it still tells the server what it knows.
     let server_stop = CancellationToken::new();
-    let server = Serving::start(&args.store, Way::default(), server_stop.clone()).await?;
+    let server = Serving::start(&args.store, serve::Way::default(), server_stop.clone()).await?;
     let token_file = server.dir.file(bootstrap::ADMIN_TOKEN);
     say(format_args!("slipway {} is up at {}", env!("CARGO_PKG_VERSION"), server.url));
     say(format_args!("  data         {}", server.dir.path().display()));
@@ -93,7 +93,7 @@ impl Carrier {
     /// Runs tasks for the server at `url` until `stop`.
     async fn carry(self, url: &str, token: SecretString, dir: &Path, stop: CancellationToken) -> Result<()> {
         match self {
-            Self::Process(offer) => runner::carry(url, Bearer::Fixed(token), dir, offer, stop).await,
+            Self::Process(offer) => runner::carry(Way { url, ca: None }, Bearer::Fixed(token), dir, offer, stop).await,
             #[cfg(feature = "glue")]
             Self::Glue(glue) => glue.carry(url, Bearer::Fixed(token), stop).await,
         }

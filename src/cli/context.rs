@@ -10,7 +10,7 @@ use crate::{
     domain::{Clock, Rng},
     wire::Timestamp,
 };
-use clap::ValueEnum;
+use clap::{ValueEnum, builder::BoolishValueParser};
 use secrecy::SecretString;
 use serde::Serialize;
 use std::{
@@ -48,6 +48,12 @@ pub struct Common {
     /// The token.
     #[command(flatten)]
     pub credential: Credential,
+    /// Trust the authorities in this file (PEM) too
+    #[arg(long, value_name = "FILE", env = "SLIPWAY_CA_FILE", hide_env_values = true, global = true)]
+    pub ca_file: Option<PathBuf>,
+    /// Send the token over plain http to another machine, where whoever is on the way can read it
+    #[arg(long, env = "SLIPWAY_ALLOW_PLAIN_HTTP", hide_env_values = true, value_parser = BoolishValueParser::new(), global = true)]
+    pub allow_plain_http: bool,
     /// Where a server on this machine keeps its data, and the token to use when none is named
     #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true, global = true)]
     pub data_dir: Option<PathBuf>,
@@ -136,9 +142,21 @@ impl Context {
     /// in the data directory where the server is on this machine.
     ///
     /// # Errors
-    /// The address is none, or a token file cannot be read.
+    /// The address is none, or a file cannot be read.
     pub fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(&self.common.url, self.token()?, concat!("slipway/", env!("CARGO_PKG_VERSION")))?)
+        self.reach(&self.common.url, self.token()?)
+    }
+
+    /// A connection to a server under a token.
+    pub(crate) fn reach(&self, url: &str, token: Option<SecretString>) -> Result<Client, Failure> {
+        let read = |file: &PathBuf| std::fs::read_to_string(file).map_err(|e| unreadable("the authorities", file, &e));
+        let ca = self.common.ca_file.as_ref().map(read).transpose()?;
+        let client = Client::trusting(url, token, concat!("slipway/", env!("CARGO_PKG_VERSION")), ca.as_deref());
+        let place = |failure: Failure| match &self.common.ca_file {
+            Some(file) if ca.is_some() => failure.hint(format!("--ca-file is {}", file.display())),
+            _ => failure,
+        };
+        Ok(client.map_err(|error| place(error.into()))?.allowing_plain_http(self.common.allow_plain_http))
     }
 
     fn token(&self) -> Result<Option<SecretString>, Failure> {

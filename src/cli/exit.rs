@@ -55,7 +55,7 @@ impl Exit {
         match error {
             Error::Problem(problem) => Self::of_problem(problem),
             Error::Foreign { status: 401, .. } => Self::Authentication,
-            Error::Config(_) => Self::Usage,
+            Error::Config(_) | Error::InClear(_) => Self::Usage,
             Error::Foreign { .. } | Error::Transport { .. } => Self::Error,
         }
     }
@@ -167,14 +167,35 @@ impl From<Error> for Failure {
         let failure = Self::new(Exit::of(&error), error.to_string());
         match &error {
             Error::Problem(problem) => of_problem(failure, problem),
+            Error::Transport { .. } if let Some(why) = error.untrusted() => of_certificate(failure, why),
             Error::Transport { url, .. } if loopback(url) => {
                 failure.hint("start a server with: slipway up").hint("or name another: --url URL, or SLIPWAY_URL")
             }
             Error::Transport { .. } => failure.hint("check the address: --url URL, or SLIPWAY_URL"),
             Error::Foreign { .. } => failure.hint("does --url or SLIPWAY_URL name a Slipway server?"),
+            Error::InClear(_) => failure
+                .hint("use its https address")
+                .hint("where the way there is yours alone: --allow-plain-http, or SLIPWAY_ALLOW_PLAIN_HTTP=true"),
             Error::Config(_) => failure.hint("an address looks like this: http://127.0.0.1:7227"),
         }
     }
+}
+
+/// What to do about a certificate that cannot be trusted.
+fn of_certificate(failure: Failure, why: &str) -> Failure {
+    // The latter where an authority was replaced by one of the same name.
+    if why.contains("UnknownIssuer") || why.contains("BadSignature") {
+        return failure
+            .hint("its certificate is from an authority that is not known here: name that authority's certificate (PEM)")
+            .hint("with --ca-file FILE, or SLIPWAY_CA_FILE");
+    }
+    if why.contains("NotValidForName") || why.contains("not valid for name") {
+        return failure.hint("its certificate is for another name: use one of the names in it");
+    }
+    if why.contains("Expired") || why.contains("expired") {
+        return failure.hint("its certificate has expired, or this machine's clock is wrong");
+    }
+    failure.hint("ask whoever runs the server for its authority's certificate: --ca-file FILE, or SLIPWAY_CA_FILE")
 }
 
 fn of_problem(mut failure: Failure, problem: &Problem) -> Failure {

@@ -21,6 +21,7 @@ pub use bearer::{Bearer, TokenFile};
 pub use retry::Backoff;
 pub use stream::{EventStream, LogItem, LogStream, Next, Patience};
 pub use tasks::LogRange;
+pub use trust::{authorities, in_clear, with as trusting};
 pub use uploads::{Sink, Source, UploadError};
 
 use crate::wire::{Problem, ProblemCode};
@@ -57,6 +58,9 @@ pub enum Error {
     /// The client cannot be used as it is configured.
     #[error("{0}")]
     Config(String),
+    /// Nothing was sent: whoever is on the way would have read the token.
+    #[error("no token is sent to {0} over plain http: whoever is on the way could read it")]
+    InClear(String),
 }
 
 /// The innermost cause of a transport failure, which is the part that tells something.
@@ -147,6 +151,15 @@ impl Error {
         )
     }
 
+    /// Whether the server's certificate is not one to trust, in the words of TLS.
+    #[must_use]
+    pub fn untrusted(&self) -> Option<&str> {
+        match self {
+            Self::Transport { source, .. } => source.text.find("invalid peer certificate").map(|at| &source.text[at..]),
+            _ => None,
+        }
+    }
+
     /// Whether the call ended by its time limit.
     #[must_use]
     pub fn timed_out(&self) -> bool {
@@ -165,6 +178,8 @@ pub struct Client {
     base: Url,
     bearer: Option<Bearer>,
     timeout: Duration,
+    /// Whether a token that is sent can be read on the way, which nobody has allowed.
+    guarded: bool,
 }
 
 impl Client {
@@ -176,10 +191,10 @@ impl Client {
         Self::trusting(url, token, program, None)
     }
 
-    /// The same, which trusts the authorities in `ca` (PEM) and no others where one is given.
+    /// The same, which trusts the authorities in `ca` (PEM) beside the system's.
     ///
     /// # Errors
-    /// Those of [`Self::new`]; `Config` where `ca` holds no certificate.
+    /// Those of [`Self::new`]; `Config` where `ca` holds anything but certificates.
     pub fn trusting(url: &str, token: Option<SecretString>, program: &str, ca: Option<&str>) -> Result<Self, Error> {
         let mut base = Url::parse(url).map_err(|e| Error::Config(format!("{url:?} is no URL: {e}")))?;
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
@@ -201,7 +216,14 @@ impl Client {
             let http = builder().tls_certs_only([]).no_proxy().build();
             http.map_err(|e| Error::Config(format!("cannot set up HTTP: {}", Cause::from(e))))?
         };
-        Ok(Self { http, base, bearer: token.map(Bearer::Fixed), timeout: Duration::from_secs(30) })
+        let guarded = trust::is_in_clear(&base);
+        Ok(Self { http, base, bearer: token.map(Bearer::Fixed), timeout: Duration::from_secs(30), guarded })
+    }
+
+    /// The same connection, which also sends tokens over plain http to other machines where this is `allowed`.
+    #[must_use]
+    pub fn allowing_plain_http(self, allowed: bool) -> Self {
+        Self { guarded: self.guarded && !allowed, ..self }
     }
 
     /// The same connection under another bearer.
@@ -232,10 +254,11 @@ impl Client {
     pub fn call(&self, method: Method, path: &str) -> Call {
         let url = self.base.join(path).unwrap_or_else(|_| self.base.clone());
         let mut request = self.http.request(method, url.clone()).timeout(self.timeout);
-        if let Some(bearer) = &self.bearer {
+        let refused = self.guarded && self.bearer.is_some();
+        if let Some(bearer) = self.bearer.as_ref().filter(|_| !refused) {
             request = request.bearer_auth(bearer.token().expose_secret());
         }
-        Call { request, url: url.to_string() }
+        Call { request, url: url.to_string(), refused: refused.then(|| self.base().to_owned()) }
     }
 }
 
@@ -245,6 +268,8 @@ impl Client {
 pub struct Call {
     request: RequestBuilder,
     url: String,
+    /// The server to which nothing is sent.
+    refused: Option<String>,
 }
 
 impl Call {
@@ -300,7 +325,10 @@ impl Call {
     /// Sends it and hands over the successful answer as it comes, for streams and headers. Told that it comes too often, it waits as
     /// long as it is asked to, a few times.
     pub async fn response(self) -> Result<Response, Error> {
-        let Self { mut request, url } = self;
+        let Self { mut request, url, refused } = self;
+        if let Some(base) = refused {
+            return Err(Error::InClear(base));
+        }
         let mut waits = 0;
         loop {
             let again = request.try_clone();

@@ -1,25 +1,57 @@
-//! Whose certificates a client trusts.
+//! Whose certificates a client trusts, and where a token may travel in clear.
 
 use super::{Cause, Error};
-use reqwest::{Certificate, ClientBuilder};
+use crate::domain::certificates;
+use reqwest::{Certificate, ClientBuilder, Url};
 
-/// Builds a client for https that trusts the authorities in `ca` (PEM) and no others; else those of the system; and where the
-/// system has none, as an image that holds a single program does, those that browsers trust.
+/// Builds a client for https that trusts the system's authorities and those in `ca` (PEM); where the system has none, as an image
+/// that holds a single program does, those that browsers trust and those in `ca`.
 ///
-/// `builder` begins a client; it may be asked twice.
+/// `builder` begins a client; it may be asked more than once.
 pub(super) fn build(builder: impl Fn() -> ClientBuilder, ca: Option<&str>) -> Result<reqwest::Client, Error> {
-    let cannot = |e: reqwest::Error| Error::Config(format!("cannot set up HTTPS: {}", Cause::from(e)));
-    let own = ca.map(|pem| Certificate::from_pem_bundle(pem.as_bytes())).transpose().map_err(cannot)?;
-    match own {
-        Some(own) if own.is_empty() => Err(Error::Config("there is no certificate in what the server's authority is to be".into())),
-        Some(own) => builder().tls_certs_only(own).build().map_err(cannot),
-        None => builder().build().or_else(|_| builder().tls_certs_only(browsers()).build().map_err(cannot)),
+    let own = ca.map(authorities).transpose().map_err(|why| Error::Config(format!("the authorities to trust: {why}")))?;
+    with(builder, &own.unwrap_or_default()).map_err(|e| Error::Config(format!("cannot set up HTTPS: {}", Cause::from(e))))
+}
+
+/// The same with authorities that [`authorities`] found.
+///
+/// # Errors
+/// TLS cannot be set up at all.
+pub fn with(builder: impl Fn() -> ClientBuilder, own: &[Certificate]) -> reqwest::Result<reqwest::Client> {
+    let usual = builder().tls_certs_merge(own.iter().cloned()).build();
+    usual.or_else(|_| builder().tls_certs_only(browsers().chain(own.iter().cloned())).build())
+}
+
+/// The authorities in a text (PEM), at least one, each of which can be trusted.
+///
+/// # Errors
+/// What is wrong, with the line.
+pub fn authorities(pem: &str) -> Result<Vec<Certificate>, String> {
+    let mut all = Vec::new();
+    for found in certificates(pem).map_err(|fault| fault.to_string())? {
+        let trusted = Certificate::from_der(&found.der)
+            .and_then(|one| reqwest::Client::builder().tls_certs_only([one.clone()]).build().map(|_| one))
+            .map_err(|error| format!("line {}: the certificate that begins here cannot be used: {}", found.line, Cause::from(error)))?;
+        all.push(trusted);
     }
+    Ok(all)
 }
 
 /// What Mozilla trusts.
 fn browsers() -> impl Iterator<Item = Certificate> {
     webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| Certificate::from_der(der).ok())
+}
+
+/// Whether whoever is on the way to this address reads what is sent there: it is plain http, and not this machine's own.
+#[must_use]
+pub fn in_clear(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| is_in_clear(&url))
+}
+
+pub(super) fn is_in_clear(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let near = host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+    url.scheme() == "http" && !near
 }
 
 #[cfg(test)]
@@ -29,6 +61,9 @@ mod tests {
     #[test]
     fn what_holds_no_certificate_is_no_authority() {
         assert!(matches!(build(reqwest::Client::builder, Some("")), Err(Error::Config(_))));
+        let hollow = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        let Err(Error::Config(why)) = build(reqwest::Client::builder, Some(hollow)) else { panic!("it is none") };
+        assert!(why.contains("line 1: the certificate that begins here cannot be used"), "{why}");
     }
 
     #[test]
@@ -36,5 +71,15 @@ mod tests {
         assert_eq!(browsers().count(), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
         let builder = || reqwest::Client::builder().tls_certs_only(browsers());
         assert!(browsers().count() > 50 && builder().build().is_ok());
+    }
+
+    #[test]
+    fn only_this_machine_is_near_without_tls() {
+        for near in ["http://127.0.0.1:7227", "http://localhost", "http://[::1]:1/x", "https://slipway.acme.io", "http://LOCALHOST:1"] {
+            assert!(!in_clear(near), "{near}");
+        }
+        for far in ["http://10.0.0.1", "http://localhost.example.org", "http://slipway.slipway.svc:7227", "http://0.0.0.0:1"] {
+            assert!(in_clear(far), "{far}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Where the code and the packages of a queue's tasks are taken from, and where they are kept: settings of the queue, which
 //! tasks cannot change.
 
-use super::{pod::is_dns_label, quantity::Memory};
+use super::{pem::certificates, pod::is_dns_label, quantity::Memory};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -138,7 +138,7 @@ impl Sources {
 
     /// What is wrong: a pointer into the queue, and why. No text of an address is repeated, it may hold a password.
     #[must_use]
-    pub fn faults(&self) -> Vec<(String, &'static str)> {
+    pub fn faults(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         let mut check = |ok: bool, pointer: &str, why: &'static str| {
             if !ok {
@@ -177,9 +177,7 @@ impl Sources {
             check(plain(host) && !host.contains(','), "/proxy/no", "a host, or the end of its name, each an entry of its own");
         }
         if let Some(bundle) = &self.ca_bundle {
-            let fine = bundle.contains("-----BEGIN CERTIFICATE-----") && bundle.len() <= MAX_BUNDLE;
-            check(fine, "/caBundle", "certificates in PEM form, at most 256 KiB");
-            check(!bundle.contains("PRIVATE KEY"), "/caBundle", "there is a private key in it: it takes certificates alone");
+            check(bundle.len() <= MAX_BUNDLE, "/caBundle", "certificates in PEM form, at most 256 KiB");
         }
         if let Some(cache) = &self.cache {
             check(
@@ -195,6 +193,10 @@ impl Sources {
                 "/cache/path",
                 "an absolute path",
             );
+        }
+        let mut found: Vec<_> = found.into_iter().map(|(pointer, why)| (pointer, why.to_owned())).collect();
+        if let Some(fault) = self.ca_bundle.as_deref().and_then(|bundle| certificates(bundle).err()) {
+            found.push(("/caBundle".to_owned(), fault.to_string()));
         }
         found
     }
@@ -221,7 +223,7 @@ mod tests {
             "git": {"secretRef": "git-creds", "insteadOf": {"https://github.com/": "file:///mirrors/"}},
             "indexes": {"url": "https://pypi.example.com/simple", "extra": ["http://wheels/simple"]},
             "proxy": {"https": "http://proxy:3128", "no": [".svc", "10.0.0.0/8"]},
-            "caBundle": "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n",
+            "caBundle": "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
             "cache": {"claim": "slipway-cache", "size": "50Gi"}
         });
         assert_eq!(faults(fine), [""; 0]);
@@ -240,10 +242,9 @@ mod tests {
             "/indexes",
             "/proxy",
             "/proxy/no",
-            "/caBundle",
-            "/caBundle",
             "/cache",
             "/cache/path",
+            "/caBundle",
         ];
         assert_eq!(faults(wrong), expected);
     }

@@ -56,7 +56,7 @@ pub mod files {
 pub struct Assignment {
     /// The server's address.
     pub url: String,
-    /// The authorities (PEM) that its certificate may be from; those of the system where there are none.
+    /// The authorities (PEM) that are trusted beside the system's, for the server and in the set-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
     /// The task.

@@ -39,6 +39,7 @@ impl Runner {
             dir: dir.path().to_owned(),
             agent: agent.iter().map(Into::into).collect(),
             url: server.url.clone(),
+            ca: None,
             version: "test".into(),
         };
         let client = Client::new(&server.url, None, "test/0").unwrap();

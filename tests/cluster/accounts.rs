@@ -42,7 +42,8 @@ async fn a_glue_and_a_user_are_service_accounts(scene: Arc<Scene>) {
     world.glue("k8s", json!({"tokenFile": ours})).await;
     world.queue("q", plain_queue()).await;
 
-    let client = |token: &str| Client::new(&world.url, Some(token.to_owned().into()), "test/1").expect("a client");
+    let client =
+        |token: &str| Client::new(&world.url, Some(token.to_owned().into()), "test/1").expect("a client").allowing_plain_http(true);
     let who = client(&bot).whoami().await.expect("the bot is known");
     assert_eq!((who.user, who.role.as_str()), (format!("cluster:{}", account("ci")), "submitter"));
     let submitted: Value = json!({"queue": "q", "command": ["echo", "by the bot"]});

@@ -51,8 +51,8 @@ async fn slipway(scene: &Scene, name: &str, words: &[&str]) -> String {
     let mount = json!([{"name": "token", "mountPath": "/token", "readOnly": true}, {"name": "state", "mountPath": "/var/lib/slipway"}]);
     let security = json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true, "runAsUser": 65532,
         "seccompProfile": {"type": "RuntimeDefault"}});
-    let env =
-        json!([{"name": "SLIPWAY_URL", "value": "http://team-slipway-server"}, {"name": "SLIPWAY_TOKEN_FILE", "value": "/token/token"}]);
+    let env = json!([{"name": "SLIPWAY_URL", "value": "http://team-slipway-server"}, {"name": "SLIPWAY_ALLOW_PLAIN_HTTP", "value": "true"},
+            {"name": "SLIPWAY_TOKEN_FILE", "value": "/token/token"}]);
     let container = json!({"name": "c", "image": scene.cluster.program_image(), "imagePullPolicy": "Never", "args": words, "env": env,
         "securityContext": security, "volumeMounts": mount});
     let token = json!({"name": "token", "projected": {"sources": [{"serviceAccountToken": {"audience": "slipway", "path": "token"}}]}});

@@ -27,5 +27,6 @@ mod screen;
 mod server_faults;
 mod slow;
 mod storm;
+mod tls;
 
 use support::{eventually, within};

@@ -121,6 +121,12 @@ impl World {
         world
     }
 
+    /// From now on the server is called over https, and these authorities are trusted.
+    pub(crate) fn secure(&mut self, ca: String) {
+        self.front.url = format!("https://{}", self.listen);
+        self.front.ca = Some(ca);
+    }
+
     /// From now on the server's data directory is another one.
     pub(crate) fn moved(&mut self, data: PathBuf) {
         self.front.data = data;

@@ -14,6 +14,8 @@ use std::{fs, path::PathBuf, time::Duration};
 pub(crate) struct Front {
     pub(crate) url: String,
     pub(crate) data: PathBuf,
+    /// Authorities (PEM) to trust.
+    pub(crate) ca: Option<String>,
 }
 
 impl Front {
@@ -21,7 +23,7 @@ impl Front {
     pub(crate) fn new(url: String, data: PathBuf) -> Self {
         fs::create_dir(&data).expect("a directory");
         fs::write(data.join("runner-token"), mint_secret(SecretKind::Api, &SystemRng).expose_secret()).expect("a token");
-        Self { url, data }
+        Self { url, data, ca: None }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -33,7 +35,8 @@ impl Front {
         let path = self.data().join(file);
         let read = async || fs::read_to_string(&path).ok().filter(|text| text.trim().starts_with("slw_"));
         let token = eventually("a token", read).await;
-        Client::new(&self.url, Some(token.trim().to_owned().into()), "test/0").expect("a client").with_timeout(Duration::from_secs(5))
+        let client = Client::trusting(&self.url, Some(token.trim().to_owned().into()), "test/0", self.ca.as_deref());
+        client.expect("a client").allowing_plain_http(true).with_timeout(Duration::from_secs(5))
     }
 
     pub(crate) async fn client(&self) -> Client {

@@ -77,6 +77,11 @@ annotations:
 {{- end -}}
 {{- end -}}
 
+{{/* Whether tokens may travel over plain http: to the own Service they do, where the server has no certificate. */}}
+{{- define "slipway.plain" -}}
+{{- if or (and .Values.server.enabled (hasPrefix "http://" (include "slipway.url" .))) (and (not .Values.server.enabled) .Values.glue.allowPlainHttp) }}true{{ end -}}
+{{- end -}}
+
 {{/* Namespaces in which tasks may run, as a list in YAML. */}}
 {{- define "slipway.namespaces" -}}
 {{- $own := ternary (list .Release.Namespace) (list) .Values.glue.releaseNamespace -}}

@@ -1,6 +1,8 @@
 //! What a glue goes by: the file that people write, and what becomes of it.
 
 use crate::{
+    client::in_clear,
+    domain::certificates,
     template,
     wire::{QueueName, RunnerName},
 };
@@ -25,9 +27,11 @@ pub struct File {
     pub url: Option<String>,
     /// The server's address as pods call it; default `url`.
     pub agent_url: Option<String>,
-    /// A file with the authorities (PEM) that the server's certificate may be from, for the glue and the agents in its pods;
-    /// default those of the glue's system, and of each pod's image.
+    /// A file with the authorities (PEM) that the glue, the agents in its pods and the set-up of their tasks trust, beside those of
+    /// the glue's system and of each pod's image.
     pub ca_file: Option<PathBuf>,
+    /// Whether tokens may travel over plain http, to the server and from pods; default no.
+    pub allow_plain_http: bool,
     /// A file with the runner token.
     pub token_file: Option<PathBuf>,
     /// The namespaces that Jobs may stand in, the first by default; default that of the kubeconfig's context, or the
@@ -158,7 +162,7 @@ pub struct Config {
     pub url: String,
     /// The server's address as pods call it.
     pub agent_url: String,
-    /// The authorities (PEM) that the server's certificate may be from, where they are not those of the system.
+    /// The authorities (PEM) that are trusted beside those of the system.
     pub ca: Option<String>,
     /// The namespaces that its Jobs may stand in, at least one; the first is the default.
     pub namespaces: Vec<String>,
@@ -201,8 +205,17 @@ impl Config {
         let url = file.url.or(around.url).ok_or("url: name the server, for example http://slipway.slipway:7227")?;
         let agent_url = file.agent_url.unwrap_or_else(|| url.clone());
         reachable(&agent_url)?;
-        if around.ca.as_ref().is_some_and(|ca| ca.contains("PRIVATE KEY")) {
-            return Err("caFile: there is a private key in it, and every pod would get it: it takes certificates alone".to_owned());
+        if let Some((field, clear)) =
+            [("url", &url), ("agentUrl", &agent_url)].into_iter().find(|(_, url)| in_clear(url) && !file.allow_plain_http)
+        {
+            return Err(format!(
+                "{field}: {clear} is plain http: whoever is on the way there could read tokens. Use https, or write allowPlainHttp: true \
+                 where that way is the cluster's own or yours alone"
+            ));
+        }
+        if let Some(ca) = &around.ca {
+            // Every pod gets it.
+            certificates(ca).map_err(|fault| format!("caFile: {fault}"))?;
         }
         let agent_image =
             file.agent_image.ok_or("agentImage: name the image that brings slipway-agent into pods (make images builds it)")?;
@@ -302,7 +315,7 @@ mod tests {
 
     #[test]
     fn little_has_to_be_said() {
-        let config = file(serde_json::json!({"url": "http://10.0.0.5:7227", "agentImage": "agent:1"})).unwrap();
+        let config = file(serde_json::json!({"url": "https://10.0.0.5:7227", "agentImage": "agent:1"})).unwrap();
         assert_eq!((config.name.as_str(), config.namespaces.as_slice()), ("kubernetes", &["research".to_owned()][..]));
         assert_eq!((config.max_pods, config.max_unstarted, config.qps, config.burst), (100, 20, 50, 100));
         assert_eq!((config.served(), config.listen.to_string()), (vec!["*".to_owned()], "127.0.0.1:7228".to_owned()));
@@ -311,7 +324,7 @@ mod tests {
 
     #[test]
     fn queues_are_a_list_or_a_map() {
-        let with = |queues: Value| file(serde_json::json!({"url": "http://s:1", "agentImage": "a", "queues": queues}));
+        let with = |queues: Value| file(serde_json::json!({"url": "https://s:1", "agentImage": "a", "queues": queues}));
         assert_eq!(with(serde_json::json!(["gpu", "cpu"])).unwrap().served(), ["cpu", "gpu"]);
         assert_eq!(with(serde_json::json!(["*"])).unwrap().served(), ["*"]);
         let config = with(serde_json::json!({"gpu": {"podTemplate": {"spec": {"nodeSelector": {"a": "b"}}}}, "cpu": null})).unwrap();
@@ -327,7 +340,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_with_what_to_do() {
         let refused = |json: Value| file(json).unwrap_err();
-        let url = "http://10.0.0.5:7227";
+        let url = "https://10.0.0.5:7227";
         let all = [
             serde_json::json!({}),
             serde_json::json!({"url": url}),
@@ -342,6 +355,8 @@ mod tests {
             serde_json::json!({"url": url, "agentImage": "a", "agentImagePullPolicy": "Sometimes"}),
             serde_json::json!({"url": url, "agentImage": "a", "base": {"maxPods": 1}}),
             serde_json::json!({"url": url, "agentImage": "a", "queues": {"gpu": {"maxPods": 0}}}),
+            serde_json::json!({"url": "http://10.0.0.5:7227", "agentImage": "a"}),
+            serde_json::json!({"url": url, "agentUrl": "http://slipway.slipway.svc", "agentImage": "a"}),
         ]
         .map(refused)
         .join("\n");

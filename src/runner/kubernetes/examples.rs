@@ -158,6 +158,7 @@ pub(super) fn config() -> Config {
     let file = File {
         name: Some("glue".parse().unwrap()),
         url: Some("http://10.0.0.5:7227".into()),
+        allow_plain_http: true,
         agent_image: Some("agent:1".into()),
         ..File::default()
     };

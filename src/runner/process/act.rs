@@ -142,7 +142,7 @@ impl Desk {
         }
         Assignment {
             url: self.config.url.clone(),
-            ca: None,
+            ca: self.config.ca.clone(),
             task: meta.task,
             attempt: meta.attempt,
             start_token: start_token.to_owned().into(),

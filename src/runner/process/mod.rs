@@ -53,6 +53,8 @@ pub struct Config {
     pub agent: Vec<OsString>,
     /// The server's address as agents shall call it.
     pub url: String,
+    /// The authorities (PEM) that agents trust beside the system's.
+    pub ca: Option<String>,
     /// Its version.
     pub version: String,
 }

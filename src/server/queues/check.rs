@@ -95,7 +95,7 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<Values> {
     if let Some(gpu) = &queue.gpu {
         errors.extend(placed("/gpu", template::gpu_template(gpu).err().unwrap_or_default()));
     }
-    errors.extend(queue.sources().faults().into_iter().map(|(pointer, message)| FieldError { pointer, message: message.to_owned() }));
+    errors.extend(queue.sources().faults().into_iter().map(|(pointer, message)| FieldError { pointer, message }));
     object(queue, &values, &mut errors);
     rules(queue, &mut errors);
     let sample = TaskSpec {

@@ -140,6 +140,7 @@ impl World {
             "name": name,
             "url": self.url,
             "agentUrl": self.url,
+            "allowPlainHttp": true,
             "tokenFile": self.data().join("runner-token"),
             "namespaces": namespaces,
             "agentImage": self.scene.cluster.agent_image(),

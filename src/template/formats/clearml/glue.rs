@@ -9,11 +9,12 @@ use crate::template::formats::{
 use serde_json::{Map, Value, json};
 
 /// Fields of a glue's own file.
-const OWN: [&str; 14] = [
+const OWN: [&str; 15] = [
     "name",
     "cluster",
     "url",
     "agentUrl",
+    "allowPlainHttp",
     "caFile",
     "tokenFile",
     "namespaces",
