@@ -1,5 +1,5 @@
 # The one list of commands.
-.PHONY: test demo fmt-check lint snapshots release agent images images-debug
+.PHONY: test demo fmt-check lint snapshots chart release agent images images-debug
 .PHONY: test-cluster cluster-build cluster-up cluster-env cluster-down
 
 # Everything that CI runs, from a clean clone on a machine with Rust 1.95, make and a C compiler, git, openssl, and python3 with pip and venv.
@@ -20,8 +20,12 @@ lint:
 	cargo clippy --locked --no-default-features --features tools --lib --bins --tests -- -D warnings
 
 # Accept the output that the tests found changed; then read the diff.
-snapshots:
+snapshots: chart
 	INSTA_UPDATE=always cargo test --locked
+
+# Schema and README of the chart, from the comments in its values and the types of the code.
+chart:
+	$(TOOLS) chart
 
 # The programs as they are shipped.
 release:

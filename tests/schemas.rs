@@ -6,90 +6,12 @@
 //! documents do not say is not judged here: values that admission refuses, and feature gates (in 1.28 `restartPolicy` of an
 //! init container is a field behind a gate that is off). `cluster/ready.rs` asks a real API server of one minor.
 
+#[path = "support/fields.rs"]
+mod fields;
+
+use fields::Fields;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
-
-/// The table.
-struct Fields {
-    minors: Vec<u64>,
-    types: Value,
-}
-
-impl Fields {
-    fn load() -> Self {
-        let mut whole: Value = serde_json::from_str(include_str!("data/job-fields.json")).expect("the table");
-        let minors = serde_json::from_value(whole["minors"].clone()).expect("the minors");
-        Self { minors, types: whole["types"].take() }
-    }
-
-    /// What an entry says in a minor: the text itself, or that of the span `TEXT FIRST-LAST` which holds the minor.
-    fn said(entry: &Value, minor: u64) -> Option<&str> {
-        if let Some(text) = entry.as_str() {
-            return Some(text);
-        }
-        entry.as_array()?.iter().find_map(|span| {
-            let (what, minors) = span.as_str()?.rsplit_once(' ')?;
-            let (first, last) = minors.split_once('-')?;
-            let number = |text: &str| text.parse::<u64>().ok();
-            (number(first)? <= minor && minor <= number(last)?).then_some(what)
-        })
-    }
-
-    /// What is wrong with a value of a kind in a minor.
-    fn faults(&self, value: &Value, kind: &str, minor: u64, at: &str, found: &mut BTreeSet<String>) {
-        let fine = match kind {
-            "integer" => value.is_i64(),
-            "boolean" => value.is_boolean(),
-            "number" | "Quantity" if value.is_number() => true,
-            "string" | "Time" | "MicroTime" | "Quantity" => value.is_string(),
-            "IntOrString" => value.is_string() || value.is_i64(),
-            "any" | "object" | "FieldsV1" => true,
-            _ => {
-                self.inside(value, kind, minor, at, found);
-                true
-            }
-        };
-        if !fine {
-            found.insert(format!("1.{minor}: {at}: no {kind}: {value}"));
-        }
-    }
-
-    fn inside(&self, value: &Value, kind: &str, minor: u64, at: &str, found: &mut BTreeSet<String>) {
-        let part = |brackets: [char; 2]| kind.strip_prefix(brackets[0]).and_then(|kind| kind.strip_suffix(brackets[1]));
-        if let (Some(kind), Some(items)) = (part(['[', ']']), value.as_array()) {
-            items.iter().enumerate().for_each(|(i, item)| self.faults(item, kind, minor, &format!("{at}/{i}"), found));
-            return;
-        }
-        let Some(fields) = value.as_object() else {
-            found.insert(format!("1.{minor}: {at}: no {kind}: {value}"));
-            return;
-        };
-        if let Some(kind) = part(['{', '}']) {
-            fields.iter().for_each(|(key, value)| self.faults(value, kind, minor, &format!("{at}/{key}"), found));
-            return;
-        }
-        let known = &self.types[kind];
-        assert!(known.is_object(), "{at}: the table has no type {kind}");
-        for (field, value) in fields {
-            match Self::said(&known["fields"][field], minor) {
-                Some(kind) => self.faults(value, kind, minor, &format!("{at}/{field}"), found),
-                None => drop(found.insert(format!("1.{minor}: {at}/{field}: unknown"))),
-            }
-        }
-        for (field, when) in known["required"].as_object().into_iter().flatten() {
-            if Self::said(when, minor).is_some() && !fields.contains_key(field) {
-                found.insert(format!("1.{minor}: {at}/{field}: missing"));
-            }
-        }
-    }
-
-    /// What is wrong with a value of a kind in any minor.
-    fn of_all(&self, value: &Value, kind: &str) -> BTreeSet<String> {
-        let mut found = BTreeSet::new();
-        self.minors.iter().for_each(|minor| self.faults(value, kind, *minor, "", &mut found));
-        found
-    }
-}
 
 /// What `slipway template render` makes of a task of a queue of a file.
 fn rendered(file: &Path, queue: &str, task: Option<&Path>) -> Value {
@@ -121,7 +43,7 @@ fn pods(manifest: &Value) -> Vec<&Value> {
 
 #[test]
 fn every_job_fits_every_minor() {
-    let fields = Fields::load();
+    let fields = Fields::of(include_str!("data/job-fields.json"));
     assert_eq!(fields.minors, (28..=36).collect::<Vec<_>>());
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dir = tempfile::tempdir().expect("a directory");

@@ -34,7 +34,7 @@ const MAX_ANSWER: usize = 1 << 20;
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct ServerFile {
     issuers: Vec<IssuerEntry>,
-    /// Another file, with the queues that it keeps.
+    /// Another file with the queues that it keeps, or a directory of such files.
     queues_file: Option<PathBuf>,
     /// Authorities (PEM) to trust beside the system's, for every issuer that names none.
     ca_file: Option<PathBuf>,

@@ -3,51 +3,46 @@
 
 use crate::{
     kit::{Scene, identity::rights, phase, tests},
-    support::eventually,
+    support::{eventually, within},
 };
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{Pod, ServiceAccount},
+    core::v1::{PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount},
     rbac::v1::Role,
 };
 use kube::{
-    ResourceExt,
-    api::{DeleteParams, ListParams, LogParams, Patch, PatchParams},
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams},
 };
-use serde_json::{Value, json};
-use std::{fs, path::Path, sync::Arc};
+use serde_json::json;
+use std::{fs, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
-tests!(Shared: the_chart_installs_tests_upgrades_and_leaves_what_runs, each_file_renders_alike_and_each_bad_value_is_named);
+// Its tasks ask for all of a node with two cores: an agent's container wants 100m.
+tests!(Exclusive: a_short_file_is_enough_and_twenty_tasks_outlive_upgrade_and_uninstall);
 
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/slipway");
+pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/slipway");
+/// How many tasks run meanwhile.
+const TASKS: usize = 20;
 
-/// A values file as people write them.
-fn values(scene: &Scene, limit: u32) -> Value {
+/// The lines of a values file that say which images: those of this build.
+pub(crate) fn images(scene: &Scene) -> String {
     let split = |image: String| {
         let (name, tag) = image.rsplit_once(':').expect("a tag");
         let (registry, repository) = name.split_once('/').expect("a registry");
-        json!({"registry": registry, "repository": repository, "tag": tag, "pullPolicy": "Never"})
+        format!("{{registry: {registry}, repository: {repository}, tag: \"{tag}\", pullPolicy: Never}}")
     };
-    json!({
-        "image": split(scene.cluster.program_image()),
-        "agentImage": split(scene.cluster.agent_image()),
-        "server": {
-            "persistence": {"enabled": false},
-            "roles": [{"role": "operator", "users": [format!("system:serviceaccount:{}:ci", scene.namespace)]}],
-        },
-        "queues": {"cpu": {"defaults": {"image": "slipway.test/busybox:1"}, "limits": {"maxRunning": limit}, "podTemplate": {}}},
-    })
+    format!("image: {}\nagentImage: {}\n", split(scene.cluster.program_image()), split(scene.cluster.agent_image()))
 }
 
-fn written(dir: &Path, values: &Value) -> String {
-    let file = dir.join("values.yaml");
-    fs::write(&file, values.to_string()).expect("a file");
+pub(crate) fn written(dir: &Path, name: &str, text: &str) -> String {
+    let file = dir.join(name);
+    fs::write(&file, text).expect("a file");
     file.display().to_string()
 }
 
 /// A user's command in a pod of the cluster, as the service account `ci`; what it said.
-async fn slipway(scene: &Scene, name: &str, words: &[&str]) -> String {
+pub(crate) async fn slipway(scene: &Scene, name: &str, words: &[&str]) -> String {
     let mount = json!([{"name": "token", "mountPath": "/token", "readOnly": true}, {"name": "state", "mountPath": "/var/lib/slipway"}]);
     let security = json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true, "runAsUser": 65532,
         "seccompProfile": {"type": "RuntimeDefault"}});
@@ -70,105 +65,118 @@ async fn slipway(scene: &Scene, name: &str, words: &[&str]) -> String {
     said
 }
 
-/// The pods of running tasks, by UID.
-async fn running(scene: &Scene) -> Vec<String> {
-    let pods = scene.api::<Pod>().list(&ListParams::default().labels("slipway.dev/queue=cpu")).await.expect("pods").items;
-    let mut uids: Vec<_> = pods.iter().filter(|pod| phase(pod) == "Running").filter_map(ResourceExt::uid).collect();
-    uids.sort();
-    uids
+/// The pods that bear a label, and are in a phase.
+pub(crate) async fn pods(scene: &Scene, label: &str, in_phase: &str) -> Vec<Pod> {
+    let pods = scene.api::<Pod>().list(&ListParams::default().labels(label)).await.expect("pods").items;
+    pods.into_iter().filter(|pod| phase(pod) == in_phase).collect()
 }
 
-async fn the_chart_installs_tests_upgrades_and_leaves_what_runs(scene: Arc<Scene>) {
+/// The pods of running tasks, by UID, with how often their containers were started anew.
+async fn running(scene: &Scene) -> Vec<(String, i32)> {
+    let again = |pod: &Pod| {
+        let status = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+        status.into_iter().flatten().map(|container| container.restart_count).sum()
+    };
+    let mut all: Vec<_> =
+        pods(scene, "slipway.dev/queue=cpu", "Running").await.iter().map(|pod| (pod.uid().unwrap_or_default(), again(pod))).collect();
+    all.sort();
+    all
+}
+
+/// A volume of this machine for the server, such as a cluster without a provisioner has.
+async fn volume(scene: &Scene, dir: &Path) -> String {
+    let name = format!("{}-data", scene.namespace);
+    let path = dir.join("data");
+    fs::create_dir(&path).expect("a directory");
+    let here = json!({"nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}]}]});
+    let spec = json!({"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Retain",
+        "local": {"path": path}, "nodeAffinity": {"required": here}});
+    let volume = serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec})).expect("a volume");
+    Api::<PersistentVolume>::all(scene.client()).create(&PostParams::default(), &volume).await.expect("a volume");
+    name
+}
+
+async fn server(scene: &Scene) -> Option<Pod> {
+    pods(scene, "app.kubernetes.io/component=server", "Running").await.into_iter().next()
+}
+
+async fn a_short_file_is_enough_and_twenty_tasks_outlive_upgrade_and_uninstall(scene: Arc<Scene>) {
     let dir = TempDir::new().expect("a directory");
-    let (namespace, file) = (scene.namespace.as_str(), written(dir.path(), &values(&scene, 5)));
+    let namespace = scene.namespace.as_str();
+    let volume = volume(&scene, dir.path()).await;
+    let values = |limit: u32| {
+        let text = format!(
+            "{}server:\n  persistence: {{size: 1Gi, volumeName: {volume}}}\n  roles: [{{role: operator, users: [\"system:serviceaccount:{namespace}:ci\"]}}]\nqueues:\n  cpu:\n    defaults: {{image: \"slipway.test/busybox:1\"}}\n    limits: {{maxRunning: {limit}}}\n    podTemplate: {{spec: {{containers: [{{resources: {{requests: {{cpu: 20m, memory: 16Mi}}}}}}]}}}}\n",
+            images(&scene)
+        );
+        assert!(text.lines().count() <= 10, "{text}");
+        written(dir.path(), "values.yaml", &text)
+    };
     let helm = |words: &[&str]| scene.cluster.helm("4", &[words, &["--namespace", namespace]].concat());
+    let room = ["--set", "server.resources.requests.cpu=0,glue.resources.requests.cpu=0"];
+    let put = |word: &str, limit: u32| {
+        let words = [word, "team", CHART, "-f", &values(limit), "--wait", "--timeout", "180s"];
+        helm(&[&words[..], &room].concat());
+    };
     scene.create::<ServiceAccount>(json!({"metadata": {"name": "ci"}})).await;
-    helm(&["install", "team", CHART, "-f", &file, "--wait", "--timeout", "180s"]);
+    put("install", 30);
     helm(&["test", "team", "--timeout", "120s"]);
 
-    // The chart's Role is the table of the code.
+    // The chart's Role is the table of the code, and tasks have an account of their own.
     let role: Role = scene.api::<Role>().get("team-slipway-glue").await.expect("a role");
     assert_eq!(role.rules.unwrap_or_default(), rights().await);
 
-    // Three tasks run while a queue is changed: none is lost, none is started anew, and no server either.
-    slipway(
-        &scene,
-        "submit",
-        &["submit", "--no-code", "--queue", "cpu", "--grace", "1s", "--array", "0-2", "--", "sh", "-c", "while :; do sleep 0.1; done"],
-    )
-    .await;
-    let three = async || Some(running(&scene).await).filter(|pods| pods.len() == 3);
-    let before = eventually("three tasks", three).await;
-    let server = async || {
-        let pods = scene.api::<Pod>().list(&ListParams::default().labels("app.kubernetes.io/component=server")).await.ok()?.items;
-        pods.first().and_then(ResourceExt::uid)
-    };
-    let first = server().await;
-    helm(&["upgrade", "team", CHART, "-f", &written(dir.path(), &values(&scene, 7)), "--wait", "--timeout", "120s"]);
+    // Twenty tasks run while a queue is changed: none is lost, none is started anew, and no server either.
+    let forever = ["sh", "-c", "while :; do sleep 1; done"];
+    let submit = ["submit", "--no-code", "--queue", "cpu", "--grace", "1s", "--array", "0-19", "--"];
+    let said = slipway(&scene, "submit", &[&submit[..], &forever].concat()).await;
+    let array = said.lines().last().unwrap_or_default();
+    let twenty = async || Some(running(&scene).await).filter(|pods| pods.len() == TASKS);
+    let before = within(Duration::from_mins(3), "twenty tasks", twenty).await;
+    for pod in pods(&scene, "slipway.dev/queue=cpu", "Running").await {
+        let spec = pod.spec.expect("a spec");
+        assert_eq!(spec.service_account_name.as_deref(), Some("team-slipway-task"));
+        assert_eq!(spec.automount_service_account_token, Some(false));
+    }
+    let first = server(&scene).await.and_then(|pod| pod.uid());
+    put("upgrade", 31);
     // Kubelet brings a change of the file to a pod when it next looks; a change of the pod makes it look.
     let touch = json!({"metadata": {"annotations": {"looked-at": "now"}}});
-    let touched = async || {
-        let pods = scene.api::<Pod>();
-        let all = pods.list(&ListParams::default().labels("app.kubernetes.io/component=server")).await.ok()?.items;
-        pods.patch(&all.first()?.name_any(), &PatchParams::default(), &Patch::Merge(&touch)).await.ok()
-    };
-    touched().await.expect("the server's pod");
+    let name = server(&scene).await.expect("the server's pod").name_any();
+    scene.api::<Pod>().patch(&name, &PatchParams::default(), &Patch::Merge(&touch)).await.expect("the server's pod");
     let applied = async || {
-        let pods = scene.api::<Pod>().list(&ListParams::default().labels("app.kubernetes.io/component=server")).await.ok()?.items;
-        let said = scene.api::<Pod>().logs(&pods.first()?.name_any(), &LogParams::default()).await.ok()?;
+        let said = scene.api::<Pod>().logs(&name, &LogParams::default()).await.ok()?;
         said.contains("cpu changed").then_some(())
     };
     eventually("the changed queue", applied).await;
     let queue = slipway(&scene, "queue", &["queue", "get", "cpu", "-o", "json"]).await;
-    assert!(queue.contains("\"maxRunning\": 7"), "{queue}");
-    assert_eq!((running(&scene).await, server().await), (before.clone(), first));
+    assert!(queue.contains("\"maxRunning\": 31"), "{queue}");
+    assert_eq!((running(&scene).await, server(&scene).await.and_then(|pod| pod.uid())), (before.clone(), first));
 
+    // An uninstall leaves what runs, and the data.
     helm(&["uninstall", "team", "--wait", "--timeout", "120s"]);
-    assert_eq!(running(&scene).await, before, "what runs goes on");
     let gone = async || {
         let pods = scene.api::<Pod>().list(&ListParams::default().labels("app.kubernetes.io/instance=team")).await.ok()?.items;
         pods.is_empty().then_some(())
     };
     eventually("server and glue to be gone", gone).await;
-    scene.api::<Job>().delete_collection(&DeleteParams::background(), &ListParams::default()).await.expect("the Jobs");
-    // The cluster may be taken down next.
-    let left = async || running(&scene).await.is_empty().then_some(());
-    eventually("the tasks to be gone", left).await;
-}
+    assert_eq!(running(&scene).await, before, "what runs goes on");
+    let claims = scene.api::<PersistentVolumeClaim>();
+    assert!(claims.get("team-slipway-server").await.is_ok(), "the data stay");
 
-async fn each_file_renders_alike_and_each_bad_value_is_named(scene: Arc<Scene>) {
-    let helm = |version: &str, words: &[&str]| scene.cluster.try_helm(version, words);
-    let file = |name: &str| format!("{CHART}/ci/{name}-values.yaml");
-    let rendered = |version: &str, name: &str| {
-        let (taken, said) = helm(version, &["template", "team", CHART, "--namespace", "ns", "--kube-version", "1.28.0", "-f", &file(name)]);
-        assert!(taken, "{name}: {said}");
-        said.lines().filter(|line| !line.is_empty() && !line.starts_with('#') && *line != "---").map(str::to_owned).collect::<Vec<_>>()
-    };
-    for name in ["minimal", "glue-only", "full"] {
-        for version in ["3", "4"] {
-            let (taken, said) = helm(version, &["lint", "--strict", CHART, "-f", &file(name)]);
-            assert!(taken, "{name}: {said}");
-        }
-        let [mut three, mut four] = [rendered("3", name), rendered("4", name)];
-        assert_eq!(rendered("4", name), four, "{name}: nothing is made up");
-        // The versions differ in the order of what they print.
-        three.sort();
-        four.sort();
-        assert_eq!(three, four, "{name}");
-    }
-    for (bad, named) in [
-        ("server.enabld=true", "'enabld' not allowed"),
-        ("glue.maxPods=0", "/glue/maxPods"),
-        ("server.service.port=99999", "/server/service/port"),
-        ("server.roles[0].role=root", "/server/roles/0/role"),
-        ("image.digest=abc", "/image/digest"),
-        ("server.enabled=false", "glue.serverUrl: where the server is"),
-        ("glue.releaseNamespace=false", "tasks have nowhere to run"),
-        ("server.ingress.enabled=true", "server.ingress.host: the name"),
-    ] {
-        for version in ["3", "4"] {
-            let (taken, said) = helm(version, &["template", "team", CHART, "--kube-version", "1.28.0", "--set", bad]);
-            assert!(!taken && said.contains(named), "{bad}: {said}");
-        }
-    }
+    // Installed anew it knows all of them, and they it.
+    put("install", 31);
+    let known = slipway(&scene, "ls", &["ls", array, "--state", "active", "-o", "name"]).await;
+    assert_eq!(known.lines().count(), TASKS, "{known}");
+    assert_eq!(running(&scene).await, before, "none is started anew");
+    slipway(&scene, "cancel", &["cancel", array]).await;
+    let ended = async || running(&scene).await.is_empty().then_some(());
+    within(Duration::from_mins(2), "the tasks to end by a cancel", ended).await;
+
+    helm(&["uninstall", "team", "--wait", "--timeout", "120s"]);
+    scene.api::<Job>().delete_collection(&DeleteParams::background(), &ListParams::default()).await.expect("the Jobs");
+    claims.delete("team-slipway-server", &DeleteParams::default()).await.expect("the claim");
+    Api::<PersistentVolume>::all(scene.client()).delete(&volume, &DeleteParams::default()).await.expect("the volume");
+    // The directory goes with the test, so nothing may write into it any more.
+    eventually("server and glue to be gone", gone).await;
 }

@@ -13,6 +13,7 @@ mod kit;
 
 mod accounts;
 mod chart;
+mod chart_values;
 mod checks;
 mod code;
 mod colours;
@@ -46,6 +47,7 @@ fn main() -> std::process::ExitCode {
             slices::tests(),
             accounts::tests(),
             chart::tests(),
+            chart_values::tests(),
             checks::tests(),
             code::tests(),
             places::tests(),

@@ -1,6 +1,6 @@
 # From the published API documents of several minors of Kubernetes (an object: minor to document) to one table: for each type
-# that a Job's spec reaches, its required fields, and the kind of each field; with the minors in which that holds, where it does
-# not hold in all of them.
+# that the types named by $roots reach, its required fields, and the kind of each field; with the minors in which that holds, where
+# it does not hold in all of them.
 def short: sub("^.*\\."; "");
 
 def kind:
@@ -24,7 +24,7 @@ def reached($all; $todo; $done):
 
 def types:
   .components.schemas as $all
-  | reached($all; ["io.k8s.api.batch.v1.Job"]; {})
+  | reached($all; $roots; {})
   | with_entries(select(.value.properties)
     | {key: (.key | short), value: {required: (.value.required // []), fields: (.value.properties | rendered | map_values(kind))}});
 

@@ -12,6 +12,10 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "slipway.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace -}}
+{{- end -}}
+
 {{/* What selects a component's pods: never changed by an upgrade. Takes {root, component}. */}}
 {{- define "slipway.selector" -}}
 app.kubernetes.io/name: {{ include "slipway.name" .root }}
@@ -19,17 +23,21 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
+{{- define "slipway.labels" -}}
+{{- $own := include "slipway.selector" . | fromYaml -}}
+{{- $own = merge $own (dict "app.kubernetes.io/version" .root.Chart.AppVersion "app.kubernetes.io/managed-by" .root.Release.Service "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_")) -}}
+{{- toYaml (merge (dict) $own (.labels | default dict) .root.Values.commonLabels) -}}
+{{- end -}}
+
+{{/* Takes {root, component} and, where they are not what they are by default, name, namespace, labels, annotations. A namespace of
+"" is none. */}}
 {{- define "slipway.metadata" -}}
 name: {{ .name | default (printf "%s-%s" (include "slipway.fullname" .root) .component) }}
-namespace: {{ .namespace | default .root.Release.Namespace }}
+{{- if not .everywhere }}
+namespace: {{ .namespace | default (include "slipway.namespace" .root) }}
+{{- end }}
 labels:
-  {{- include "slipway.selector" . | nindent 2 }}
-  app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-  app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-  helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-  {{- with .root.Values.commonLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "slipway.labels" . | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
@@ -45,13 +53,8 @@ annotations:
 
 {{- define "slipway.account" -}}
 {{- $of := index .root.Values .component -}}
+{{- if not (or $of.serviceAccount.create $of.serviceAccount.name) }}{{ fail (printf "%s.serviceAccount.name: which account it has, since serviceAccount.create is false" .component) }}{{ end -}}
 {{- $of.serviceAccount.name | default (printf "%s-%s" (include "slipway.fullname" .root) .component) -}}
-{{- end -}}
-
-{{/* The restricted profile, with what values put in place of it. Takes {root, component}. */}}
-{{- define "slipway.podSecurity" -}}
-{{- $own := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "seccompProfile" (dict "type" "RuntimeDefault") -}}
-{{- include "slipway.over" (dict "base" $own "over" ((index .root.Values .component | default dict).podSecurityContext | default dict)) -}}
 {{- end -}}
 
 {{/* Maps merged by key; null takes a key out. */}}
@@ -62,6 +65,12 @@ annotations:
 {{- toYaml $all -}}
 {{- end -}}
 
+{{/* The restricted profile, with what values put in place of it. Takes {root, component}. */}}
+{{- define "slipway.podSecurity" -}}
+{{- $own := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- include "slipway.over" (dict "base" $own "over" ((index .root.Values .component | default dict).podSecurityContext | default dict)) -}}
+{{- end -}}
+
 {{- define "slipway.containerSecurity" -}}
 {{- $own := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}
 {{- include "slipway.over" (dict "base" $own "over" ((index .root.Values .component | default dict).containerSecurityContext | default dict)) -}}
@@ -70,7 +79,7 @@ annotations:
 {{/* Where the server is, for pods of this cluster. */}}
 {{- define "slipway.url" -}}
 {{- if .Values.server.enabled -}}
-{{- printf "http://%s-server.%s" (include "slipway.fullname" .) .Release.Namespace -}}
+{{- printf "http://%s-server.%s" (include "slipway.fullname" .) (include "slipway.namespace" .) -}}
 {{- if ne (int .Values.server.service.port) 80 }}:{{ .Values.server.service.port }}{{ end -}}
 {{- else -}}
 {{- required "glue.serverUrl: where the server is, since server.enabled is false" .Values.glue.serverUrl -}}
@@ -82,47 +91,95 @@ annotations:
 {{- if or (and .Values.server.enabled (hasPrefix "http://" (include "slipway.url" .))) (and (not .Values.server.enabled) .Values.glue.allowPlainHttp) }}true{{ end -}}
 {{- end -}}
 
+{{/* Where it is for people; empty where only a port-forward leads there. */}}
+{{- define "slipway.externalUrl" -}}
+{{- $route := .Values.server.httpRoute -}}
+{{- if .Values.externalUrl -}}
+{{- .Values.externalUrl -}}
+{{- else if .Values.server.ingress.enabled -}}
+{{- ternary "https" "http" (ne .Values.server.ingress.tlsSecret "") }}://{{ .Values.server.ingress.host -}}
+{{- else if and $route.enabled $route.hostnames -}}
+https://{{ first $route.hostnames -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Namespaces in which tasks may run, as a list in YAML. */}}
 {{- define "slipway.namespaces" -}}
-{{- $own := ternary (list .Release.Namespace) (list) .Values.glue.releaseNamespace -}}
-{{- $all := concat $own .Values.glue.additionalTargetNamespaces | uniq -}}
+{{- $own := ternary (list (include "slipway.namespace" .)) (list) .Values.glue.releaseNamespace -}}
+{{- $all := concat $own .Values.glue.additionalTargetNamespaces (include "slipway.launchNamespaces" . | fromYamlArray) | uniq -}}
 {{- if not $all }}{{ fail "glue.releaseNamespace is false and glue.additionalTargetNamespaces is empty: tasks have nowhere to run" }}{{ end -}}
 {{- toYaml $all -}}
 {{- end -}}
 
-{{/* The pod fields that both components take from values. Takes {root, component}. */}}
+{{- define "slipway.taskAccount" -}}
+{{- $account := .Values.tasks.serviceAccount -}}
+{{- if or $account.create $account.name -}}
+{{- $account.name | default (printf "%s-task" (include "slipway.fullname" .)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What lies under the template of every queue, as YAML: the account of tasks, the Secrets for pulls, glue.base. */}}
+{{- define "slipway.base" -}}
+{{- $spec := dict -}}
+{{- with include "slipway.taskAccount" . }}{{ $_ := set $spec "serviceAccountName" . }}{{ end -}}
+{{- with .Values.global.imagePullSecrets }}{{ $_ := set $spec "imagePullSecrets" . }}{{ end -}}
+{{- $own := dict -}}
+{{- if $spec }}{{ $_ := set $own "podTemplate" (dict "spec" $spec) }}{{ end -}}
+{{- toYaml (mergeOverwrite $own (deepCopy .Values.glue.base)) -}}
+{{- end -}}
+
+{{/* The pod fields that both components take from values, before their containers. Takes {root, component, settings}. */}}
 {{- define "slipway.podFields" -}}
-{{- $of := index .root.Values .component -}}
+{{- $of := .settings -}}
+terminationGracePeriodSeconds: {{ int $of.terminationGracePeriodSeconds }}
+securityContext:
+  {{- include "slipway.podSecurity" . | nindent 2 }}
 {{- with .root.Values.global.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $of.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
+{{- range $field := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "priorityClassName" "runtimeClassName" "hostAliases" "dnsConfig" "initContainers" }}
+{{- with index $of $field }}
+{{ toYaml (dict $field .) }}
 {{- end }}
-{{- with $of.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $of.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $of.priorityClassName }}
-priorityClassName: {{ . }}
-{{- end }}
-{{- with $of.hostAliases }}
-hostAliases:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $of.topologySpreadConstraints }}
-topologySpreadConstraints:
-  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* A token of the pod's own account, meant for the server. Takes the volume's name. */}}
+{{/* The fields of a component's container that values say. Takes {root, component, settings}. */}}
+{{- define "slipway.containerFields" -}}
+{{- $of := .settings -}}
+image: {{ include "slipway.image" (dict "root" .root "image" .root.Values.image) }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+{{- with concat .root.Values.global.extraEnv $of.extraEnv }}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $of.extraEnvFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $of.lifecycle }}
+lifecycle:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $of.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- include "slipway.containerSecurity" . | nindent 2 }}
+{{- end -}}
+
+{{/* Labels and annotations of a component's pod. Takes {root, component, settings, sums}. */}}
+{{- define "slipway.podMetadata" -}}
+labels:
+  {{- $selector := include "slipway.selector" . | fromYaml }}
+  {{- toYaml (merge (dict) $selector .settings.podLabels .root.Values.commonLabels) | nindent 2 }}
+annotations:
+  {{- toYaml (merge (dict) .sums .settings.podAnnotations) | nindent 2 }}
+{{- end -}}
+
+{{/* A token of the pod's own account, meant for the server. */}}
 {{- define "slipway.token" -}}
 name: token
 projected:

@@ -91,6 +91,17 @@ pub fn glue(text: &str) -> Option<(Value, Vec<Note>)> {
     })
 }
 
+/// The keys that Helm values of a foreign chart may have, by what they stand in (the root is empty); of others a reader says that
+/// they are unknown. Of `templateOverrides` those that are no field of a pod.
+#[must_use]
+pub fn known_keys(format: Format) -> Vec<(&'static str, Vec<&'static str>)> {
+    match format {
+        Format::Native => Vec::new(),
+        Format::ClearMl => clearml::known().into(),
+        Format::Launch => launch::known().into(),
+    }
+}
+
 /// Which format a text has. Where it is no YAML it counts as native: that reader says what is wrong.
 ///
 /// # Errors

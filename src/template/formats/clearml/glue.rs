@@ -9,7 +9,7 @@ use crate::template::formats::{
 use serde_json::{Map, Value, json};
 
 /// Fields of a glue's own file.
-const OWN: [&str; 15] = [
+const OWN: [&str; 17] = [
     "name",
     "cluster",
     "url",
@@ -25,6 +25,8 @@ const OWN: [&str; 15] = [
     "listen",
     "qps",
     "burst",
+    "readNodes",
+    "checkQueues",
 ];
 
 /// The file that the values amount to.

@@ -115,6 +115,17 @@ const VARIABLES: &[(&str, Fate)] = &[
 /// What to say of a cap on the pods of a glue.
 pub(super) const CAP: &str = "it bounds one glue: write maxPods into the file of slipway glue";
 
+/// The keys that are known, by what they stand in.
+pub(in crate::template::formats) fn known() -> [(&'static str, Vec<&'static str>); 4] {
+    let names = |table: &[(&'static str, Fate)]| table.iter().map(|(key, _)| *key).collect();
+    [
+        ("", names(ROOT)),
+        ("agentk8sglue", names(GLUE)),
+        ("templateOverrides", super::template::OWN.to_vec()),
+        ("queueSettings", super::queue::SETTINGS.to_vec()),
+    ]
+}
+
 /// Says what becomes of every key that is not read.
 pub(super) fn survey(root: &Node, notes: &mut Vec<Note>) {
     let mut own = Vec::new();

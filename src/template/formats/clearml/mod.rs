@@ -11,6 +11,7 @@ mod queue;
 mod template;
 
 pub(super) use glue::read as glue;
+pub(super) use keys::known;
 
 use super::{
     Import, Named,

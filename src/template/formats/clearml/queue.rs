@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 /// The keys of a block; those of a root are judged there.
 const BLOCK: [&str; 3] = ["templateOverrides", "queueSettings", "enabled"];
-const SETTINGS: [&str; 5] = ["maxPods", "defaultImage", "useImageEntrypoint", "customWorkerIdTemplate", "multiNode"];
+pub(super) const SETTINGS: [&str; 5] = ["maxPods", "defaultImage", "useImageEntrypoint", "customWorkerIdTemplate", "multiNode"];
 /// The image of the chart's own values.
 const IMAGE: &str = "ubuntu:24.04";
 const NO_IMAGE: &str = "it names no image, so tasks that name none run in ubuntu:24.04, as the chart has it";

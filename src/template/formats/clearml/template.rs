@@ -25,7 +25,7 @@ pub(super) struct Made {
 /// What the macros of ClearML's own templates begin with.
 const OWN_MACROS: &str = "CLEARML_TASK.";
 /// Flat keys whose name is not that of a field of the pod.
-const OWN: [&str; 9] = [
+pub(super) const OWN: [&str; 9] = [
     "labels",
     "annotations",
     "podSecurityContext",

@@ -49,6 +49,11 @@ const FILE: [(&str, Option<(Level, &str)>); 12] = [
     ("project", Some((Level::Info, "left out"))),
 ];
 
+/// The keys that are known, by what they stand in: those of values, and of the file in them.
+pub(in crate::template::formats) fn known() -> [(&'static str, Vec<&'static str>); 2] {
+    [("", VALUES.map(|(key, _)| key).to_vec()), ("launchConfig", FILE.map(|(key, _)| key).to_vec())]
+}
+
 /// Whether a document is the values of a launch agent.
 pub(super) fn is_values(root: &Node) -> bool {
     ["launchConfig", "agentConfig"].iter().any(|key| root.get(key).is_some())
@@ -123,6 +128,8 @@ fn file(root: &Node, pending: Option<&Node>, inside: &str, import: &mut Import) 
     if queues.is_empty() {
         import.notes.push(Note::on(Level::Error, root, "it names no queues").fix("queues: [gpu-small]"));
     } else {
+        // As in a configuration with W&B's macro for it.
+        document.insert("allow".into(), json!({"images": ["*"]}));
         let message = "these queues have no pod template: their configurations stand with W&B";
         let note = Note::on(Level::Warning, root.get("queues").unwrap_or(root), message);
         import.notes.push(note.fix("save each of them, and apply it: slipway queue apply -f FILE --name QUEUE"));

@@ -6,6 +6,8 @@ mod job;
 mod misplaced;
 mod outer;
 
+pub(super) use agent::known;
+
 use super::{
     Import, Named,
     literal::keep,
