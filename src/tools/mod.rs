@@ -7,7 +7,7 @@ pub mod image;
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Tool {
     /// Pack files into a container image that `docker load`, `ctr images import` and skopeo (`docker-archive:`) read
-    Image(image::ImageArgs),
+    Image(Box<image::ImageArgs>),
     /// Make schema and README of the chart
     Chart(chart::ChartArgs),
 }

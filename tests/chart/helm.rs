@@ -83,7 +83,7 @@ impl Helm {
 pub(crate) fn objects(text: &str) -> Vec<Value> {
     let documents = serde_yaml::Deserializer::from_str(text);
     // As YAML's own value first: that refuses keys which come twice.
-    let read = |document| serde_yaml::Value::deserialize(document).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let read = |document| serde_yaml::Value::deserialize(document).expect("YAML with each key once");
     let values = documents.map(read).filter(|value| !value.is_null());
     let mut all: Vec<Value> = values.map(|value| serde_json::to_value(value).expect("JSON")).collect();
     all.sort_by_key(called);

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         ("what_is_off_is_absent", rendered::what_is_off_is_absent),
         ("the_role_is_the_table_of_the_code", programs::the_role_is_the_table),
         ("keys_of_others_are_those_that_readers_know", programs::keys_of_others),
-        ("issuers_are_those_of_the_code", programs::issuers_are_those_of_the_code),
+        ("the_servers_file_is_that_of_the_code", programs::the_servers_file_is_that_of_the_code),
         ("alerts_and_panels_use_metrics_that_are_there", watched::metrics_are_there),
     ];
     let mut trials = Vec::new();

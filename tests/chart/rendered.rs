@@ -31,9 +31,10 @@ pub(crate) fn it_renders_what_it_did(helm: &Helm, name: &str) {
         if let Some(labels) = object["metadata"]["labels"].as_object_mut() {
             labels.retain(|key, _| !key.starts_with("app.kubernetes.io/") && key != "helm.sh/chart");
         }
-        let sum = object.pointer_mut("/spec/template/metadata/annotations/checksum~1config");
-        sum.into_iter().for_each(|sum| *sum = "SUM".into());
-        text += &format!("--- {}\n{}", called(&object), serde_yaml::to_string(&object).expect("YAML"));
+        if let Some(sum) = object.pointer_mut("/spec/template/metadata/annotations/checksum~1config") {
+            *sum = "SUM".into();
+        }
+        text += &["--- ", &called(&object), "\n", &serde_yaml::to_string(&object).expect("YAML")].concat();
     }
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);

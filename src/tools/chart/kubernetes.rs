@@ -43,10 +43,9 @@ fn of(kind: &str, table: &Value) -> Value {
         return json!({"type": ["object", "null"], "additionalProperties": of(value, table)});
     }
     match kind {
-        "integer" => json!({"type": ["integer", "string", "null"]}),
+        "integer" | "IntOrString" => json!({"type": ["integer", "string", "null"]}),
         "boolean" => json!({"type": ["boolean", "string", "null"]}),
         "number" | "Quantity" => json!({"type": ["number", "string", "null"]}),
-        "IntOrString" => json!({"type": ["integer", "string", "null"]}),
         "string" | "Time" | "MicroTime" => json!({"type": ["string", "null"]}),
         name if table["types"][name].is_object() => json!({"$ref": format!("{PLACE}{name}")}),
         _ => json!(true),

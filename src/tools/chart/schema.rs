@@ -50,14 +50,14 @@ fn put(root: &mut Value, key: &Key) -> Result<()> {
     for step in above {
         at = at["properties"].get_mut(step).with_context(|| format!("{step} holds nothing"))?;
     }
-    let own = match &key.meaning {
-        Some(meaning) => value(&key.default, &key.schema, meaning)?,
-        None => {
-            let mut holder = json!({"type": "object", "additionalProperties": false, "properties": {}});
-            let said = key.schema.as_object().into_iter().flatten();
-            said.for_each(|(name, value)| holder[name] = value.clone());
-            holder
+    let own = if let Some(meaning) = &key.meaning {
+        value(&key.default, &key.schema, meaning)?
+    } else {
+        let mut holder = json!({"type": "object", "additionalProperties": false, "properties": {}});
+        for (name, value) in key.schema.as_object().into_iter().flatten() {
+            holder[name] = value.clone();
         }
+        holder
     };
     at["properties"][last] = own;
     Ok(())
