@@ -84,7 +84,7 @@ async fn running(scene: &Scene) -> Vec<(String, i32)> {
 }
 
 /// A volume of this machine for the server, such as a cluster without a provisioner has.
-async fn volume(scene: &Scene, dir: &Path) -> String {
+pub(crate) async fn volume(scene: &Scene, dir: &Path) -> String {
     let name = format!("{}-data", scene.namespace);
     let path = dir.join("data");
     fs::create_dir(&path).expect("a directory");

@@ -13,6 +13,7 @@ mod kit;
 
 mod accounts;
 mod chart;
+mod chart_readme;
 mod chart_values;
 mod checks;
 mod code;
@@ -47,6 +48,7 @@ fn main() -> std::process::ExitCode {
             slices::tests(),
             accounts::tests(),
             chart::tests(),
+            chart_readme::tests(),
             chart_values::tests(),
             checks::tests(),
             code::tests(),

@@ -19,4 +19,5 @@ pub(crate) use recorder::Recorder;
 pub(crate) use run::{Group, Test, run, tests};
 pub(crate) use scene::Scene;
 pub(crate) use steps::plain_queue;
+pub(crate) use testbed::script;
 pub(crate) use world::{World, times};

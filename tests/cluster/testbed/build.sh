@@ -7,7 +7,7 @@ source "$(dirname "$0")/common.sh"
 
 CORE="etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy"
 names=("$@")
-[ $# -gt 0 ] || read -ra names <<<"$CORE coredns kwok helm3 helm4"
+[ $# -gt 0 ] || read -ra names <<<"$CORE coredns kwok helm3 helm4 kubectl"
 
 lacking=()
 for name in "${names[@]}"; do [ -x "$BIN/$name" ] || lacking+=("$name"); done
@@ -54,6 +54,7 @@ for name in "${lacking[@]}"; do
   case $name in
     kwok) build kwok "$TESTBED/../go/kwok" sigs.k8s.io/kwok/cmd/kwok ;;
     coredns) build coredns "$TESTBED/../go/coredns" github.com/coredns/coredns ;;
+    kubectl) build kubectl "$TESTBED/../go/kubectl" . ;;
     helm3) build helm3 "$TESTBED/../go/helm3" helm.sh/helm/v3/cmd/helm ;;
     helm4) build helm4 "$TESTBED/../go/helm4" helm.sh/helm/v4/cmd/helm ;;
     *) dir=$(source_dir); build "$name" "$dir" "./cmd/$name" ;;
