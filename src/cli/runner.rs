@@ -72,6 +72,8 @@ mod tests {
             active: 3,
             registered_at: "2026-11-20T08:00:00Z".parse().unwrap(),
             seen_at: seen.map(|at| at.parse().unwrap()),
+            footing: None,
+            footing_at: None,
         };
         let runners = [runner("box-k3f9a", Some("2026-11-20T09:22:38Z")), runner("old", Some("2026-11-20T08:22:41Z")), runner("new", None)];
         insta::assert_snapshot!(anstream::adapter::strip_str(&table(&runners, NOW.parse().unwrap()).render(true, None)).to_string());

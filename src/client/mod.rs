@@ -6,6 +6,7 @@
 mod attempt;
 mod bearer;
 mod export;
+mod greet;
 mod names;
 mod queues;
 mod retry;
@@ -18,6 +19,7 @@ mod trust;
 mod uploads;
 
 pub use bearer::{Bearer, TokenFile};
+pub use greet::Greeting;
 pub use retry::Backoff;
 pub use stream::{EventStream, LogItem, LogStream, Next, Patience};
 pub use tasks::LogRange;
@@ -206,6 +208,7 @@ impl Client {
                 .user_agent(program)
                 .connect_timeout(Duration::from_secs(5))
                 .tcp_nodelay(true)
+                .tls_info(true)
                 .redirect(reqwest::redirect::Policy::none())
                 .dns_resolver(names::Names::of_system())
         };

@@ -2,8 +2,8 @@
 
 use super::{Client, Error};
 use crate::wire::{
-    CheckOrder, CheckRequest, CheckResponse, ChecksDue, ChecksReport, ClaimRequest, ClaimResponse, Holds, NodesReport, QueueName,
-    RegisterRequest, RegisterResponse, ReportRequest, ReportResponse, RunnerBeatRequest, RunnerBeatResponse, RunnerName,
+    CheckOrder, CheckRequest, CheckResponse, ChecksDue, ChecksReport, ClaimRequest, ClaimResponse, FootingReport, Holds, NodesReport,
+    QueueName, RegisterRequest, RegisterResponse, ReportRequest, ReportResponse, RunnerBeatRequest, RunnerBeatResponse, RunnerName,
 };
 use reqwest::Method;
 use std::time::Duration;
@@ -18,6 +18,11 @@ impl Client {
     /// Tells the nodes of the runner's cluster. Safe to repeat.
     pub async fn report_nodes(&self, name: &RunnerName, report: &NodesReport) -> Result<(), Error> {
         self.call(Method::PUT, &format!("api/v1/runners/{}/nodes", name.as_str())).json(report).send_empty().await
+    }
+
+    /// Tells what a glue stands on in its cluster. Safe to repeat.
+    pub async fn report_footing(&self, name: &RunnerName, report: &FootingReport) -> Result<(), Error> {
+        self.call(Method::PUT, &format!("api/v1/runners/{}/footing", name.as_str())).json(report).send_empty().await
     }
 
     /// The queues that the runner's cluster may be asked about.

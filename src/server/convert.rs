@@ -9,6 +9,7 @@ use crate::{
     },
     wire::{self, timestamp},
 };
+use std::sync::Arc;
 
 impl App {
     /// A task, with what only the memory of this server knows.
@@ -90,6 +91,7 @@ impl App {
     /// A runner, with when this server heard it last.
     pub(super) fn runner(&self, record: &RunnerRecord) -> wire::Runner {
         let doc = caches::runner_doc(record);
+        let (footing_at, footing) = self.footings.of(&record.name).unzip();
         wire::Runner {
             name: record.name.clone(),
             kind: doc.kind,
@@ -100,6 +102,8 @@ impl App {
             active: record.active,
             registered_at: timestamp(record.registered_at),
             seen_at: self.seen.at(&record.name).map(timestamp),
+            footing: footing.map(Arc::unwrap_or_clone),
+            footing_at: footing_at.map(timestamp),
         }
     }
 }

@@ -20,6 +20,8 @@ mod error;
 mod etag;
 mod events;
 mod export;
+mod footing;
+mod health;
 mod identity;
 mod listen;
 mod logs;

@@ -1,7 +1,7 @@
 //! Every route, registered together with its description, so that the API document cannot drift from the code.
 
 use super::{
-    attempts, auth, budgets, checks, document, entries, envelope, error::ApiError, events, export, meta, nodes, queues, runner, runners,
+    attempts, auth, budgets, checks, document, entries, envelope, error::ApiError, events, export, footing, health, meta, nodes, queues, runner, runners,
     state::App, tasks, tokens, uploads,
 };
 use crate::wire::ProblemCode;
@@ -50,6 +50,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(meta::openapi))
         .routes(routes!(meta::metrics))
         .routes(routes!(meta::whoami))
+        .routes(routes!(health::health))
         .routes(routes!(tasks::submit::submit, tasks::list::list))
         .routes(routes!(tasks::batch::batch))
         .routes(routes!(tasks::get::get, tasks::patch::patch))
@@ -87,6 +88,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(runners::list))
         .routes(routes!(runners::register))
         .routes(routes!(nodes::report))
+        .routes(routes!(footing::report))
         .routes(routes!(nodes::list))
         .routes(routes!(checks::due, checks::report))
         .routes(routes!(checks::order))

@@ -13,6 +13,7 @@ mod events;
 mod evidence;
 mod export;
 mod finishing;
+mod footing;
 mod identity;
 mod listen;
 mod listing;

@@ -174,6 +174,11 @@ impl Store {
         &self.uptime
     }
 
+    /// The newest migration that the database has had, and the newest that this version knows.
+    pub async fn schema(&self) -> Result<(i64, i64)> {
+        sqlite::schema(&self.readers).await
+    }
+
     /// The uptime in ms at which the database was restored, where it was.
     #[must_use]
     pub fn restored_up(&self) -> Option<i64> {

@@ -63,6 +63,12 @@ pub(super) async fn open_existing(path: &Path) -> Result<SqliteConnection> {
     Ok(SqliteConnection::connect_with(&options).await?)
 }
 
+/// The newest migration that the database has had, and the newest that is known.
+pub(super) async fn schema(readers: &SqlitePool) -> Result<(i64, i64)> {
+    let had: Option<i64> = sqlx::query_scalar("select max(version) from _sqlx_migrations").fetch_one(readers).await?;
+    Ok((had.unwrap_or(0), MIGRATIONS.last().map_or(0, |migration| migration.0)))
+}
+
 fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
     let migration = |&(version, name, sql): &(i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sqlx::SqlStr::from_static(sql), false)

@@ -38,6 +38,8 @@ pub const MAX_CHECKS: usize = 10_000;
 pub const MAX_FINDINGS: usize = 50;
 /// The longest text in a finding, in bytes.
 pub const MAX_FINDING_TEXT: usize = 2_048;
+/// The most rights that a runner tells it lacks.
+pub const MAX_MISSING_RIGHTS: usize = 2_000;
 /// The most namespaces of a runner's cluster.
 pub const MAX_NAMESPACES: usize = 100;
 /// The longest `Idempotency-Key`.

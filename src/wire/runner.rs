@@ -1,6 +1,6 @@
 //! Runners: who they are and what they offer.
 
-use super::{QueueName, RunnerName, Times, Timestamp};
+use super::{Footing, QueueName, RunnerName, Times, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -84,6 +84,12 @@ pub struct Runner {
     /// When it was heard last; absent where not since the server started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_at: Option<Timestamp>,
+    /// What it stands on in its cluster; absent where it is no glue, or has not told since the server started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footing: Option<Footing>,
+    /// When it told that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footing_at: Option<Timestamp>,
 }
 
 /// All runners.

@@ -16,6 +16,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
+        authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
         batch::v1::Job,
         core::v1::{Event, Pod, Secret},
     },
@@ -185,6 +186,27 @@ impl Cluster {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let list = self.read("list", "pods", api.list(&ListParams::default().labels(labels))).await?;
         Ok(list.items.into_iter().filter_map(SeenPod::read).collect())
+    }
+
+    /// Whether this glue's own account has a right in a namespace, or in the whole cluster; and what is said of it, which may be
+    /// nothing.
+    pub(super) async fn may(&self, verb: &str, (group, resource): (&str, &str), namespace: Option<&str>) -> Result<(bool, String), Failed> {
+        let (resource, subresource) = resource.split_once('/').map_or((resource, None), |(of, sub)| (of, Some(sub.to_owned())));
+        let attributes = ResourceAttributes {
+            group: Some(group.to_owned()),
+            namespace: namespace.map(str::to_owned),
+            resource: Some(resource.to_owned()),
+            subresource,
+            verb: Some(verb.to_owned()),
+            ..ResourceAttributes::default()
+        };
+        let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..SelfSubjectAccessReviewSpec::default() };
+        let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+        let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        let status = self.read("create", "selfsubjectaccessreviews", api.create(&PostParams::default(), &review)).await?.status;
+        let status = status.unwrap_or_default();
+        let said = status.evaluation_error.or(status.reason).unwrap_or_default();
+        Ok((status.allowed, cut(&said)))
     }
 
     /// The newest events about an object, oldest first.

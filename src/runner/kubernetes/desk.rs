@@ -6,6 +6,7 @@ use super::{
     checks,
     cluster::Cluster,
     config::Config,
+    footing,
     health::Pulse,
     metrics::Metrics,
     poll::{Polled, poll},
@@ -121,6 +122,8 @@ impl Desk {
         let _polling = AbortOnDropHandle::new(tokio::spawn(polling));
         let checking = checks::tell(self.hands.clone(), self.link.client.clone(), self.config.name.clone(), self.link.instance);
         let _checking = self.config.check_queues.then(|| AbortOnDropHandle::new(tokio::spawn(checking)));
+        let standing = footing::tell(self.hands.clone(), self.link.client.clone(), self.config.name.clone(), self.link.instance);
+        let _standing = AbortOnDropHandle::new(tokio::spawn(standing));
         let beat_every = Duration::from_millis(self.link.times.runner_heartbeat_ms);
         let ticks = |every: Duration| {
             let mut ticks = interval(every.max(Duration::from_millis(10)));

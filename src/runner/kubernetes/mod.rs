@@ -29,6 +29,7 @@ mod desk;
 mod examples;
 mod facts;
 mod follow;
+mod footing;
 mod health;
 mod kin;
 mod meter;

@@ -56,6 +56,34 @@ pub const CHECKS: &[Right] = &[
 /// What it asks for besides where it tells the nodes (`readNodes`); of the whole cluster.
 pub const NODES: Right = Right { group: "", resource: "nodes", verbs: &["list", "watch"], why: "which queues' pods ever fit" };
 
+/// One verb that the glue needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need<'a> {
+    /// Where; none is the whole cluster.
+    pub namespace: Option<&'a str>,
+    /// The API group; empty is the core.
+    pub group: &'static str,
+    /// On what.
+    pub resource: &'static str,
+    /// To do what.
+    pub verb: &'static str,
+    /// What for.
+    pub why: &'static str,
+}
+
+/// Every verb that a glue needs for its Jobs in `namespaces`; `checks` whether it asks about queues, `nodes` whether it tells the
+/// nodes. Without the kinds of objects that queues name in place of Jobs: of those each claim says what cannot be made.
+#[must_use]
+pub fn needs(namespaces: &[String], checks: bool, nodes: bool) -> Vec<Need<'_>> {
+    let verbs = |right: &Right, namespace| {
+        let Right { group, resource, verbs, why } = *right;
+        verbs.iter().map(move |verb| Need { namespace, group, resource, verb, why })
+    };
+    let rows = || RIGHTS.iter().chain(CHECKS.iter().filter(move |_| checks));
+    let in_namespaces = namespaces.iter().flat_map(|namespace| rows().flat_map(move |right| verbs(right, Some(namespace.as_str()))));
+    in_namespaces.chain([NODES].iter().filter(|_| nodes).flat_map(|right| verbs(right, None))).collect()
+}
+
 /// The names of cluster-wide objects carry the account's namespace, because two installations may share a cluster.
 #[must_use]
 pub fn node_objects(name: &str, account_namespace: &str) -> Vec<Value> {

@@ -1,0 +1,25 @@
+//! `GET /health`: how the server is, measured when it is asked.
+
+use super::{error::ApiResult, state::App};
+use crate::{
+    store::KeepUptime,
+    wire::{DatabaseHealth, Health, Problem, timestamp},
+};
+use axum::{Json, extract::State};
+use std::time::Duration;
+
+/// How the server is: its clock, and how long its database takes to read and to write. What is written changes nothing.
+#[utoipa::path(get, path = "/api/v1/health", operation_id = "health", tag = "meta",
+    responses((status = 200, body = Health), (status = 503, body = Problem)))]
+pub(super) async fn health(State(app): State<App>) -> ApiResult<Json<Health>> {
+    let clock = &app.settings.clock;
+    let begun = clock.monotonic();
+    let (schema, known_schema) = app.store.schema().await?;
+    let read = clock.monotonic();
+    app.store.run(KeepUptime).await?;
+    let written = clock.monotonic();
+    let ms = |from: Duration, to: Duration| u64::try_from(to.saturating_sub(from).as_millis()).unwrap_or(u64::MAX);
+    let database =
+        DatabaseHealth { kind: "sqlite".to_owned(), schema, known_schema, read_ms: ms(begun, read), commit_ms: ms(read, written) };
+    Ok(Json(Health { version: env!("CARGO_PKG_VERSION").to_owned(), at: timestamp(app.now()), database }))
+}
