@@ -18,6 +18,7 @@ mod completion;
 mod console;
 mod context;
 mod credential;
+mod doctor;
 mod documents;
 mod ending;
 mod exit;
@@ -74,6 +75,7 @@ pub use completion::CompletionArgs;
 pub use console::{ColorChoice, Console, Sink, Terminal};
 pub use context::{Common, Context, DEFAULT_URL, Format, Surroundings};
 pub use credential::Credential;
+pub use doctor::DoctorArgs;
 pub use exit::{Exit, Failure};
 pub use export::ExportArgs;
 pub(crate) use file::parse as parse_file;
@@ -147,6 +149,9 @@ pub enum Command {
     /// List the machines of the clusters
     #[command(after_help = nodes::EXAMPLES)]
     Nodes(NodesArgs),
+    /// Check that all of an installation works, and say what to do where it does not
+    #[command(visible_alias = "verify", after_help = doctor::EXAMPLES)]
+    Doctor(Box<DoctorArgs>),
     /// Print history as lines of JSON
     #[command(after_help = export::EXAMPLES)]
     Export(ExportArgs),
@@ -189,6 +194,7 @@ impl Command {
             Self::Template(args) => args.common.clone(),
             Self::Budget(args) => args.common.clone(),
             Self::Nodes(args) => args.common.clone(),
+            Self::Doctor(args) => args.common.clone(),
             Self::Export(args) => args.common.clone(),
             Self::Audit(args) => args.common.clone(),
             Self::Token(args) => args.common.clone(),
@@ -235,6 +241,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Template(args) => template::run(args, context).await,
         Command::Budget(args) => budget::run(args, context).await,
         Command::Nodes(args) => nodes::run(args, context).await,
+        Command::Doctor(args) => doctor::run(*args, context).await,
         Command::Export(args) => export::run(args, context).await,
         Command::Audit(args) => audit::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,

@@ -1,6 +1,7 @@
 //! Whole commands against a scripted server: what is sent, what is printed, how it ends.
 
 mod arrays;
+mod doctor;
 mod formats;
 mod judged;
 mod rules;
@@ -14,13 +15,12 @@ use super::{
 use crate::wire::{Ended, Problem, ProblemCode, Queue, Reason, Task, TaskList, TaskState, Token, Version, Whoami};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json as object;
-use std::io;
 
 impl Bench {
     /// Types a command against a server; returns its exit code.
     async fn types(&self, server: &Server, words: &[&str]) -> u8 {
         let mut token = tempfile::NamedTempFile::new().unwrap();
-        io::Write::write_all(&mut token, b"slw_test\n").unwrap();
+        std::io::Write::write_all(&mut token, b"slw_test\n").unwrap();
         let (command, rest) = words.split_at(1);
         let words = [command, &["--url", &server.url, "--token-file", token.path().to_str().unwrap()], rest].concat();
         super::run(parsed(&words), self.surroundings()).await.code()
@@ -366,11 +366,11 @@ async fn small_commands_say_what_they_did() {
 #[tokio::test]
 async fn a_reader_that_has_seen_enough_is_no_error() {
     struct Closed;
-    impl io::Write for Closed {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::BrokenPipe.into())
+    impl std::io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
         }
-        fn flush(&mut self) -> io::Result<()> {
+        fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
     }

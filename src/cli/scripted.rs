@@ -22,7 +22,11 @@ pub(super) struct Answer {
     kind: &'static str,
     body: String,
     after: After,
+    date: &'static str,
 }
+
+/// The time of the tests as a server says it.
+const DATE: &str = "Fri, 20 Nov 2026 09:22:41 GMT";
 
 /// What follows a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +39,7 @@ enum After {
 /// An object of the API.
 pub(super) fn json(status: u16, object: &impl Serialize) -> Answer {
     let kind = if status < 400 { "application/json" } else { "application/problem+json" };
-    Answer { status, kind, body: serde_json::to_string(object).unwrap(), after: After::End }
+    Answer { status, kind, body: serde_json::to_string(object).unwrap(), after: After::End, date: DATE }
 }
 
 /// A problem document.
@@ -45,18 +49,28 @@ pub(super) fn problem(problem: &crate::wire::Problem) -> Answer {
 
 /// Raw bytes of a log.
 pub(super) fn text(body: &str) -> Answer {
-    Answer { status: 200, kind: "text/plain", body: body.into(), after: After::End }
+    Answer { status: 200, kind: "text/plain", body: body.into(), after: After::End, date: DATE }
 }
 
 /// An event stream that stays open.
 pub(super) fn sse(body: &str) -> Answer {
-    Answer { status: 200, kind: "text/event-stream", body: body.into(), after: After::Hang }
+    Answer { status: 200, kind: "text/event-stream", body: body.into(), after: After::Hang, date: DATE }
 }
 
 impl Answer {
     /// The same, but the connection breaks after the body.
     pub(super) fn then_break(self) -> Self {
         Self { after: After::Break, ..self }
+    }
+
+    /// The same with another status, as something before the server may answer.
+    pub(super) fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same from a server whose clock says this.
+    pub(super) fn dated(self, date: &'static str) -> Self {
+        Self { date, ..self }
     }
 }
 
@@ -117,7 +131,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let (head, body) = request.into_parts();
     let path = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let line = format!("{} {path}", head.method);
-    let body: Bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let body: Bytes = axum::body::to_bytes(body, 16 << 20).await.unwrap();
     let headers = head.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
     let body = String::from_utf8_lossy(&body).into_owned();
     shared.seen.lock().unwrap().push(Seen { line: line.clone(), headers, body });
@@ -138,5 +152,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             Err(io::Error::other("broken on purpose"))
         }))),
     };
-    Response::builder().status(answer.status).header(header::CONTENT_TYPE, answer.kind).body(body).unwrap()
+    Response::builder()
+        .status(answer.status)
+        .header(header::CONTENT_TYPE, answer.kind)
+        .header(header::DATE, answer.date)
+        .body(body)
+        .unwrap()
 }

@@ -16,6 +16,7 @@ mod cancels;
 mod chains;
 mod code;
 mod crash_points;
+mod doctor;
 mod doubles;
 mod endings;
 mod follow;
