@@ -140,7 +140,7 @@ mod tests {
         ];
         assert_eq!(kinds(Action::Beat), beats);
         assert_eq!(kinds(Action::Stranger), ["GET /", "GET /livez", "GET /readyz", "GET /version", "GET /openapi.json"]);
-        assert_eq!(kinds(Action::Runner).len(), 9);
+        assert_eq!(kinds(Action::Runner).len(), 10);
         for read in kinds(Action::Read) {
             assert!(read.starts_with("GET ") || read == "POST /queues/{name}/render", "{read}");
         }

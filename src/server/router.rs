@@ -1,8 +1,8 @@
 //! Every route, registered together with its description, so that the API document cannot drift from the code.
 
 use super::{
-    attempts, auth, budgets, checks, document, entries, envelope, error::ApiError, events, export, footing, health, meta, nodes, queues, runner, runners,
-    state::App, tasks, tokens, uploads,
+    attempts, auth, budgets, checks, document, entries, envelope, error::ApiError, events, export, footing, health, meta, nodes, queues,
+    runner, runners, state::App, tasks, tokens, uploads,
 };
 use crate::wire::ProblemCode;
 use axum::{Router, middleware};

@@ -95,7 +95,7 @@ impl From<Error> for Trouble {
             Error::Problem(problem) => Self::Refused(problem.code, text),
             Error::Foreign { status, .. } => Self::Foreign(status, text),
             Error::Transport { .. } => Self::Away(text),
-            Error::Config(_) => Self::Unasked(text),
+            Error::Config(_) | Error::InClear(_) => Self::Unasked(text),
         }
     }
 }

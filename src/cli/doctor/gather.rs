@@ -45,7 +45,9 @@ pub(super) async fn facts(args: &DoctorArgs, context: &Context) -> Result<Facts,
     context.console.aside(format_args!("asking {}", client.base()));
     let url = client.base().to_owned();
     let client_version = env!("CARGO_PKG_VERSION");
-    let (greeted, ready) = tokio::join!(greet(context, &client), async { Ok(client.ready().await?) });
+    // Nobody asks who wants to know that; a token that may not travel says so by itself.
+    let open = context.reach(&url, None)?.with_timeout(CALL);
+    let (greeted, ready) = tokio::join!(greet(context, &open), async { Ok(open.ready().await?) });
     let mut facts = Facts {
         url,
         in_cluster: args.in_cluster,
@@ -91,7 +93,7 @@ pub(super) async fn facts(args: &DoctorArgs, context: &Context) -> Result<Facts,
     if wants(&[Check::BaseUrl]) {
         let none = Vec::new();
         let glues = runners.as_ref().and_then(|runners| runners.as_ref().ok()).unwrap_or(&none);
-        facts.bases = bases(glues, there).await;
+        facts.bases = bases(glues, context, there).await;
     }
     (facts.runners, facts.queues, facts.large, facts.stream) = (runners, queues, large, stream);
     let parcel = archive(context);
@@ -180,15 +182,15 @@ async fn rendered(client: &Client, queue: &crate::wire::QueueName, checking: &[R
 }
 
 /// Who answers where pods call.
-async fn bases(runners: &[Runner], there: Timestamp) -> Vec<(RunnerName, String, Asked<Version>)> {
+async fn bases(runners: &[Runner], context: &Context, there: Timestamp) -> Vec<(RunnerName, String, Asked<Version>)> {
     let mut found = Vec::new();
     for runner in runners.iter().filter(|runner| is_alive(runner, there)) {
         let Some(footing) = &runner.footing else { continue };
         let url = footing.agent_url.clone();
         let answer = async {
             // Without a token: whoever answers there need not be ours.
-            let client = Client::new(&url, None, concat!("slipway/", env!("CARGO_PKG_VERSION")))?.with_timeout(CALL);
-            Ok(client.version().await?)
+            let client = context.reach(&url, None).map_err(|failure| Trouble::Unasked(failure.message.unwrap_or_default()))?;
+            Ok(client.with_timeout(CALL).version().await?)
         };
         let answer = answer.await;
         found.push((runner.name.clone(), url, answer));

@@ -36,7 +36,7 @@ fn healthy(version: super::super::scripted::Answer) -> Script {
     Script::default()
         .on("GET /version", version)
         .on("GET /readyz", super::text("ok\n"))
-        .on("GET /api/v1/whoami", json(200, &Whoami { user: "ada".into(), role: Role::Viewer }))
+        .on("GET /api/v1/whoami", json(200, &Whoami { user: "ada".into(), role: Role::Viewer, grants: Vec::new() }))
         .on("GET /api/v1/health", json(200, &health))
         .on("GET /api/v1/runners", json(200, &runners()))
         .on("GET /api/v1/queues", json(200, &QueueList { items: vec![queue("cpu", 1)] }))
@@ -88,7 +88,8 @@ async fn clocks_versions_and_tokens_are_judged_by_what_the_server_says() {
     // What an older server does not know is left out.
     let script = Script::default().on("GET /api/v1/health", problem(&Problem::new(ProblemCode::RouteNotFound)));
     let bare = script.on("GET /version", json(200, &version())).on("GET /readyz", super::text("ok\n"));
-    let bare = bare.on("GET /api/v1/whoami", json(200, &Whoami { user: "ada".into(), role: Role::Viewer })).start().await;
+    let bare =
+        bare.on("GET /api/v1/whoami", json(200, &Whoami { user: "ada".into(), role: Role::Viewer, grants: Vec::new() })).start().await;
     let (code, lines) = doctor(&bare, &["--only", "server,token,database"]).await;
     assert_eq!((code, lines), (0, ["server ok", "database skip", "token ok"].map(str::to_owned).to_vec()));
 
@@ -113,7 +114,7 @@ async fn a_proxy_that_takes_no_large_bodies_is_named_with_its_remedy() {
     let bytes: Vec<u8> = (0..(8_u64 << 20) / 8).flat_map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
     let large = format!("PUT /api/v1/uploads/{}?size=8388608&offset=0", Sha256::of(&bytes));
     let server = healthy(json(200, &version()))
-        .on("GET /api/v1/whoami", json(200, &Whoami { user: "ada".into(), role: Role::Submitter }))
+        .on("GET /api/v1/whoami", json(200, &Whoami { user: "ada".into(), role: Role::Submitter, grants: Vec::new() }))
         .on(&large, super::text("<html>413 Request Entity Too Large</html>").with_status(413))
         .start()
         .await;
@@ -124,8 +125,9 @@ async fn a_proxy_that_takes_no_large_bodies_is_named_with_its_remedy() {
     assert!(bench.out.text().contains("proxy-body-size: 64m"), "{}", bench.out.text());
     let whole = Upload { sha256: Sha256::of(&bytes), received: bytes.len() as u64, complete: true };
     let fine = healthy(json(200, &version()));
-    let fine =
-        fine.on("GET /api/v1/whoami", json(200, &Whoami { user: "ada".into(), role: Role::Submitter })).on(&large, json(200, &whole));
+    let fine = fine
+        .on("GET /api/v1/whoami", json(200, &Whoami { user: "ada".into(), role: Role::Submitter, grants: Vec::new() }))
+        .on(&large, json(200, &whole));
     let fine = fine.start().await;
     assert_eq!(doctor(&fine, &["--only", "token"]).await.0, 0);
     assert_eq!(doctor(&fine, &["--only", "large-body"]).await, (0, vec!["large-body ok".to_owned()]));

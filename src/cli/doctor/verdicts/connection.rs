@@ -93,7 +93,7 @@ fn plain(facts: &Facts) -> Line {
 fn distrust(text: &str) -> &'static str {
     match text {
         _ if text.contains("UnknownIssuer") => {
-            "make this machine trust the authority that issued it (its store of certificates), or give the server one from an authority that everybody trusts; the server must send the whole chain"
+            "name the authority that issued it (--ca-file FILE, or SLIPWAY_CA_FILE), or give the server one from an authority that everybody trusts; the server must send the whole chain"
         }
         _ if text.contains("xpired") => "renew the server's certificate; if it is new, set this machine's clock",
         _ if text.contains("NotValidYet") => "set the clocks: the certificate is of the future here",
@@ -228,6 +228,11 @@ pub(super) fn token(facts: &Facts) -> Line {
         Some(Err(Trouble::Refused(ProblemCode::Forbidden, text))) => {
             Line::fail(check, text, "this is a runner's token: name a user's, with the role viewer or more")
         }
+        Some(Err(trouble @ Trouble::Unasked(_))) => Line::fail(
+            check,
+            trouble.text(),
+            "use the server's https address; where the way there is yours alone: --allow-plain-http, or SLIPWAY_ALLOW_PLAIN_HTTP=true",
+        ),
         Some(Err(trouble)) => Line::fail(check, trouble.text(), super::remedy(trouble)),
     }
 }
