@@ -13,6 +13,7 @@ mod kit;
 
 mod accounts;
 mod chart;
+mod chart_alone;
 mod chart_readme;
 mod chart_values;
 mod checks;
@@ -48,6 +49,7 @@ fn main() -> std::process::ExitCode {
             slices::tests(),
             accounts::tests(),
             chart::tests(),
+            chart_alone::tests(),
             chart_readme::tests(),
             chart_values::tests(),
             checks::tests(),

@@ -128,9 +128,10 @@ fn file(root: &Node, pending: Option<&Node>, inside: &str, import: &mut Import) 
     if queues.is_empty() {
         import.notes.push(Note::on(Level::Error, root, "it names no queues").fix("queues: [gpu-small]"));
     } else {
-        // As in a configuration with W&B's macro for it.
+        // They make pods, whose image is the task's, as in a configuration with W&B's macro for it.
+        document.insert("podTemplate".into(), json!({}));
         document.insert("allow".into(), json!({"images": ["*"]}));
-        let message = "these queues have no pod template: their configurations stand with W&B";
+        let message = "these queues have an empty pod template: their configurations stand with W&B";
         let note = Note::on(Level::Warning, root.get("queues").unwrap_or(root), message);
         import.notes.push(note.fix("save each of them, and apply it: slipway queue apply -f FILE --name QUEUE"));
     }
