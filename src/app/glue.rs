@@ -6,7 +6,7 @@ use super::{
     file, runner, surroundings,
 };
 use crate::{
-    client::{Bearer, Client},
+    client::{Bearer, Client, authorities_in},
     runner::kubernetes::{
         self, Ambient, Config, File, Found, Reach, Surrounding,
         rbac::{node_objects, objects},
@@ -43,10 +43,10 @@ pub(super) async fn run(args: GlueArgs) -> Result<()> {
             }
         };
     let ca = file.ca_file.clone().or_else(|| surroundings::variable("SLIPWAY_CA_FILE").map(PathBuf::from));
-    let ca = ca.as_ref().map(|path| std::fs::read_to_string(path).with_context(|| format!("caFile: {}", path.display())));
+    let ca = ca.as_deref().map(authorities_in).transpose().map_err(|why| anyhow!("caFile: {why}"))?.flatten();
     let allowed = surroundings::variable("SLIPWAY_ALLOW_PLAIN_HTTP").is_some_and(|said| said == "true" || said == "1");
     let file = File { allow_plain_http: file.allow_plain_http || allowed, ..file };
-    let around = Surrounding { ca: ca.transpose()?, ..surrounding(&found, surroundings::variable("SLIPWAY_URL")) };
+    let around = Surrounding { ca, ..surrounding(&found, surroundings::variable("SLIPWAY_URL")) };
     let config = Config::new(file, around).map_err(|error| match &args.config {
         Some(path) => anyhow!("{}: {error}", path.display()),
         None => anyhow!("{error}; write it into a file and name that with --config"),

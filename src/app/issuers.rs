@@ -1,9 +1,9 @@
 //! The server's file, `slipway server --config FILE`: the issuers whose word on who a caller is counts, where their keys come
 //! from, and how the server listens.
 
-use super::{file, runner};
+use super::file;
 use crate::{
-    client::{authorities, trusting},
+    client::{authorities, authorities_in, trusting},
     domain::{Binding, Issuer, Rates},
     server::{Bounds, Keys, networks},
 };
@@ -105,7 +105,7 @@ pub(super) fn read(path: &Path, ca: Option<&Path>) -> Result<Said> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let name = path.display().to_string();
     let file: ServerFile = file::parse(&name, &text)?;
-    let more = file.ca_file.as_deref().or(ca).map(runner::authorities).transpose().with_context(|| format!("{name}: caFile"))?;
+    let more = file.ca_file.as_deref().or(ca).map(authorities_in).transpose().map_err(|why| anyhow!("{name}: caFile: {why}"))?.flatten();
     let more = more.map(|pem| authorities(&pem)).transpose().map_err(|why| anyhow!("{name}: caFile: {why}"))?.unwrap_or_default();
     let all = file.issuers.into_iter().enumerate();
     let issuers = all.map(|(at, entry)| entry.build(&more).with_context(|| format!("{name}: issuers[{at}]"))).collect::<Result<_>>()?;

@@ -110,6 +110,8 @@ async fn apply(file: &Path, url: &str, token: &Path, stop: &CancellationToken) -
         rng: Arc::new(SystemRng),
         dir: PathBuf::new(),
         data_dir: PathBuf::new(),
+        contexts: PathBuf::new(),
+        ask: |_, _| Err(io::ErrorKind::Unsupported.into()),
         interrupt: stop.child_token(),
         root: args::root,
     };

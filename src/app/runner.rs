@@ -6,12 +6,11 @@ use super::{
     bootstrap, surroundings,
 };
 use crate::{
-    client::{Bearer, Client, in_clear},
-    domain::certificates,
+    client::{Bearer, Client, authorities_in, in_clear},
     runner::process::{self, Config},
     wire::RunnerName,
 };
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use std::{path::Path, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +23,7 @@ pub(super) async fn run(args: RunnerArgs) -> Result<()> {
         None => token(args.token_file.as_deref().unwrap_or(&dir.join(bootstrap::RUNNER_TOKEN)))?,
     };
     let offer = Offer { name: args.name, queues: args.queues, size: args.offer };
-    let ca = args.ca_file.as_deref().map(authorities).transpose()?;
+    let ca = args.ca_file.as_deref().map(authorities_in).transpose().map_err(|why| anyhow!(why))?.flatten();
     if in_clear(&args.url) && !args.allow_plain_http {
         bail!(
             "{} is plain http: whoever is on the way there could read tokens. Use https, or where that way is yours alone --allow-plain-http \
@@ -33,13 +32,6 @@ pub(super) async fn run(args: RunnerArgs) -> Result<()> {
         );
     }
     carry(Way { url: &args.url, ca }, token, &dir, offer, stop).await
-}
-
-/// The authorities in a file (PEM), as text that was looked at.
-pub(super) fn authorities(file: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the authorities in {}", file.display()))?;
-    certificates(&text).map_err(|fault| anyhow!("{}:{}: {}", file.display(), fault.line, fault.what))?;
-    Ok(text)
 }
 
 /// How a runner reaches its server. Whether tokens may go there was judged before.

@@ -19,6 +19,12 @@ pub(super) fn data_dir() -> PathBuf {
     base.map_or_else(|| PathBuf::from("slipway-data"), |base| base.join("slipway"))
 }
 
+/// The user's file of contexts: `$XDG_CONFIG_HOME/slipway/contexts.yaml`, else below `~/.config`; nowhere for whoever has no home.
+fn contexts() -> PathBuf {
+    let base = variable("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".config")));
+    base.map_or_else(|| PathBuf::from("/nonexistent/contexts.yaml"), |base| base.join("slipway/contexts.yaml"))
+}
+
 /// Says something to whoever watches. Nobody may be listening any more, and that is no reason to end.
 pub(super) fn say(line: impl std::fmt::Display) {
     use std::io::Write;
@@ -70,6 +76,8 @@ pub(super) fn gather(root: fn() -> clap::Command) -> Surroundings {
         // Gone while a shell stands in it: then there is no code around it.
         dir: std::env::current_dir().unwrap_or_default(),
         data_dir: data_dir(),
+        contexts: contexts(),
+        ask: super::prompt::ask,
         interrupt: interrupt(),
         root,
     }

@@ -2,11 +2,14 @@
 
 use super::{
     console::{ColorChoice, Console, Sink, Terminal},
+    contexts::{Contexts, Entry},
     credential::Credential,
     exit::{Exit, Failure, loopback},
+    login::warn_of_open,
+    place::Place,
 };
 use crate::{
-    client::Client,
+    client::{Client, authorities_in},
     domain::{Clock, Rng},
     wire::Timestamp,
 };
@@ -42,13 +45,13 @@ pub enum Format {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Connection and output")]
 pub struct Common {
-    /// The server's address
-    #[arg(long, value_name = "URL", env = "SLIPWAY_URL", hide_env_values = true, default_value = DEFAULT_URL, global = true)]
-    pub url: String,
+    /// The server.
+    #[command(flatten)]
+    pub place: Place,
     /// The token.
     #[command(flatten)]
     pub credential: Credential,
-    /// Trust the authorities in this file (PEM) too
+    /// Trust the authorities in this file, or directory of files, too (PEM)
     #[arg(long, value_name = "FILE", env = "SLIPWAY_CA_FILE", hide_env_values = true, global = true)]
     pub ca_file: Option<PathBuf>,
     /// Send the token over plain http to another machine, where whoever is on the way can read it
@@ -86,6 +89,10 @@ pub struct Surroundings {
     pub dir: PathBuf,
     /// Where a server on this machine keeps its data unless told otherwise.
     pub data_dir: PathBuf,
+    /// The user's file of contexts.
+    pub contexts: PathBuf,
+    /// Asks at the terminal for something that is not to be seen, until the token is cancelled.
+    pub ask: fn(&str, &CancellationToken) -> io::Result<String>,
     /// Cancelled by Ctrl-C.
     pub interrupt: CancellationToken,
     /// The whole command line, for completion scripts.
@@ -110,6 +117,8 @@ pub struct Context {
     rng: Arc<dyn Rng>,
     dir: PathBuf,
     data_dir: PathBuf,
+    contexts: PathBuf,
+    ask: fn(&str, &CancellationToken) -> io::Result<String>,
     stdin: tokio::sync::Mutex<Box<dyn AsyncRead + Send + Unpin>>,
     farewell: Mutex<Option<String>>,
 }
@@ -128,6 +137,8 @@ impl Context {
             console: Console::new(around.out, around.err, around.terminal, common.color),
             data_dir: common.data_dir.clone().unwrap_or(around.data_dir),
             dir: around.dir,
+            contexts: around.contexts,
+            ask: around.ask,
             common,
             root: around.root,
             interrupt: around.interrupt,
@@ -138,35 +149,95 @@ impl Context {
         }
     }
 
-    /// A connection to the server under the token that was named: `--token-file`, `SLIPWAY_TOKEN`, or the admin token
-    /// in the data directory where the server is on this machine.
+    /// A connection to the server that is meant, under the token that was named: `--token-file`, `SLIPWAY_TOKEN`, the context's, or the
+    /// admin token in the data directory where the server is on this machine.
     ///
     /// # Errors
     /// The address is none, or a file cannot be read.
     pub fn client(&self) -> Result<Client, Failure> {
-        self.reach(&self.common.url, self.token()?)
+        let Target { url, entry, .. } = self.target()?;
+        self.reach(&Entry { url, ..entry.unwrap_or_default() })
     }
 
-    /// A connection to a server under a token.
-    pub(crate) fn reach(&self, url: &str, token: Option<SecretString>) -> Result<Client, Failure> {
-        let read = |file: &PathBuf| std::fs::read_to_string(file).map_err(|e| unreadable("the authorities", file, &e));
-        let ca = self.common.ca_file.as_ref().map(read).transpose()?;
-        let client = Client::trusting(url, token, concat!("slipway/", env!("CARGO_PKG_VERSION")), ca.as_deref());
-        let place = |failure: Failure| match &self.common.ca_file {
-            Some(file) if ca.is_some() => failure.hint(format!("--ca-file is {}", file.display())),
-            _ => failure,
+    /// A connection to a server; what was said goes over what is kept.
+    pub(super) fn reach(&self, entry: &Entry) -> Result<Client, Failure> {
+        let client = self.bare(&entry.url, entry)?;
+        Ok(match self.token(entry)? {
+            Some(token) => client.with_token(token),
+            None => client,
+        })
+    }
+
+    /// A connection to the server at `url` that bears no token; it trusts the authorities that are trusted for the server that is meant.
+    pub(super) fn without_token(&self, url: &str) -> Result<Client, Failure> {
+        self.bare(url, &self.target()?.entry.unwrap_or_default())
+    }
+
+    fn bare(&self, url: &str, entry: &Entry) -> Result<Client, Failure> {
+        let ca_file = self.common.ca_file.as_ref().or(entry.ca_file.as_ref());
+        let ca = ca_file.map(|file| authorities_in(file)).transpose().map_err(Failure::usage)?.flatten();
+        let client = Client::trusting(url, None, concat!("slipway/", env!("CARGO_PKG_VERSION")), ca.as_deref())?;
+        Ok(client.allowing_plain_http(self.common.allow_plain_http || entry.allow_plain_http))
+    }
+
+    /// The server that is meant, and why: what was typed, the variables, the current context, a server on this machine.
+    ///
+    /// # Errors
+    /// There is no such context, or the file of contexts cannot be read.
+    pub(super) fn target(&self) -> Result<Target, Failure> {
+        if let Some(url) = &self.common.place.url {
+            // What is kept of this very server counts for it; an address alone needs nothing of the file.
+            let entry = self.contexts().ok().and_then(|all| all.of_url(url).cloned());
+            return Ok(Target { url: url.clone(), why: "by its address".to_owned(), entry });
+        }
+        let all = self.contexts()?;
+        let (name, why) = match (&self.common.place.context, &all.current) {
+            (Some(name), _) => (name, format!("context {name}")),
+            (None, Some(name)) => (name, format!("context {name}, the current one")),
+            (None, None) => {
+                return Ok(Target { url: DEFAULT_URL.to_owned(), why: "this machine's, where nothing is said".to_owned(), entry: None });
+            }
         };
-        Ok(client.map_err(|error| place(error.into()))?.allowing_plain_http(self.common.allow_plain_http))
+        let entry = all.named(name)?.clone();
+        Ok(Target { url: entry.url.clone(), why, entry: Some(entry) })
     }
 
-    fn token(&self) -> Result<Option<SecretString>, Failure> {
+    /// The user's contexts.
+    pub(super) fn contexts(&self) -> Result<Contexts, Failure> {
+        Contexts::read(&self.contexts)
+    }
+
+    /// Where they are kept.
+    pub(super) fn contexts_file(&self) -> &Path {
+        &self.contexts
+    }
+
+    /// Asks at the terminal for something that is not to be seen.
+    pub(super) async fn ask(&self, what: &str) -> io::Result<SecretString> {
+        let (ask, what, interrupt) = (self.ask, what.to_owned(), self.interrupt.clone());
+        let asked = tokio::task::spawn_blocking(move || ask(&what, &interrupt)).await;
+        asked.unwrap_or_else(|error| Err(io::Error::other(error))).map(SecretString::from)
+    }
+
+    fn token(&self, entry: &Entry) -> Result<Option<SecretString>, Failure> {
+        let of_file = |file: &Path| {
+            warn_of_open(self, file);
+            read_token(file).map(Some).map_err(|e| unreadable("the token", file, &e))
+        };
         if let Some(file) = &self.common.credential.file {
-            return read_token(file).map(Some).map_err(|e| unreadable("the token", file, &e));
+            return of_file(file);
         }
         if let Some(token) = &self.common.credential.token {
             return Ok(Some(token.clone()));
         }
-        if !loopback(&self.common.url) {
+        if let Some(token) = &entry.token {
+            warn_of_open(self, &self.contexts);
+            return Ok(Some(token.clone()));
+        }
+        if let Some(file) = &entry.token_file {
+            return of_file(file);
+        }
+        if !loopback(&entry.url) {
             return Ok(None);
         }
         let file = self.data_dir.join("admin-token");
@@ -250,6 +321,15 @@ impl Context {
     }
 }
 
+/// A server that is meant.
+pub(super) struct Target {
+    pub(super) url: String,
+    /// Why it is this one.
+    pub(super) why: String,
+    /// What is kept of it.
+    pub(super) entry: Option<Entry>,
+}
+
 fn read_token(file: &Path) -> io::Result<SecretString> {
     Ok(std::fs::read_to_string(file)?.trim().to_owned().into())
 }
@@ -269,20 +349,41 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("admin-token"), "slw_admin\n").unwrap();
         std::fs::write(dir.path().join("mine"), "  slw_file\n").unwrap();
-        let token = |common: Common| {
-            let context = Bench::default().context(Common { data_dir: Some(dir.path().into()), ..common });
-            context.token().unwrap().map(|token| token.expose_secret().to_owned())
+        std::fs::write(
+            dir.path().join("contexts.yaml"),
+            "current: prod\ncontexts:\n  prod: {url: 'https://prod', token: slw_prod}\n  near: {url: 'http://127.0.0.1:9'}\n  file: {url: 'https://f', tokenFile: mine}\n",
+        )
+        .unwrap();
+        let with = |credential, place| {
+            let common = Common { credential, place, data_dir: Some(dir.path().into()), ..Common::default() };
+            let around = Surroundings { contexts: dir.path().join("contexts.yaml"), ..Bench::default().surroundings() };
+            Context::new(common, around)
         };
-        let with = |credential, common| Common { credential, ..common };
-        let near = || Common { url: DEFAULT_URL.into(), ..Common::default() };
-        let far = || Common { url: "https://slipway.example.org".into(), ..Common::default() };
-        assert_eq!(token(near()).as_deref(), Some("slw_admin"));
-        assert_eq!(token(far()), None);
-        assert_eq!(token(with(Credential { token: Some("slw_env".to_owned().into()), file: None }, near())).as_deref(), Some("slw_env"));
-        assert_eq!(token(with(Credential { file: Some(dir.path().join("mine")), token: None }, far())).as_deref(), Some("slw_file"));
-        let context = Bench::default().context(with(Credential { file: Some("/nowhere/t".into()), token: None }, near()));
+        let token = |credential, place| {
+            let context = with(credential, place);
+            let target = context.target().unwrap();
+            let entry = Entry { url: target.url.clone(), ..target.entry.unwrap_or_default() };
+            let token = context.token(&entry).unwrap().map(|token| token.expose_secret().to_owned());
+            (target.url, token.unwrap_or_default())
+        };
+        let url = |url: &str| Place { url: Some(url.to_owned()), context: None };
+        let named = |name: &str| Place { url: None, context: Some(name.to_owned()) };
+        let is = |url: &str, token: &str| (url.to_owned(), token.to_owned());
+        let nothing = Credential::default;
+        assert_eq!(token(nothing(), Place::default()), is("https://prod", "slw_prod"));
+        assert_eq!(token(nothing(), url("https://prod/")), is("https://prod/", "slw_prod"));
+        assert_eq!(token(nothing(), url("https://other")), is("https://other", ""), "no other server gets a context's token");
+        assert_eq!(token(nothing(), named("near")), is("http://127.0.0.1:9", "slw_admin"));
+        assert_eq!(token(nothing(), url(DEFAULT_URL)), is(DEFAULT_URL, "slw_admin"));
+        let variable = || Credential { token: Some("slw_env".to_owned().into()), file: None };
+        assert_eq!(token(variable(), Place::default()), is("https://prod", "slw_env"));
+        let file = Credential { file: Some(dir.path().join("mine")), token: None };
+        assert_eq!(token(file, url("https://far")), is("https://far", "slw_file"));
+        let context = with(Credential { file: Some("/nowhere/t".into()), token: None }, url(DEFAULT_URL));
         let failure = context.client().unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert!(failure.message.unwrap().starts_with("cannot read the token /nowhere/t: No such file"));
+        assert_eq!(with(nothing(), named("prd")).client().unwrap_err().exit, Exit::NotFound);
+        assert_eq!(Bench::default().context(Common::default()).target().unwrap().url, DEFAULT_URL);
     }
 }

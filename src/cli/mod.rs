@@ -17,6 +17,7 @@ mod code;
 mod completion;
 mod console;
 mod context;
+mod contexts;
 mod credential;
 mod doctor;
 mod documents;
@@ -30,12 +31,14 @@ mod get;
 #[cfg(test)]
 mod help;
 mod judged;
+mod login;
 mod logs;
 mod ls;
 mod nodes;
 mod notes;
 mod order;
 mod outputs;
+mod place;
 mod point;
 mod progress;
 mod queue;
@@ -52,6 +55,7 @@ mod shift;
 mod span;
 mod style;
 mod submit;
+mod switch;
 mod table;
 mod task_ref;
 mod template;
@@ -81,15 +85,18 @@ pub use export::ExportArgs;
 pub(crate) use file::parse as parse_file;
 pub use follow::{follow, wait as wait_for_end};
 pub use get::GetArgs;
+pub use login::{LoginArgs, LogoutArgs};
 pub use logs::LogsArgs;
 pub use ls::LsArgs;
 pub use nodes::NodesArgs;
 pub use outputs::OutputsArgs;
+pub use place::Place;
 pub use queue::QueueArgs;
 pub use rerun::RerunArgs;
 pub use runner::{EXAMPLES as RUNNER_LS_EXAMPLES, RunnerLsArgs};
 pub use shift::MoveArgs;
 pub use submit::SubmitArgs;
+pub use switch::ContextArgs;
 pub use task_ref::TaskRef;
 pub use template::TemplateArgs;
 pub use token::TokenArgs;
@@ -161,6 +168,15 @@ pub enum Command {
     /// Make, list, rotate and revoke tokens
     #[command(after_help = token::EXAMPLES)]
     Token(TokenArgs),
+    /// Keep a server's address and your token
+    #[command(after_help = login::LOGIN_EXAMPLES)]
+    Login(LoginArgs),
+    /// Forget a token that was kept
+    #[command(after_help = login::LOGOUT_EXAMPLES)]
+    Logout(LogoutArgs),
+    /// List and choose the servers that are kept
+    #[command(after_help = switch::EXAMPLES)]
+    Context(ContextArgs),
     /// Show who the server takes you for
     #[command(after_help = whoami::EXAMPLES)]
     Whoami(WhoamiArgs),
@@ -198,6 +214,9 @@ impl Command {
             Self::Export(args) => args.common.clone(),
             Self::Audit(args) => args.common.clone(),
             Self::Token(args) => args.common.clone(),
+            Self::Login(args) => args.common.clone(),
+            Self::Logout(args) => args.common.clone(),
+            Self::Context(args) => args.common.clone(),
             Self::Whoami(args) => args.common.clone(),
             Self::Version(args) => args.common.clone(),
             Self::RunnerLs(args) => args.common.clone(),
@@ -245,6 +264,9 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Export(args) => export::run(args, context).await,
         Command::Audit(args) => audit::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
+        Command::Login(args) => login::login(args, context).await,
+        Command::Logout(args) => login::logout(args, context),
+        Command::Context(args) => switch::run(args, context),
         Command::Whoami(args) => whoami::run(args, context).await,
         Command::Version(args) => version::run(args, context).await,
         Command::Completion(args) => completion::run(&args, context),

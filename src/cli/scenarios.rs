@@ -4,6 +4,7 @@ mod arrays;
 mod doctor;
 mod formats;
 mod judged;
+mod login;
 mod rules;
 mod why;
 

@@ -78,6 +78,8 @@ pub(super) struct Bench {
     pub(super) stdin: Vec<u8>,
     /// Where the command is typed; nowhere unless a test says so.
     pub(super) dir: PathBuf,
+    /// The file of contexts; nowhere unless a test says so.
+    pub(super) contexts: PathBuf,
     pub(super) interrupt: CancellationToken,
 }
 
@@ -99,6 +101,8 @@ impl Bench {
             rng: Arc::new(FixedRng),
             dir: self.dir.clone(),
             data_dir: "/nowhere".into(),
+            contexts: self.contexts.clone(),
+            ask: |_, _| Ok("slw_typed\n".to_owned()),
             interrupt: self.interrupt.clone(),
             root: super::help::root,
         }

@@ -23,7 +23,7 @@ pub use greet::Greeting;
 pub use retry::Backoff;
 pub use stream::{EventStream, LogItem, LogStream, Next, Patience};
 pub use tasks::LogRange;
-pub use trust::{authorities, in_clear, with as trusting};
+pub use trust::{authorities, authorities_in, in_clear, with as trusting};
 pub use uploads::{Sink, Source, UploadError};
 
 use crate::wire::{Problem, ProblemCode};

@@ -3,6 +3,7 @@
 use super::{Cause, Error};
 use crate::domain::certificates;
 use reqwest::{Certificate, ClientBuilder, Url};
+use std::{fs, io, path::Path};
 
 /// Builds a client for https that trusts the system's authorities and those in `ca` (PEM); where the system has none, as an image
 /// that holds a single program does, those that browsers trust and those in `ca`.
@@ -35,6 +36,29 @@ pub fn authorities(pem: &str) -> Result<Vec<Certificate>, String> {
         all.push(trusted);
     }
     Ok(all)
+}
+
+/// The authorities in a file (PEM), or in the files of a directory that end in `.crt` or `.pem`, as one text; nothing where a directory
+/// holds none.
+///
+/// # Errors
+/// What is wrong with which file, with the line.
+pub fn authorities_in(path: &Path) -> Result<Option<String>, String> {
+    let cannot = |path: &Path, error: &io::Error| format!("cannot read the authorities in {}: {error}", path.display());
+    let mut files = vec![path.to_owned()];
+    if path.is_dir() {
+        let listed: io::Result<Vec<_>> = fs::read_dir(path).and_then(|all| all.map(|entry| entry.map(|entry| entry.path())).collect());
+        files = listed.map_err(|error| cannot(path, &error))?;
+        files.retain(|file| file.extension().is_some_and(|end| end == "crt" || end == "pem"));
+        files.sort();
+    }
+    let mut all = Vec::new();
+    for file in &files {
+        let text = fs::read_to_string(file).map_err(|error| cannot(file, &error))?;
+        certificates(&text).map_err(|fault| format!("{}:{}: {}", file.display(), fault.line, fault.what))?;
+        all.push(text);
+    }
+    Ok(Some(all.join("\n")).filter(|text| !text.is_empty()))
 }
 
 /// What Mozilla trusts.
@@ -71,6 +95,21 @@ mod tests {
         assert_eq!(browsers().count(), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
         let builder = || reqwest::Client::builder().tls_certs_only(browsers());
         assert!(browsers().count() > 50 && builder().build().is_ok());
+    }
+
+    #[test]
+    fn a_directory_is_all_certificates_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(authorities_in(dir.path()), Ok(None));
+        let pem = |n: u8| format!("-----BEGIN CERTIFICATE-----\nMAMCAQ{}=\n-----END CERTIFICATE-----\n", ["A", "E", "I"][usize::from(n)]);
+        fs::write(dir.path().join("b.crt"), pem(1)).unwrap();
+        fs::write(dir.path().join("a.pem"), pem(0)).unwrap();
+        fs::write(dir.path().join("notes.txt"), "nothing").unwrap();
+        assert_eq!(authorities_in(dir.path()).unwrap().unwrap(), pem(0) + "\n" + &pem(1));
+        assert_eq!(authorities_in(&dir.path().join("b.crt")).unwrap().unwrap(), pem(1));
+        fs::write(dir.path().join("c.crt"), "-----BEGIN RSA PRIVATE KEY-----").unwrap();
+        assert!(authorities_in(dir.path()).unwrap_err().contains("c.crt:1: there is a private key"));
+        assert!(authorities_in(Path::new("/nowhere")).unwrap_err().contains("/nowhere: No such file"));
     }
 
     #[test]

@@ -71,6 +71,8 @@ async fn said(arguments: &[&str], file: &[u8]) -> (Exit, String) {
             rng: Arc::new(SystemRng),
             dir: PathBuf::from("/nonexistent"),
             data_dir: PathBuf::from("/nonexistent"),
+            contexts: PathBuf::from("/nonexistent"),
+            ask: |_, _| Err(std::io::ErrorKind::Unsupported.into()),
             interrupt: tokio_util::sync::CancellationToken::new(),
             root: <Program as clap::CommandFactory>::command,
         },

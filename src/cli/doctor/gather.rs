@@ -46,7 +46,7 @@ pub(super) async fn facts(args: &DoctorArgs, context: &Context) -> Result<Facts,
     let url = client.base().to_owned();
     let client_version = env!("CARGO_PKG_VERSION");
     // Nobody asks who wants to know that; a token that may not travel says so by itself.
-    let open = context.reach(&url, None)?.with_timeout(CALL);
+    let open = context.without_token(&url)?.with_timeout(CALL);
     let (greeted, ready) = tokio::join!(greet(context, &open), async { Ok(open.ready().await?) });
     let mut facts = Facts {
         url,
@@ -189,7 +189,7 @@ async fn bases(runners: &[Runner], context: &Context, there: Timestamp) -> Vec<(
         let url = footing.agent_url.clone();
         let answer = async {
             // Without a token: whoever answers there need not be ours.
-            let client = context.reach(&url, None).map_err(|failure| Trouble::Unasked(failure.message.unwrap_or_default()))?;
+            let client = context.without_token(&url).map_err(|failure| Trouble::Unasked(failure.message.unwrap_or_default()))?;
             Ok(client.with_timeout(CALL).version().await?)
         };
         let answer = answer.await;
