@@ -1,9 +1,12 @@
-//! What a submit takes alone, and beside 500 callers that are slow on purpose: half of them drip the head of a request, half a body.
+//! What a submit takes alone, beside 500 callers that are slow on purpose (half of them drip the head of a request, half a body), and
+//! beside 1,000 calls a second with wrong tokens: half of the server's own kind, half signed ones of an issuer that it trusts, whose
+//! signature does not hold.
 //!
-//! One `slipway server`, as a process; both cases in turn, round by round, so that a machine whose speed drifts slows both. Eight
+//! One `slipway server`, as a process; all cases in turn, round by round, so that a machine whose speed drifts slows all of them. Eight
 //! connections submit, each one task after the other, each answered only when it is durable. Figures are the p50 and the p99 of the
 //! times to the answer, in milliseconds, as min / median / max over the rounds. The slow callers must all be connected when a round
-//! begins and still be when it ends, and every submit must be answered with 201, or the figures are void.
+//! begins and still be when it ends, the wrong tokens must come at least nine tenths as often as they should and all be refused, and
+//! every submit must be answered with 201, or the figures are void.
 //!
 //! `cargo bench --bench slow [-- ROUNDS SECONDS]`
 
@@ -27,6 +30,8 @@ use tokio::{
 
 const SLOW: usize = 500;
 const SUBMITTERS: usize = 8;
+const STRANGERS: usize = 20;
+const WRONG_PER_SECOND: u32 = 1_000;
 const BODY: &str = r#"{"command":["python","train.py","--lr","3e-4","--epochs","90"],"name":"resnet"}"#;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -39,27 +44,37 @@ async fn main() -> Result<(), Failure> {
     let time = Duration::from_secs(seconds);
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let server = Server::start(dir.path())?;
-    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    let (mut alone, mut beside, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=rounds {
         let one = submits(&server, time).await?;
         let slow = Slow::connect(&server).await?;
         let other = submits(&server, time).await?;
         slow.still_there()?;
+        drop(slow);
+        let (third, refused) = tokio::try_join!(submits(&server, time), strangers(&server, time))?;
+        if refused < u64::from(WRONG_PER_SECOND) * seconds * 9 / 10 {
+            return Err(format!("only {refused} wrong tokens came in {seconds} s").into());
+        }
         // The first round warms caches and files.
         if round > 0 {
             alone.push(one);
             beside.push(other);
+            wrong.push(third);
         }
     }
     println!(
         "submits, milliseconds to the answer, min / median / max of {rounds} rounds of {seconds} s, {SUBMITTERS} connections, fsync on"
     );
-    for (name, rounds) in [("alone", alone), ("beside 500 slow callers", beside)] {
-        for (what, at) in [("p50", 50), ("p99", 99)] {
+    let mut base = [0.0; 2];
+    for (name, rounds) in [("alone", alone), ("beside 500 slow callers", beside), ("beside 1,000 wrong a second", wrong)] {
+        for (nth, (what, at)) in [("p50", 50), ("p99", 99)].into_iter().enumerate() {
             let (min, median, max) = spread(rounds.iter().map(|times| quantile(times, at)).collect());
-            println!("  {name:<24} {what}  {min:>8.2} / {median:>8.2} / {max:>8.2}");
+            if name == "alone" {
+                base[nth] = median;
+            }
+            println!("  {name:<28} {what}  {min:>8.2} / {median:>8.2} / {max:>8.2}   x{:.2}", median / base[nth]);
         }
-        println!("  {name:<24} {} submits", rounds.iter().map(Vec::len).sum::<usize>());
+        println!("  {name:<28} {} submits", rounds.iter().map(Vec::len).sum::<usize>());
     }
     Ok(())
 }
@@ -82,8 +97,15 @@ struct Server {
 impl Server {
     /// One that bears slow callers for longer than a round lasts.
     fn start(dir: &std::path::Path) -> Result<Self, Failure> {
-        let (data, file) = (dir.join("server"), dir.join("server.yaml"));
-        std::fs::write(&file, "connections: {headSeconds: 30, bodyPauseSeconds: 30, bodyStartSeconds: 30}\n")?;
+        let (data, file, keys) = (dir.join("server"), dir.join("server.yaml"), dir.join("keys.json"));
+        std::fs::write(&keys, KEYS)?;
+        let config = serde_json::json!({
+            "connections": {"headSeconds": 30, "bodyPauseSeconds": 30, "bodyStartSeconds": 30},
+            // One credential submits as fast as it can.
+            "rates": {"write": {"perSecond": 0, "burst": 1}},
+            "issuers": [{"name": "corp", "issuer": ISSUER, "keysFile": keys, "roles": [{"role": "viewer", "users": ["*"]}]}],
+        });
+        std::fs::write(&file, config.to_string())?;
         let mut child = Command::new(env!("CARGO_BIN_EXE_slipway"))
             .args(["server", "--listen", "127.0.0.1:0", "--log", "error", "--config"])
             .arg(&file)
@@ -108,6 +130,45 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+const ISSUER: &str = "https://issuer.example";
+/// The example key of RFC 7517, appendix A.1.
+const KEYS: &str = r#"{"keys": [{"kty": "EC", "crv": "P-256", "kid": "1", "use": "sig",
+    "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#;
+
+/// Sends wrong tokens at their pace; how many were refused, which must be all.
+async fn strangers(server: &Server, time: Duration) -> Result<u64, Failure> {
+    let encode = |text: String| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, text);
+    let (header, claims) = (
+        encode(serde_json::json!({"alg": "ES256", "kid": "1"}).to_string()),
+        encode(serde_json::json!({"iss": ISSUER, "aud": "slipway", "sub": "eve", "exp": 9_999_999_999_u64}).to_string()),
+    );
+    let wrong = [format!("slw_{}", "A".repeat(49)), format!("{header}.{claims}.{}", "A".repeat(86))];
+    let pace = Duration::from_secs(1) * u32::try_from(STRANGERS)? / WRONG_PER_SECOND;
+    let began = now();
+    let mut callers = JoinSet::new();
+    for n in 0..STRANGERS {
+        let request = format!("GET /api/v1/whoami HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n", wrong[n % 2]);
+        let address = server.address.clone();
+        callers.spawn(async move {
+            let mut stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            let (mut refused, mut next) = (0, tokio::time::interval(pace));
+            while began.elapsed() < time {
+                next.tick().await;
+                stream.write_all(request.as_bytes()).await?;
+                answer(&mut stream, &["401", "429"]).await?;
+                refused += 1;
+            }
+            Ok::<u64, Failure>(refused)
+        });
+    }
+    let mut refused = 0;
+    while let Some(ended) = callers.join_next().await {
+        refused += ended??;
+    }
+    Ok(refused)
 }
 
 /// The slow callers of a round; they hang up when this is let go.
@@ -154,7 +215,7 @@ async fn submits(server: &Server, time: Duration) -> Result<Vec<Duration>, Failu
             while began.elapsed() < time {
                 let sent = now();
                 stream.write_all(request.as_bytes()).await?;
-                answer(&mut stream).await?;
+                answer(&mut stream, &["201"]).await?;
                 times.push(sent.elapsed());
             }
             Ok::<_, Failure>(times)
@@ -168,8 +229,8 @@ async fn submits(server: &Server, time: Duration) -> Result<Vec<Duration>, Failu
     Ok(times)
 }
 
-/// Reads one answer, whose status must be 201.
-async fn answer(stream: &mut TcpStream) -> Result<(), Failure> {
+/// Reads one answer, whose status must be one of these.
+async fn answer(stream: &mut TcpStream, statuses: &[&str]) -> Result<(), Failure> {
     let mut buffer = Vec::with_capacity(4096);
     let head = loop {
         if stream.read_buf(&mut buffer).await? == 0 {
@@ -180,8 +241,8 @@ async fn answer(stream: &mut TcpStream) -> Result<(), Failure> {
         }
     };
     let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
-    if !text.starts_with("http/1.1 201") {
-        return Err(format!("not 201: {text}").into());
+    if !statuses.iter().any(|status| text.starts_with(&format!("http/1.1 {status}"))) {
+        return Err(format!("not {statuses:?}: {text}").into());
     }
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).ok_or("no length")?.parse::<usize>()?;
     while buffer.len() < head + length {

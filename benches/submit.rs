@@ -112,9 +112,13 @@ struct Server {
 
 impl Server {
     fn start(dir: &std::path::Path) -> Result<Self, Failure> {
-        let data = dir.join("server");
+        let (data, file) = (dir.join("server"), dir.join("server.yaml"));
+        // One credential submits as fast as it can.
+        std::fs::write(&file, "rates: {write: {perSecond: 0, burst: 1}}\n")?;
         let mut child = Command::new(env!("CARGO_BIN_EXE_slipway"))
-            .args(["server", "--listen", "127.0.0.1:0", "--log", "error", "--data-dir"])
+            .args(["server", "--listen", "127.0.0.1:0", "--log", "error", "--config"])
+            .arg(&file)
+            .arg("--data-dir")
             .arg(&data)
             .stderr(Stdio::piped())
             .spawn()?;

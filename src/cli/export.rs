@@ -5,7 +5,7 @@ use super::{
     exit::{Exit, Failure},
     point::{Point, point},
 };
-use crate::wire::{AuditQuery, ExportQuery};
+use crate::wire::{AuditExportQuery, ExportQuery};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -57,7 +57,7 @@ pub(super) async fn run(args: ExportArgs, context: &Context) -> Result<Exit, Fai
             let failure = Failure::new(Exit::Usage, "the audit log is not kept by queue");
             return Err(failure.hint("Leave out --queue; slipway audit --object queues/NAME shows what was done to a queue."));
         }
-        What::Audit => client.export("audit", &AuditQuery { since, until, ..AuditQuery::default() }).await?,
+        What::Audit => client.export("audit", &AuditExportQuery { since, until }).await?,
     };
     let broken = |e: reqwest::Error| Failure::new(Exit::Error, format!("the export broke off, and what came is not all: {e}"));
     while let Some(bytes) = response.chunk().await.map_err(broken)? {

@@ -1,6 +1,7 @@
 //! The API document: what the routes say of themselves, completed by what holds for all of them.
 
 use super::access::{self, Access};
+use crate::wire::limits;
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -68,13 +69,65 @@ pub(super) fn complete(mut document: Value) -> Value {
             if OPTIONAL_BODIES.contains(&id.as_str()) {
                 operation["requestBody"]["required"] = false.into();
             }
+            for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+                grammar(parameter, path);
+            }
             for (_, name, description) in HEADERS.iter().filter(|(of, ..)| *of == id) {
                 header(operation, name, description);
             }
         }
     }
+    whole_numbers(&mut document["paths"]);
+    whole_numbers(&mut document["components"]);
     document
 }
+
+/// Numbers without a sign, as they are: the generator gives them the formats of signed ones, which end halfway.
+fn whole_numbers(value: &mut Value) {
+    let (format, maximum) = match value.get("format").and_then(Value::as_str) {
+        Some("int32") => ("uint32", u64::from(u32::MAX)),
+        Some("int64") => ("uint64", u64::MAX),
+        _ => ("", 0),
+    };
+    if maximum > 0 && value.get("minimum").and_then(Value::as_i64) == Some(0) {
+        value["format"] = format.into();
+        if value.get("maximum").is_none() {
+            value["maximum"] = maximum.into();
+        }
+    }
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        _ => {}
+    }
+}
+
+/// What the type of a parameter does not say: how names, sums and numbers of rows are written.
+fn grammar(parameter: &mut Value, path: &str) {
+    let name = parameter["name"].as_str().unwrap_or_default().to_owned();
+    let schema = &mut parameter["schema"];
+    let of_queues = path.starts_with("/api/v1/queues/") || path.starts_with("/api/v1/export/");
+    match name.as_str() {
+        "sha256" => schema["pattern"] = "^[0-9a-f]{64}$".into(),
+        "name" if of_queues || path.starts_with("/api/v1/runners/") || path.starts_with("/api/v1/budgets/") => {
+            schema["pattern"] = NAME.into();
+        }
+        // An attempt has one pod.
+        "member" => schema["maximum"] = 0.into(),
+        "runner" if of_queues || path.starts_with("/api/v1/runner/") => schema["pattern"] = NAME.into(),
+        "cursor" if path == "/api/v1/tasks" => schema["pattern"] = "^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$".into(),
+        "cursor" => schema["pattern"] = "^[0-9]{1,18}$".into(),
+        "queue" if of_queues || path.starts_with("/api/v1/runners/") => schema["pattern"] = NAME.into(),
+        "limit" if path == "/api/v1/tasks" || path == "/api/v1/audit" => {
+            schema["minimum"] = 1.into();
+            schema["maximum"] = limits::MAX_PAGE.into();
+        }
+        _ => {}
+    }
+}
+
+/// A legal name of a queue or a runner.
+const NAME: &str = "^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$";
 
 /// Every answer has a description; every failure is a problem document.
 fn failures(responses: &mut Value, access: Option<Access>) {
@@ -106,7 +159,12 @@ fn header(operation: &mut Value, name: &str, description: &str) {
     }
     let Value::Array(parameters) = &mut operation["parameters"] else { return };
     parameters.retain(|p| p["name"] != name);
-    parameters.push(json!({"name": name, "in": "header", "required": false, "description": description, "schema": {"type": "string"}}));
+    let schema = match name {
+        "Idempotency-Key" => json!({"type": "string", "minLength": 1, "maxLength": limits::MAX_IDEMPOTENCY_KEY, "pattern": "^[!-~]+$"}),
+        "Last-Event-ID" => json!({"type": "string", "pattern": "^[0-9]{1,18}(:[0-9]{1,18})?$"}),
+        _ => json!({"type": "string"}),
+    };
+    parameters.push(json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema}));
 }
 
 fn fields(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {

@@ -3,13 +3,13 @@
 use super::{
     audit,
     body::Query,
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, invalid},
     state::App,
 };
 use crate::{
     domain::{UnixMs, did_you_mean},
     store::{AuditFilter, AuditRow, StoreError},
-    wire::{AuditEntry, AuditList, AuditQuery, Problem, ProblemCode, limits, timestamp},
+    wire::{AuditEntry, AuditExportQuery, AuditList, AuditQuery, FieldError, Problem, ProblemCode, limits, timestamp},
 };
 use axum::{
     body::Body,
@@ -26,7 +26,7 @@ const PAGE: u32 = 1_000;
 
 /// Who did what, newest first. `nextCursor` opens the next page.
 #[utoipa::path(get, path = "/api/v1/audit", operation_id = "listAudit", tag = "audit", params(AuditQuery),
-    responses((status = 200, body = AuditList), (status = 400, body = Problem)))]
+    responses((status = 200, body = AuditList), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn list(State(app): State<App>, Query(query): Query<AuditQuery>) -> ApiResult<axum::Json<AuditList>> {
     let limit = query.limit.unwrap_or(limits::DEFAULT_PAGE);
     if !(1..=limits::MAX_PAGE).contains(&limit) {
@@ -42,13 +42,10 @@ pub(super) async fn list(State(app): State<App>, Query(query): Query<AuditQuery>
 }
 
 /// The same oldest first, one `AuditEntry` a line, all of it.
-#[utoipa::path(get, path = "/api/v1/export/audit", operation_id = "exportAudit", tag = "export", params(AuditQuery),
-    responses((status = 200, body = AuditEntry, content_type = "application/x-ndjson"), (status = 400, body = Problem)))]
-pub(super) async fn export(State(app): State<App>, Query(query): Query<AuditQuery>) -> ApiResult<Response> {
-    if query.limit.is_some() || query.cursor.is_some() {
-        return Err(wrong("limit, cursor: an export has no pages.".to_owned()));
-    }
-    let filter = filter(&query)?;
+#[utoipa::path(get, path = "/api/v1/export/audit", operation_id = "exportAudit", tag = "export", params(AuditExportQuery),
+    responses((status = 200, body = AuditEntry, content_type = "application/x-ndjson"), (status = 400, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn export(State(app): State<App>, Query(query): Query<AuditExportQuery>) -> ApiResult<Response> {
+    let filter = filter(&AuditQuery { since: query.since, until: query.until, ..AuditQuery::default() })?;
     let pages = stream::try_unfold((app, filter, None), |(app, filter, after)| async move {
         let rows = app.store.audit(&filter, after, false, PAGE).await.map_err(|error| broken(&error))?;
         let Some((last, _)) = rows.last() else { return Ok(None) };
@@ -67,15 +64,17 @@ fn filter(query: &AuditQuery) -> ApiResult<AuditFilter> {
     if let Some(action) = query.action.as_deref().filter(|action| !audit::is_action(action)) {
         let near = did_you_mean(action, audit::actions());
         let shown: String = action.chars().take(64).collect();
-        return Err(wrong(match near {
-            Some(near) => format!("action: no {shown:?} is recorded. Did you mean {near:?}?"),
-            None => format!("action: no {shown:?} is recorded; an operationId is, as cancelTask."),
-        }));
+        let message = match near {
+            Some(near) => format!("no {shown:?} is recorded. Did you mean {near:?}?"),
+            None => format!("no {shown:?} is recorded; an operationId is, as cancelTask"),
+        };
+        return Err(invalid(vec![FieldError { pointer: "/action".to_owned(), message }]));
     }
     if let (Some(since), Some(until)) = (query.since, query.until)
         && since > until
     {
-        return Err(wrong("since: it is later than until.".to_owned()));
+        let order = FieldError { pointer: "/since".to_owned(), message: "it is later than until".to_owned() };
+        return Err(invalid(vec![order]));
     }
     Ok(AuditFilter {
         user: query.user.clone(),

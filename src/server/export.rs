@@ -3,13 +3,13 @@
 use super::{
     body::Query,
     convert,
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, invalid},
     state::App,
 };
 use crate::{
     domain::{End, QueueName, TaskId, UnixMs},
     store::{AttemptRecord, Result, TaskRecord},
-    wire::{AttemptLine, ExportQuery, Problem, ProblemCode, Task, Timestamp, UsageLine, timestamp},
+    wire::{AttemptLine, ExportQuery, FieldError, Problem, ProblemCode, Task, Timestamp, UsageLine, timestamp},
 };
 use axum::{
     body::Body,
@@ -23,21 +23,21 @@ use serde::Serialize;
 
 /// Tasks, oldest first, one `Task` a line.
 #[utoipa::path(get, path = "/api/v1/export/tasks", operation_id = "exportTasks", tag = "export", params(ExportQuery),
-    responses((status = 200, body = Task, content_type = "application/x-ndjson"), (status = 400, body = Problem)))]
+    responses((status = 200, body = Task, content_type = "application/x-ndjson"), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn tasks(State(app): State<App>, Query(query): Query<ExportQuery>) -> ApiResult<Response> {
     Export::new(app, &query, Kind::Tasks).map(lines)
 }
 
 /// Attempts by task, ended and live, one `AttemptLine` a line.
 #[utoipa::path(get, path = "/api/v1/export/attempts", operation_id = "exportAttempts", tag = "export", params(ExportQuery),
-    responses((status = 200, body = AttemptLine, content_type = "application/x-ndjson"), (status = 400, body = Problem)))]
+    responses((status = 200, body = AttemptLine, content_type = "application/x-ndjson"), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn attempts(State(app): State<App>, Query(query): Query<ExportQuery>) -> ApiResult<Response> {
     Export::new(app, &query, Kind::Attempts).map(lines)
 }
 
 /// What attempts used, by task, one `UsageLine` a line.
 #[utoipa::path(get, path = "/api/v1/export/usage", operation_id = "exportUsage", tag = "export", params(ExportQuery),
-    responses((status = 200, body = UsageLine, content_type = "application/x-ndjson"), (status = 400, body = Problem)))]
+    responses((status = 200, body = UsageLine, content_type = "application/x-ndjson"), (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn usage(State(app): State<App>, Query(query): Query<ExportQuery>) -> ApiResult<Response> {
     Export::new(app, &query, Kind::Usage).map(lines)
 }
@@ -66,7 +66,8 @@ impl Export {
         let since = query.since.map_or(i64::MIN, Timestamp::as_millisecond);
         let until = query.until.map_or(i64::MAX, Timestamp::as_millisecond);
         if since > until {
-            return Err(wrong("since: it is later than until.".to_owned()));
+            let order = FieldError { pointer: "/since".to_owned(), message: "it is later than until".to_owned() };
+            return Err(invalid(vec![order]));
         }
         Ok(Self { app, kind, since, until, queue, after: TaskId(0) })
     }

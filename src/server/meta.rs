@@ -46,7 +46,8 @@ pub(super) async fn whoami(principal: Principal) -> Json<Whoami> {
 }
 
 /// Metrics in the Prometheus text format.
-#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "meta", responses((status = 200, body = String, content_type = "text/plain")))]
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "meta",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(app): State<App>) -> ApiResult<impl IntoResponse> {
     let text = app.metrics.scrape(&app).await?;
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))

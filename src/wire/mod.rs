@@ -33,7 +33,7 @@ mod why;
 pub use arrange::{BoostRequest, MoveEnd, MoveRequest};
 pub use array::{CancelRequest, NewArray, OnlyElements, RerunRequest, TaskArray};
 pub use attempt::{FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse};
-pub use audit::{AuditEntry, AuditList, AuditQuery};
+pub use audit::{AuditEntry, AuditExportQuery, AuditList, AuditQuery};
 pub use budget::{Budget, BudgetList, BudgetQueue, NewBudget};
 pub use checks::{CheckDue, CheckOrder, ChecksDue, ChecksReport, QueueCheck};
 pub use claim::{

@@ -17,6 +17,7 @@ mod chains;
 mod code;
 mod crash_points;
 mod doctor;
+mod document;
 mod doubles;
 mod endings;
 mod follow;

@@ -33,7 +33,7 @@ pub(crate) async fn put(
         return Err(Problem::new(ProblemCode::InvalidParameter).detail("The attempt has one pod: member is 0.").into());
     }
     if query.gap.is_some() && !bytes.is_empty() {
-        return Err(Problem::new(ProblemCode::InvalidParameter).detail("A gap has no body: those bytes are lost.").into());
+        return Err(Problem::new(ProblemCode::ValidationFailed).detail("A gap has no body: those bytes are lost.").into());
     }
     let lease = match query.claim {
         None => app.live(path.attempt(), &fingerprint(token.expose_secret())).await?,

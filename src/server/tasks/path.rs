@@ -19,7 +19,7 @@ use axum::{
 #[into_params(parameter_in = Path)]
 pub(crate) struct TaskPath {
     /// The task's id; an element of an array may also be named by its array and its index, `1040_7`.
-    #[param(pattern = "^[0-9]+(_[0-9]+)?$", example = "1042")]
+    #[param(pattern = "^[0-9]{1,18}(_[0-9]{1,9})?$", example = "1042")]
     #[expect(dead_code, reason = "it describes what the extractor below reads")]
     id: String,
 }

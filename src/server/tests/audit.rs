@@ -80,7 +80,7 @@ async fn entries_name_what_was_made_and_are_found_again() {
     let at = settled(&rig).await[3]["at"].as_str().unwrap().to_owned();
     assert_eq!(found(&format!("&since={at}&object=tasks")).await, wanted[3..]);
     assert_eq!(found(&format!("&until={at}&object=tasks")).await, wanted[1..3]);
-    let problem = rig.get(Who::Admin, "/api/v1/audit?action=cancelTsk").await.problem(400, "INVALID_PARAMETER");
+    let problem = rig.get(Who::Admin, "/api/v1/audit?action=cancelTsk").await.problem(422, "VALIDATION_FAILED");
     assert!(problem["detail"].as_str().unwrap().contains("Did you mean \"cancelTask\"?"), "{problem}");
 
     // Pages and the export tell the same.

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Runs schemathesis, which makes requests from an API document; installs it into the user's cache where it is missing.
+set -euo pipefail
+VERSION=4.32.5
+home=${XDG_CACHE_HOME:-$HOME/.cache}/slipway/schemathesis/$VERSION
+mkdir -p "${home%/*}"
+(
+  flock 9
+  if [[ ! -f $home/complete ]]; then
+    rm -rf "$home"
+    python3 -m venv "$home"
+    "$home/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$VERSION" >&2
+    touch "$home/complete"
+  fi
+) 9>"${home%/*}/lock"
+exec "$home/bin/schemathesis" "$@"
