@@ -34,6 +34,7 @@ mod rig;
 mod rules;
 mod runners;
 mod scopes;
+mod strange;
 mod tasks;
 mod tokens;
 mod unserved;

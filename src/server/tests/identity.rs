@@ -19,7 +19,7 @@ const NOW: i64 = 1_800_000_000;
 const ISS: &str = "https://issuer.example.com";
 
 /// A key of the issuer.
-struct Signer {
+pub(super) struct Signer {
     kid: &'static str,
     pair: EcdsaKeyPair,
 }
@@ -44,7 +44,7 @@ impl Signer {
         format!("{message}.{}", b64(signature))
     }
 
-    fn token(&self, over: &Value) -> String {
+    pub(super) fn token(&self, over: &Value) -> String {
         let mut claims = json!({"iss": ISS, "aud": ["slipway"], "sub": "kim", "groups": ["ml"], "exp": NOW + 600});
         let (Value::Object(all), Value::Object(over)) = (&mut claims, over) else { unreachable!("both are objects") };
         all.extend(over.clone());
@@ -54,7 +54,7 @@ impl Signer {
 
 /// What the issuer publishes, and how often it was asked.
 #[derive(Default)]
-struct Published {
+pub(super) struct Published {
     keys: Mutex<Option<Value>>,
     asked: AtomicUsize,
 }
@@ -83,7 +83,7 @@ fn issuer() -> Issuer {
     serde_json::from_value(json!({"name": "corp", "issuer": ISS, "roles": roles})).unwrap()
 }
 
-async fn world() -> (Rig, Signer, Arc<Published>) {
+pub(super) async fn world() -> (Rig, Signer, Arc<Published>) {
     let (signer, published) = (Signer::new("k1"), Arc::new(Published::default()));
     published.publish(Some(&[signer.jwk()]));
     let rig = Rig::new().await.trusting(vec![(issuer(), Arc::new(Handle(published.clone())))]);
