@@ -45,7 +45,8 @@ const ADMIN_EXAMPLES: &str = "\
 Examples:
   slipway admin backup --data-dir /srv/slipway --to slipway.tar    while the server runs
   slipway admin backup --to - | zstd > slipway.tar.zst             compressed
-  slipway admin restore --from slipway.tar --data-dir /srv/new     into a new directory (docs/OPERATIONS.md)";
+  slipway admin restore --from slipway.tar --data-dir /srv/new     into a new directory (docs/OPERATIONS.md)
+  slipway admin mint-token > admin-token                           for a Secret that is made before the server";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AdminCommand {
@@ -55,6 +56,8 @@ pub(super) enum AdminCommand {
     /// Unpack a backup into a new data directory
     #[command(after_help = "The server that the backup is of must not run any more. Its live attempts go on (docs/OPERATIONS.md).")]
     Restore(RestoreArgs),
+    /// Print a fresh token that no server knows yet, to keep as the admin token (`adminTokenFile`)
+    MintToken,
 }
 
 #[derive(Debug, clap::Args)]

@@ -40,6 +40,8 @@ struct ServerFile {
     ca_file: Option<PathBuf>,
     tls: Option<TlsFiles>,
     connections: Bounds,
+    /// Where the first admin token is, or is put.
+    admin_token_file: Option<PathBuf>,
     /// How often one caller may call.
     rates: Rates,
     /// Networks of proxies whose `X-Forwarded-For` is believed.
@@ -62,6 +64,7 @@ pub(super) struct Said {
     pub(super) queues: Option<PathBuf>,
     pub(super) tls: Option<TlsFiles>,
     pub(super) connections: Bounds,
+    pub(super) admin_token: Option<PathBuf>,
     pub(super) rates: Rates,
     pub(super) proxies: Vec<IpNet>,
 }
@@ -117,7 +120,15 @@ pub(super) fn read(path: &Path, ca: Option<&Path>) -> Result<Said> {
     }
     let (proxies, mut connections) = (file.trusted_proxies, file.connections);
     connections.shared_addresses.extend(&proxies);
-    Ok(Said { issuers, queues: file.queues_file, tls: file.tls, connections, rates: file.rates, proxies })
+    Ok(Said {
+        issuers,
+        queues: file.queues_file,
+        tls: file.tls,
+        connections,
+        admin_token: file.admin_token_file,
+        rates: file.rates,
+        proxies,
+    })
 }
 
 impl IssuerEntry {
@@ -287,6 +298,7 @@ mod tests {
             ("caFile: /nowhere/ca.pem", "caFile: cannot read the authorities in /nowhere/ca.pem"),
             ("tls: {certFile: a}", "keyFile"),
             ("connections: {max: 0}", "at least 1"),
+            ("rates: {read: {perSecond: 5, burst: 0}}", "rates.read.burst: at least 1"),
             ("connections: {sharedAddresses: [10.0.0.0/99]}", "is no network"),
         ] {
             let error = of(bad).err().map(|error| format!("{error:#}")).unwrap_or_default();

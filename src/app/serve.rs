@@ -33,15 +33,15 @@ pub(super) async fn run(args: ServerArgs) -> Result<()> {
     let tls = files.map(|(cert, key)| Tls::open(&cert, &key)).transpose().map_err(|error| anyhow!("TLS: {error}"))?;
     // Nothing is started from here that could inherit the room for files.
     room::widen();
-    let way =
-        Way { tls, bounds: file.connections, issuers: file.issuers, own: file.queues.is_some(), rates: file.rates, proxies: file.proxies };
+    let (admin_token, own) = (file.admin_token, file.queues.is_some());
+    let way = Way { tls, bounds: file.connections, issuers: file.issuers, own, admin_token, rates: file.rates, proxies: file.proxies };
     let server = Serving::start(&args.store, way, stop.clone()).await?;
     if let Some(queues) = file.queues {
-        tokio::spawn(kept::keep(queues, server.near.clone(), server.dir.file(bootstrap::ADMIN_TOKEN), stop));
+        tokio::spawn(kept::keep(queues, server.near.clone(), server.admin_token.clone(), stop));
     }
     say(format_args!("slipway {} serves {}", env!("CARGO_PKG_VERSION"), server.url));
     say(format_args!("  data         {}", server.dir.path().display()));
-    say(format_args!("  admin token  {}", server.dir.file(bootstrap::ADMIN_TOKEN).display()));
+    say(format_args!("  admin token  {}", server.admin_token.display()));
     server.ended().await
 }
 
@@ -53,6 +53,8 @@ pub(super) struct Way {
     pub(super) issuers: Vec<(Issuer, Arc<dyn Keys>)>,
     /// Whether this process calls it too: its certificate need not be one for this machine.
     pub(super) own: bool,
+    /// Where the admin token is in place of the data directory.
+    pub(super) admin_token: Option<PathBuf>,
     pub(super) rates: Rates,
     pub(super) proxies: Vec<IpNet>,
 }
@@ -64,6 +66,7 @@ pub(super) struct Serving {
     /// How this process does.
     pub(super) near: String,
     pub(super) dir: DataDir,
+    pub(super) admin_token: PathBuf,
     store: Store,
     task: JoinHandle<()>,
     writer: JoinHandle<()>,
@@ -94,12 +97,13 @@ impl Serving {
         let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
         let ambient = Ambient { clock: clock.clone(), rng: rng.clone(), times: times.clone(), faults: None };
         let (store, writer) = Store::open(&dir.file("slipway.db"), ambient).await.context("cannot open the database")?;
-        bootstrap::first_things(&store, &dir, &*rng).await?;
+        let admin_token = way.admin_token.unwrap_or_else(|| dir.file(bootstrap::ADMIN_TOKEN));
+        bootstrap::first_things(&store, &dir, &admin_token, &*rng).await?;
         let logs = Logs::new(dir.path());
         let settings = Settings { times, clock, rng, stop, issuers: way.issuers, rates: way.rates, proxies: way.proxies };
         let app = App::new(store.clone(), logs, Uploads::new(dir.path()), settings).await?;
         let task = tokio::spawn(crate::server::serve(listener, app));
-        Ok(Self { url, near, dir, store, task, writer })
+        Ok(Self { url, near, dir, admin_token, store, task, writer })
     }
 
     /// How many attempts run.

@@ -12,6 +12,7 @@ mod world;
 
 mod arrays;
 mod backup;
+mod callers;
 mod cancels;
 mod chains;
 mod code;

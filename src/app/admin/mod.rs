@@ -5,16 +5,25 @@ mod backup;
 mod restore;
 
 use super::{args::AdminCommand, surroundings::say};
-use crate::domain::Clock;
+use crate::domain::{Clock, SecretKind, mint_secret};
 use anyhow::Result;
-use std::time::Duration;
+use secrecy::ExposeSecret;
+use std::{io::Write, time::Duration};
 
 /// Runs one of them.
 pub(super) async fn run(command: AdminCommand) -> Result<()> {
     match command {
         AdminCommand::Backup(args) => backup::run(&args).await,
         AdminCommand::Restore(args) => restore::run(&args).await,
+        AdminCommand::MintToken => mint(),
     }
+}
+
+/// Prints a fresh token, which no server knows yet.
+fn mint() -> Result<()> {
+    let secret = mint_secret(SecretKind::Api, &super::ambient::SystemRng);
+    writeln!(std::io::stdout(), "{}", secret.expose_secret())?;
+    Ok(())
 }
 
 /// How far something long has come, said now and then.
