@@ -2,13 +2,17 @@
 //! profile "restricted", and the glue has the chart's own Role.
 
 use crate::{
-    kit::{Scene, identity::rights, phase, tests},
+    kit::{Scene, audit, identity::rights, phase, tests},
     support::{eventually, within},
 };
-use k8s_openapi::api::{
-    batch::v1::Job,
-    core::v1::{PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount},
-    rbac::v1::Role,
+use k8s_openapi::{
+    api::{
+        batch::v1::Job,
+        core::v1::{PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount},
+        policy::v1::PodDisruptionBudget,
+        rbac::v1::Role,
+    },
+    apimachinery::pkg::util::intstr::IntOrString,
 };
 use kube::{
     Api, ResourceExt,
@@ -114,12 +118,12 @@ async fn a_short_file_is_enough_and_twenty_tasks_outlive_upgrade_and_uninstall(s
     };
     let helm = |words: &[&str]| scene.cluster.helm("4", &[words, &["--namespace", namespace]].concat());
     let room = ["--set", "server.resources.requests.cpu=0,glue.resources.requests.cpu=0"];
-    let put = |word: &str, limit: u32| {
+    let put = |word: &str, limit: u32, more: &[&str]| {
         let words = [word, "team", CHART, "-f", &values(limit), "--wait", "--timeout", "180s"];
-        helm(&[&words[..], &room].concat());
+        helm(&[&words[..], &room, more].concat());
     };
     scene.create::<ServiceAccount>(json!({"metadata": {"name": "ci"}})).await;
-    put("install", 30);
+    put("install", 30, &[]);
     helm(&["test", "team", "--timeout", "120s"]);
 
     // The chart's Role is the table of the code, and tasks have an account of their own.
@@ -139,7 +143,7 @@ async fn a_short_file_is_enough_and_twenty_tasks_outlive_upgrade_and_uninstall(s
         assert_eq!(spec.automount_service_account_token, Some(false));
     }
     let first = server(&scene).await.and_then(|pod| pod.uid());
-    put("upgrade", 31);
+    put("upgrade", 31, &[]);
     // Kubelet brings a change of the file to a pod when it next looks; a change of the pod makes it look.
     let touch = json!({"metadata": {"annotations": {"looked-at": "now"}}});
     let name = server(&scene).await.expect("the server's pod").name_any();
@@ -164,8 +168,11 @@ async fn a_short_file_is_enough_and_twenty_tasks_outlive_upgrade_and_uninstall(s
     let claims = scene.api::<PersistentVolumeClaim>();
     assert!(claims.get("team-slipway-server").await.is_ok(), "the data stay");
 
-    // Installed anew it knows all of them, and they it.
-    put("install", 31);
+    // Installed anew it knows all of them, and they it; two glues share the work, and one of them may be drained.
+    put("install", 31, &["--set", "glue.replicas=2"]);
+    assert_eq!(pods(&scene, "app.kubernetes.io/component=glue", "Running").await.len(), 2);
+    let budget: PodDisruptionBudget = scene.api().get("team-slipway-glue").await.expect("a budget");
+    assert_eq!(budget.spec.and_then(|spec| spec.min_available), Some(IntOrString::Int(1)));
     let known = slipway(&scene, "ls", &["ls", array, "--state", "active", "-o", "name"]).await;
     assert_eq!(known.lines().count(), TASKS, "{known}");
     assert_eq!(running(&scene).await, before, "none is started anew");
@@ -173,6 +180,10 @@ async fn a_short_file_is_enough_and_twenty_tasks_outlive_upgrade_and_uninstall(s
     let ended = async || running(&scene).await.is_empty().then_some(());
     within(Duration::from_mins(2), "the tasks to end by a cancel", ended).await;
 
+    // The chart's Role was enough for all of it. What a namespace at its end refuses has the same status, and this one lives.
+    let asked = audit::of_account(&scene, "team-slipway-glue");
+    let refused: Vec<_> = asked.iter().filter(|request| request.response_status.code == 403).collect();
+    assert!(asked.len() > TASKS && refused.is_empty(), "{}: {refused:#?}", asked.len());
     helm(&["uninstall", "team", "--wait", "--timeout", "120s"]);
     scene.api::<Job>().delete_collection(&DeleteParams::background(), &ListParams::default()).await.expect("the Jobs");
     claims.delete("team-slipway-server", &DeleteParams::default()).await.expect("the claim");

@@ -71,7 +71,12 @@ pub(crate) fn of_glues() -> Vec<Request> {
 
 /// The requests of a scene's glue.
 pub(crate) fn of_glue(scene: &Scene, name: &str) -> Vec<Request> {
-    let of = format!("system:serviceaccount:{}:glue-{name}", scene.namespace);
+    of_account(scene, &format!("glue-{name}"))
+}
+
+/// The requests of a service account in a scene's namespace.
+pub(crate) fn of_account(scene: &Scene, account: &str) -> Vec<Request> {
+    let of = format!("system:serviceaccount:{}:{account}", scene.namespace);
     requests(|user| user == of)
 }
 
