@@ -17,6 +17,7 @@ use serde_json::Value;
 use std::{
     fs::File,
     io::Read,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -55,6 +56,9 @@ struct ServerFile {
 pub(super) struct TlsFiles {
     pub(super) cert_file: PathBuf,
     pub(super) key_file: PathBuf,
+    /// Where programs on this very machine call it without TLS; nowhere where nothing is said.
+    #[serde(default)]
+    pub(super) near: Option<SocketAddr>,
 }
 
 /// What a server's file says.
@@ -112,6 +116,9 @@ pub(super) fn read(path: &Path, ca: Option<&Path>) -> Result<Said> {
     let more = more.map(|pem| authorities(&pem)).transpose().map_err(|why| anyhow!("{name}: caFile: {why}"))?.unwrap_or_default();
     let all = file.issuers.into_iter().enumerate();
     let issuers = all.map(|(at, entry)| entry.build(&more).with_context(|| format!("{name}: issuers[{at}]"))).collect::<Result<_>>()?;
+    if let Some(near) = file.tls.as_ref().and_then(|tls| tls.near).filter(|near| !near.ip().is_loopback()) {
+        bail!("{name}: tls.near: {near} is not this machine's alone, as 127.0.0.1:7226 is");
+    }
     if let Some(wrong) = file.connections.wrong() {
         bail!("{name}: connections: {wrong}");
     }
@@ -297,6 +304,7 @@ mod tests {
             ("issuer: []", "issuer"),
             ("caFile: /nowhere/ca.pem", "caFile: cannot read the authorities in /nowhere/ca.pem"),
             ("tls: {certFile: a}", "keyFile"),
+            ("tls: {certFile: a, keyFile: b, near: '10.0.0.1:1'}", "is not this machine's alone"),
             ("connections: {max: 0}", "at least 1"),
             ("rates: {read: {perSecond: 5, burst: 0}}", "rates.read.burst: at least 1"),
             ("connections: {sharedAddresses: [10.0.0.0/99]}", "is no network"),

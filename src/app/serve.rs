@@ -29,12 +29,15 @@ pub(super) async fn run(args: ServerArgs) -> Result<()> {
     let stop = surroundings::stop()?;
     let ca = surroundings::variable("SLIPWAY_CA_FILE").map(PathBuf::from);
     let file = args.config.as_deref().map_or_else(|| Ok(issuers::Said::default()), |file| issuers::read(file, ca.as_deref()))?;
+    let near = file.tls.as_ref().and_then(|tls| tls.near);
+    // This process calls itself for the queues that it keeps.
+    let near = near.or_else(|| file.queues.is_some().then_some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))));
     let files = args.tls_cert.zip(args.tls_key).or(file.tls.map(|tls| (tls.cert_file, tls.key_file)));
     let tls = files.map(|(cert, key)| Tls::open(&cert, &key)).transpose().map_err(|error| anyhow!("TLS: {error}"))?;
     // Nothing is started from here that could inherit the room for files.
     room::widen();
-    let (admin_token, own) = (file.admin_token, file.queues.is_some());
-    let way = Way { tls, bounds: file.connections, issuers: file.issuers, own, admin_token, rates: file.rates, proxies: file.proxies };
+    let admin_token = file.admin_token;
+    let way = Way { tls, bounds: file.connections, issuers: file.issuers, near, admin_token, rates: file.rates, proxies: file.proxies };
     let server = Serving::start(&args.store, way, stop.clone()).await?;
     if let Some(queues) = file.queues {
         tokio::spawn(kept::keep(queues, server.near.clone(), server.admin_token.clone(), stop));
@@ -51,8 +54,8 @@ pub(super) struct Way {
     pub(super) tls: Option<Tls>,
     pub(super) bounds: Bounds,
     pub(super) issuers: Vec<(Issuer, Arc<dyn Keys>)>,
-    /// Whether this process calls it too: its certificate need not be one for this machine.
-    pub(super) own: bool,
+    /// Where it is called without TLS too, if anywhere: from this very machine, for which its certificate need not be one.
+    pub(super) near: Option<SocketAddr>,
     /// Where the admin token is in place of the data directory.
     pub(super) admin_token: Option<PathBuf>,
     pub(super) rates: Rates,
@@ -89,8 +92,8 @@ impl Serving {
         let bounds = Bounds { max: way.bounds.max.min(room::connections()), ..way.bounds };
         let secure = way.tls.is_some();
         let mut listener = Listener::new(listener, way.tls).within(bounds);
-        if secure && way.own {
-            let own = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot listen for this machine alone")?;
+        if let Some(own) = way.near.filter(|_| secure) {
+            let own = TcpListener::bind(own).await.with_context(|| format!("cannot listen on {own} for this machine alone"))?;
             near = self::url("http", own.local_addr()?);
             listener = listener.and(own);
         }

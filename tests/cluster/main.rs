@@ -15,6 +15,7 @@ mod accounts;
 mod chart;
 mod chart_alone;
 mod chart_readme;
+mod chart_tls;
 mod chart_values;
 mod checks;
 mod code;
@@ -51,6 +52,7 @@ fn main() -> std::process::ExitCode {
             chart::tests(),
             chart_alone::tests(),
             chart_readme::tests(),
+            chart_tls::tests(),
             chart_values::tests(),
             checks::tests(),
             code::tests(),

@@ -76,11 +76,38 @@ annotations:
 {{- include "slipway.over" (dict "base" $own "over" ((index .root.Values .component | default dict).containerSecurityContext | default dict)) -}}
 {{- end -}}
 
+{{/* The port of the server's Service: 443 under TLS, where values leave it at 80. */}}
+{{- define "slipway.port" -}}
+{{- if and .Values.tls.secretName (eq (int .Values.server.service.port) 80) }}443{{ else }}{{ int .Values.server.service.port }}{{ end -}}
+{{- end -}}
+
+{{/* Whether there may be authorities beside those of systems; they are files in /etc/slipway-ca. */}}
+{{- define "slipway.ca" -}}
+{{- if or .Values.customCACerts .Values.caCertsConfigMap (and .Values.server.enabled .Values.tls.secretName) }}true{{ end -}}
+{{- end -}}
+
+{{- define "slipway.caVolume" -}}
+name: ca
+projected:
+  sources:
+  {{- if .Values.customCACerts }}
+  - configMap: {name: {{ include "slipway.fullname" . }}-ca}
+  {{- end }}
+  {{- with .Values.caCertsConfigMap }}
+  - configMap: {name: {{ . }}}
+  {{- end }}
+  {{- if and .Values.server.enabled .Values.tls.secretName }}
+  - secret: {name: {{ .Values.tls.secretName }}, items: [{key: ca.crt, path: slipway-server-ca.crt}], optional: true}
+  {{- end }}
+{{- end -}}
+
 {{/* Where the server is, for pods of this cluster. */}}
 {{- define "slipway.url" -}}
 {{- if .Values.server.enabled -}}
-{{- printf "http://%s-server.%s" (include "slipway.fullname" .) (include "slipway.namespace" .) -}}
-{{- if ne (int .Values.server.service.port) 80 }}:{{ .Values.server.service.port }}{{ end -}}
+{{- $scheme := ternary "https" "http" (ne .Values.tls.secretName "") -}}
+{{- $port := int (include "slipway.port" .) -}}
+{{- printf "%s://%s-server.%s" $scheme (include "slipway.fullname" .) (include "slipway.namespace" .) -}}
+{{- if ne $port (ternary 443 80 (eq $scheme "https")) }}:{{ $port }}{{ end -}}
 {{- else -}}
 {{- required "glue.serverUrl: where the server is, since server.enabled is false" .Values.glue.serverUrl -}}
 {{- end -}}
@@ -150,7 +177,10 @@ imagePullSecrets:
 {{- $of := .settings -}}
 image: {{ include "slipway.image" (dict "root" .root "image" .root.Values.image) }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-{{- with concat .root.Values.global.extraEnv $of.extraEnv }}
+{{- $own := list -}}
+{{- if include "slipway.ca" .root }}{{ $own = append $own (dict "name" "SLIPWAY_CA_FILE" "value" "/etc/slipway-ca") }}{{ end -}}
+{{- if and (eq .component "server") .root.Values.tls.secretName }}{{ $own = append $own (dict "name" "SLIPWAY_URL" "value" "http://127.0.0.1:7226") }}{{ end -}}
+{{- with concat $own .root.Values.global.extraEnv $of.extraEnv }}
 env:
   {{- toYaml . | nindent 2 }}
 {{- end }}
