@@ -21,9 +21,9 @@ const DEFAULT_GRACE_SECONDS: u64 = 30;
 pub(super) fn take(app: &App, principal: &Principal, new: NewTask, at: &str) -> ApiResult<TaskSpec> {
     let user = principal.user.as_str();
     let name = new.queue.clone().unwrap_or_else(|| QueueName::default().to_string());
-    let queue = app.queues.get(&name).ok_or_else(|| no_queue(app, &name, at))?;
-    let name = name.parse::<QueueName>().map_err(|_| no_queue(app, &name, at))?;
-    principal.within(&name, || no_queue(app, name.as_str(), at).into())?;
+    let queue = app.queues.get(&name).ok_or_else(|| no_queue(app, principal, &name, at))?;
+    let name = name.parse::<QueueName>().map_err(|_| no_queue(app, principal, &name, at))?;
+    principal.within(&name, || no_queue(app, principal, name.as_str(), at).into())?;
     let placed = |v: Violation| FieldError { pointer: format!("{at}{}", v.pointer), message: v.message };
     let spec = spec(new, user, name, &queue).map_err(|violations| invalid(violations.into_iter().map(placed).collect()))?;
     match app.unmade(&spec, user) {
@@ -166,8 +166,10 @@ fn one(pointer: &str, message: &str) -> Result<TaskSpec, Vec<Violation>> {
     Err(vec![Violation { pointer: pointer.to_owned(), message: message.to_owned() }])
 }
 
-pub(super) fn no_queue(app: &App, name: &str, at: &str) -> Problem {
-    let names = app.queues.names();
+pub(super) fn no_queue(app: &App, principal: &Principal, name: &str, at: &str) -> Problem {
+    let mut names = app.queues.names();
+    // What the caller may not use is not told, least of all as what they may have meant.
+    names.retain(|queue| principal.may_in(queue));
     let near = did_you_mean(name, names.iter().map(QueueName::as_str));
     let shown: String = name.chars().take(64).collect();
     let detail = match near {

@@ -52,7 +52,7 @@ pub(super) async fn store(
     digest: [u8; 32],
 ) -> ApiResult<(Vec<TaskId>, bool)> {
     let idempotency = key.map(|key| Idempotency { route, key, digest });
-    let submitted = app.store.run(Submit { user: principal.user, tasks, idempotency }).await?;
+    let submitted = app.store.run(Submit { user: principal.user.clone(), tasks, idempotency }).await?;
     crate::crash_point!("server.submitted");
     match submitted {
         Submitted::New(ids) => Ok((ids, false)),
@@ -62,7 +62,7 @@ pub(super) async fn store(
             .hint("Use a new key for a new request.")
             .into()),
         Submitted::NoTask(id) => Err(Problem::new(ProblemCode::TaskNotFound).detail(depend::no_task(id)).into()),
-        Submitted::NoQueue(name) => Err(intake::no_queue(app, name.as_str(), "").into()),
+        Submitted::NoQueue(name) => Err(intake::no_queue(app, &principal, name.as_str(), "").into()),
         Submitted::NoUpload(sum) => Err(no_upload(&sum).into()),
         Submitted::NoParent(id, why) => Err(kin::no_parent(id, &why)),
         Submitted::Draining { queue, halt } => Err(draining(&queue, &halt).into()),

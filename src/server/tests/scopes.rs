@@ -101,7 +101,10 @@ async fn lists_and_streams_show_the_queues_of_the_caller_alone() {
 
     // Nor does a submit reach into another queue, by name or by what it waits for.
     let submit = |body: Value| rig.call("POST", "/api/v1/tasks").bearer(&token).json(&body);
-    submit(json!({"command": ["true"], "queue": "other"})).await.problem(404, "QUEUE_NOT_FOUND");
+    for queue in ["other", "othr"] {
+        let problem = submit(json!({"command": ["true"], "queue": queue})).await.problem(404, "QUEUE_NOT_FOUND");
+        assert_eq!(problem["detail"], format!("No queue {queue:?}."), "no other queue is suggested");
+    }
     let waits = json!({"command": ["true"], "dependsOn": {"afterAny": [there]}});
     let problem = submit(waits).await.problem(422, "VALIDATION_FAILED");
     assert!(problem["detail"].as_str().unwrap().contains(&format!("no task {there}")), "{problem}");
