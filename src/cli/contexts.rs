@@ -41,6 +41,7 @@ pub(super) struct Entry {
     pub(super) allow_plain_http: bool,
 }
 
+#[expect(clippy::ref_option, reason = "serde hands it over like this")]
 fn exposed<S: Serializer>(token: &Option<SecretString>, to: S) -> Result<S::Ok, S::Error> {
     token.as_ref().map(ExposeSecret::expose_secret).serialize(to)
 }

@@ -100,10 +100,8 @@ async fn secret(context: &Context, host: &str) -> Result<SecretString, Failure> 
 /// Forgets the token of a context.
 pub(super) fn logout(args: LogoutArgs, context: &Context) -> Result<Exit, Failure> {
     let mut contexts = context.contexts()?;
-    let name = match args.name.or_else(|| context.common.place.context.clone()).or_else(|| contexts.current.clone()) {
-        Some(name) => name,
-        None => return Err(Failure::new(Exit::NotFound, "there is no current context")),
-    };
+    let named = args.name.or_else(|| context.common.place.context.clone()).or_else(|| contexts.current.clone());
+    let name = named.ok_or_else(|| Failure::new(Exit::NotFound, "there is no current context"))?;
     let entry = Entry { token: None, token_file: None, ..contexts.named(&name)?.clone() };
     contexts.contexts.insert(name.clone(), entry);
     contexts.write(context.contexts_file())?;

@@ -260,7 +260,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Template(args) => template::run(args, context).await,
         Command::Budget(args) => budget::run(args, context).await,
         Command::Nodes(args) => nodes::run(args, context).await,
-        Command::Doctor(args) => doctor::run(*args, context).await,
+        Command::Doctor(args) => Box::pin(doctor::run(*args, context)).await,
         Command::Export(args) => export::run(args, context).await,
         Command::Audit(args) => audit::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,

@@ -44,8 +44,8 @@ impl Default for Bounds {
             body_pause: Duration::from_secs(20),
             body_start: Duration::from_secs(30),
             body_bytes_per_second: 1_024,
-            idle: Duration::from_secs(120),
-            write: Duration::from_secs(60),
+            idle: Duration::from_mins(2),
+            write: Duration::from_mins(1),
         }
     }
 }

@@ -183,7 +183,7 @@ impl Door {
 fn prepare(tcp: &TcpStream, patience: Duration) -> std::io::Result<()> {
     tcp.set_nodelay(true)?;
     let socket = socket2::SockRef::from(tcp);
-    socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)))?;
+    socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15)))?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(patience.max(Duration::from_secs(30))))?;
     #[cfg(not(target_os = "linux"))]
