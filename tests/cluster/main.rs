@@ -21,6 +21,7 @@ mod checks;
 mod code;
 mod colours;
 mod crash_points;
+mod doctor;
 mod endings;
 mod faults;
 mod formats;
@@ -56,6 +57,7 @@ fn main() -> std::process::ExitCode {
             chart_values::tests(),
             checks::tests(),
             code::tests(),
+            doctor::tests(),
             places::tests(),
             masks::tests(),
             crash_points::tests(),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 /// What became of the canary.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact")]
 pub(super) struct Sung {
     pub(super) task: TaskId,
     pub(super) queue: QueueName,

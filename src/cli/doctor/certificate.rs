@@ -63,9 +63,7 @@ fn time(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
         _ => return None,
     };
     let (date, clock) = whole.strip_suffix('Z').filter(|digits| digits.len() == 14)?.split_at(8);
-    let [y, m, d] = [&date[..4], &date[4..6], &date[6..]];
-    let [h, min, s] = [&clock[..2], &clock[2..4], &clock[4..]];
-    Some((format!("{y}-{m}-{d}T{h}:{min}:{s}Z").parse().ok()?, after))
+    Some((format!("{date}T{clock}Z").parse().ok()?, after))
 }
 
 /// As much of a certificate as is read here, good for this time: `YYMMDDHHMMSSZ`.

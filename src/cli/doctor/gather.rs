@@ -12,7 +12,7 @@ use crate::{
     client::{Client, Sink},
     domain::Sha256,
     wire::{
-        Health, RenderQuery, RenderRequest, Rendering, Role, Runner, RunnerName, Timestamp, UploadQuery, Version, Whoami,
+        Footing, Health, Queue, RenderQuery, RenderRequest, Rendering, Role, Runner, RunnerName, Timestamp, UploadQuery, Version, Whoami,
         limits::MAX_UPLOAD_PIECE,
     },
 };
@@ -71,20 +71,20 @@ pub(super) async fn facts(args: &DoctorArgs, context: &Context) -> Result<Facts,
     let there = facts.there();
     let me: Asked<Whoami> = async { Ok(client.whoami().await?) }.await;
     let may = |role: Role| me.as_ref().is_ok_and(|me| me.role.includes(role));
-    let (reads, sends) = (may(Role::Viewer), may(Role::Submitter));
+    let (may_read, may_send) = (may(Role::Viewer), may(Role::Submitter));
     let clusters = [Check::Runners, Check::Rights, Check::BaseUrl, Check::Version];
     let objects = [Check::Runners, Check::Queues, Check::Security, Check::PullSecret, Check::Capacity];
     let by = Instant::now() + SETTLE;
     let (health, seen, large, stream) = tokio::join!(
-        when(reads && wants(&[Check::Database]), async { Ok::<Health, Trouble>(client.health().await?) }),
+        when(may_read && wants(&[Check::Database]), async { Ok::<Health, Trouble>(client.health().await?) }),
         async {
             let rights = wants(&[Check::Rights, Check::BaseUrl]);
-            let runners = when(reads && wants(&[&clusters[..], &objects[..]].concat()), runners(&client, there, rights, by)).await;
-            let queues = when(reads && wants(&objects), queues(&client, (context, there), args, runners.as_ref(), by)).await;
+            let runners = when(may_read && wants(&[&clusters[..], &objects[..]].concat()), runners(&client, there, rights, by)).await;
+            let queues = when(may_read && wants(&objects), queues(&client, (context, there), args, runners.as_ref(), by)).await;
             (runners, queues)
         },
-        when(sends && wants(&[Check::LargeBody]), large(context, &client)),
-        when(reads && wants(&[Check::Stream]), stream(context, &client)),
+        when(may_send && wants(&[Check::LargeBody]), large(context, &client)),
+        when(may_read && wants(&[Check::Stream]), stream(context, &client)),
     );
     let (runners, queues) = seen;
     facts.me = Some(me);
@@ -97,7 +97,7 @@ pub(super) async fn facts(args: &DoctorArgs, context: &Context) -> Result<Facts,
     }
     (facts.runners, facts.queues, facts.large, facts.stream) = (runners, queues, large, stream);
     let parcel = archive(context);
-    facts.upload = when(sends && wants(&[Check::Upload]), send(context, &client, &parcel)).await;
+    facts.upload = when(may_send && wants(&[Check::Upload]), send(context, &client, &parcel)).await;
     if let Some(queue) = args.canary.as_ref().filter(|_| args.wants(Check::Canary)) {
         let code = matches!(facts.upload, Some(Ok(()))).then_some(&parcel);
         facts.canary = Some(sing(context, &client, queue, code, args.timeout).await);
@@ -149,15 +149,15 @@ async fn queues(
     let all: Vec<_> = all.into_iter().filter(|queue| args.queue.is_empty() || args.queue.contains(&queue.name)).collect();
     context.console.aside(format_args!("looking at {} queues", all.len()));
     let none = Vec::new();
-    let glues = runners.and_then(|runners| runners.as_ref().ok()).unwrap_or(&none).iter();
-    let checking = |glue: &Runner| is_alive(glue, there) && glue.footing.as_ref().is_some_and(|footing| footing.checks_queues);
-    let checking: Arc<Vec<RunnerName>> = Arc::new(glues.filter(|glue| checking(glue)).map(|glue| glue.name.clone()).collect());
+    let glues = runners.and_then(|runners| runners.as_ref().ok()).unwrap_or(&none).iter().filter(|glue| is_alive(glue, there));
+    let telling: Arc<Vec<(RunnerName, Footing)>> =
+        Arc::new(glues.filter_map(|glue| Some((glue.name.clone(), glue.footing.clone()?))).collect());
     let (places, mut tasks) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
     for queue in all {
-        let (client, checking, places) = (client.clone(), checking.clone(), places.clone());
+        let (client, telling, places) = (client.clone(), telling.clone(), places.clone());
         tasks.spawn(async move {
             let _place = places.acquire_owned().await;
-            let rendered = rendered(&client, &queue.name, &checking, by).await;
+            let rendered = rendered(&client, &queue, &telling, by).await;
             Looked { queue, rendered }
         });
     }
@@ -166,13 +166,15 @@ async fn queues(
     Ok(looked)
 }
 
-/// What glues would make of a queue; those that ask their clusters are waited for until they did.
-async fn rendered(client: &Client, queue: &crate::wire::QueueName, checking: &[RunnerName], by: Instant) -> Asked<Vec<Rendering>> {
+/// What glues would make of a queue; those that ask their clusters, or tell their nodes, are waited for until they did.
+async fn rendered(client: &Client, queue: &Queue, telling: &[(RunnerName, Footing)], by: Instant) -> Asked<Vec<Rendering>> {
     loop {
-        let items = client.render_queue(queue, &RenderQuery::default(), &RenderRequest::default()).await?.items;
+        let items = client.render_queue(&queue.name, &RenderQuery::default(), &RenderRequest::default()).await?.items;
         let untold = |item: &Rendering| {
-            let asks = item.runner.as_ref().is_some_and(|runner| checking.contains(runner));
-            asks && item.checked_at.is_none() && item.faults.is_empty()
+            let Some((_, footing)) = telling.iter().find(|(name, _)| Some(name) == item.runner.as_ref()) else { return false };
+            let lacks = (footing.checks_queues && item.checked_at.is_none())
+                || (footing.reads_nodes && item.nodes_at.is_none() && queue.object.is_none());
+            lacks && item.faults.is_empty()
         };
         if Instant::now() >= by || !items.iter().any(untold) {
             return Ok(items);

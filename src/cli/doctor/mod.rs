@@ -63,7 +63,7 @@ impl DoctorArgs {
 
 /// Looks at everything, and says what it found.
 pub(super) async fn run(args: DoctorArgs, context: &Context) -> Result<Exit, Failure> {
-    let facts = gather::facts(&args, context).await?;
+    let facts = Box::pin(gather::facts(&args, context)).await?;
     let checks = Check::value_variants().iter().filter(|check| args.wants(**check));
     let lines = checks.flat_map(|check| verdicts::of(*check, &facts)).collect();
     let report = Report::new(facts.url, facts.now, facts.client, lines);

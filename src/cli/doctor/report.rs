@@ -143,6 +143,7 @@ impl Line {
     }
 
     /// The same about one of several.
+    #[expect(clippy::needless_pass_by_value, reason = "names of several kinds, and texts made for this")]
     pub(super) fn about(self, about: impl ToString) -> Self {
         Self { about: Some(about.to_string()), ..self }
     }

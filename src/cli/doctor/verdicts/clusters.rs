@@ -27,12 +27,10 @@ pub(super) fn rights(facts: &Facts) -> Vec<Line> {
         Ok(glues) => glues,
         Err(line) => return vec![line],
     };
-    let of_glue = |glue: &&Runner| match &glue.footing {
-        Some(footing) => of_footing(glue, footing),
-        None => {
-            let fix = "wait a minute; a glue of a version before this check never tells: upgrade it";
-            vec![Line::warn(check, "it has not told which rights it has", fix).about(&glue.name)]
-        }
+    let of_glue = |glue: &&Runner| {
+        let fix = "wait a minute; a glue of a version before this check never tells: upgrade it";
+        let untold = || vec![Line::warn(check, "it has not told which rights it has", fix).about(&glue.name)];
+        glue.footing.as_ref().map_or_else(untold, |footing| of_footing(glue, footing))
     };
     glues.iter().flat_map(of_glue).collect()
 }

@@ -117,7 +117,8 @@ pub(super) fn is_private(url: &str) -> bool {
 
 /// Whether a name is one that only pods of a cluster know.
 pub(super) fn is_of_cluster(host: &str) -> bool {
-    !host.contains('.') || host.ends_with(".svc") || host.contains(".svc.") || host.ends_with(".cluster.local")
+    let labels: Vec<_> = host.split('.').collect();
+    labels.len() == 1 || labels.contains(&"svc") || labels.ends_with(&["cluster", "local"])
 }
 
 /// Clocks that differ by no more agree.

@@ -371,3 +371,15 @@ fn every_missing_right_is_a_line_with_its_verb_resource_and_place() {
     let about: Vec<_> = of(Check::Rights, &facts).into_iter().map(|line| line.about.unwrap()).collect();
     assert_eq!(about, ["get pods/log in research", "list nodes in the whole cluster"]);
 }
+
+#[test]
+fn the_document_tells_of_every_check_in_the_order_of_the_report() {
+    let document = include_str!("../../../../docs/DOCTOR.md");
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name);
+    let checks: Vec<_> = Check::value_variants().iter().map(|check| check.as_str()).collect();
+    assert_eq!(rows.filter(|name| checks.contains(name)).collect::<Vec<_>>(), checks);
+    for check in Check::value_variants() {
+        let typed = check.to_possible_value().unwrap().get_name().to_owned();
+        assert_eq!((typed.as_str(), serde_json::to_value(check).unwrap()), (check.as_str(), json!(check.as_str())));
+    }
+}
