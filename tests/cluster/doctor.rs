@@ -19,9 +19,9 @@ tests!(Shared: nothing_fails_with_the_whole_role_and_each_verb_that_is_taken_is_
 fn doctor(world: &World, more: &[&str]) -> (Option<i32>, Vec<[String; 3]>, String) {
     let (code, said) = world.slipway(&[&["doctor", "-o", "json"], more].concat());
     let report: Value = serde_json::from_str(&said).unwrap_or_default();
-    let word = |line: &Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
+    let told = |line: &Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
     let lines = report["checks"].as_array().into_iter().flatten();
-    (code, lines.map(|line| ["check", "about", "verdict"].map(|field| word(line, field))).collect(), said)
+    (code, lines.map(|line| ["check", "about", "verdict"].map(|field| told(line, field))).collect(), said)
 }
 
 /// What fails in a report, each with whom it is about.

@@ -2,7 +2,7 @@
 
 use super::{Findings, Level, TEMPLATE, containers, text};
 use crate::{
-    domain::{thousandths, valid_label_key, valid_label_value},
+    domain::{Layer, thousandths, valid_label_key, valid_label_value},
     template::{gpu, pointer::below},
 };
 use serde_json::Value;
@@ -73,9 +73,10 @@ fn resources(template: &Value, found: &mut Findings<'_>) {
     }
 }
 
-/// A pod that is ended before the command's own limit.
+/// A pod that is ended before the command's own limit. What follows from that limit itself is no fault.
 fn deadline(job: &Value, found: &mut Findings<'_>) {
-    if let Some(seconds) = job.pointer(&format!("{TEMPLATE}/spec/activeDeadlineSeconds")).and_then(Value::as_u64) {
+    let at = format!("{TEMPLATE}/spec/activeDeadlineSeconds");
+    if let Some(seconds) = job.pointer(&at).and_then(Value::as_u64).filter(|_| found.origins.of(&at) != Some(Layer::Enforce)) {
         found.add(
             Level::Warning,
             "DeadlineInTemplate",

@@ -5,7 +5,7 @@
 use super::{NAMESPACES, gpus, layers, rendered};
 use crate::{
     domain::{Node, Taint},
-    template::{Layers, Level, lint, render},
+    template::{Layer, Layers, Level, Origins, lint, render},
 };
 use serde_json::{Value, json};
 
@@ -63,6 +63,13 @@ fn cluster() -> Vec<Node> {
 fn a_template_without_devices_is_clean() {
     assert_eq!(codes(&json!({}), None), [""; 0]);
     assert_eq!(codes(&asks(json!({"cpu": "2", "memory": "8Gi"}), json!({})), None), [""; 0]);
+}
+
+#[test]
+fn the_deadline_that_follows_from_a_time_limit_is_no_fault() {
+    let job = json!({"spec": {"template": {"spec": {"activeDeadlineSeconds": 3_990}}}});
+    let said = |layer| lint(&job, &Origins::all(&job, Some(layer)), None).iter().any(|finding| finding.code == "DeadlineInTemplate");
+    assert!(said(Layer::Queue) && !said(Layer::Enforce));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{
         report::{Check, Line},
     },
     template::{Fault, of_fault},
-    wire::{Level, Rendering, Runner, TemplateFinding},
+    wire::{Level, Queue, Rendering, Runner, TemplateFinding},
 };
 
 /// The check that a finding belongs to.
@@ -34,7 +34,7 @@ pub(super) fn queues(check: Check, facts: &Facts) -> Vec<Line> {
         match seen(check, Some(rendered)) {
             Ok(items) => {
                 let items: Vec<_> = items.iter().filter(|item| item.runner.is_some()).collect();
-                lines.extend(found(check, &items).map(|line| line.about(&queue.name)));
+                lines.extend(found(check, &items, is_for_pods(queue)).map(|line| line.about(&queue.name)));
                 looked.extend(items);
             }
             // Once is enough, by the check that is about the queues themselves.
@@ -45,15 +45,23 @@ pub(super) fn queues(check: Check, facts: &Facts) -> Vec<Line> {
     if lines.is_empty() { vec![nothing_found(check, facts, queues.len(), &looked)] } else { lines }
 }
 
-/// What is said of one queue. It fails where no cluster takes what it makes.
-fn found(check: Check, items: &[&Rendering]) -> impl Iterator<Item = Line> {
+/// Whether a queue is meant for pods, or has tasks that wait for them: one that says nothing of them, as `default` does when it is
+/// made, harms nobody where it cannot be rendered.
+fn is_for_pods(queue: &Queue) -> bool {
+    let says = queue.pod_template.is_some() || queue.use_image_entrypoint || queue.object.is_some() || queue.defaults.image.is_some();
+    says || queue.counts.queued + queue.counts.waiting > 0
+}
+
+/// What is said of one queue. It fails where no cluster takes what it makes, and it is meant for them.
+fn found(check: Check, items: &[&Rendering], for_pods: bool) -> impl Iterator<Item = Line> {
     let of_item = |item: &&Rendering| -> Vec<TemplateFinding> {
         let faults = item.faults.iter().map(|fault| of_fault(Fault { pointer: fault.pointer.clone(), message: fault.message.clone() }));
         let all = faults.chain(item.findings.iter().cloned());
         all.filter(|finding| finding.level != Level::Info && check_of(finding) == check).collect()
     };
     let by_item: Vec<_> = items.iter().map(of_item).collect();
-    let everywhere = !by_item.is_empty() && by_item.iter().all(|found| found.iter().any(|finding| finding.level == Level::Error));
+    let everywhere =
+        for_pods && !by_item.is_empty() && by_item.iter().all(|found| found.iter().any(|finding| finding.level == Level::Error));
     let mut distinct: Vec<(TemplateFinding, Vec<String>)> = Vec::new();
     for (item, findings) in items.iter().zip(by_item) {
         let cluster = item.cluster.clone().or_else(|| item.runner.as_ref().map(ToString::to_string)).unwrap_or_default();

@@ -6,7 +6,7 @@ use crate::{
         doctor::{
             canary::Sung,
             certificate::sample,
-            facts::{Asked, Facts, Greeted, Looked, Sent, Trouble},
+            facts::{Facts, Greeted, Looked, Sent, Trouble},
             report::{Check, Line, Report, Verdict},
         },
         testing::{NOW, queue},
@@ -152,10 +152,6 @@ fn certified(facts: &mut Facts, from: &str, until: &str) {
 /// What is changed, the check, what comes of it, and a part of what is said.
 type Row = (fn(&mut Facts), Check, Verdict, &'static str);
 
-fn asked<T>(trouble: Trouble) -> Option<Asked<T>> {
-    Some(Err(trouble))
-}
-
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn rows() -> Vec<Row> {
     use Verdict::{Fail, Ok as Fine, Skip, Warn};
@@ -187,8 +183,8 @@ fn rows() -> Vec<Row> {
         (|f| greeted(f).at = at("2026-11-20T09:24:42Z"), Check::Clock, Fail, "ahead of the server"),
         (|f| (greeted(f).at, greeted(f).took) = (at("2026-11-20T09:22:50Z"), Duration::from_secs(10)), Check::Clock, Fine, "ahead"),
         (|f| greeted(f).greeting.date = None, Check::Clock, Skip, "no answer bears a date"),
-        (|f| f.health = asked(refused(ProblemCode::RouteNotFound)), Check::Database, Skip, "does not tell"),
-        (|f| f.health = asked(refused(ProblemCode::Internal)), Check::Database, Fail, "no"),
+        (|f| f.health = Some(Err(refused(ProblemCode::RouteNotFound))), Check::Database, Skip, "does not tell"),
+        (|f| f.health = Some(Err(refused(ProblemCode::Internal))), Check::Database, Fail, "no"),
         (|f| f.health.as_mut().unwrap().as_mut().unwrap().database.commit_ms = 900, Check::Database, Warn, "written in 900 ms"),
         (|f| f.health.as_mut().unwrap().as_mut().unwrap().database.schema = 8, Check::Database, Fail, "schema 8 of 9"),
         (|f| greeted(f).greeting.version.version = "0.1.7".into(), Check::Version, Fine, "0.1.7"),
@@ -197,10 +193,10 @@ fn rows() -> Vec<Row> {
         (|f| f.client = "1.1.0", Check::Version, Fail, "too far apart"),
         (|f| greeted(f).greeting.version.version = "nightly".into(), Check::Version, Warn, "cannot be compared"),
         (|f| runners(f)[0].version = "0.9.0".into(), Check::Version, Fail, "box is 0.9.0"),
-        (|f| f.me = asked(refused(ProblemCode::Unauthenticated)), Check::Token, Fail, "no"),
-        (|f| f.me = asked(refused(ProblemCode::Forbidden)), Check::Token, Fail, "no"),
-        (|f| f.me = asked(Trouble::Unasked("no token is sent".into())), Check::Token, Fail, "no token is sent"),
-        (|f| f.me = asked(refused(ProblemCode::Unauthenticated)), Check::Runners, Skip, "the token is not taken"),
+        (|f| f.me = Some(Err(refused(ProblemCode::Unauthenticated))), Check::Token, Fail, "no"),
+        (|f| f.me = Some(Err(refused(ProblemCode::Forbidden))), Check::Token, Fail, "no"),
+        (|f| f.me = Some(Err(Trouble::Unasked("no token is sent".into()))), Check::Token, Fail, "no token is sent"),
+        (|f| f.me = Some(Err(refused(ProblemCode::Unauthenticated))), Check::Runners, Skip, "the token is not taken"),
         (
             |f| f.me = Some(Ok(Whoami { user: "v".into(), role: Role::Viewer, grants: Vec::new() })),
             Check::Upload,
@@ -272,6 +268,16 @@ fn rows() -> Vec<Row> {
             Fail,
             "no image",
         ),
+        (
+            |f| {
+                look(f).queue.counts = QueueCounts::default();
+                let faults = vec![FieldError { pointer: "/queue/podTemplate/spec".into(), message: "no image".into() }];
+                look(f).rendered = Ok(vec![Rendering { manifest: None, faults, checked_at: None, ..rendering("eu-1", Vec::new()) }]);
+            },
+            Check::Queues,
+            Warn,
+            "no image",
+        ),
         (|f| look(f).rendered = Err(refused(ProblemCode::Internal)), Check::Queues, Fail, "no"),
         (|f| look(f).rendered.as_mut().unwrap()[0].checked_at = None, Check::Queues, Skip, "was not asked"),
         (|f| look(f).rendered = Ok(Vec::new()), Check::Queues, Skip, "served by a glue"),
@@ -286,12 +292,12 @@ fn rows() -> Vec<Row> {
         (|f| look(f).rendered.as_mut().unwrap()[0].manifest = None, Check::PullSecret, Skip, "no queue names a Secret"),
         (|f| says(f, vec![finding(Level::Error, "MigProfileNotAdvertised", "/spec")]), Check::Capacity, Fail, "MigProfileNotAdvertised"),
         (|f| look(f).rendered.as_mut().unwrap()[0].nodes_at = None, Check::Capacity, Skip, "no glue tells its nodes"),
-        (|f| f.large = asked(Trouble::Foreign(413, "too large".into())), Check::LargeBody, Fail, "too large"),
-        (|f| f.large = asked(away()), Check::LargeBody, Fail, "cannot reach"),
-        (|f| f.upload = asked(refused(ProblemCode::Internal)), Check::Upload, Fail, "no"),
-        (|f| f.stream = asked(away()), Check::Stream, Fail, "brings nothing"),
+        (|f| f.large = Some(Err(Trouble::Foreign(413, "too large".into()))), Check::LargeBody, Fail, "too large"),
+        (|f| f.large = Some(Err(away())), Check::LargeBody, Fail, "cannot reach"),
+        (|f| f.upload = Some(Err(refused(ProblemCode::Internal))), Check::Upload, Fail, "no"),
+        (|f| f.stream = Some(Err(away())), Check::Stream, Fail, "brings nothing"),
         (|f| f.canary = None, Check::Canary, Skip, "not asked for"),
-        (|f| f.canary = asked(refused(ProblemCode::QueueNotFound)), Check::Canary, Fail, "no"),
+        (|f| f.canary = Some(Err(refused(ProblemCode::QueueNotFound))), Check::Canary, Fail, "no"),
         (
             |f| f.canary = Some(Ok(Sung { is_success: false, how: "failed: exit code 3".into(), ..sung() })),
             Check::Canary,
@@ -375,7 +381,9 @@ fn every_missing_right_is_a_line_with_its_verb_resource_and_place() {
 #[test]
 fn the_document_tells_of_every_check_in_the_order_of_the_report() {
     let document = include_str!("../../../../docs/DOCTOR.md");
-    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name);
+    let (_, table) = document.split_once("## The checks").unwrap();
+    let (table, _) = table.split_once("## Rights").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name);
     let checks: Vec<_> = Check::value_variants().iter().map(|check| check.as_str()).collect();
     assert_eq!(rows.filter(|name| checks.contains(name)).collect::<Vec<_>>(), checks);
     for check in Check::value_variants() {
