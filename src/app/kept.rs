@@ -42,7 +42,7 @@ pub(super) async fn keep(place: PathBuf, url: String, token: PathBuf, stop: Canc
         match files(&place) {
             Ok(files) => {
                 for file in files {
-                    look(&file, tried.entry(file.clone()).or_default(), &url, &token, &stop).await;
+                    Box::pin(look(&file, tried.entry(file.clone()).or_default(), &url, &token, &stop)).await;
                 }
             }
             Err(error) => tracing::error!(place = %place.display(), %error, "the files of queues cannot be listed"),

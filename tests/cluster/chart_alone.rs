@@ -11,7 +11,7 @@ use kube::{ResourceExt, api::ListParams};
 use serde::Deserialize;
 use serde_json::json;
 use slipway::{domain::Times, wire::TaskState};
-use std::{fs, sync::Arc};
+use std::{fs, process::Command, sync::Arc};
 use tempfile::TempDir;
 
 tests!(Shared:
@@ -62,15 +62,22 @@ async fn values_of_a_launch_agent_make_queues(scene: Arc<Scene>) {
     let dir = TempDir::new().expect("a directory");
     let namespace = scene.namespace.as_str();
     let own = format!(
-        "{}server:\n  persistence: {{enabled: false}}\n  roles: [{{role: operator, users: [\"system:serviceaccount:{namespace}:ci\"]}}]\n",
+        "{}server:\n  persistence: {{enabled: false}}\n  adminToken: {{existingSecret: first}}\n  roles: [{{role: operator, users: [\"system:serviceaccount:{namespace}:ci\"]}}]\n",
         images(&scene)
     );
     let theirs = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/launch-agent-values.yaml");
     let own = written(dir.path(), "own.yaml", &own);
     let helm = |words: &[&str]| scene.cluster.helm("4", &[words, &["--namespace", namespace]].concat());
     scene.create::<ServiceAccount>(json!({"metadata": {"name": "ci"}})).await;
+    // The first admin token is there before the server, and the server's own pod goes by it.
+    let minted = Command::new(env!("CARGO_BIN_EXE_slipway")).args(["admin", "mint-token"]).output().expect("the program runs");
+    let token = String::from_utf8_lossy(&minted.stdout).trim().to_owned();
+    scene.create::<Secret>(json!({"metadata": {"name": "first"}, "stringData": {"token": token}})).await;
     let said = helm(&["install", "team", CHART, "-f", theirs, "-f", &own, "--wait", "--timeout", "180s"]);
     assert!(said.contains("launchConfig.builder: no images are built"), "{said}");
+    let ask = format!("kubectl --namespace {namespace} exec deploy/team-slipway-server -- slipway token create ada --role viewer\n");
+    let (status, said) = script("shell.sh", &[&written(dir.path(), "ask.sh", &ask)]).expect("a shell");
+    assert!(status.success() && said.contains("slw_"), "{said}");
     let words = ["submit", "--no-code", "--wait", "--queue", "gpu-small", "--image", "slipway.test/busybox:1", "--", "true"];
     slipway(&scene, "submit", &words).await;
     let queue = slipway(&scene, "queue", &["queue", "get", "gpu-small", "-o", "json"]).await;

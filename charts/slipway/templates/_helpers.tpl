@@ -180,6 +180,8 @@ imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 {{- $own := list -}}
 {{- if include "slipway.ca" .root }}{{ $own = append $own (dict "name" "SLIPWAY_CA_FILE" "value" "/etc/slipway-ca") }}{{ end -}}
 {{- if and (eq .component "server") .root.Values.tls.secretName }}{{ $own = append $own (dict "name" "SLIPWAY_URL" "value" "http://127.0.0.1:7226") }}{{ end -}}
+{{- /* For commands in this very pod. */}}
+{{- if and (eq .component "server") .root.Values.server.adminToken.existingSecret }}{{ $own = append $own (dict "name" "SLIPWAY_TOKEN_FILE" "value" "/etc/slipway-admin/token") }}{{ end -}}
 {{- with concat $own .root.Values.global.extraEnv $of.extraEnv }}
 env:
   {{- toYaml . | nindent 2 }}
