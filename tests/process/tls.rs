@@ -57,7 +57,7 @@ async fn all_parts_speak_https_and_say_what_to_do_where_they_cannot() {
     // Another one of the same name.
     assert!(code == Some(1) && said.contains("BadSignature") && said.contains("an authority that is not known here"), "{said}");
     let (code, said) = end(world.command(&["whoami", "--ca-file", &file("ours.key")])).await;
-    assert!(code == Some(2) && said.contains("line 1: there is a private key in it"), "{said}");
+    assert!(code == Some(2) && said.contains("ours.key:1: there is a private key in it"), "{said}");
     assert_eq!(end(world.command(&["whoami", "--ca-file", &file("ours.ca")])).await.0, Some(0));
 }
 
