@@ -8,6 +8,7 @@ mod arrays;
 mod audit;
 mod checks;
 mod claims;
+mod compat;
 mod document;
 mod events;
 mod evidence;

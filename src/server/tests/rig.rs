@@ -15,6 +15,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
@@ -110,9 +111,21 @@ impl Rig {
     }
 
     pub(super) async fn with(times: Times) -> Self {
+        Self::begun(tempfile::tempdir().unwrap(), 1, times).await
+    }
+
+    /// The same over a copy of a database that is there already.
+    pub(super) async fn over(database: &Path) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::copy(database, dir.path().join("slipway.db")).unwrap();
+        // Its own tokens were made of the first numbers.
+        Self::begun(dir, 1_000_000, Times::default()).await
+    }
+
+    async fn begun(dir: TempDir, count: u64, times: Times) -> Self {
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)));
-        let rng = Arc::new(TestRng { count: AtomicU64::new(1), panics_once: AtomicBool::new(false) });
-        let mut rig = Self::open(tempfile::tempdir().unwrap(), clock, rng, times).await;
+        let rng = Arc::new(TestRng { count: AtomicU64::new(count), panics_once: AtomicBool::new(false) });
+        let mut rig = Self::open(dir, clock, rng, times).await;
         let apply = ApplyQueue {
             name: "default".parse().unwrap(),
             doc: "{}".into(),
