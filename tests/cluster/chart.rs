@@ -124,7 +124,7 @@ async fn a_short_file_is_enough_and_twenty_tasks_outlive_upgrade_and_uninstall(s
     };
     scene.create::<ServiceAccount>(json!({"metadata": {"name": "ci"}})).await;
     put("install", 30, &[]);
-    helm(&["test", "team", "--logs", "--timeout", "120s"]);
+    helm(&["test", "team", "--timeout", "120s"]);
 
     // The chart's Role is the table of the code, and tasks have an account of their own.
     let role: Role = scene.api::<Role>().get("team-slipway-glue").await.expect("a role");

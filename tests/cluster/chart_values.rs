@@ -38,7 +38,7 @@ async fn values_of_clearml_make_queues_whose_pods_are_as_they_say(scene: Arc<Sce
     scene.create::<ServiceAccount>(json!({"metadata": {"name": "ci"}})).await;
     let said = helm(&["install", "team", CHART, "-f", theirs, "-f", &own, "--wait", "--timeout", "180s"]);
     assert!(said.contains("agentk8sglue.apiServerUrlReference: tasks report to Slipway"), "{said}");
-    helm(&["test", "team", "--logs", "--timeout", "120s"]);
+    helm(&["test", "team", "--timeout", "120s"]);
 
     let queue = slipway(&scene, "queue", &["queue", "get", "theirs", "-o", "json"]).await;
     assert!(queue.contains("\"maxRunning\": 3"), "{queue}");
