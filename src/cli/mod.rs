@@ -233,7 +233,7 @@ pub async fn run(command: Command, around: Surroundings) -> Exit {
     let context = Context::new(command.common(), around);
     let ended = tokio::select! {
         biased;
-        ended = dispatch(command, &context) => ended,
+        ended = Box::pin(dispatch(command, &context)) => ended,
         () = context.interrupt.cancelled() => Err(follow::interrupted(&context)),
     };
     ended.unwrap_or_else(|failure| {
