@@ -109,8 +109,10 @@ fn missing(then: &Value, now: &Value, at: &str, into: &mut Vec<String>) {
             (Some(_), None) => into.push(format!("{at} is empty")),
             (None, _) => {}
         },
-        (Value::String(_), Value::String(_)) | (Value::Number(_), Value::Number(_)) | (Value::Bool(_), Value::Bool(_)) => {}
-        (Value::Null, _) => {}
+        (Value::Null, _)
+        | (Value::String(_), Value::String(_))
+        | (Value::Number(_), Value::Number(_))
+        | (Value::Bool(_), Value::Bool(_)) => {}
         (then, now) => into.push(format!("{at} was {then} and is {now}")),
     }
 }

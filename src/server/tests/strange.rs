@@ -75,11 +75,11 @@ fn for_a_while<S: Strategy>(what: &S, test: impl Fn(S::Value) -> Result<(), Test
 fn nothing_near_a_token_lets_anybody_in() {
     let runtime = Runtime::new().unwrap();
     let (rig, signer, _published) = runtime.block_on(world());
-    let signed = signer.token(&json!({}));
+    let of_theirs = signer.token(&json!({}));
     let own = rig.token(Who::Admin).to_owned();
     let schemes = prop_oneof![Just("Bearer "), Just("bearer "), Just("Basic "), Just("Bearer"), Just("")];
     for_a_while(&(any::<bool>(), edits(), schemes), |(of_issuer, edits, scheme)| {
-        let good = if of_issuer { &signed } else { &own };
+        let good = if of_issuer { &of_theirs } else { &own };
         let token = edited(good, &edits);
         let Ok(value) = HeaderValue::from_bytes(format!("{scheme}{token}").as_bytes()) else { return Ok(()) };
         let reply = runtime.block_on(rig.call("GET", "/api/v1/whoami").value("authorization", value).into_future());
