@@ -41,7 +41,7 @@ async fn what_is_wrong_with_a_frame_changes_nothing() {
     put("log?offset=-1", b"hello".to_vec()).await.problem(400, "INVALID_PARAMETER");
     put("log?offset=0&membr=1", Vec::new()).await.problem(400, "INVALID_PARAMETER");
     put("log?offset=0&member=1", Vec::new()).await.problem(400, "INVALID_PARAMETER");
-    put("log?offset=0&gap=5", b"hello".to_vec()).await.problem(400, "INVALID_PARAMETER");
+    put("log?offset=0&gap=5", b"hello".to_vec()).await.problem(422, "VALIDATION_FAILED");
     own.put(&rig, 0, &vec![b'x'; (256 << 10) + 1]).await.problem(413, "BODY_TOO_LARGE");
     assert_eq!(text(&rig, task).await, "");
     assert_eq!(next(&own.put(&rig, 0, &vec![b'x'; 256 << 10]).await), 256 << 10, "the largest frame");
