@@ -37,9 +37,10 @@ pub(crate) struct Status {
 }
 
 impl Request {
-    /// Whether it changes something.
+    /// Whether it changes something. To ask what one may do is a request to create, of which nothing is stored.
     pub(crate) fn writes(&self) -> bool {
-        matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
+        self.resource() != "selfsubjectaccessreviews"
+            && matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
     }
 
     /// Whether it is about what an API group serves, or asks what it does.
