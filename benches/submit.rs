@@ -6,6 +6,8 @@
 //! over the same 64 connections. Figures are tasks per second as min / median / max over the rounds, and the ratios of
 //! the medians. At the end every acknowledged id must exist exactly once, or the figures are void.
 //!
+//! The time that the server's threads spend on a task says more than the rates where other programs share the machine.
+//!
 //! `cargo bench --bench submit [-- ROUNDS SECONDS]`
 
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
@@ -39,16 +41,20 @@ async fn main() -> Result<(), Failure> {
     let bare = bare().await?;
     let server = Server::start(dir.path())?;
     let (mut raws, mut bares, mut rests, mut ids) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut costs = Vec::new();
     for round in 0..=rounds {
         let r = raw.run(time).await?;
         let (b, _) = hammer(&bare, "/tasks", "none", time).await?;
+        let before = server.busy()?;
         let (s, acknowledged) = hammer(&server.address, "/api/v1/tasks", &server.token, time).await?;
+        let cost = per_task(server.busy()?.saturating_sub(before), acknowledged.len());
         ids.extend(acknowledged);
         // The first round warms caches and files.
         if round > 0 {
             raws.push(r);
             bares.push(b);
             rests.push(s);
+            costs.push(cost);
         }
     }
     verify(&server, &ids).await?;
@@ -57,6 +63,8 @@ async fn main() -> Result<(), Failure> {
     for (name, (min, median, max)) in [("raw  one commit per insert", raw), ("http bare axum route", http), ("rest slipway server", rest)] {
         println!("  {name:<28} {min:>9.0} / {median:>9.0} / {max:>9.0}");
     }
+    let (min, median, max) = spread(costs);
+    println!("  {:<28} {min:>9.0} / {median:>9.0} / {max:>9.0}  µs", "rest CPU of the server a task");
     println!("  rest / raw {:.2}   rest / http {:.2}   ({} tasks, each found exactly once)", rest.1 / raw.1, rest.1 / http.1, ids.len());
     Ok(())
 }
@@ -69,6 +77,11 @@ fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
 fn rate(count: usize, since: Instant) -> f64 {
     count as f64 / since.elapsed().as_secs_f64()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds for people")]
+fn per_task(busy: Duration, tasks: usize) -> f64 {
+    busy.as_secs_f64() * 1e6 / tasks.max(1) as f64
 }
 
 struct Raw(SqliteConnection);
@@ -128,6 +141,16 @@ impl Server {
         let address = line.rsplit("http://").next().unwrap_or_default().to_owned();
         let token = std::fs::read_to_string(data.join("admin-token"))?.trim().to_owned();
         Ok(Self { child, address, token })
+    }
+
+    /// The time that its threads have run so far, their own and the kernel's for them.
+    fn busy(&self) -> Result<Duration, Failure> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name of the program, in brackets, may hold anything; what follows it are numbers.
+        let fields = stat.rsplit_once(')').ok_or("no stat")?.1.split_whitespace().skip(11).take(2);
+        let ticks = fields.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+        // Linux shows it in hundredths of a second, whatever its own clock does.
+        Ok(Duration::from_millis(ticks * 10))
     }
 }
 
