@@ -61,17 +61,17 @@ pub(super) async fn wrap(State(app): State<App>, mut request: Request, next: Nex
     let peer = request.extensions().get::<Peer>().map_or(Ipv6Addr::UNSPECIFIED.into(), |peer| peer.address.ip());
     let address = behind(peer, request.headers(), &app.settings.proxies);
     request.extensions_mut().insert(Origin { address, request_id: id.clone() });
-    let path = request.uri().path().to_owned();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |m| m.as_str()).to_owned();
+    let (uri, method) = (request.uri().clone(), request.method().clone());
+    let (path, route) = (uri.path(), request.extensions().get::<MatchedPath>().cloned());
     let span = tracing::info_span!("request", id = %id, %method, %path);
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
     if !status.is_success() && !status.is_redirection() && status != StatusCode::SWITCHING_PROTOCOLS {
-        response = problem(&response, &path, &id);
+        response = problem(&response, path, &id);
     }
     let took = app.settings.clock.monotonic().saturating_sub(began);
-    app.metrics.request(method.as_str(), &route, status.as_u16(), took);
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    app.metrics.request(method.as_str(), route, status.as_u16(), took);
     span.in_scope(|| tracing::debug!(status = status.as_u16(), ms = took.as_millis(), "answered"));
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);

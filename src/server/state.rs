@@ -42,9 +42,28 @@ pub struct Settings {
     pub proxies: Vec<IpNet>,
 }
 
-/// The server's state; clones share it.
+/// The server's state; clones share it. A request clones it several times, so that costs no more than one count.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Shared>);
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// A test changes a server before it is used.
+#[cfg(test)]
+impl std::ops::DerefMut for App {
+    fn deref_mut(&mut self) -> &mut Shared {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+/// What there is once in a server.
+#[cfg_attr(test, derive(Clone))]
+pub struct Shared {
     pub(super) store: Store,
     pub(super) logs: Logs,
     pub(super) uploads: Uploads,
@@ -68,7 +87,6 @@ pub struct App {
 }
 
 impl App {
-    /// A server over an open store and its bytes. It reads the tokens, queues and runners once; from then on it alone
     /// changes them.
     pub async fn new(store: Store, logs: Logs, uploads: Uploads, settings: Settings) -> Result<Self> {
         let tokens = Arc::new(Tokens::load(&store).await?);
@@ -76,7 +94,7 @@ impl App {
         let runners = Arc::new(Runners::load(&store).await?);
         let up = store.uptime().now();
         let audit = Arc::new(Recorder::new(store.clone(), settings.clock.clone()));
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             store,
             logs,
             uploads,
@@ -96,7 +114,7 @@ impl App {
             pulses: Arc::new(Pulses::since(up)),
             seen: Arc::new(Seen::since(up)),
             metrics: Arc::new(Metrics::new()),
-        })
+        })))
     }
 
     /// Ends the server when cancelled.

@@ -12,6 +12,7 @@ use axum::{
     http::header,
     response::Response,
 };
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -21,7 +22,10 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -49,7 +53,19 @@ pub(super) struct Connection {
     pub(super) tls: Option<Tls>,
     /// Cancelled when it has to go for another.
     pub(super) out: CancellationToken,
+    /// Whether it has asked for something.
+    pub(super) proven: AtomicBool,
     pub(super) door: Arc<Door>,
+}
+
+/// What ends a connection from our side.
+enum End {
+    /// The server stops.
+    Stop,
+    /// It is late.
+    Late(Late),
+    /// It has to go for another, or had its time to end well.
+    Now,
 }
 
 impl Connection {
@@ -77,30 +93,31 @@ impl Connection {
         let service = hyper::service::service_fn(|request| self.call(request, &pace, router.clone()));
         let builder = builder();
         let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-        let mut late = pin!(pace.late(&self.door.bounds));
-        let mut stopping = false;
-        let mut until: Option<Instant> = None;
+        let (stop, out, late) = (self.door.stop.cancelled(), self.out.cancelled(), pace.late(&self.door.bounds));
+        // Each is looked at when it wakes, not whenever a byte comes: the locks behind them are everybody's.
+        let mut ends =
+            FuturesUnordered::from_iter([stop.map(|()| End::Stop).boxed(), out.map(|()| End::Now).boxed(), late.map(End::Late).boxed()]);
         loop {
             tokio::select! {
+                biased;
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
                         tracing::trace!(peer = %self.address, %error, "a connection broke");
                     }
                     return;
                 }
-                () = self.door.stop.cancelled(), if !stopping => {
-                    stopping = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                why = &mut late, if until.is_none() => {
-                    if why != Late::Idle {
-                        self.door.metrics.dropped(if why == Late::Head { "slowHead" } else { "slowReader" });
+                Some(end) = ends.next() => match end {
+                    End::Stop => connection.as_mut().graceful_shutdown(),
+                    End::Late(why) => {
+                        if why != Late::Idle {
+                            self.door.metrics.dropped(if why == Late::Head { "slowHead" } else { "slowReader" });
+                        }
+                        let grace = if why == Late::Write { Duration::ZERO } else { GRACE };
+                        ends.push(tokio::time::sleep(grace).map(|()| End::Now).boxed());
+                        connection.as_mut().graceful_shutdown();
                     }
-                    until = Some(Instant::now() + if why == Late::Write { Duration::ZERO } else { GRACE });
-                    connection.as_mut().graceful_shutdown();
-                }
-                () = self.out.cancelled() => return,
-                () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => return,
+                    End::Now => return,
+                },
             }
         }
     }
@@ -112,7 +129,9 @@ impl Connection {
         router: Router,
     ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
         let turn = pace.turn();
-        self.door.prove(self.id);
+        if !self.proven.swap(true, Ordering::Relaxed) {
+            self.door.prove(self.id);
+        }
         let mut request: Request = request.map(Body::new);
         let secure = self.tls.is_some();
         if !secure && request.headers().contains_key(header::AUTHORIZATION) {

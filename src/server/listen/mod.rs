@@ -22,7 +22,7 @@ use connection::Connection;
 use ledger::{Ledger, Verdict};
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -146,7 +146,7 @@ impl Door {
                 if let Err(error) = prepare(tcp, self.bounds.write) {
                     tracing::debug!(%error, peer = %address, "a socket could not be set up");
                 }
-                return Some(Connection { id, address, tls, out, door: self.clone() });
+                return Some(Connection { id, address, tls, out, proven: AtomicBool::new(false), door: self.clone() });
             }
             Verdict::Full => "full",
             Verdict::FullAddress => "fullAddress",

@@ -27,7 +27,7 @@ pub(crate) async fn batch(
     State(app): State<App>,
     principal: Principal,
     key: IdempotencyKey,
-    Json { value: request, digest }: Json<BatchRequest, { limits::MAX_BATCH_BODY }>,
+    Json { value: request, bytes }: Json<BatchRequest, { limits::MAX_BATCH_BODY }>,
 ) -> ApiResult<Response> {
     if !(1..=limits::MAX_BATCH).contains(&request.tasks.len()) {
         let detail = format!("A batch has 1 to {} tasks; this one has {}.", limits::MAX_BATCH, request.tasks.len());
@@ -39,7 +39,7 @@ pub(crate) async fn batch(
         Ok(NewTask { after, ..task })
     };
     let tasks = request.tasks.into_iter().enumerate().zip(after).map(take).collect::<ApiResult<Vec<_>>>()?;
-    let (ids, repeated) = submit::store(&app, principal, tasks, key, "tasks:batch", digest).await?;
+    let (ids, repeated) = submit::store(&app, principal, tasks, key, "tasks:batch", &bytes).await?;
     let named = ids.first().zip(ids.last()).map(|(first, last)| audit::Object(format!("tasks/{first}..{last}")));
     let mut response = submit::marked((StatusCode::CREATED, axum::Json(BatchResponse { ids })).into_response(), repeated);
     if let Some(object) = named {

@@ -9,7 +9,7 @@ use crate::{
     domain::{ArraySpec, Indices},
     server::{
         auth::Principal,
-        body::{IdempotencyKey, MaybeJson, sha256},
+        body::{IdempotencyKey, MaybeJson},
         error::{ApiError, ApiResult, invalid},
         state::App,
     },
@@ -35,10 +35,10 @@ pub(crate) async fn rerun(
     let task = app.record(id).await?;
     principal.may_act_on(&task)?;
     intake::again(&app, &principal.user, id, &task.spec)?;
-    let digest = sha256(format!("{id} {:?} {:?}", request.only, request.indices).as_bytes());
+    let same = format!("{id} {:?} {:?}", request.only, request.indices);
     let array = app.array_again(&task, request).await?;
     let tasks = vec![NewTask { rerun_of: Some(id), array, ..NewTask::new(task.spec) }];
-    let (ids, repeated) = store(&app, principal, tasks, key, "tasks/rerun", digest).await?;
+    let (ids, repeated) = store(&app, principal, tasks, key, "tasks/rerun", same.as_bytes()).await?;
     created(&app, ids.first().copied(), repeated).await
 }
 

@@ -5,7 +5,7 @@ use crate::{
     domain::Sha256,
     server::{
         auth::Principal,
-        body::{IdempotencyKey, Json},
+        body::{IdempotencyKey, Json, sha256},
         error::ApiResult,
         state::App,
     },
@@ -26,11 +26,11 @@ pub(crate) async fn submit(
     State(app): State<App>,
     principal: Principal,
     key: IdempotencyKey,
-    Json { value: new, digest }: Json<wire::NewTask>,
+    Json { value: new, bytes }: Json<wire::NewTask>,
 ) -> ApiResult<Response> {
     let after = depend::of_one(&app, &principal, &new).await?;
     let tasks = vec![NewTask { after, ..taken(&app, &principal, new, "")? }];
-    let (ids, repeated) = store(&app, principal, tasks, key, "tasks", digest).await?;
+    let (ids, repeated) = store(&app, principal, tasks, key, "tasks", &bytes).await?;
     created(&app, ids.first().copied(), repeated).await
 }
 
@@ -42,16 +42,16 @@ pub(super) fn taken(app: &App, principal: &Principal, new: wire::NewTask, at: &s
     Ok(NewTask { not_before, parent, array, ..NewTask::new(intake::take(app, principal, new, at)?) })
 }
 
-/// Stores tasks; ids in order, and whether an earlier request stored them.
+/// Stores tasks; ids in order, and whether an earlier request stored them. `body`: the bytes that a repeat has again.
 pub(super) async fn store(
     app: &App,
     principal: Principal,
     tasks: Vec<NewTask>,
     IdempotencyKey(key): IdempotencyKey,
     route: &'static str,
-    digest: [u8; 32],
+    body: &[u8],
 ) -> ApiResult<(Vec<TaskId>, bool)> {
-    let idempotency = key.map(|key| Idempotency { route, key, digest });
+    let idempotency = key.map(|key| Idempotency { route, key, digest: sha256(body) });
     let submitted = app.store.run(Submit { user: principal.user.clone(), tasks, idempotency }).await?;
     crate::crash_point!("server.submitted");
     match submitted {
