@@ -34,6 +34,7 @@ mod preview;
 mod pulse;
 mod queues;
 mod rates;
+mod reads;
 mod retention;
 mod router;
 mod runner;

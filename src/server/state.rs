@@ -11,6 +11,7 @@ use super::{
     orders::Templates,
     pulse::Pulses,
     rates::Rates,
+    reads::Reads,
     runners::Seen,
     unserved::Unserved,
 };
@@ -65,6 +66,7 @@ impl std::ops::DerefMut for App {
 #[cfg_attr(test, derive(Clone))]
 pub struct Shared {
     pub(super) store: Store,
+    pub(super) reads: Arc<Reads>,
     pub(super) logs: Logs,
     pub(super) uploads: Uploads,
     /// Held for writing while uploads are removed.
@@ -87,6 +89,7 @@ pub struct Shared {
 }
 
 impl App {
+    /// A server over an open store and its bytes. It reads the tokens, queues and runners once; from then on it alone
     /// changes them.
     pub async fn new(store: Store, logs: Logs, uploads: Uploads, settings: Settings) -> Result<Self> {
         let tokens = Arc::new(Tokens::load(&store).await?);
@@ -95,6 +98,7 @@ impl App {
         let up = store.uptime().now();
         let audit = Arc::new(Recorder::new(store.clone(), settings.clock.clone()));
         Ok(Self(Arc::new(Shared {
+            reads: Arc::new(Reads::new(store.clone())),
             store,
             logs,
             uploads,

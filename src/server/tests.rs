@@ -30,6 +30,7 @@ mod queues;
 mod races;
 mod rates;
 mod reading;
+mod reads;
 mod retention;
 mod rig;
 mod rules;

@@ -29,6 +29,6 @@ use crate::{store::TaskRecord, wire::TaskId};
 impl App {
     /// A task, or the problem that there is none.
     async fn record(&self, id: TaskId) -> ApiResult<TaskRecord> {
-        self.store.task(id).await?.ok_or_else(|| no_task(id))
+        self.reads.task(id).await?.ok_or_else(|| no_task(id))
     }
 }
