@@ -24,6 +24,8 @@ pub struct LogMark {
     pub crc: Option<u32>,
     /// Lost ranges: offset and length.
     pub gaps: Vec<(u64, u64)>,
+    /// Whose objects hold it: from which offset on, and the writer's tag. Empty where no object store holds it.
+    pub stints: Vec<(u64, u64)>,
 }
 
 /// Records how far logs are on disk. A mark that comes late, from a sync that others overtook, changes nothing: what was
@@ -34,16 +36,16 @@ impl Statement for MarkLogs {
     type Output = ();
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
-        let rows = batch
-            .iter()
-            .flat_map(|marks| &marks.0)
-            .map(|m| json!([m.attempt.task, m.attempt.attempt, m.member, m.durable, m.crc, json!(m.gaps).to_string()]));
+        let rows = batch.iter().flat_map(|marks| &marks.0).map(|m| {
+            json!([m.attempt.task, m.attempt.attempt, m.member, m.durable, m.crc, json!(m.gaps).to_string(), json!(m.stints).to_string()])
+        });
         let rows = Value::Array(rows.collect());
         exec(
             tx,
-            "insert into log (task, attempt, member, durable, crc, gaps)
-             select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5 from json_each($1) j where true
-             on conflict (task, attempt, member) do update set durable = excluded.durable, crc = excluded.crc, gaps = excluded.gaps
+            "insert into log (task, attempt, member, durable, crc, gaps, stints)
+             select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6 from json_each($1) j where true
+             on conflict (task, attempt, member) do update set durable = excluded.durable, crc = excluded.crc, gaps = excluded.gaps,
+             stints = excluded.stints
              where excluded.durable >= log.durable",
             rows,
         )
@@ -72,5 +74,6 @@ pub(super) fn read(row: &SqliteRow, attempt: AttemptRef) -> Result<LogMark> {
         durable: row.try_get::<i64, _>("durable")?.cast_unsigned(),
         crc: row.try_get("crc")?,
         gaps: parse_json("log", attempt.task.0, row.try_get("gaps")?)?,
+        stints: parse_json("log", attempt.task.0, row.try_get("stints")?)?,
     })
 }

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "uploads", include_str!("../../migrations/sqlite/0008_uploads.sql")),
     (9, "notes", include_str!("../../migrations/sqlite/0009_notes.sql")),
     (10, "audit", include_str!("../../migrations/sqlite/0010_audit.sql")),
+    (12, "stints", include_str!("../../migrations/sqlite/0012_stints.sql")),
 ];
 
 /// Readers beside the one writer. Reads never wait for writes in WAL mode.

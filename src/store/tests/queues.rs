@@ -81,7 +81,7 @@ async fn a_runner_renews_what_it_has_not_started() {
 async fn log_marks_are_kept_and_never_move_back() {
     let rig = Rig::new().await;
     let attempt = AttemptRef { task: TaskId(1), attempt: AttemptNumber(1) };
-    let mark = |durable, crc| LogMark { attempt, member: 0, durable, crc, gaps: vec![(5, 3)] };
+    let mark = |durable, crc| LogMark { attempt, member: 0, durable, crc, gaps: vec![(5, 3)], stints: vec![(0, 7)] };
     rig.store.run(MarkLogs(vec![mark(10, Some(4_000_000_000))])).await.unwrap();
     rig.store.run(MarkLogs(vec![mark(20, None)])).await.unwrap();
     // From a round of syncs that began before and had other logs to wait for.

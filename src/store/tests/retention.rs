@@ -29,7 +29,7 @@ impl Rig {
         let id = self.submit(spec()).await;
         let (attempt, token_hash, _) = self.running().await;
         assert_eq!(attempt.task, id);
-        let mark = LogMark { attempt, member: 0, durable: 5, crc: Some(1), gaps: Vec::new() };
+        let mark = LogMark { attempt, member: 0, durable: 5, crc: Some(1), gaps: Vec::new(), stints: Vec::new() };
         self.store.run(MarkLogs(vec![mark])).await.unwrap();
         self.finish(attempt, token_hash, 0, Some(true)).await.unwrap();
         id
