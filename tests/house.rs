@@ -28,8 +28,12 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Paths that only some places may name.
-const RESERVED: &[(&str, &[&str])] =
-    &[("sqlx", &["src/store/"]), ("kube", &["src/runner/kubernetes/"]), ("k8s_openapi", &["src/runner/kubernetes/", "src/template/"])];
+const RESERVED: &[(&str, &[&str])] = &[
+    ("sqlx", &["src/store/"]),
+    ("object_store", &["src/blob/"]),
+    ("kube", &["src/runner/kubernetes/"]),
+    ("k8s_openapi", &["src/runner/kubernetes/", "src/template/"]),
+];
 
 /// What the rules of the product must not touch.
 const NOT_IN_DOMAIN: &[&str] = &["tokio", "std::fs", "std::net", "reqwest", "axum"];

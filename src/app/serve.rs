@@ -102,9 +102,9 @@ impl Serving {
         let (store, writer) = Store::open(&dir.file("slipway.db"), ambient).await.context("cannot open the database")?;
         let admin_token = way.admin_token.unwrap_or_else(|| dir.file(bootstrap::ADMIN_TOKEN));
         bootstrap::first_things(&store, &dir, &admin_token, &*rng).await?;
-        let logs = Logs::new(dir.path());
+        let logs = Logs::new(dir.path(), None);
         let settings = Settings { times, clock, rng, stop, issuers: way.issuers, rates: way.rates, proxies: way.proxies };
-        let app = App::new(store.clone(), logs, Uploads::new(dir.path()), settings).await?;
+        let app = App::new(store.clone(), logs, Uploads::new(dir.path(), None), settings).await?;
         let task = tokio::spawn(crate::server::serve(listener, app));
         Ok(Self { url, near, dir, admin_token, store, task, writer })
     }

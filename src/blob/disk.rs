@@ -91,6 +91,15 @@ impl Disk {
         self.files.forget(|other| other == key);
     }
 
+    /// Deletes the file of a log; that there is none is no error.
+    pub(super) fn remove(&self, key: LogKey) -> io::Result<()> {
+        self.forget(key);
+        match fs::remove_file(self.path(key)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
     /// Deletes the logs of a task; that there are none is no error.
     pub(super) fn remove_task(&self, task: TaskId) -> io::Result<()> {
         self.files.forget_task(task);

@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn nothing_is_removed_while_somebody_holds_it() {
         let dir = tempfile::tempdir().unwrap();
-        let logs = || Logs::new(dir.path());
+        let logs = || Logs::new(dir.path(), None);
         let (one, other) = (logs().hold().unwrap(), logs().hold().unwrap());
         assert!(logs().removing().unwrap().is_none());
         drop(one);

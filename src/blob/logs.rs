@@ -5,6 +5,8 @@ use super::{
     disk::Disk,
     lock,
     log::Log,
+    parts,
+    remote::Remote,
     state::State,
     types::{AppendError, Extent, Head, LogKey, Progress, Resume},
 };
@@ -31,6 +33,8 @@ pub struct Logs(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) disk: Disk,
+    /// Where the bytes are to be kept, if not on the disk.
+    pub(super) remote: Option<Remote>,
     open: Mutex<HashMap<LogKey, Arc<Log>>>,
     /// Who may open, close or remove logs of a task. Taken before a log's turn.
     doors: [Arc<tokio::sync::Mutex<()>>; DOORS],
@@ -38,9 +42,17 @@ pub(super) struct Inner {
 
 impl Logs {
     /// Logs under the directory `root`, which is created when the first log is opened. Only one `Logs` may use it.
+    /// With `remote` that is where they are kept, and a file holds no more than what an open log received since it was opened.
     #[must_use]
-    pub fn new(root: &Path) -> Self {
-        Self(Arc::new(Inner { disk: Disk::new(root), open: Mutex::default(), doors: std::array::from_fn(|_| Arc::default()) }))
+    pub fn new(root: &Path, remote: Option<Remote>) -> Self {
+        let doors = std::array::from_fn(|_| Arc::default());
+        Self(Arc::new(Inner { disk: Disk::new(root), remote, open: Mutex::default(), doors }))
+    }
+
+    /// The object store, if there is one.
+    #[must_use]
+    pub fn remote(&self) -> Option<&Remote> {
+        self.0.remote.as_ref()
     }
 
     /// Opens a log, going on from what is recorded of it; an open log stays as it is and `resume` is ignored.
@@ -49,11 +61,16 @@ impl Logs {
     /// lost become a gap, which the next sync reports.
     ///
     /// # Errors
-    /// The disk's; the log is then not open.
+    /// The disk's, or an object store holds the log that this server was not given; the log is then not open.
     pub async fn open(&self, key: LogKey, resume: Resume) -> io::Result<Progress> {
         if let Some(progress) = self.progress(key) {
             return Ok(progress);
         }
+        let tag = match &self.0.remote {
+            Some(remote) => Some(remote.0.tag()),
+            None if resume.stints.is_empty() => None,
+            None => return Err(not_given()),
+        };
         let door = self.0.door(key.attempt.task).await;
         let inner = self.0.clone();
         blocking(move || {
@@ -63,10 +80,10 @@ impl Logs {
             }
             let durable = resume.durable;
             let have = inner.disk.prepare(key, durable)?;
-            if have < durable {
+            if have < durable && resume.stints.is_empty() {
                 tracing::error!(log = %key, durable, have, "recorded log bytes are missing on the disk; they show as a gap");
             }
-            let log = Log::new(key, State::resumed(resume, have));
+            let log = Log::new(key, State::resumed(resume, have, tag));
             let progress = log.state().progress();
             lock(&inner.open).insert(key, Arc::new(log));
             Ok(progress)
@@ -164,12 +181,16 @@ impl Logs {
     /// Deletes all logs of a task, open ones too. Repeating it is harmless.
     ///
     /// # Errors
-    /// The disk's; some logs may be left.
+    /// The disk's, and the object store's; some logs may be left.
     pub async fn remove_task(&self, task: TaskId) -> io::Result<()> {
         let door = self.0.door(task).await;
         let open: Vec<_> = lock(&self.0.open).keys().filter(|key| key.attempt.task == task).copied().collect();
         for key in open {
             self.0.close(key).await;
+        }
+        if let Some(remote) = &self.0.remote {
+            remote.0.delete_all(&parts::of_task(task)).await?;
+            remote.0.forget(|key| key.attempt.task == task);
         }
         let inner = self.0.clone();
         blocking(move || {
@@ -189,6 +210,11 @@ impl Inner {
         lock(&self.open).values().cloned().collect()
     }
 
+    /// The object store that a record speaks of.
+    pub(super) fn given(&self) -> io::Result<&Remote> {
+        self.remote.as_ref().ok_or_else(not_given)
+    }
+
     /// Drops a log that holds its turn, so that nothing is being written when it is opened again.
     pub(super) fn drop_log(&self, log: &Log) {
         log.state().leave();
@@ -204,8 +230,18 @@ impl Inner {
     /// To be called with the door of the task.
     async fn close(&self, key: LogKey) {
         let Some(log) = self.get(key) else { return };
+        // What is on its way to the object store has arrived before anybody deletes it there.
+        let _syncing = log.syncing().await;
         let _turn = log.turn().await;
+        let stored = log.state().is_stored();
         self.drop_log(&log);
+        if stored && let Err(error) = self.disk.remove(key) {
+            tracing::error!(log = %key, %error, "the file of a log that the object store holds could not be removed");
+        }
         log.end();
     }
+}
+
+fn not_given() -> io::Error {
+    io::Error::other("it lies in an object store, which this server was not given: set blobs in its file again")
 }

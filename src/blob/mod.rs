@@ -21,7 +21,10 @@ mod files;
 mod hold;
 mod log;
 mod logs;
+mod parts;
+mod place;
 mod read;
+mod remote;
 mod state;
 mod sync;
 mod tail;
@@ -32,7 +35,11 @@ mod uploads;
 
 pub use hold::{Hold, Removing};
 pub use logs::Logs;
-pub use types::{AppendError, Extent, Gap, Head, LogKey, MAX_GAPS, MAX_OFFSET, MAX_READ, Piece, Progress, Resume, SyncError, Synced};
+pub use place::Place;
+pub use remote::{Remote, RemoteError};
+pub use types::{
+    AppendError, Extent, Gap, Head, LogKey, MAX_GAPS, MAX_OFFSET, MAX_READ, Piece, Progress, Resume, Stint, SyncError, Synced,
+};
 pub use uploads::{Received, UploadError, Uploads};
 
 use std::{

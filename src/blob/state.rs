@@ -1,9 +1,11 @@
 //! What is known of an open log. Pure: it decides, others write.
 
 use super::{
+    place::Pace,
     tail::Tail,
-    types::{AppendError, Extent, Gap, LogKey, MAX_GAPS, MAX_OFFSET, Piece, Progress, Resume, Synced},
+    types::{AppendError, Extent, Gap, LogKey, MAX_GAPS, MAX_OFFSET, Piece, Progress, Resume, Stint, Synced},
 };
+use std::time::Duration;
 
 /// After this many rounds of syncing without a new byte, the tail's memory is freed.
 const IDLE_ROUNDS: u32 = 60;
@@ -24,6 +26,14 @@ pub(super) struct State {
     idle_rounds: u32,
     /// Set once: this log is open no more, and whatever still holds it must change nothing.
     gone: bool,
+    /// Whose objects hold what, this life's own at the end; empty without an object store.
+    stints: Vec<Stint>,
+    /// The file holds everything from here on; what lies before is in the object store alone.
+    base: u64,
+    /// Everything before it is in the object store.
+    stored: u64,
+    /// When it was seen first that the object store lacks bytes, by the monotonic clock.
+    lacking: Option<Duration>,
 }
 
 /// Where the bytes of a read are.
@@ -32,13 +42,22 @@ pub(super) enum Located {
     Here(Piece),
     /// This many bytes, in the file.
     InFile(usize),
+    /// This many bytes, in the object store.
+    Stored(usize),
 }
 
 impl State {
     /// Goes on from what is recorded, where the file holds `have` bytes. Recorded bytes that the file has lost become a
     /// gap: a loss is shown, never hidden.
-    pub(super) fn resumed(resume: Resume, have: u64) -> Self {
-        let whole = have.min(resume.durable);
+    ///
+    /// With `tag` there is an object store. Of what it holds the file is not asked: it may be of an earlier life, after which
+    /// another server wrote on. Recorded bytes that it does not hold, from before there was one, go there from the file.
+    pub(super) fn resumed(resume: Resume, have: u64, tag: Option<u64>) -> Self {
+        let stored = if resume.stints.is_empty() { 0 } else { resume.durable };
+        let whole = if stored > 0 { stored } else { have.min(resume.durable) };
+        let mut stints = resume.stints;
+        stints.retain(|stint| stint.from < stored);
+        stints.extend(tag.map(|tag| Stint { from: stored, tag }));
         let mut state = Self {
             next: resume.durable,
             synced: resume.durable,
@@ -50,6 +69,10 @@ impl State {
             lossy: whole < resume.durable,
             idle_rounds: 0,
             gone: false,
+            stints,
+            base: stored,
+            stored,
+            lacking: None,
         };
         for gap in resume.gaps {
             state.note_gap(gap.offset, gap.end().min(whole));
@@ -63,7 +86,7 @@ impl State {
     }
 
     pub(super) fn extent(&self) -> Extent {
-        Extent { len: self.next, gaps: self.gaps.clone() }
+        Extent { len: self.next, gaps: self.gaps.clone(), stints: self.stints.clone() }
     }
 
     /// How many bytes at the end of a frame are new: 0 for a frame that was wholly received before.
@@ -124,10 +147,35 @@ impl State {
         self.lossy || self.durable < self.next
     }
 
-    /// What a sync that begins now will have put on the disk.
+    /// Whether it is time for what the object store lacks to go there. What is there, but was not announced, is reported at once.
+    pub(super) fn lacks(&mut self, now: Duration, pace: Pace) -> bool {
+        if self.stored == self.next {
+            return true;
+        }
+        let since = *self.lacking.get_or_insert(now);
+        self.next - self.stored >= pace.bytes || now.saturating_sub(since) >= pace.every || self.durable < self.synced
+    }
+
+    /// What a sync that begins now will have put on the disk, or into the object store.
     pub(super) fn begin_sync(&self, key: LogKey) -> Option<Synced> {
         self.alive().ok()?;
-        Some(Synced { key, durable: self.next, crc: self.crc, gaps: self.gaps.clone() })
+        Some(Synced { key, durable: self.next, crc: self.crc, gaps: self.gaps.clone(), stints: self.stints.clone() })
+    }
+
+    /// From where on the object store lacks bytes, and the tag to give them.
+    pub(super) fn to_store(&self) -> Option<(u64, u64)> {
+        Some((self.stored, self.stints.last()?.tag))
+    }
+
+    /// Takes note that the object store holds everything before `end`.
+    pub(super) fn store_to(&mut self, end: u64) {
+        self.stored = self.stored.max(end);
+        self.lacking = None;
+    }
+
+    /// Whether the file holds nothing that the object store lacks.
+    pub(super) fn is_stored(&self) -> bool {
+        !self.stints.is_empty() && self.stored == self.next
     }
 
     /// Takes note that a sync which began at `offset` has ended well; whether it still means anything.
@@ -148,9 +196,10 @@ impl State {
         match locate(offset, max, self.next, &self.gaps) {
             Located::InFile(len) => match self.tail.slice(self.next, offset, len) {
                 Some(bytes) => Located::Here(Piece::Bytes { offset, bytes }),
+                None if offset < self.base => Located::Stored(usize::try_from(self.base - offset).map_or(len, |there| there.min(len))),
                 None => Located::InFile(len),
             },
-            here @ Located::Here(_) => here,
+            other => other,
         }
     }
 
@@ -191,7 +240,10 @@ impl State {
 impl Extent {
     /// Where the bytes at `offset` are, by this record.
     pub(super) fn locate(&self, offset: u64, max: usize) -> Located {
-        locate(offset, max, self.len, &self.gaps)
+        match locate(offset, max, self.len, &self.gaps) {
+            Located::InFile(len) if !self.stints.is_empty() => Located::Stored(len),
+            other => other,
+        }
     }
 }
 

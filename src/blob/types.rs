@@ -45,6 +45,16 @@ impl Gap {
     }
 }
 
+/// Whose objects count from an offset on, up to the next stint. Without meaning where the bytes are files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stint {
+    /// The first byte.
+    pub from: u64,
+    /// The writer: a log gets a new one whenever it is opened.
+    pub tag: u64,
+}
+
 /// What the server recorded about a log, to go on from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resume {
@@ -54,6 +64,8 @@ pub struct Resume {
     pub crc: u32,
     /// The recorded gaps, in order; what lies beyond `durable` is ignored.
     pub gaps: Vec<Gap>,
+    /// The recorded stints; empty where no object store holds the log.
+    pub stints: Vec<Stint>,
     /// The most bytes that this log may hold, gaps not counted.
     pub limit: u64,
 }
@@ -62,7 +74,7 @@ impl Resume {
     /// A log that has nothing yet.
     #[must_use]
     pub fn fresh(limit: u64) -> Self {
-        Self { durable: 0, crc: 0, gaps: Vec::new(), limit }
+        Self { durable: 0, crc: 0, gaps: Vec::new(), stints: Vec::new(), limit }
     }
 }
 
@@ -75,17 +87,19 @@ pub struct Progress {
     pub durable: u64,
 }
 
-/// What is now on the disk, for the server to record and then to announce.
+/// What is now on the disk, or in the object store if there is one, for the server to record and then to announce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Synced {
     /// The log.
     pub key: LogKey,
-    /// Everything before it is on the disk.
+    /// Everything before it is there.
     pub durable: u64,
     /// CRC-32C of the stream up to `durable`; none where the stream has a gap, as it can match no more.
     pub crc: Option<u32>,
     /// The gaps before `durable`, in order.
     pub gaps: Vec<Gap>,
+    /// Whose objects hold it; empty without an object store.
+    pub stints: Vec<Stint>,
 }
 
 /// The length and the gaps of a log that is not open, as the server recorded them.
@@ -96,6 +110,8 @@ pub struct Extent {
     pub len: u64,
     /// Its gaps, in order, without overlap.
     pub gaps: Vec<Gap>,
+    /// Whose objects hold it; empty where it is a file.
+    pub stints: Vec<Stint>,
 }
 
 /// The answer to a read.
@@ -160,4 +176,7 @@ pub enum SyncError {
     /// The disk refused. What it holds beyond the recorded offset is unknown, so the log is not open any more.
     #[error("syncing a log: {0}")]
     Io(#[from] io::Error),
+    /// The object store did not take the bytes. The log stays open with all of them; ask again.
+    #[error("the object store did not take a log: {0}")]
+    Away(io::Error),
 }

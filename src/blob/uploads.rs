@@ -1,13 +1,23 @@
-//! Uploads: bytes by their SHA-256, as files of a local directory.
+//! Uploads: bytes by their SHA-256, as files of a local directory or as objects.
 //!
 //! `<root>/uploads/<first two digits>/<sha256>` is whole and on the disk. `<root>/uploads/part/<who>-<sha256>` is what one
 //! user has sent of it so far: those of different users never meet, so nobody can spoil what another one sends.
+//!
+//! With an object store what is whole goes there before anybody hears of it, as `uploads/<first two digits>/<sha256>/<tag>`. A
+//! new tag each time means that a server which was deposed in the middle of a removal removes nothing that came later.
 
-use super::{blocking, disk::read_up_to, lock};
+use super::{
+    blocking,
+    disk::read_up_to,
+    lock,
+    remote::{Remote, written},
+};
 use crate::domain::{Sha256, UnixMs};
 use bytes::Bytes;
+use object_store::path::Path as Object;
 use sha2::Digest;
 use std::{
+    collections::{HashMap, HashSet},
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read},
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
@@ -16,12 +26,18 @@ use std::{
     time::SystemTime,
 };
 
+/// Of so many it is remembered where their object is.
+const KNOWN: usize = 1_000;
+
 /// A handle on all uploads; clones share it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Uploads {
     root: PathBuf,
+    remote: Option<Remote>,
     /// The parts that somebody writes to at this moment.
-    busy: Arc<Mutex<std::collections::HashSet<PathBuf>>>,
+    busy: Arc<Mutex<HashSet<PathBuf>>>,
+    /// Objects that were there when they were looked for, with their lengths.
+    known: Arc<Mutex<HashMap<Sha256, (Object, u64)>>>,
 }
 
 /// Why bytes were not taken. What was there before stays, but for [`UploadError::Checksum`].
@@ -39,7 +55,7 @@ pub enum UploadError {
     /// All bytes came, and their SHA-256 is another one; all of them are forgotten.
     #[error("the bytes have another SHA-256")]
     Checksum,
-    /// The disk refused.
+    /// The disk or the object store refused.
     #[error("writing an upload: {0}")]
     Io(#[from] io::Error),
 }
@@ -54,19 +70,26 @@ pub enum Received {
 }
 
 /// Holds a part for one writer.
-struct Writing<'a>(&'a Uploads, PathBuf);
+struct Writing(Uploads, PathBuf);
 
-impl Drop for Writing<'_> {
+impl Writing {
+    fn begin(uploads: &Uploads, part: &Path) -> Result<Self, UploadError> {
+        let free = lock(&uploads.busy).insert(part.to_owned());
+        if free { Ok(Self(uploads.clone(), part.to_owned())) } else { Err(UploadError::Busy) }
+    }
+}
+
+impl Drop for Writing {
     fn drop(&mut self) {
         lock(&self.0.busy).remove(&self.1);
     }
 }
 
 impl Uploads {
-    /// The uploads in the data directory `root`.
+    /// The uploads in the data directory `root`; with `remote` only parts are there, and what was whole before there was one.
     #[must_use]
-    pub fn new(root: &Path) -> Self {
-        Self { root: root.join("uploads"), busy: Arc::default() }
+    pub fn new(root: &Path, remote: Option<Remote>) -> Self {
+        Self { root: root.join("uploads"), remote, busy: Arc::default(), known: Arc::default() }
     }
 
     /// How much `who` has sent of it.
@@ -83,12 +106,10 @@ impl Uploads {
     /// # Errors
     /// As [`UploadError`] says.
     pub async fn append(&self, who: &str, sum: &Sha256, size: u64, offset: u64, bytes: Bytes) -> Result<Received, UploadError> {
-        let (this, part, whole, sum) = (self.clone(), self.part(who, sum), self.path(sum), sum.clone());
-        blocking(move || {
-            if !lock(&this.busy).insert(part.clone()) {
-                return Err(UploadError::Busy);
-            }
-            let _writing = Writing(&this, part.clone());
+        let (part, whole, wanted) = (self.part(who, sum), self.path(sum), sum.clone());
+        let writing = Writing::begin(self, &part)?;
+        let to_disk = self.remote.is_none();
+        let (writing, file) = blocking(move || {
             make_dir(part.parent())?;
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&part)?;
             let have = file.metadata()?.len();
@@ -98,52 +119,109 @@ impl Uploads {
             file.write_all_at(&bytes, offset)?;
             let have = have.max(offset + bytes.len() as u64);
             if have < size {
-                return Ok(Received::Part(have));
+                return Ok((writing, Err(Received::Part(have))));
             }
-            if sum_of(&part)? != sum {
+            if sum_of(&part)? != wanted {
                 fs::remove_file(&part)?;
                 return Err(UploadError::Checksum);
             }
-            file.sync_all()?;
-            make_dir(whole.parent())?;
-            fs::rename(&part, &whole)?;
-            for dir in whole.ancestors().skip(1).take(3) {
-                File::open(dir)?.sync_all()?;
+            if to_disk {
+                file.sync_all()?;
+                make_dir(whole.parent())?;
+                fs::rename(&part, &whole)?;
+                for dir in whole.ancestors().skip(1).take(3) {
+                    File::open(dir)?.sync_all()?;
+                }
+                return Ok((writing, Err(Received::Whole(size))));
             }
-            Ok(Received::Whole(size))
+            Ok((writing, Ok(file)))
         })
-        .await?
+        .await??;
+        match (file, &self.remote) {
+            (Ok(file), Some(Remote(remote))) => {
+                let object = objects(sum).join(format!("{:016x}", remote.tag()));
+                // Where this fails, the part stays: to send its end again is enough.
+                remote.put_file(&object, Arc::new(file), size).await?;
+                let part = writing.1.clone();
+                blocking(move || fs::remove_file(part)).await??;
+                Ok(Received::Whole(size))
+            }
+            (Ok(_), None) => Ok(Received::Whole(size)),
+            (Err(received), _) => Ok(received),
+        }
     }
 
     /// Up to `len` bytes from `offset` on; none at the end.
     ///
     /// # Errors
-    /// The disk's; `NotFound` where it is not there whole.
+    /// The disk's, and the object store's; `NotFound` where it is not there whole.
     pub async fn read(&self, sum: &Sha256, offset: u64, len: usize) -> io::Result<Bytes> {
         let path = self.path(sum);
-        blocking(move || Ok(read_up_to(&File::open(path)?, offset, len)?.into())).await?
+        let read = blocking(move || Ok(read_up_to(&File::open(path)?, offset, len)?.into())).await?;
+        let Some(Remote(remote)) = self.remote.as_ref().filter(|_| is_missing(&read)) else { return read };
+        for _ in 0..2 {
+            let Some((object, size)) = self.object(sum).await? else { break };
+            let end = offset.saturating_add(len as u64).min(size);
+            if offset >= end {
+                return Ok(Bytes::new());
+            }
+            match remote.get(&object, offset..end).await {
+                // It was removed since it was found; there may be another one.
+                Err(error) if error.kind() == ErrorKind::NotFound => drop(lock(&self.known).remove(sum)),
+                read => return read,
+            }
+        }
+        read
     }
 
     /// The length of one that is there whole.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's, and the object store's.
     pub async fn size(&self, sum: &Sha256) -> io::Result<Option<u64>> {
         let path = self.path(sum);
-        blocking(move || len(&path)).await?
+        let here = blocking(move || len(&path)).await??;
+        if here.is_some() || self.remote.is_none() {
+            return Ok(here);
+        }
+        Ok(self.object(sum).await?.map(|(_, size)| size))
     }
 
-    /// Removes one; that there is none is no error.
+    /// Removes one that nobody may name since `before`; that there is none is no error. An object that was written later stays:
+    /// somebody else may have named it.
     ///
     /// # Errors
-    /// The disk's.
-    pub async fn remove(&self, sum: &Sha256) -> io::Result<()> {
+    /// The disk's, and the object store's.
+    pub async fn remove(&self, sum: &Sha256, before: UnixMs) -> io::Result<()> {
         let path = self.path(sum);
         blocking(move || match fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         })
-        .await?
+        .await??;
+        let Some(Remote(remote)) = &self.remote else { return Ok(()) };
+        lock(&self.known).remove(sum);
+        for object in remote.list(&objects(sum)).await?.iter().filter(|object| written(object) < before) {
+            remote.delete(&object.location).await?;
+        }
+        Ok(())
+    }
+
+    /// An object with these bytes, and its length.
+    async fn object(&self, sum: &Sha256) -> io::Result<Option<(Object, u64)>> {
+        let Some(Remote(remote)) = &self.remote else { return Ok(None) };
+        if let Some(known) = lock(&self.known).get(sum) {
+            return Ok(Some(known.clone()));
+        }
+        let found = remote.list(&objects(sum)).await?.into_iter().next().map(|object| (object.location, object.size));
+        if let Some(found) = &found {
+            let mut known = lock(&self.known);
+            if known.len() >= KNOWN {
+                known.clear();
+            }
+            known.insert(sum.clone(), found.clone());
+        }
+        Ok(found)
     }
 
     /// Removes parts to which nobody has written since.
@@ -179,6 +257,15 @@ impl Uploads {
     }
 }
 
+/// Where the objects with these bytes are.
+fn objects(sum: &Sha256) -> Object {
+    Object::from(format!("uploads/{}/{sum}", &sum.as_str()[..2]))
+}
+
+fn is_missing<T>(read: &io::Result<T>) -> bool {
+    read.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
 fn len(path: &Path) -> io::Result<Option<u64>> {
     match fs::metadata(path) {
         Ok(file) => Ok(Some(file.len())),
@@ -198,49 +285,5 @@ fn sum_of(path: &Path) -> io::Result<Sha256> {
             0 => return Ok(Sha256::from_raw(sum.finalize().into())),
             n => sum.update(&piece[..n]),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn an_upload_comes_in_pieces_and_is_there_whole_or_not_at_all() {
-        let dir = tempfile::tempdir().unwrap();
-        let uploads = Uploads::new(dir.path());
-        let text = Bytes::from(vec![7; 3_000]);
-        let sum = Sha256::of(&text);
-        assert_eq!(uploads.append("kim", &sum, 3_000, 0, text.slice(..1_000)).await.unwrap(), Received::Part(1_000));
-        assert_eq!(uploads.received("kim", &sum).await.unwrap(), 1_000);
-        assert_eq!(uploads.received("ada", &sum).await.unwrap(), 0, "what one sends is nothing to another");
-        let hole = uploads.append("kim", &sum, 3_000, 2_000, text.slice(2_000..)).await.unwrap_err();
-        assert!(matches!(hole, UploadError::Offset { received: 1_000 }), "{hole}");
-        let long = uploads.append("kim", &sum, 3_000, 1_000, Bytes::from(vec![7; 2_001])).await.unwrap_err();
-        assert!(matches!(long, UploadError::Offset { .. }), "{long}");
-        assert_eq!(uploads.size(&sum).await.unwrap(), None);
-        assert_eq!(uploads.append("kim", &sum, 3_000, 500, text.slice(500..)).await.unwrap(), Received::Whole(3_000));
-        assert_eq!(uploads.size(&sum).await.unwrap(), Some(3_000));
-        assert_eq!(uploads.read(&sum, 2_999, 10).await.unwrap(), text.slice(2_999..));
-        uploads.remove(&sum).await.unwrap();
-        uploads.remove(&sum).await.unwrap();
-        assert_eq!(uploads.read(&sum, 0, 1).await.unwrap_err().kind(), ErrorKind::NotFound);
-    }
-
-    #[tokio::test]
-    async fn wrong_bytes_are_forgotten_and_so_are_old_parts() {
-        let dir = tempfile::tempdir().unwrap();
-        let uploads = Uploads::new(dir.path());
-        let sum = Sha256::of(b"right");
-        let wrong = uploads.append("kim", &sum, 5, 0, Bytes::from_static(b"wrong")).await.unwrap_err();
-        assert!(matches!(wrong, UploadError::Checksum), "{wrong}");
-        assert_eq!(uploads.received("kim", &sum).await.unwrap(), 0);
-        uploads.append("kim", &sum, 5, 0, Bytes::from_static(b"ri")).await.unwrap();
-        uploads.forget_parts(UnixMs(1_000)).await.unwrap();
-        assert_eq!(uploads.received("kim", &sum).await.unwrap(), 2);
-        uploads.forget_parts(UnixMs(i64::MAX)).await.unwrap();
-        assert_eq!(uploads.received("kim", &sum).await.unwrap(), 0);
-        let empty = Sha256::of(b"");
-        assert_eq!(uploads.append("kim", &empty, 0, 0, Bytes::new()).await.unwrap(), Received::Whole(0));
     }
 }

@@ -16,6 +16,8 @@ use tokio::sync::watch;
 const KEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often old idempotency keys, pulses, logs of dead attempts and what is over its time are forgotten.
 const TIDY_EVERY: Duration = Duration::from_mins(10);
+/// How long the end of a server waits for the last sync.
+const LAST_SYNC: Duration = Duration::from_secs(15);
 /// How often it is written down when tokens were used last, and full buckets are forgotten.
 const NOTE_EVERY: Duration = Duration::from_mins(1);
 
@@ -104,7 +106,10 @@ async fn log_syncs(app: &App) {
     while pause(app, app.settings.times.log_sync_ms).await {
         app.sync_logs().await;
     }
-    app.sync_logs().await;
+    // What an object store does not take in time, agents still have.
+    if tokio::time::timeout(LAST_SYNC, app.sync_all_logs()).await.is_err() {
+        tracing::warn!("the last bytes of logs did not reach the object store; agents send them again");
+    }
 }
 
 async fn tidying(app: &App) {

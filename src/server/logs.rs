@@ -2,9 +2,10 @@
 
 use super::{error::ApiResult, state::App};
 use crate::{
-    blob::{Extent, Gap, LogKey, Progress, Resume, SyncError, Synced},
+    blob::{Extent, Gap, LogKey, Progress, Resume, Stint, SyncError, Synced},
     domain::AttemptRef,
     store::{LeaseRecord, LogMark, MarkLogs, Settle, StoreError},
+    wire::ProblemCode,
 };
 use futures::future::join_all;
 
@@ -23,11 +24,16 @@ fn mark(synced: &Synced) -> LogMark {
         durable: synced.durable,
         crc: synced.crc,
         gaps: synced.gaps.iter().map(|g| (g.offset, g.len)).collect(),
+        stints: synced.stints.iter().map(|s| (s.from, s.tag)).collect(),
     }
 }
 
 fn gaps(mark: &LogMark) -> Vec<Gap> {
     mark.gaps.iter().map(|&(offset, len)| Gap { offset, len }).collect()
+}
+
+fn stints(mark: &LogMark) -> Vec<Stint> {
+    mark.stints.iter().map(|&(from, tag)| Stint { from, tag }).collect()
 }
 
 impl App {
@@ -39,7 +45,7 @@ impl App {
         }
         let limit = self.queues.log_limit(&lease.queue).saturating_add(NOTICE_ROOM);
         let resume = match self.store.log_mark(lease.attempt, member).await? {
-            Some(mark) => Resume { durable: mark.durable, crc: mark.crc.unwrap_or(0), gaps: gaps(&mark), limit },
+            Some(mark) => Resume { durable: mark.durable, crc: mark.crc.unwrap_or(0), gaps: gaps(&mark), stints: stints(&mark), limit },
             None => Resume::fresh(limit),
         };
         let progress = self.logs.open(key, resume).await?;
@@ -66,12 +72,22 @@ impl App {
     /// Length and gaps of a log as recorded, for reading it when it is not open.
     pub(super) async fn extent(&self, key: LogKey) -> ApiResult<Extent> {
         let mark = self.store.log_mark(key.attempt, key.member).await?;
-        Ok(mark.map(|m| Extent { len: m.durable, gaps: gaps(&m) }).unwrap_or_default())
+        Ok(mark.map(|m| Extent { len: m.durable, gaps: gaps(&m), stints: stints(&m) }).unwrap_or_default())
     }
 
     /// One round of syncs over all logs that grew.
     pub(super) async fn sync_logs(&self) {
         let synced = self.logs.sync_dirty().await;
+        self.record_logs(&synced).await;
+    }
+
+    /// The last one, which waits for nothing.
+    pub(super) async fn sync_all_logs(&self) {
+        let synced = self.logs.sync_all().await;
+        self.record_logs(&synced).await;
+    }
+
+    async fn record_logs(&self, synced: &[Synced]) {
         if synced.is_empty() {
             return;
         }
@@ -94,6 +110,8 @@ impl App {
             Ok(synced) => synced,
             Err(SyncError::NotOpen) => return Ok(None),
             Err(SyncError::Io(error)) => return Err(error.into()),
+            // The agent asks again.
+            Err(SyncError::Away(_)) => return Err(ProblemCode::Unavailable.into()),
         };
         crate::crash_point!("server.whole");
         self.store.run(MarkLogs(vec![mark(&synced)])).await?;

@@ -121,7 +121,7 @@ pub(super) async fn sweep(app: &App) -> Result<(), StoreError> {
             let gone = app.store.run(ForgetUploads { before }).await?;
             for sha256 in &gone {
                 // A file without a row is never read, and the next upload of the same bytes takes its place.
-                if let Err(error) = app.uploads.remove(sha256).await {
+                if let Err(error) = app.uploads.remove(sha256, before).await {
                     tracing::error!(%error, %sha256, "an upload could not be removed");
                 }
             }

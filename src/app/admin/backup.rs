@@ -63,7 +63,7 @@ impl Drop for Leftover {
 
 /// Writes all of a backup to `to`; the copy of the database stands at `copy` meanwhile.
 async fn fill<W: Write>(dir: &Path, copy: &Path, to: W) -> Result<W> {
-    let logs = Logs::new(dir);
+    let logs = Logs::new(dir, None);
     let _hold = logs.hold().context("cannot keep the logs from being removed")?;
     let _ = fs::remove_file(copy);
     say("copying the database");
@@ -85,7 +85,7 @@ async fn fill<W: Write>(dir: &Path, copy: &Path, to: W) -> Result<W> {
             add_log(&logs, mark, &mut writer, &mut progress).await.with_context(|| format!("cannot copy the log of {}", mark.attempt))?;
         }
     }
-    let uploads = Uploads::new(dir);
+    let uploads = Uploads::new(dir, None);
     for (sum, size) in database.uploads().await? {
         add_upload(&uploads, &sum, size, &mut writer, &mut progress).await.with_context(|| format!("cannot copy the upload {sum}"))?;
     }
@@ -114,7 +114,8 @@ async fn add_upload<W: Write>(uploads: &Uploads, sum: &Sha256, size: u64, writer
 
 async fn add_log<W: Write>(logs: &Logs, mark: &LogMark, writer: &mut Writer<W>, progress: &mut Progress) -> Result<()> {
     let key = LogKey { attempt: mark.attempt, member: mark.member };
-    let extent = Extent { len: mark.durable, gaps: mark.gaps.iter().map(|&(offset, len)| Gap { offset, len }).collect() };
+    let extent =
+        Extent { len: mark.durable, gaps: mark.gaps.iter().map(|&(offset, len)| Gap { offset, len }).collect(), ..Extent::default() };
     let mut at = 0;
     loop {
         match logs.read(key, at, MAX_READ, &extent).await? {

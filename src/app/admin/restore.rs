@@ -81,8 +81,8 @@ async fn unpack(dir: &DataDir, from: Box<dyn Read>) -> Result<(About, Restored, 
     let summing = Summing::new(BufReader::with_capacity(1 << 20, from));
     let mut archive = tar::Archive::new(summing.share());
     let database = dir.path().join("restoring.db");
-    let mut logs = Unpacked::new(Logs::new(dir.path()));
-    let uploads = Uploads::new(dir.path());
+    let mut logs = Unpacked::new(Logs::new(dir.path(), None));
+    let uploads = Uploads::new(dir.path(), None);
     let (mut about, mut whole) = (None, false);
     for entry in archive.entries().context("it is no archive")? {
         let mut entry = entry.context("it is cut off, or no archive")?;

@@ -3,9 +3,19 @@
 use super::*;
 use std::os::unix::fs::PermissionsExt;
 
-#[tokio::test]
-async fn bytes_are_taken_once_and_in_order() {
-    let (_dir, logs, key) = with_log(1_000).await;
+in_every_home!(
+    bytes_are_taken_once_and_in_order,
+    durable_is_what_was_recorded_not_what_was_synced,
+    a_gap_is_noted_where_the_log_ends_and_only_there,
+    a_crash_leaves_what_was_recorded,
+    a_caller_who_gives_up_leaves_the_log_whole,
+    followers_are_woken_by_growth_and_by_the_end,
+    removing_a_task_removes_its_logs_and_no_others,
+    many_logs_at_once_and_two_agents_on_one,
+);
+
+async fn bytes_are_taken_once_and_in_order(home: Home) {
+    let (logs, key) = home.with_log(1_000).await;
     assert_eq!(send(&logs, key, 0, 100).await.unwrap().next, 100);
     assert_eq!(send(&logs, key, 0, 100).await.unwrap().next, 100, "sent again");
     assert_eq!(send(&logs, key, 20, 30).await.unwrap().next, 100, "an old part");
@@ -18,14 +28,15 @@ async fn bytes_are_taken_once_and_in_order() {
     assert_eq!(send(&logs, key, 150, 850).await.unwrap().next, 1_000, "a full log still acknowledges");
 
     let synced = logs.sync(key).await.unwrap();
-    let whole = source(0, 1_000);
-    assert_eq!(synced, Synced { key, durable: 1_000, crc: Some(crc32c::crc32c(&whole)), gaps: vec![] });
-    assert_eq!(contents(&logs, key, &Extent::default()).await, whole.iter().map(|b| Some(*b)).collect::<Vec<_>>());
+    assert_eq!((synced.key, synced.durable), (key, 1_000));
+    assert_eq!((synced.crc, &synced.gaps), (Some(crc32c::crc32c(&source(0, 1_000))), &vec![]));
+    assert_eq!(contents(&logs, key, &Extent::default()).await, whole(1_000));
+    logs.close(key).await;
+    assert_eq!(contents(&logs, key, &extent(&synced)).await, whole(1_000));
 }
 
-#[tokio::test]
-async fn durable_is_what_was_recorded_not_what_was_synced() {
-    let (_dir, logs, key) = with_log(1_000).await;
+async fn durable_is_what_was_recorded_not_what_was_synced(home: Home) {
+    let (logs, key) = home.with_log(1_000).await;
     send(&logs, key, 0, 100).await.unwrap();
     logs.announce(key, 100);
     assert_eq!(logs.progress(key).unwrap().durable, 0, "not synced yet");
@@ -42,9 +53,8 @@ async fn durable_is_what_was_recorded_not_what_was_synced() {
     assert!(logs.sync_dirty().await.is_empty(), "nothing new");
 }
 
-#[tokio::test]
-async fn a_gap_is_noted_where_the_log_ends_and_only_there() {
-    let (_dir, logs, key) = with_log(20).await;
+async fn a_gap_is_noted_where_the_log_ends_and_only_there(home: Home) {
+    let (logs, key) = home.with_log(20).await;
     send(&logs, key, 0, 10).await.unwrap();
     assert!(matches!(logs.gap(key, 5, 10).await, Err(AppendError::Offset { next: 10 })));
     assert!(matches!(logs.gap(key, 11, 10).await, Err(AppendError::Offset { next: 10 })));
@@ -59,16 +69,15 @@ async fn a_gap_is_noted_where_the_log_ends_and_only_there() {
     assert_eq!((synced.crc, synced.gaps), (None, vec![Gap { offset: 10, len: 1_005 }]));
 }
 
-#[tokio::test]
-async fn a_crash_leaves_what_was_recorded() {
-    let (dir, logs, key) = with_log(1_000).await;
+async fn a_crash_leaves_what_was_recorded(home: Home) {
+    let (logs, key) = home.with_log(1_000).await;
     send(&logs, key, 0, 100).await.unwrap();
     let recorded = logs.sync(key).await.unwrap();
     send(&logs, key, 100, 100).await.unwrap();
 
-    let logs = Logs::new(dir.path());
+    let logs = home.logs();
     assert!(matches!(send(&logs, key, 200, 1).await, Err(AppendError::NotOpen)));
-    let resume = Resume { durable: recorded.durable, crc: recorded.crc.unwrap(), gaps: recorded.gaps, limit: 1_000 };
+    let resume = resume(recorded, 1_000);
     assert_eq!(logs.open(key, resume.clone()).await.unwrap(), Progress { next: 100, durable: 100 });
     assert_eq!(logs.0.disk.path(key).metadata().unwrap().len(), 100, "what is unverified is cut off");
     assert!(matches!(send(&logs, key, 200, 1).await, Err(AppendError::Offset { next: 100 })));
@@ -79,13 +88,14 @@ async fn a_crash_leaves_what_was_recorded() {
 
 #[tokio::test]
 async fn recorded_bytes_that_the_disk_lost_show_as_a_gap() {
-    let (dir, logs, key) = with_log(1_000).await;
+    let (home, logs, key) = with_log(1_000).await;
     send(&logs, key, 0, 100).await.unwrap();
     logs.sync(key).await.unwrap();
     std::fs::OpenOptions::new().write(true).open(logs.0.disk.path(key)).unwrap().set_len(40).unwrap();
 
-    let logs = Logs::new(dir.path());
-    let resume = Resume { durable: 100, crc: 7, gaps: vec![Gap { offset: 30, len: 20 }, Gap { offset: 70, len: 5 }], limit: 1_000 };
+    let logs = home.logs();
+    let gaps = vec![Gap { offset: 30, len: 20 }, Gap { offset: 70, len: 5 }];
+    let resume = Resume { durable: 100, crc: 7, gaps, ..Resume::fresh(1_000) };
     logs.open(key, resume).await.unwrap();
     let synced = logs.sync_dirty().await.remove(0);
     assert_eq!((synced.durable, synced.crc, synced.gaps), (100, None, vec![Gap { offset: 30, len: 70 }]));
@@ -93,9 +103,8 @@ async fn recorded_bytes_that_the_disk_lost_show_as_a_gap() {
     assert!(logs.sync_dirty().await.is_empty());
 }
 
-#[tokio::test]
-async fn a_caller_who_gives_up_leaves_the_log_whole() {
-    let (dir, logs, key) = with_log(1 << 30).await;
+async fn a_caller_who_gives_up_leaves_the_log_whole(home: Home) {
+    let (logs, key) = home.with_log(1 << 30).await;
     for round in 0..200 {
         let at = logs.progress(key).unwrap().next;
         let writer = tokio::spawn({
@@ -111,18 +120,19 @@ async fn a_caller_who_gives_up_leaves_the_log_whole() {
             logs.close(key).await;
             let crc = crc32c::crc32c(&source(0, usize::try_from(synced.durable).unwrap()));
             assert_eq!(synced.crc, Some(crc));
-            let resume = Resume { durable: synced.durable, crc, gaps: vec![], limit: 1 << 30 };
-            assert_eq!(logs.open(key, resume).await.unwrap().next, synced.durable);
+            let next = synced.durable;
+            assert_eq!(logs.open(key, resume(synced, 1 << 30)).await.unwrap().next, next);
         }
     }
-    let len = logs.sync(key).await.unwrap().durable;
-    let file = std::fs::read(dir.path().join("logs/1/1042/1-0.log")).unwrap();
-    assert!(len > 0 && file.starts_with(&source(0, usize::try_from(len).unwrap())));
+    let synced = logs.sync(key).await.unwrap();
+    assert!(synced.durable > 0);
+    let logs = home.logs();
+    assert_eq!(contents(&logs, key, &extent(&synced)).await, whole(usize::try_from(synced.durable).unwrap()));
 }
 
 #[tokio::test]
 async fn a_log_that_cannot_be_synced_has_to_be_opened_again() {
-    let (_dir, logs, key) = with_log(1_000).await;
+    let (_home, logs, key) = with_log(1_000).await;
     let mut head = logs.watch(key).unwrap();
     send(&logs, key, 0, 100).await.unwrap();
     logs.sync(key).await.unwrap();
@@ -141,15 +151,14 @@ async fn a_log_that_cannot_be_synced_has_to_be_opened_again() {
 
     std::fs::remove_dir(&path).unwrap();
     std::fs::rename(path.with_extension("away"), &path).unwrap();
-    let resume = Resume { durable: 100, crc: crc32c::crc32c(&source(0, 100)), gaps: vec![], limit: 1_000 };
+    let resume = Resume { durable: 100, crc: crc32c::crc32c(&source(0, 100)), ..Resume::fresh(1_000) };
     assert_eq!(logs.open(key, resume).await.unwrap().next, 100);
     send(&logs, key, 100, 100).await.unwrap();
     assert_eq!(logs.sync(key).await.unwrap().crc, Some(crc32c::crc32c(&source(0, 200))));
 }
 
-#[tokio::test]
-async fn followers_are_woken_by_growth_and_by_the_end() {
-    let (_dir, logs, key) = with_log(1_000).await;
+async fn followers_are_woken_by_growth_and_by_the_end(home: Home) {
+    let (logs, key) = home.with_log(1_000).await;
     let mut head = logs.watch(key).unwrap();
     send(&logs, key, 0, 10).await.unwrap();
     head.changed().await.unwrap();
@@ -162,9 +171,8 @@ async fn followers_are_woken_by_growth_and_by_the_end() {
     logs.close(key).await;
 }
 
-#[tokio::test]
-async fn removing_a_task_removes_its_logs_and_no_others() {
-    let (dir, logs, first) = with_log(1_000).await;
+async fn removing_a_task_removes_its_logs_and_no_others(home: Home) {
+    let (logs, first) = home.with_log(1_000).await;
     let (second, other) = (key(1_042, 2), key(1_043, 1));
     for key in [second, other] {
         logs.open(key, Resume::fresh(1_000)).await.unwrap();
@@ -172,22 +180,25 @@ async fn removing_a_task_removes_its_logs_and_no_others() {
     for key in [first, second, other] {
         send(&logs, key, 0, 10).await.unwrap();
     }
+    let (gone, kept) = (extent(&logs.sync(first).await.unwrap()), extent(&logs.sync(other).await.unwrap()));
     logs.close(first).await;
     logs.remove_task(TaskId(1_042)).await.unwrap();
     logs.remove_task(TaskId(1_042)).await.unwrap();
     assert!(matches!(send(&logs, second, 10, 1).await, Err(AppendError::NotOpen)));
-    let recorded = Extent { len: 10, gaps: vec![] };
-    assert_eq!(logs.read(first, 4, 100, &recorded).await.unwrap(), Piece::Gap { offset: 4, len: 6 });
-    assert_eq!(contents(&logs, other, &recorded).await.len(), 10);
-    assert!(!dir.path().join("logs/1/1042").exists());
-    let file = dir.path().join("logs/1/1043/1-0.log").metadata().unwrap();
+    assert_eq!(logs.read(first, 4, 100, &gone).await.unwrap(), Piece::Gap { offset: 4, len: 6 });
+    assert_eq!(contents(&logs, other, &kept).await, whole(10));
+    assert!(!home.root().join("logs/1/1042").exists());
+    let file = home.root().join("logs/1/1043/1-0.log").metadata().unwrap();
     assert_eq!(file.permissions().mode() & 0o777, 0o600, "nobody else reads logs");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_logs_at_once_and_two_agents_on_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let logs = Logs::new(dir.path());
+async fn many_logs_on_several_threads() {
+    many_logs_at_once_and_two_agents_on_one(Home::disk()).await;
+}
+
+async fn many_logs_at_once_and_two_agents_on_one(home: Home) {
+    let logs = home.logs();
     let mut tasks = tokio::task::JoinSet::new();
     // More logs than files are kept open, each fed by two writers that send the same stream.
     for n in 0..1_200 {

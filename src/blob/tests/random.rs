@@ -52,7 +52,7 @@ struct Model {
 
 impl Model {
     fn new(key: LogKey) -> Self {
-        let recorded = Synced { key, durable: 0, crc: Some(0), gaps: vec![] };
+        let recorded = Synced { key, durable: 0, crc: Some(0), gaps: vec![], stints: vec![] };
         Self { bytes: vec![], recorded, progress: Progress { next: 0, durable: 0 } }
     }
 
@@ -61,8 +61,7 @@ impl Model {
     }
 
     fn resume(&self) -> Resume {
-        let Synced { durable, crc, gaps, .. } = self.recorded.clone();
-        Resume { durable, crc: crc.unwrap_or(0), gaps, limit: LIMIT }
+        resume(self.recorded.clone(), LIMIT)
     }
 
     fn restart(&mut self) {
@@ -94,8 +93,9 @@ impl Model {
     }
 }
 
-async fn live(ops: Vec<Op>) {
-    let (dir, mut logs, key) = with_log(LIMIT).await;
+async fn live(home: &Home, ops: Vec<Op>, task: i64) {
+    let (mut logs, key) = (home.logs(), key(task, 1));
+    logs.open(key, Resume::fresh(LIMIT)).await.unwrap();
     let mut model = Model::new(key);
     for op in ops {
         match op {
@@ -134,7 +134,7 @@ async fn live(ops: Vec<Op>) {
             Op::Crash { garbage } => {
                 let file = std::fs::OpenOptions::new().write(true).open(logs.0.disk.path(key)).unwrap();
                 file.write_all_at(&vec![0xEE; garbage], model.recorded.durable).unwrap();
-                logs = Logs::new(dir.path());
+                logs = home.logs();
                 model.restart();
                 model.check(logs.open(key, model.resume()).await.unwrap());
             }
@@ -148,16 +148,37 @@ async fn live(ops: Vec<Op>) {
         }
         assert_eq!(contents(&logs, key, &Extent::default()).await, model.bytes);
     }
-    let Synced { durable, gaps, .. } = logs.sync(key).await.unwrap();
+    let recorded = extent(&logs.sync(key).await.unwrap());
     logs.close(key).await;
-    assert_eq!(contents(&logs, key, &Extent { len: durable, gaps }).await, model.bytes);
+    assert_eq!(contents(&logs, key, &recorded).await, model.bytes);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+/// Lives of logs in one home, so many of them.
+fn lives(home: &Home, cases: u32) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let tasks = std::cell::Cell::new(1_000);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases));
+    let outcome = runner.run(&prop::collection::vec(op(), 1..40), |ops| {
+        tasks.set(tasks.get() + 1);
+        runtime.block_on(live(home, ops, tasks.get()));
+        Ok(())
+    });
+    outcome.unwrap();
+}
 
-    #[test]
-    fn readers_see_the_stream_and_nothing_else(ops in prop::collection::vec(op(), 1..40)) {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(live(ops));
+#[test]
+fn readers_see_the_stream_and_nothing_else() {
+    lives(&Home::disk(), 64);
+}
+
+#[test]
+fn readers_of_a_shared_directory_see_the_same() {
+    lives(&Home::shared(), 64);
+}
+
+#[test]
+fn readers_of_an_object_store_see_the_same() {
+    if let Some(home) = Home::s3() {
+        lives(&home, 24);
     }
 }

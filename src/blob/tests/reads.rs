@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 
 #[tokio::test]
 async fn the_newest_bytes_need_no_disk() {
-    let (_dir, logs, key) = with_log(1 << 20).await;
+    let (_home, logs, key) = with_log(1 << 20).await;
     for at in (0..400_000).step_by(1_000) {
         send(&logs, key, at, 1_000).await.unwrap();
     }
@@ -24,13 +24,14 @@ async fn the_newest_bytes_need_no_disk() {
     assert_eq!(read(399_990, 100).await.unwrap(), Piece::End);
 }
 
-#[tokio::test]
-async fn gaps_bound_reads_in_open_and_closed_logs() {
-    let (_dir, logs, key) = with_log(1 << 20).await;
+in_every_home!(gaps_bound_reads_in_open_and_closed_logs);
+
+async fn gaps_bound_reads_in_open_and_closed_logs(home: Home) {
+    let (logs, key) = home.with_log(1 << 20).await;
     send(&logs, key, 0, 10).await.unwrap();
     logs.gap(key, 10, 20).await.unwrap();
     send(&logs, key, 30, 10).await.unwrap();
-    let recorded = Extent { len: 40, gaps: logs.sync(key).await.unwrap().gaps };
+    let recorded = extent(&logs.sync(key).await.unwrap());
     for closed in [false, true] {
         if closed {
             logs.close(key).await;
@@ -43,7 +44,7 @@ async fn gaps_bound_reads_in_open_and_closed_logs() {
         assert_eq!(read(40, 1).await.unwrap(), Piece::End);
         assert_eq!(read(u64::MAX, 1).await.unwrap(), Piece::End);
     }
-    let shorter = Extent { len: 15, gaps: recorded.gaps };
+    let shorter = Extent { len: 15, ..recorded };
     assert_eq!(logs.read(key, 12, 9, &shorter).await.unwrap(), Piece::Gap { offset: 12, len: 3 });
     assert_eq!(contents(&logs, key, &shorter).await.len(), 15);
 }
@@ -51,7 +52,7 @@ async fn gaps_bound_reads_in_open_and_closed_logs() {
 #[tokio::test]
 async fn a_gibibyte_is_read_in_places() {
     const LEN: u64 = 1 << 30;
-    let (_dir, logs, key) = with_log(LEN).await;
+    let (_home, logs, key) = with_log(LEN).await;
     logs.close(key).await;
     // Sparse: only the places that are read hold anything.
     let file = std::fs::OpenOptions::new().write(true).open(logs.0.disk.path(key)).unwrap();
@@ -60,7 +61,7 @@ async fn a_gibibyte_is_read_in_places() {
     for at in &places {
         file.write_all_at(&source(*at, 4_096), *at).unwrap();
     }
-    let recorded = Extent { len: LEN, gaps: vec![] };
+    let recorded = Extent { len: LEN, ..Extent::default() };
     for at in &places {
         let piece = logs.read(key, *at, 4_096, &recorded).await.unwrap();
         assert_eq!(piece, Piece::Bytes { offset: *at, bytes: source(*at, 4_096) });
@@ -68,7 +69,7 @@ async fn a_gibibyte_is_read_in_places() {
     let Piece::Bytes { bytes, .. } = logs.read(key, 0, usize::MAX, &recorded).await.unwrap() else { panic!("no bytes") };
     assert_eq!(bytes.len(), MAX_READ);
     // Going on at its end loads nothing either.
-    logs.open(key, Resume { durable: LEN, crc: 5, gaps: vec![], limit: LEN + 10 }).await.unwrap();
+    logs.open(key, Resume { durable: LEN, crc: 5, ..Resume::fresh(LEN + 10) }).await.unwrap();
     assert_eq!(send(&logs, key, LEN, 10).await.unwrap().next, LEN + 10);
     let piece = logs.read(key, places[0], 4_096, &recorded).await.unwrap();
     assert_eq!(piece, Piece::Bytes { offset: places[0], bytes: source(places[0], 4_096) });

@@ -161,8 +161,8 @@ impl Rig {
     async fn open(dir: TempDir, clock: Arc<TestClock>, rng: Arc<TestRng>, times: Times) -> Self {
         let ambient = Ambient { clock: clock.clone(), rng: rng.clone(), times: times.clone(), faults: None };
         let (store, _writer) = Store::open(&dir.path().join("slipway.db"), ambient).await.expect("open the store");
-        let logs = Logs::new(&dir.path().join("logs"));
-        let uploads = Uploads::new(dir.path());
+        let logs = Logs::new(&dir.path().join("logs"), None);
+        let uploads = Uploads::new(dir.path(), None);
         let settings = Settings {
             times,
             clock: clock.clone(),
