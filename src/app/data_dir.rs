@@ -9,6 +9,9 @@ use std::{
     time::Duration,
 };
 
+/// The address of the object store that holds bytes of logs and uploads.
+const BLOBS: &str = "blobs";
+
 /// A data directory that this process alone serves, for as long as this value lives.
 #[derive(Debug)]
 pub(super) struct DataDir {
@@ -54,6 +57,27 @@ impl DataDir {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Notes that bytes are in an object store.
+    pub(super) fn set_blobs(&self, url: &str) -> Result<()> {
+        let path = self.file(BLOBS);
+        fs::write(&path, url).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// The address of the object store of this directory's servers, if there has been one.
+    pub(super) fn blobs(&self) -> Result<Option<String>> {
+        blobs(&self.path)
+    }
+}
+
+/// The address of the object store of the servers of a data directory, if there has been one.
+pub(super) fn blobs(dir: &Path) -> Result<Option<String>> {
+    let path = dir.join(BLOBS);
+    match fs::read_to_string(&path) {
+        Ok(url) => Ok(Some(url)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::file;
 use crate::{
+    blob::Place,
     client::{authorities, authorities_in, trusting},
     domain::{Binding, Issuer, Rates},
     server::{Bounds, Keys, networks},
@@ -48,6 +49,8 @@ struct ServerFile {
     /// Networks of proxies whose `X-Forwarded-For` is believed.
     #[serde(deserialize_with = "networks")]
     trusted_proxies: Vec<IpNet>,
+    /// Where the bytes are kept, if not in the data directory.
+    blobs: Option<Place>,
 }
 
 /// The certificate that the server shows, and its key.
@@ -71,6 +74,8 @@ pub(super) struct Said {
     pub(super) admin_token: Option<PathBuf>,
     pub(super) rates: Rates,
     pub(super) proxies: Vec<IpNet>,
+    /// Where the bytes are kept, and what calls it.
+    pub(super) blobs: Option<(Place, reqwest::Client)>,
 }
 
 /// An issuer in the file.
@@ -125,6 +130,10 @@ pub(super) fn read(path: &Path, ca: Option<&Path>) -> Result<Said> {
     if let Some(wrong) = file.rates.wrong() {
         bail!("{name}: rates.{wrong}");
     }
+    if let Some(wrong) = file.blobs.as_ref().and_then(Place::wrong) {
+        bail!("{name}: blobs.{wrong}");
+    }
+    let blobs = file.blobs.map(|place| caller(&more).map(|http| (place, http))).transpose().context("cannot set up HTTP")?;
     let (proxies, mut connections) = (file.trusted_proxies, file.connections);
     connections.shared_addresses.extend(&proxies);
     Ok(Said {
@@ -135,7 +144,17 @@ pub(super) fn read(path: &Path, ca: Option<&Path>) -> Result<Said> {
         admin_token: file.admin_token_file,
         rates: file.rates,
         proxies,
+        blobs,
     })
+}
+
+/// What calls an object store: a call of a few MiB takes so long at most.
+fn caller(more: &[Certificate]) -> reqwest::Result<reqwest::Client> {
+    let builder = || {
+        let builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(30));
+        builder.user_agent(concat!("slipway-server/", env!("CARGO_PKG_VERSION")))
+    };
+    trusting(builder, more)
 }
 
 impl IssuerEntry {
@@ -307,6 +326,8 @@ mod tests {
             ("tls: {certFile: a, keyFile: b, near: '10.0.0.1:1'}", "is not this machine's alone"),
             ("connections: {max: 0}", "at least 1"),
             ("rates: {read: {perSecond: 5, burst: 0}}", "rates.read.burst: at least 1"),
+            ("blobs: {url: 'gs://bucket'}", "blobs.url: \"gs://bucket\" is neither s3://"),
+            ("blobs: {url: 's3://bucket', secretAccessKey: x}", "secretAccessKey"),
             ("connections: {sharedAddresses: [10.0.0.0/99]}", "is no network"),
         ] {
             let error = of(bad).err().map(|error| format!("{error:#}")).unwrap_or_default();

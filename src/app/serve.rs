@@ -9,7 +9,7 @@ use super::{
     surroundings::{self, say},
 };
 use crate::{
-    blob::{Logs, Uploads},
+    blob::{Logs, Place, Remote, Uploads},
     domain::{Issuer, Rates, Times},
     server::{App, Bounds, Keys, Listener, Settings, Tls},
     store::{Ambient, Store},
@@ -37,13 +37,17 @@ pub(super) async fn run(args: ServerArgs) -> Result<()> {
     // Nothing is started from here that could inherit the room for files.
     room::widen();
     let admin_token = file.admin_token;
-    let way = Way { tls, bounds: file.connections, issuers: file.issuers, near, admin_token, rates: file.rates, proxies: file.proxies };
-    let server = Serving::start(&args.store, way, stop.clone()).await?;
+    let (bounds, rates) = (file.connections, file.rates);
+    let way = Way { tls, bounds, issuers: file.issuers, near, admin_token, rates, proxies: file.proxies, blobs: file.blobs };
+    let server = Box::pin(Serving::start(&args.store, way, stop.clone())).await?;
     if let Some(queues) = file.queues {
         tokio::spawn(kept::keep(queues, server.near.clone(), server.admin_token.clone(), stop));
     }
     say(format_args!("slipway {} serves {}", env!("CARGO_PKG_VERSION"), server.url));
     say(format_args!("  data         {}", server.dir.path().display()));
+    if let Some(blobs) = &server.blobs {
+        say(format_args!("  bytes        {blobs}"));
+    }
     say(format_args!("  admin token  {}", server.admin_token.display()));
     server.ended().await
 }
@@ -60,6 +64,8 @@ pub(super) struct Way {
     pub(super) admin_token: Option<PathBuf>,
     pub(super) rates: Rates,
     pub(super) proxies: Vec<IpNet>,
+    /// Where the bytes are kept in place of the data directory, and what calls it.
+    pub(super) blobs: Option<(Place, reqwest::Client)>,
 }
 
 /// A running server.
@@ -70,6 +76,8 @@ pub(super) struct Serving {
     pub(super) near: String,
     pub(super) dir: DataDir,
     pub(super) admin_token: PathBuf,
+    /// The address of the object store, if there is one.
+    pub(super) blobs: Option<String>,
     store: Store,
     task: JoinHandle<()>,
     writer: JoinHandle<()>,
@@ -102,11 +110,13 @@ impl Serving {
         let (store, writer) = Store::open(&dir.file("slipway.db"), ambient).await.context("cannot open the database")?;
         let admin_token = way.admin_token.unwrap_or_else(|| dir.file(bootstrap::ADMIN_TOKEN));
         bootstrap::first_things(&store, &dir, &admin_token, &*rng).await?;
-        let logs = Logs::new(dir.path(), None);
+        let remote = remote(&dir, way.blobs, clock.clone(), rng.clone()).await?;
+        let blobs = remote.as_ref().map(|remote| remote.url().to_owned());
+        let (logs, uploads) = (Logs::new(dir.path(), remote.clone()), Uploads::new(dir.path(), remote));
         let settings = Settings { times, clock, rng, stop, issuers: way.issuers, rates: way.rates, proxies: way.proxies };
-        let app = App::new(store.clone(), logs, Uploads::new(dir.path(), None), settings).await?;
+        let app = App::new(store.clone(), logs, uploads, settings).await?;
         let task = tokio::spawn(crate::server::serve(listener, app));
-        Ok(Self { url, near, dir, admin_token, store, task, writer })
+        Ok(Self { url, near, dir, admin_token, blobs, store, task, writer })
     }
 
     /// How many attempts run.
@@ -123,6 +133,25 @@ impl Serving {
         drop(dir);
         Ok(())
     }
+}
+
+/// The object store, which does what is needed of it. Its address is left in the data directory for whoever makes a backup.
+async fn remote(
+    dir: &DataDir,
+    blobs: Option<(Place, reqwest::Client)>,
+    clock: Arc<SystemClock>,
+    rng: Arc<SystemRng>,
+) -> Result<Option<Remote>> {
+    let Some((place, http)) = blobs else {
+        if let Some(url) = dir.blobs()? {
+            tracing::warn!(%url, "bytes of logs and uploads may lie in an object store that this server is not given: set blobs in its file again");
+        }
+        return Ok(None);
+    };
+    let remote = Remote::new(&place, http, clock, rng)?;
+    remote.probe().await.context("blobs, in the server's file")?;
+    dir.set_blobs(remote.url())?;
+    Ok(Some(remote))
 }
 
 /// How clients on this machine reach a listener: a wildcard address is no destination.

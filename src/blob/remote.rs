@@ -272,10 +272,11 @@ pub(super) fn written(object: &ObjectMeta) -> UnixMs {
     UnixMs(object.last_modified.timestamp_millis())
 }
 
+/// `NotFound`, or `HostUnreachable` for everything else: to ask again later may help.
 fn told(error: object_store::Error) -> io::Error {
     let kind = match &error {
         object_store::Error::NotFound { .. } => io::ErrorKind::NotFound,
-        _ => io::ErrorKind::Other,
+        _ => io::ErrorKind::HostUnreachable,
     };
     io::Error::new(kind, error)
 }

@@ -100,9 +100,8 @@ impl Home {
     }
 
     fn s3() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let bucket = bucket::Bucket::start(dir.path(), address::free_address(std::net::Ipv4Addr::LOCALHOST.into()))?;
-        Some(Self::new(dir, Kind::S3(Box::new(bucket))))
+        let bucket = bucket::Bucket::start(address::free_address(std::net::Ipv4Addr::LOCALHOST.into()))?;
+        Some(Self::new(tempfile::tempdir().unwrap(), Kind::S3(Box::new(bucket))))
     }
 
     fn store(&self) -> Option<Box<dyn ObjectStore>> {

@@ -48,6 +48,11 @@ impl From<StoreError> for ApiError {
 
 impl From<std::io::Error> for ApiError {
     fn from(error: std::io::Error) -> Self {
+        // So `blob` calls an object store that does not answer, for now.
+        if error.kind() == std::io::ErrorKind::HostUnreachable {
+            tracing::warn!(%error, "the object store failed");
+            return ProblemCode::Unavailable.into();
+        }
         tracing::error!(%error, "a file failed");
         ProblemCode::Internal.into()
     }

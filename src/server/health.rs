@@ -3,12 +3,12 @@
 use super::{error::ApiResult, state::App};
 use crate::{
     store::KeepUptime,
-    wire::{DatabaseHealth, Health, Problem, timestamp},
+    wire::{BytesHealth, DatabaseHealth, Health, Problem, timestamp},
 };
 use axum::{Json, extract::State};
 use std::time::Duration;
 
-/// How the server is: its clock, and how long its database takes to read and to write. What is written changes nothing.
+/// How the server is: its clock, and how long its database and its object store take to read and to write. What is written changes nothing.
 #[utoipa::path(get, path = "/api/v1/health", operation_id = "health", tag = "meta",
     responses((status = 200, body = Health), (status = 503, body = Problem)))]
 pub(super) async fn health(State(app): State<App>) -> ApiResult<Json<Health>> {
@@ -21,5 +21,13 @@ pub(super) async fn health(State(app): State<App>) -> ApiResult<Json<Health>> {
     let ms = |from: Duration, to: Duration| u64::try_from(to.saturating_sub(from).as_millis()).unwrap_or(u64::MAX);
     let database =
         DatabaseHealth { kind: "sqlite".to_owned(), schema, known_schema, read_ms: ms(begun, read), commit_ms: ms(read, written) };
-    Ok(Json(Health { version: env!("CARGO_PKG_VERSION").to_owned(), at: timestamp(app.now()), database }))
+    let mut bytes = BytesHealth { url: None, took_ms: None };
+    if let Some(remote) = app.logs.remote() {
+        bytes.url = Some(remote.url().to_owned());
+        match remote.probe().await {
+            Ok(()) => bytes.took_ms = Some(ms(written, clock.monotonic())),
+            Err(error) => tracing::warn!(%error, "the object store failed"),
+        }
+    }
+    Ok(Json(Health { version: env!("CARGO_PKG_VERSION").to_owned(), at: timestamp(app.now()), database, bytes: Some(bytes) }))
 }

@@ -14,6 +14,22 @@ pub struct Health {
     pub at: Timestamp,
     /// Its database.
     pub database: DatabaseHealth,
+    /// Where it keeps the bytes of logs, uploads and outputs; servers before 0.2 do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<BytesHealth>,
+}
+
+/// How the place is where a server keeps bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct BytesHealth {
+    /// Its address; none for the data directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// How long it took to write, read and delete an object, in milliseconds; none for the data directory, and where that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
 }
 
 /// How a server's database is.

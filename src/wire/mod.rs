@@ -45,7 +45,7 @@ pub use event::{Event, EventKind, LogChunk};
 pub use export::{AttemptLine, ExportQuery, UsageLine};
 pub use footing::{Footing, FootingReport, MissingRight};
 pub use handoff::{Assignment, Fault, Testament};
-pub use health::{DatabaseHealth, Health};
+pub use health::{BytesHealth, DatabaseHealth, Health};
 pub use list::{TaskList, TaskQuery};
 pub use node::{NodeList, NodesReport, RunnerNodes};
 pub use problem::{FieldError, Problem, ProblemCode};

@@ -23,7 +23,7 @@ impl World {
     }
 
     /// Runs `slipway admin …` to its end; what it said.
-    async fn admin(&self, args: &[&str]) -> String {
+    pub(crate) async fn admin(&self, args: &[&str]) -> String {
         let mut program = self.program(&[&["admin"], args].concat());
         let ended = eventually("the end of the command", async || program.ended()).await;
         assert!(ended.success(), "{args:?}: {}", program.err());
@@ -37,7 +37,7 @@ impl World {
     }
 
     /// Kills the server and lets another one take its place, over a backup; what the restore said.
-    async fn restored(&mut self, from: &std::path::Path) -> String {
+    pub(crate) async fn restored(&mut self, from: &std::path::Path) -> String {
         self.part(Part::Server).kill();
         let dir = self.root.join("restored");
         let said = self.admin(&["restore", "--from", &from.display().to_string(), "--data-dir", &dir.display().to_string()]).await;

@@ -6,12 +6,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/bucket.rs"]
+mod bucket;
+
 mod procs;
 mod recorder;
 mod world;
 
 mod arrays;
 mod backup;
+mod blobs;
 mod callers;
 mod cancels;
 mod chains;

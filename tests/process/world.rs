@@ -177,6 +177,11 @@ impl World {
         &mut found.expect("a part that was started").1
     }
 
+    /// Whether the server that runs has said something.
+    pub(crate) fn said(&self, text: &str) -> bool {
+        self.programs.iter().any(|(part, program)| *part == Part::Server && program.err().contains(text))
+    }
+
     /// `kill -9`, and at once another one in its place.
     pub(crate) fn strike(&mut self, part: Part) {
         self.part(part).kill();

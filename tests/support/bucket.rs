@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::{SocketAddr, TcpStream},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -17,15 +17,16 @@ pub(crate) const NAME: &str = "bytes";
 /// The server, ended when the test lets go of it.
 pub(crate) struct Bucket {
     program: PathBuf,
-    data: PathBuf,
+    /// Not below what a test looks at: this server is nothing that it left over.
+    dir: tempfile::TempDir,
     address: SocketAddr,
     child: Option<Child>,
 }
 
 impl Bucket {
-    /// Starts one at `address` that keeps its data below `dir`. None, with a word on why, where it can neither be found nor built; under
+    /// Starts one at `address`. None, with a word on why, where it can neither be found nor built; under
     /// `CI=true` that fails.
-    pub(crate) fn start(dir: &Path, address: SocketAddr) -> Option<Self> {
+    pub(crate) fn start(address: SocketAddr) -> Option<Self> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/s3/build.sh");
         let built = Command::new(script).stderr(Stdio::inherit()).output().expect("the script runs");
         if built.status.code() == Some(77) {
@@ -34,9 +35,9 @@ impl Bucket {
         }
         assert!(built.status.success(), "the S3-compatible server could not be built");
         let program = PathBuf::from(String::from_utf8_lossy(&built.stdout).trim());
-        let data = dir.join("s3");
-        fs::create_dir_all(data.join(NAME)).expect("a directory");
-        let mut bucket = Self { program, data, address, child: None };
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join(NAME)).expect("a directory");
+        let mut bucket = Self { program, dir, address, child: None };
         bucket.up();
         Some(bucket)
     }
@@ -49,7 +50,9 @@ impl Bucket {
     /// Starts it again.
     pub(crate) fn up(&mut self) {
         let mut command = Command::new(&self.program);
-        command.args(["--quiet", "--access", ACCESS, "--secret", SECRET, "--port", &self.address.to_string(), "posix"]).arg(&self.data);
+        command
+            .args(["--quiet", "--access", ACCESS, "--secret", SECRET, "--port", &self.address.to_string(), "posix"])
+            .arg(self.dir.path());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         self.child = Some(child.expect("the server starts"));
         let listens = (0..1_500).any(|_| {

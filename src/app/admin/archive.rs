@@ -39,6 +39,9 @@ pub(super) struct About {
     pub(super) instance: String,
     /// When, in Unix milliseconds.
     pub(super) made_at: i64,
+    /// The object store in which the bytes of logs and uploads stay, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) blobs: Option<String>,
 }
 
 /// The name of a piece of a log.

@@ -12,6 +12,7 @@ use crate::{
     app::{
         ambient::SystemClock,
         args::BackupArgs,
+        data_dir,
         surroundings::{self, say},
     },
     blob::{Extent, Gap, LogKey, Logs, MAX_READ, Piece, Uploads},
@@ -69,7 +70,10 @@ async fn fill<W: Write>(dir: &Path, copy: &Path, to: W) -> Result<W> {
     say("copying the database");
     let made_at = SystemClock.now().0;
     let mut database = DatabaseCopy::make(&dir.join(DATABASE), copy).await.context("cannot copy the database")?;
-    let about = About { format: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), instance: database.instance().await?, made_at };
+    let blobs = data_dir::blobs(dir)?;
+    let mut stay = (0_u64, 0_u64);
+    let about =
+        About { format: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), instance: database.instance().await?, made_at, blobs };
     let mut writer = Writer::new(BufWriter::with_capacity(1 << 20, to), made_at);
     writer.bytes(ABOUT, &serde_json::to_vec(&about)?)?;
     let mut file = File::open(copy)?;
@@ -82,15 +86,27 @@ async fn fill<W: Write>(dir: &Path, copy: &Path, to: W) -> Result<W> {
         let Some(last) = page.last() else { break };
         after = Some((last.attempt, last.member));
         for mark in &page {
+            if !mark.stints.is_empty() {
+                stay.0 += 1;
+                continue;
+            }
             add_log(&logs, mark, &mut writer, &mut progress).await.with_context(|| format!("cannot copy the log of {}", mark.attempt))?;
         }
     }
     let uploads = Uploads::new(dir, None);
     for (sum, size) in database.uploads().await? {
+        if about.blobs.is_some() && uploads.size(&sum).await?.is_none() {
+            stay.1 += 1;
+            continue;
+        }
         add_upload(&uploads, &sum, size, &mut writer, &mut progress).await.with_context(|| format!("cannot copy the upload {sum}"))?;
     }
     database.close().await?;
     say(format_args!("  {progress}"));
+    if let Some(url) = &about.blobs {
+        let (logs, uploads) = stay;
+        say(format_args!("not copied: {logs} logs, {uploads} uploads, which stay in {url}; keep them for as long as the backup"));
+    }
     writer.finish()?.into_inner().map_err(io::IntoInnerError::into_error).context("cannot write the backup")
 }
 

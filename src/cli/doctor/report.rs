@@ -19,6 +19,8 @@ pub(super) enum Check {
     Clock,
     /// The server's database reads and writes, and has the server's schema.
     Database,
+    /// The place where the server keeps bytes takes them.
+    Bytes,
     /// Client, server and runners are of versions that work together.
     Version,
     /// The token is taken, and for what.
@@ -55,6 +57,7 @@ impl Check {
             Self::Tls => "tls",
             Self::Clock => "clock",
             Self::Database => "database",
+            Self::Bytes => "bytes",
             Self::Version => "version",
             Self::Token => "token",
             Self::Runners => "runners",

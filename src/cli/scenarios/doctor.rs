@@ -32,7 +32,7 @@ fn runners() -> RunnerList {
 /// A server of which nothing bad can be said, with what is answered to `GET /version`.
 fn healthy(version: super::super::scripted::Answer) -> Script {
     let database = DatabaseHealth { kind: "sqlite".into(), schema: 9, known_schema: 9, read_ms: 1, commit_ms: 4 };
-    let health = Health { version: "0.1.0".into(), at: crate::cli::testing::NOW.parse().unwrap(), database };
+    let health = Health { version: "0.1.0".into(), at: crate::cli::testing::NOW.parse().unwrap(), database, bytes: None };
     Script::default()
         .on("GET /version", version)
         .on("GET /readyz", super::text("ok\n"))

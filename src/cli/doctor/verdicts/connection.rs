@@ -180,6 +180,31 @@ pub(super) fn database(facts: &Facts) -> Line {
     Line::ok(Check::Database, told)
 }
 
+/// A store that takes longer keeps uploads, and the ends of attempts, waiting.
+const SLOW_STORE_MS: u64 = 2_000;
+
+/// The place where the server keeps bytes takes them.
+pub(super) fn bytes(facts: &Facts) -> Line {
+    let health = match seen(Check::Bytes, facts.health.as_ref()) {
+        Ok(health) => health,
+        Err(line) if facts.ready.is_err() => return Line { fix: "see the check server".into(), ..line },
+        Err(line) => return line,
+    };
+    match health.bytes.as_ref().map(|bytes| (bytes.url.as_deref(), bytes.took_ms)) {
+        None => Line::skip(Check::Bytes, "the server is of a version that does not tell this").unless("upgrade the server"),
+        Some((None, _)) => Line::ok(Check::Bytes, "they are kept in the data directory"),
+        Some((Some(url), None)) => {
+            let fix = "look into the server's log; what agents have sent waits on their side and on the server's disk";
+            Line::fail(Check::Bytes, format!("the object store {url} does not take an object and give it back"), fix)
+        }
+        Some((Some(url), Some(ms))) if ms > SLOW_STORE_MS => {
+            let fix = "give the server an object store in its own region, with an address nearer to it";
+            Line::warn(Check::Bytes, format!("{url} took {ms} ms to write, read and delete an object"), fix)
+        }
+        Some((Some(url), Some(ms))) => Line::ok(Check::Bytes, format!("{url}, written, read and deleted in {ms} ms")),
+    }
+}
+
 /// Client, server and runners are of versions that work together.
 pub(super) fn versions(facts: &Facts) -> Vec<Line> {
     let Ok(greeted) = &facts.greeted else { return Vec::new() };

@@ -26,6 +26,7 @@ pub(super) fn of(check: Check, facts: &Facts) -> Vec<Line> {
         Check::Token => vec![connection::token(facts)],
         _ if facts.me.is_some() && facts.role().is_none() => vec![Line::skip(check, "the token is not taken")],
         Check::Database => vec![connection::database(facts)],
+        Check::Bytes => vec![connection::bytes(facts)],
         Check::Runners => runners::runners(facts),
         Check::Rights => clusters::rights(facts),
         Check::BaseUrl => clusters::bases(facts),

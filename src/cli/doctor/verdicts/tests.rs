@@ -13,8 +13,8 @@ use crate::{
     },
     client::Greeting,
     wire::{
-        DatabaseHealth, FieldError, Footing, Health, Level, MissingRight, ProblemCode, Queue, QueueCounts, Rendering, Role, Runner, TaskId,
-        TemplateFinding, Timestamp, Version, Whoami,
+        BytesHealth, DatabaseHealth, FieldError, Footing, Health, Level, MissingRight, ProblemCode, Queue, QueueCounts, Rendering, Role,
+        Runner, TaskId, TemplateFinding, Timestamp, Version, Whoami,
     },
 };
 use clap::ValueEnum;
@@ -92,6 +92,10 @@ fn sung() -> Sung {
     }
 }
 
+fn bytes(facts: &mut Facts, took_ms: Option<u64>) {
+    facts.health.as_mut().unwrap().as_mut().unwrap().bytes = Some(BytesHealth { url: Some("s3://logs".into()), took_ms });
+}
+
 /// An installation of which nothing bad can be said.
 fn healthy() -> Facts {
     let glue = Runner { footing: Some(footing()), ..runner("k8s", "kubernetes") };
@@ -105,7 +109,7 @@ fn healthy() -> Facts {
         greeted: Ok(Greeted { greeting, at: at(NOW), took: Duration::from_millis(2) }),
         ready: Ok(()),
         me: Some(Ok(Whoami { user: "ada".into(), role: Role::Admin, grants: Vec::new() })),
-        health: Some(Ok(Health { version: "0.1.0".into(), at: at(NOW), database })),
+        health: Some(Ok(Health { version: "0.1.0".into(), at: at(NOW), database, bytes: Some(BytesHealth { url: None, took_ms: None }) })),
         bases: vec![("k8s".parse().unwrap(), footing().agent_url, Ok(version()))],
         runners: Some(Ok(vec![runner("box", "process"), glue])),
         queues: Some(Ok(vec![Looked { queue: queue("cpu", 1), rendered: Ok(vec![rendering("eu-1", Vec::new())]) }])),
@@ -187,6 +191,8 @@ fn rows() -> Vec<Row> {
         (|f| f.health = Some(Err(refused(ProblemCode::Internal))), Check::Database, Fail, "no"),
         (|f| f.health.as_mut().unwrap().as_mut().unwrap().database.commit_ms = 900, Check::Database, Warn, "written in 900 ms"),
         (|f| f.health.as_mut().unwrap().as_mut().unwrap().database.schema = 8, Check::Database, Fail, "schema 8 of 9"),
+        (|f| bytes(f, None), Check::Bytes, Fail, "s3://logs does not take an object"),
+        (|f| bytes(f, Some(9)), Check::Bytes, Fine, "s3://logs, written, read and deleted in 9 ms"),
         (|f| greeted(f).greeting.version.version = "0.1.7".into(), Check::Version, Fine, "0.1.7"),
         (|f| f.client = "0.2.0", Check::Version, Warn, "one minor version apart"),
         (|f| f.client = "0.3.0", Check::Version, Fail, "too far apart"),
