@@ -153,6 +153,7 @@ pub(crate) fn the_servers_file_is_that_of_the_code(_: &Helm, _: &str) {
     assert_eq!(in_schema("issuer"), issuer);
     assert_eq!(in_schema("rates"), known(json!({"rates": {"zzzzzzzz": 1}})));
     assert_eq!(in_schema("rate"), known(json!({"rates": {"read": {"zzzzzzzz": 1}}})));
+    assert_eq!(in_schema("blobs"), known(json!({"blobs": {"url": "s3://a", "zzzzzzzz": 1}})));
     assert_eq!(in_schema("connections"), known(json!({"connections": {"zzzzzzzz": 1}})));
     assert_eq!(in_schema("binding"), known(json!({"issuers": [{"name": "a", "roles": [{"zzzzzzzz": 1}]}]})));
 }
