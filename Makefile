@@ -1,4 +1,5 @@
 # The one list of commands.
+.PHONY: bench bench-long bench-table
 .PHONY: test demo fmt-check lint snapshots chart release agent images images-debug
 .PHONY: test-cluster cluster-build cluster-up cluster-env cluster-down
 
@@ -18,6 +19,19 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --no-default-features --features agent --bin slipway-agent -- -D warnings
 	cargo clippy --locked --no-default-features --features tools --lib --bins --tests -- -D warnings
+
+# The server against what bounds it and against other queues (benches/README.md); under 10 minutes once built.
+bench:
+	CARGO_INCREMENTAL=0 cargo bench --locked --bench slipway-bench -- $(BENCH)
+
+# The same for longer: more rounds, a snapshot of 10 minutes, 50 kills; then the others as they come, not tuned.
+bench-long:
+	CARGO_INCREMENTAL=0 cargo bench --locked --bench slipway-bench -- --rounds 9 --seconds 5 --hold 600 --kills 50 $(BENCH)
+	CARGO_INCREMENTAL=0 cargo bench --locked --bench slipway-bench -- --rounds 5 --seconds 5 --only rounds --default-peers $(BENCH)
+
+# The newest results into the README.
+bench-table:
+	CARGO_INCREMENTAL=0 cargo bench --locked --bench slipway-bench -- --table
 
 # Accept the output that the tests found changed; then read the diff.
 snapshots: chart

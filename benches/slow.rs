@@ -12,6 +12,9 @@
 
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
 
+#[path = "common/http.rs"]
+mod http;
+
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
@@ -21,12 +24,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    task::JoinSet,
-    time::sleep,
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::sleep};
 
 const SLOW: usize = 500;
 const SUBMITTERS: usize = 8;
@@ -152,13 +150,11 @@ async fn strangers(server: &Server, time: Duration) -> Result<u64, Failure> {
         let request = format!("GET /api/v1/whoami HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n", wrong[n % 2]);
         let address = server.address.clone();
         callers.spawn(async move {
-            let mut stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
+            let mut stream = http::connect(&address).await?;
             let (mut refused, mut next) = (0, tokio::time::interval(pace));
             while began.elapsed() < time {
                 next.tick().await;
-                stream.write_all(request.as_bytes()).await?;
-                answer(&mut stream, &["401", "429"]).await?;
+                http::exchange(&mut stream, request.as_bytes(), &["401", "429"]).await?;
                 refused += 1;
             }
             Ok::<u64, Failure>(refused)
@@ -209,13 +205,11 @@ async fn submits(server: &Server, time: Duration) -> Result<Vec<Duration>, Failu
     for _ in 0..SUBMITTERS {
         let (request, address) = (request.clone(), server.address.clone());
         submitters.spawn(async move {
-            let mut stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
+            let mut stream = http::connect(&address).await?;
             let mut times = Vec::new();
             while began.elapsed() < time {
                 let sent = now();
-                stream.write_all(request.as_bytes()).await?;
-                answer(&mut stream, &["201"]).await?;
+                http::exchange(&mut stream, request.as_bytes(), &["201"]).await?;
                 times.push(sent.elapsed());
             }
             Ok::<_, Failure>(times)
@@ -227,30 +221,6 @@ async fn submits(server: &Server, time: Duration) -> Result<Vec<Duration>, Failu
     }
     times.sort_unstable();
     Ok(times)
-}
-
-/// Reads one answer, whose status must be one of these.
-async fn answer(stream: &mut TcpStream, statuses: &[&str]) -> Result<(), Failure> {
-    let mut buffer = Vec::with_capacity(4096);
-    let head = loop {
-        if stream.read_buf(&mut buffer).await? == 0 {
-            return Err("the connection was closed".into());
-        }
-        if let Some(at) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
-            break at + 4;
-        }
-    };
-    let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
-    if !statuses.iter().any(|status| text.starts_with(&format!("http/1.1 {status}"))) {
-        return Err(format!("not {statuses:?}: {text}").into());
-    }
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).ok_or("no length")?.parse::<usize>()?;
-    while buffer.len() < head + length {
-        if stream.read_buf(&mut buffer).await? == 0 {
-            return Err("the answer was cut off".into());
-        }
-    }
-    Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures the machine's time")]

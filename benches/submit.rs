@@ -12,6 +12,9 @@
 
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
 
+#[path = "common/http.rs"]
+mod http;
+
 use sqlx::{Connection, SqliteConnection};
 use std::{
     collections::HashSet,
@@ -19,11 +22,7 @@ use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, task::JoinSet};
 
 const CONNECTIONS: usize = 64;
 const BODY: &str = r#"{"command":["python","train.py","--lr","3e-4","--epochs","90"],"name":"resnet","labels":{"team":"vision"},"env":{"A":"0123456789012345678901234567890123456789"}}"#;
@@ -172,12 +171,10 @@ async fn hammer(address: &str, path: &str, token: &str, time: Duration) -> Resul
     for _ in 0..CONNECTIONS {
         let (request, address) = (request.clone(), address.to_owned());
         connections.spawn(async move {
-            let mut stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
+            let mut stream = http::connect(&address).await?;
             let mut ids = Vec::new();
             while began.elapsed() < time {
-                stream.write_all(request.as_bytes()).await?;
-                let answer = read(&mut stream).await?;
+                let answer: serde_json::Value = serde_json::from_slice(&http::exchange(&mut stream, request.as_bytes(), &["201"]).await?)?;
                 ids.push(answer.get("id").and_then(serde_json::Value::as_i64).unwrap_or(-1));
             }
             Ok::<_, Failure>(ids)
@@ -188,30 +185,6 @@ async fn hammer(address: &str, path: &str, token: &str, time: Duration) -> Resul
         ids.extend(ended??);
     }
     Ok((rate(ids.len(), began), ids))
-}
-
-/// One answer: its status must be 201; its body is read by its length.
-async fn read(stream: &mut TcpStream) -> Result<serde_json::Value, Failure> {
-    let mut buffer = Vec::with_capacity(4096);
-    let head = loop {
-        if stream.read_buf(&mut buffer).await? == 0 {
-            return Err("the connection was closed".into());
-        }
-        if let Some(at) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
-            break at + 4;
-        }
-    };
-    let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
-    if !text.starts_with("http/1.1 201") {
-        return Err(format!("not 201: {text}").into());
-    }
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).ok_or("no length")?.parse::<usize>()?;
-    while buffer.len() < head + length {
-        if stream.read_buf(&mut buffer).await? == 0 {
-            return Err("the answer was cut off".into());
-        }
-    }
-    Ok(serde_json::from_slice(&buffer[head..head + length])?)
 }
 
 /// Every acknowledged id is a task, no id was given twice, and there are no others.

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 pub(crate) const BODY: &str = concat!(
     r#"{"command":["python","train.py","--lr","3e-4","--epochs","90"],"name":"resnet","labels":{"team":"vision"},"env":{"A":""#,
     "012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
-    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567",
+    "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678",
     r#""}}"#
 );
+const _: () = assert!(BODY.len() == 300, "the payload of everybody");
 
 /// How a driver is loaded.
 #[derive(Clone, Copy)]
@@ -45,6 +46,12 @@ impl Done {
     }
 }
 
+/// What drivers are compared by when they drain.
+pub(crate) const DRAIN: &str = "claim + ack by 100";
+
+/// Parts of a piece of work, by name.
+pub(crate) type Parts = Vec<(&'static str, Done)>;
+
 /// Processes whose CPU time is told apart.
 #[derive(Default)]
 pub(crate) struct Processes {
@@ -59,11 +66,13 @@ pub(crate) trait Driver {
     /// As it stands in the results.
     fn name(&self) -> &'static str;
 
-    /// Submits until the time is over; counts what was acknowledged as durable, and remembers the ids.
+    /// Submits until the time is over; counts what was acknowledged as durable, and remembers the ids. Nothing where the driver
+    /// cannot.
     fn submit(&mut self, load: Load) -> BoxFuture<'_, Result<Done, Failure>>;
 
-    /// Claims and acknowledges until the time is over or nothing is left; `None` where the driver cannot.
-    fn drain(&mut self, load: Load) -> BoxFuture<'_, Result<Option<Done>, Failure>>;
+    /// Claims and acknowledges until the time is over or nothing is left. The first part is what all drivers are compared by
+    /// ([`DRAIN`]); empty where the driver cannot.
+    fn drain(&mut self, load: Load) -> BoxFuture<'_, Result<Parts, Failure>>;
 
     /// Whose CPU time counts as its own.
     fn processes(&self) -> Processes {

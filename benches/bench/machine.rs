@@ -70,6 +70,13 @@ fn stat(dir: &Path) -> Option<(u32, u32, f64)> {
     Some((pid, fields.get(1)?.parse().ok()?, ticks / 100.0))
 }
 
+/// Memory of a process that is resident, its own and shared, in MB.
+pub(crate) fn resident(pid: u32) -> Result<f64, Failure> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0 / 1e6)
+}
+
 /// Processor, cores and memory in one line.
 pub(crate) fn hardware() -> String {
     let line = |file: &str, key: &str| {

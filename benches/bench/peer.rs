@@ -2,7 +2,7 @@
 
 use crate::{
     Failure,
-    driver::{BODY, Done, Driver, Load, Processes},
+    driver::{BODY, DRAIN, Done, Driver, Load, Parts, Processes},
 };
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -88,7 +88,7 @@ impl Driver for Peer {
         })
     }
 
-    fn drain(&mut self, load: Load) -> BoxFuture<'_, Result<Option<Done>, Failure>> {
+    fn drain(&mut self, load: Load) -> BoxFuture<'_, Result<Parts, Failure>> {
         Box::pin(async move {
             let answer = self.work("drain", load).await?;
             let done = Done { tasks: answer.ids.len(), seconds: answer.seconds };
@@ -97,7 +97,7 @@ impl Driver for Peer {
                     return Err(format!("{}: a job was done that was not submitted, or twice", self.name).into());
                 }
             }
-            Ok(Some(done))
+            Ok(vec![(DRAIN, done)])
         })
     }
 

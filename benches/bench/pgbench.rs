@@ -2,7 +2,7 @@
 
 use crate::{
     Failure,
-    driver::{BODY, Done, Driver, Load, Processes},
+    driver::{BODY, DRAIN, Done, Driver, Load, Parts, Processes},
     postgres::Postgres,
 };
 use futures::future::BoxFuture;
@@ -76,7 +76,7 @@ impl Driver for Pgbench {
         })
     }
 
-    fn drain(&mut self, load: Load) -> BoxFuture<'_, Result<Option<Done>, Failure>> {
+    fn drain(&mut self, load: Load) -> BoxFuture<'_, Result<Parts, Failure>> {
         Box::pin(async move {
             sqlx::raw_sql("analyze").execute(&mut self.postgres.connect(DATABASE).await?).await?;
             // pgbench cannot stop where nothing is left: it runs for its time on what is there.
@@ -84,13 +84,13 @@ impl Driver for Pgbench {
             let clients = 8;
             let each = (ready / load.batch / clients).min(5_000 * usize::try_from(load.time.as_secs().max(1))? / load.batch.min(20));
             if each == 0 {
-                return Ok(None);
+                return Ok(Parts::new());
             }
             let script = claim_and_ack(load.batch);
             let args = ["-c", &clients.to_string(), "-t", &each.to_string()].map(str::to_owned);
             let (rate, count) = self.run(&script, &args)?;
             self.drained += count * load.batch;
-            Ok(Some(done(rate, count, load.batch)))
+            Ok(vec![(DRAIN, done(rate, count, load.batch))])
         })
     }
 

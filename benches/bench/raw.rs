@@ -2,7 +2,7 @@
 
 use crate::{
     Failure,
-    driver::{BODY, Done, Driver, Load},
+    driver::{BODY, DRAIN, Done, Driver, Load, Parts},
     machine,
 };
 use futures::future::BoxFuture;
@@ -112,7 +112,7 @@ impl Driver for Raw {
         })
     }
 
-    fn drain(&mut self, load: Load) -> BoxFuture<'_, Result<Option<Done>, Failure>> {
+    fn drain(&mut self, load: Load) -> BoxFuture<'_, Result<Parts, Failure>> {
         Box::pin(async move {
             let (began, mut count) = (machine::now(), 0);
             while began.elapsed() < load.time {
@@ -122,7 +122,7 @@ impl Driver for Raw {
                 }
             }
             self.drained += count;
-            Ok(Some(Done::since(began, count)))
+            Ok(vec![(DRAIN, Done::since(began, count))])
         })
     }
 

@@ -2,12 +2,12 @@
 
 use crate::{
     Failure,
-    driver::{BODY, Done, Driver, Load, Processes},
+    driver::{BODY, DRAIN, Done, Driver, Load, Parts, Processes},
     http, machine,
-    runner::Runner,
+    runner::{AGENTS, Runner},
     server::Server,
 };
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
 use serde_json::Value;
 use slipway::wire::{TaskList, TaskQuery, TaskState};
 use std::collections::HashSet;
@@ -15,6 +15,11 @@ use tokio::task::JoinSet;
 
 /// Runners that claim at once, each with its agents.
 const RUNNERS: usize = 4;
+/// The most batches that a runner holds at once.
+const HELD: usize = 30;
+/// The parts of a drain beside the batches.
+const STARTS: &str = "start, one a call";
+const LIFE: &str = "claim + start + ack";
 
 pub(crate) struct Rest {
     name: &'static str,
@@ -31,7 +36,7 @@ impl Rest {
         let token = Runner::token(&server).await?;
         let mut runners = Vec::new();
         for nth in 0..RUNNERS {
-            runners.push(Runner::register(&server, &token, &format!("r{nth}"), usize::MAX).await?);
+            runners.push(Runner::register(&server, &token, &format!("r{nth}"), AGENTS).await?);
         }
         Ok(Self { name, server, runners, database, submitted: Vec::new(), drained: Vec::new() })
     }
@@ -69,6 +74,23 @@ pub(crate) async fn submit(server: &Server, load: Load) -> Result<Vec<i64>, Fail
     Ok(ids)
 }
 
+/// The ids of all tasks, and of those that ended well.
+pub(crate) async fn listed(server: &Server) -> Result<(Vec<i64>, Vec<i64>), Failure> {
+    let client = server.client(&server.token)?;
+    let (mut all, mut ended) = (Vec::new(), Vec::new());
+    let mut cursor: Option<String> = None;
+    loop {
+        let query = TaskQuery { limit: Some(1000), cursor: cursor.take(), ..TaskQuery::default() };
+        let page: TaskList = client.tasks(&query).await?;
+        all.extend(page.items.iter().map(|task| task.id.0));
+        ended.extend(page.items.iter().filter(|task| task.state == TaskState::Succeeded).map(|task| task.id.0));
+        match page.next_cursor {
+            Some(next) => cursor = Some(next),
+            None => return Ok((all, ended)),
+        }
+    }
+}
+
 impl Driver for Rest {
     fn name(&self) -> &'static str {
         self.name
@@ -84,32 +106,44 @@ impl Driver for Rest {
         })
     }
 
-    fn drain(&mut self, load: Load) -> BoxFuture<'_, Result<Option<Done>, Failure>> {
+    /// In three passes, so that what goes in batches is told apart from the starts, which are a call each: every agent starts its own
+    /// attempt.
+    fn drain(&mut self, load: Load) -> BoxFuture<'_, Result<Parts, Failure>> {
         Box::pin(async move {
             let began = machine::now();
-            let mut running = JoinSet::new();
-            for mut runner in self.runners.drain(..) {
-                running.spawn(async move {
-                    let mut drained = Vec::new();
-                    while began.elapsed() < load.time {
-                        let tasks = runner.claim(load.batch, 0).await?;
-                        if tasks.is_empty() {
-                            break;
-                        }
-                        runner.finish(&tasks).await?;
-                        drained.extend(tasks.iter().map(|task| task.task.0));
+            let claims = self.runners.iter_mut().map(|runner| async move {
+                let mut held = Vec::new();
+                while began.elapsed() < load.time / 2 && held.len() < HELD {
+                    let tasks = runner.claim(load.batch, 0).await?;
+                    if tasks.is_empty() {
+                        break;
                     }
-                    Ok::<_, Failure>((runner, drained))
-                });
-            }
-            let mut count = 0;
-            while let Some(ended) = running.join_next().await {
-                let (runner, drained) = ended??;
-                count += drained.len();
-                self.drained.extend(drained);
-                self.runners.push(runner);
-            }
-            Ok(Some(Done::since(began, count)))
+                    held.push(tasks);
+                }
+                Ok::<_, Failure>((runner, held))
+            });
+            let held = try_join_all(claims).await?;
+            let claimed = began.elapsed().as_secs_f64();
+            let starts = held.into_iter().map(|(runner, held)| async move {
+                for tasks in &held {
+                    runner.start(tasks).await?;
+                }
+                Ok::<_, Failure>((runner, held))
+            });
+            let held = try_join_all(starts).await?;
+            let started = began.elapsed().as_secs_f64();
+            let ends = held.into_iter().map(|(runner, held)| async move {
+                for tasks in &held {
+                    runner.report(tasks).await?;
+                }
+                Ok::<_, Failure>(held)
+            });
+            let ids: Vec<i64> = try_join_all(ends).await?.into_iter().flatten().flatten().map(|task| task.task.0).collect();
+            let all = began.elapsed().as_secs_f64();
+            let done = |seconds: f64| Done { tasks: ids.len(), seconds };
+            let parts = vec![(DRAIN, done(all + claimed - started)), (STARTS, done(started - claimed)), (LIFE, done(all))];
+            self.drained.extend(ids);
+            Ok(parts)
         })
     }
 
@@ -119,19 +153,7 @@ impl Driver for Rest {
 
     fn verify(&mut self) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
-            let client = self.server.client(&self.server.token)?;
-            let (mut all, mut ended) = (Vec::new(), Vec::new());
-            let mut cursor: Option<String> = None;
-            loop {
-                let query = TaskQuery { limit: Some(1000), cursor: cursor.take(), ..TaskQuery::default() };
-                let page: TaskList = client.tasks(&query).await?;
-                all.extend(page.items.iter().map(|task| task.id.0));
-                ended.extend(page.items.iter().filter(|task| task.state == TaskState::Succeeded).map(|task| task.id.0));
-                match page.next_cursor {
-                    Some(next) => cursor = Some(next),
-                    None => break,
-                }
-            }
+            let (all, ended) = listed(&self.server).await?;
             same("acknowledged submits", &self.submitted, &all)?;
             same("acknowledged ends", &self.drained, &ended)
         })

@@ -10,8 +10,10 @@ use slipway::{
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-/// Agents that start at once.
-const AGENTS: usize = 16;
+/// As many agents start at once for each runner of a drain.
+pub(crate) const AGENTS: usize = 16;
+/// What carries an attempt.
+const UID: &str = "bench";
 const INSTANCE: Uuid = Uuid::from_u128(0xB);
 
 /// One registered runner with its connections.
@@ -40,7 +42,7 @@ impl Runner {
             cluster: None,
         };
         server.client(token)?.register(&name.parse::<RunnerName>()?, &offer).await?;
-        let agents = try_join_all((0..agents.min(AGENTS)).map(|_| http::connect(&server.address))).await?;
+        let agents = try_join_all((0..agents).map(|_| http::connect(&server.address))).await?;
         Ok(Self { name: name.into(), token: token.into(), own: http::connect(&server.address).await?, agents })
     }
 
@@ -53,20 +55,34 @@ impl Runner {
         Ok(serde_json::from_slice::<ClaimResponse>(&answer)?.items)
     }
 
-    /// Starts each, over its agents' connections, and reports all as succeeded; every one must have counted.
-    pub(crate) async fn finish(&mut self, tasks: &[ClaimedTask]) -> Result<(), Failure> {
+    /// Starts each, over its agents' connections, as one call each: there is no other way, since an agent has its own attempt alone.
+    pub(crate) async fn start(&mut self, tasks: &[ClaimedTask]) -> Result<(), Failure> {
         let share = tasks.len().div_ceil(self.agents.len()).max(1);
         try_join_all(self.agents.iter_mut().zip(tasks.chunks(share)).map(|(agent, tasks)| async move {
             for task in tasks {
                 let path = format!("/api/v1/attempts/{}/{}/start", task.task, task.attempt);
-                let body = json!({"uid": "bench", "nonce": fresh()}).to_string();
+                let body = json!({"uid": UID, "nonce": fresh()}).to_string();
                 http::exchange(agent, &Server::request("POST", &path, &task.start_token, &body), &["200"]).await?;
             }
             Ok::<_, Failure>(())
         }))
         .await?;
+        Ok(())
+    }
+
+    /// Starts each and reports it.
+    pub(crate) async fn finish(&mut self, tasks: &[ClaimedTask]) -> Result<(), Failure> {
+        for some in tasks.chunks(1_000) {
+            self.start(some).await?;
+            self.report(some).await?;
+        }
+        Ok(())
+    }
+
+    /// Reports all as succeeded; every one must have counted.
+    pub(crate) async fn report(&mut self, tasks: &[ClaimedTask]) -> Result<(), Failure> {
         let report = |t: &ClaimedTask| {
-            json!({"task": t.task, "attempt": t.attempt, "claim": t.claim, "uid": "bench", "kind": "finish",
+            json!({"task": t.task, "attempt": t.attempt, "claim": t.claim, "uid": UID, "kind": "finish",
                 "result": {"exitCode": 0, "logBytes": 0, "logCrc": 0}})
         };
         let body = json!({"items": tasks.iter().map(report).collect::<Vec<_>>()}).to_string();

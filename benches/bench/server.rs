@@ -8,12 +8,11 @@ use std::{
 };
 
 /// Where it keeps its tasks.
-#[derive(Clone, Copy)]
-pub(crate) enum Database<'a> {
+pub(crate) enum Database {
     /// One file below its data directory.
     Sqlite,
     /// What this URL names.
-    Postgres(&'a str),
+    Postgres(String),
 }
 
 /// Ends when it is let go.
@@ -31,7 +30,7 @@ pub(crate) fn can_postgres() -> Result<bool, Failure> {
 
 impl Server {
     /// Waits until it says where it is.
-    pub(crate) fn start(dir: &Path, database: Database<'_>) -> Result<Self, Failure> {
+    pub(crate) fn start(dir: &Path, database: &Database) -> Result<Self, Failure> {
         std::fs::create_dir_all(dir)?;
         let (data, file) = (dir.join("data"), dir.join("server.yaml"));
         // One credential does everything as fast as it can.
@@ -53,6 +52,13 @@ impl Server {
         line.rsplit("http://").next().unwrap_or_default().trim().clone_into(&mut server.address);
         std::fs::read_to_string(data.join("admin-token"))?.trim().clone_into(&mut server.token);
         Ok(server)
+    }
+
+    /// Ends it as a power cut does.
+    pub(crate) fn kill(&mut self) -> Result<(), Failure> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -7,8 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Between these lines of the README stands the table.
-const BEGIN: &str = "<!-- table: written by `make bench-table`, from the newest file in results/ -->";
+/// Between these lines of the top README stands the table.
+const BEGIN: &str = "<!-- table: written by `make bench-table` from the newest file in benches/results -->";
 const END: &str = "<!-- end of the table -->";
 
 /// One line of a file of results.
@@ -23,11 +23,16 @@ pub(crate) enum Line {
     Goal { name: String, rule: String, median: f64, min: f64, max: f64, must: f64, stretch: f64, verdict: String, noisy: bool },
     /// What this run could not measure, and why.
     Skipped { name: String, why: String },
+    /// What was measured and does not count, because tasks were lost or done twice.
+    Void { name: String, why: String },
 }
 
-/// The newest file of results: their names begin with the time.
-pub(crate) fn newest(dir: &Path) -> io::Result<Option<PathBuf>> {
+/// The newest file of results, if there is one: their names begin with the time.
+fn newest(dir: &Path) -> io::Result<Option<PathBuf>> {
     let mut files = Vec::new();
+    if !dir.exists() {
+        return Ok(None);
+    }
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path.extension().is_some_and(|ending| ending == "jsonl") {
@@ -37,8 +42,12 @@ pub(crate) fn newest(dir: &Path) -> io::Result<Option<PathBuf>> {
     Ok(files.into_iter().max())
 }
 
-/// The lines of a file.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<Line>> {
+/// The lines of the newest file; none where there is no file.
+pub(crate) fn read_newest(dir: &Path) -> io::Result<Vec<Line>> {
+    newest(dir)?.map_or_else(|| Ok(Vec::new()), |path| read(&path))
+}
+
+fn read(path: &Path) -> io::Result<Vec<Line>> {
     fs::read_to_string(path)?.lines().map(|line| serde_json::from_str(line).map_err(io::Error::from)).collect()
 }
 
@@ -50,45 +59,35 @@ pub(crate) fn replaced(readme: &str, lines: &[Line]) -> io::Result<String> {
     Ok(format!("{before}{BEGIN}\n\n{}\n{END}{after}", markdown(lines)))
 }
 
-/// The table of a run.
+/// The table of a run: what must hold, and what is not there.
 pub(crate) fn markdown(lines: &[Line]) -> String {
-    let mut goals = String::from("| goal | rule | median (min–max) | must | stretch | verdict |\n|---|---|---:|---:|---:|---|\n");
-    let mut figures = String::from("| figure | unit | median (min–max) |\n|---|---|---:|\n");
-    let (mut head, mut skipped) = (String::new(), String::new());
+    let mut goals = String::from("| goal | median (min–max) | must | stretch | verdict |\n|---|---:|---:|---:|---|\n");
+    let (mut head, mut rest) = (String::from("No run yet.\n"), String::new());
     for line in lines {
         let _ = match line {
             Line::Run { at, commit, hardware, rounds, seconds, noisy } => {
                 let noise = if *noisy { " **Noisy: other programs used the machine.**" } else { "" };
-                writeln!(head, "{at}, commit {commit}, {rounds} rounds of {seconds} s, {hardware}.{noise}")
+                head = format!("{at}, commit {commit}, {rounds} rounds of {seconds} s, {hardware}.{noise}\n");
+                Ok(())
             }
-            Line::Figure { name, unit, rounds } => {
-                let (min, median, max) = spread(rounds);
-                writeln!(figures, "| {name} | {unit} | {} ({}–{}) |", short(median), short(min), short(max))
-            }
-            Line::Goal { name, rule, median, min, max, must, stretch, verdict, noisy } => {
+            Line::Goal { name, median, min, max, must, stretch, verdict, noisy, .. } => {
                 let noise = if *noisy { ", noisy" } else { "" };
                 let [median, min, max, must, stretch] = [median, min, max, must, stretch].map(|value| short(*value));
-                writeln!(goals, "| {name} | {rule} | {median} ({min}–{max}) | {must} | {stretch} | {verdict}{noise} |")
+                writeln!(goals, "| {name} | {median} ({min}–{max}) | {must} | {stretch} | {verdict}{noise} |")
             }
-            Line::Skipped { name, why } => writeln!(skipped, "- not measured: {name}: {why}"),
+            Line::Skipped { name, why } => writeln!(rest, "- not measured: {name}: {why}"),
+            Line::Void { name, why } => writeln!(rest, "- **void**: {name}: {why}"),
+            Line::Figure { .. } => Ok(()),
         };
     }
-    [head, goals, figures, skipped].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
-}
-
-/// The least, the median, the most.
-pub(crate) fn spread(values: &[f64]) -> (f64, f64, f64) {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted[..] {
-        [] => (f64::NAN, f64::NAN, f64::NAN),
-        [min, .., max] => (min, sorted[sorted.len() / 2], max),
-        [one] => (one, one, one),
+    if lines.is_empty() {
+        return head;
     }
+    [head, goals, rest].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// Three digits that count.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         v if v >= 100.0 => format!("{value:.0}"),
         v if v >= 10.0 => format!("{value:.1}"),

@@ -1,0 +1,78 @@
+//! How long an idle server takes from a submit to a claim, at 50 tasks a second: a runner waits, as runners do, and the clock starts
+//! when the submit was due.
+
+use super::{Home, Stage, homes};
+use crate::{
+    Failure,
+    driver::BODY,
+    figures::{Figures, quantile},
+    http, machine,
+    runner::Runner,
+    server::Server,
+};
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+const PERIOD: Duration = Duration::from_millis(20);
+/// Of one round.
+const TASKS: usize = 150;
+
+pub(crate) async fn measure(stage: Stage<'_>, figures: &mut Figures) -> Result<(), Failure> {
+    let mut places = Vec::new();
+    for Home { prefix, dir, database } in homes(stage, "latency").await? {
+        let server = Server::start(&dir, &database)?;
+        let token = Runner::token(&server).await?;
+        places.push((prefix, Runner::register(&server, &token, "idle", 16).await?, server));
+    }
+    for round in 0..=stage.options.rounds {
+        for (prefix, runner, server) in &mut places {
+            let before = machine::sync(stage.dir)?;
+            let times = passes(server, runner).await?;
+            let sync = before.max(machine::sync(stage.dir)?);
+            // The first round warms caches and files.
+            if round > 0 {
+                let half = quantile(&times, 50);
+                figures.note(format!("{prefix}idle submit to claim p50"), "ms", half);
+                figures.note(format!("{prefix}idle submit to claim p50 less 3 F"), "ms", half - 3.0 * sync);
+                figures.note(format!("{prefix}idle submit to claim p99"), "ms", quantile(&times, 99));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Submits in step while the runner claims; the time of each, in ms.
+async fn passes(server: &Server, runner: &mut Runner) -> Result<Vec<f64>, Failure> {
+    let request = Server::request("POST", "/api/v1/tasks", &server.token, BODY);
+    let address = server.address.clone();
+    let submitter = tokio::spawn(async move {
+        let mut stream = http::connect(&address).await?;
+        let (mut ticks, mut due) = (tokio::time::interval(PERIOD), HashMap::new());
+        for _ in 0..TASKS {
+            let at: Instant = ticks.tick().await.into_std();
+            let answer: Value = serde_json::from_slice(&http::exchange(&mut stream, &request, &["201"]).await?)?;
+            due.insert(answer["id"].as_i64().ok_or("no id")?, at);
+        }
+        Ok::<_, Failure>(due)
+    });
+    let (mut claimed, mut arrived) = (Vec::new(), Vec::new());
+    while claimed.len() < TASKS {
+        let tasks = runner.claim(16, 10).await?;
+        arrived.extend(tasks.iter().map(|_| machine::now()));
+        if tasks.is_empty() {
+            return Err("a task did not come within 10 s".into());
+        }
+        claimed.extend(tasks);
+    }
+    let mut due = submitter.await??;
+    let mut times = Vec::new();
+    for (task, at) in claimed.iter().zip(arrived) {
+        let began = due.remove(&task.task.0).ok_or_else(|| format!("task {} came twice or was never submitted", task.task))?;
+        times.push((at - began).as_secs_f64() * 1e3);
+    }
+    runner.finish(&claimed).await?;
+    Ok(times)
+}

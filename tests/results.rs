@@ -1,0 +1,15 @@
+//! What the README shows of the benchmarks is what they measured last.
+
+#[path = "../benches/bench/table.rs"]
+mod table;
+
+use std::{fs, path::Path};
+
+#[test]
+fn the_table_of_the_readme_is_that_of_the_newest_results() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let lines = table::read_newest(&root.join("benches/results")).expect("results");
+    let readme = fs::read_to_string(root.join("README.md")).expect("the README");
+    let fresh = table::replaced(&readme, &lines).expect("a marked section");
+    assert!(readme == fresh, "run `make bench-table`: the README does not show the newest file in benches/results");
+}
