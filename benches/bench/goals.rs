@@ -71,6 +71,13 @@ const GOALS: &[Goal] = &[
     ),
     at_most("idle submit to claim p50, less 3 F", "idle submit to claim p50 less 3 F", None, 0.7, 0.3),
     at_most("idle submit to claim p99", "idle submit to claim p99", None, 10.0, 3.0),
+    at_most(
+        "idle submit to claim p50, against graphile-worker",
+        "idle submit to claim p50",
+        Some("graphile-worker: idle submit to claim p50"),
+        0.5,
+        0.25,
+    ),
     at_most("claim p50, 1 M pending against 1 k", "claim p50 at 1 M", Some("claim p50 at 1 k"), 1.6, 1.0),
     at_most("submit p50, 1 M pending against 1 k", "submit p50 at 1 M", Some("submit p50 at 1 k"), 1.43, 1.0),
     at_most("server memory, idle", "server memory, idle", None, 25.0, 10.0),

@@ -64,6 +64,13 @@ impl Peer {
         }
     }
 
+    /// Submits in step, every `period` milliseconds, to a worker that waits; how long each took until its job began, in ms.
+    pub(crate) async fn latency(&mut self, count: usize, period: u128) -> Result<Vec<f64>, Failure> {
+        let answer = self.ask(&json!({"op": "latency", "count": count, "period": period})).await?;
+        let times: Vec<f64> = serde_json::from_value(answer["times"].clone())?;
+        if times.len() == count { Ok(times) } else { Err(format!("{}: {} of {count} jobs began", self.name, times.len()).into()) }
+    }
+
     async fn work(&mut self, op: &str, load: Load) -> Result<Answer, Failure> {
         let question = json!({"op": op, "connections": load.connections, "batch": load.batch, "seconds": load.time.as_secs_f64()});
         Ok(serde_json::from_value(self.ask(&question).await?)?)

@@ -110,6 +110,9 @@ impl Driver for Rest {
     /// attempt.
     fn drain(&mut self, load: Load) -> BoxFuture<'_, Result<Parts, Failure>> {
         Box::pin(async move {
+            for runner in &mut self.runners {
+                runner.connect().await?;
+            }
             let began = machine::now();
             let claims = self.runners.iter_mut().map(|runner| async move {
                 let mut held = Vec::new();

@@ -43,7 +43,8 @@ pub(crate) async fn run(
             let mut all = Vec::new();
             let before = machine::sync(dir)?;
             for driver in &mut *drivers {
-                all.extend(measure(driver.as_mut(), postgres, phase, what, load).await?);
+                let measured = measure(driver.as_mut(), postgres, phase, what, load).await;
+                all.extend(measured.map_err(|error| format!("{}: {what}: {error}", driver.name()))?);
             }
             let after = machine::sync(dir)?;
             let moved = before.max(after) / before.min(after);

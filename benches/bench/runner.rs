@@ -20,6 +20,7 @@ const INSTANCE: Uuid = Uuid::from_u128(0xB);
 pub(crate) struct Runner {
     name: String,
     token: String,
+    address: String,
     own: TcpStream,
     agents: Vec<TcpStream>,
 }
@@ -43,7 +44,17 @@ impl Runner {
         };
         server.client(token)?.register(&name.parse::<RunnerName>()?, &offer).await?;
         let agents = try_join_all((0..agents).map(|_| http::connect(&server.address))).await?;
-        Ok(Self { name: name.into(), token: token.into(), own: http::connect(&server.address).await?, agents })
+        let own = http::connect(&server.address).await?;
+        Ok(Self { name: name.into(), token: token.into(), address: server.address.clone(), own, agents })
+    }
+
+    /// Connects anew: the server closes what is idle for long.
+    pub(crate) async fn connect(&mut self) -> Result<(), Failure> {
+        self.own = http::connect(&self.address).await?;
+        for agent in &mut self.agents {
+            *agent = http::connect(&self.address).await?;
+        }
+        Ok(())
     }
 
     /// Claims at most `max`, and waits for them as long.

@@ -33,8 +33,8 @@ impl Server {
     pub(crate) fn start(dir: &Path, database: &Database) -> Result<Self, Failure> {
         std::fs::create_dir_all(dir)?;
         let (data, file) = (dir.join("data"), dir.join("server.yaml"));
-        // One credential does everything as fast as it can.
-        let kinds = ["read", "write", "runner", "beat", "bytes"];
+        // One credential does everything as fast as it can, and so do the agents of one address, whose start tokens are new to the server.
+        let kinds = ["read", "write", "runner", "beat", "bytes", "stranger"];
         let limits: Vec<_> = kinds.iter().map(|kind| format!("{kind}: {{perSecond: 0, burst: 1}}")).collect();
         std::fs::write(&file, format!("rates: {{{}}}\n", limits.join(", ")))?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));

@@ -10,7 +10,6 @@ use crate::{
     runner::Runner,
     server::{Database, Server},
 };
-use tokio::net::TcpStream;
 
 /// Of each kind, in a round.
 const CALLS: usize = 100;
@@ -19,7 +18,6 @@ struct Place {
     name: &'static str,
     server: Server,
     runner: Runner,
-    stream: TcpStream,
 }
 
 pub(crate) async fn measure(stage: Stage<'_>, figures: &mut Figures) -> Result<(), Failure> {
@@ -34,8 +32,7 @@ pub(crate) async fn measure(stage: Stage<'_>, figures: &mut Figures) -> Result<(
         let began = machine::now();
         fill(&server, depth).await?;
         figures.note(format!("filling up to {name}"), "s", began.elapsed().as_secs_f64());
-        let stream = http::connect(&server.address).await?;
-        places.push(Place { name, server, runner, stream });
+        places.push(Place { name, server, runner });
     }
     for round in 0..=stage.options.rounds {
         for place in &mut places {
@@ -55,6 +52,7 @@ pub(crate) async fn measure(stage: Stage<'_>, figures: &mut Figures) -> Result<(
 impl Place {
     /// Claims one task a call, and submits as many; the median of each kind, in ms.
     async fn calls(&mut self) -> Result<(f64, f64), Failure> {
+        self.runner.connect().await?;
         let (mut claims, mut submits, mut held) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..CALLS {
             let began = machine::now();
@@ -66,9 +64,10 @@ impl Place {
             held.extend(tasks);
         }
         let request = Server::request("POST", "/api/v1/tasks", &self.server.token, BODY);
+        let mut stream = http::connect(&self.server.address).await?;
         for _ in 0..CALLS {
             let began = machine::now();
-            http::exchange(&mut self.stream, &request, &["201"]).await?;
+            http::exchange(&mut stream, &request, &["201"]).await?;
             submits.push(began.elapsed().as_secs_f64() * 1e3);
         }
         self.runner.finish(&held).await?;

@@ -7,6 +7,7 @@ use crate::{
     driver::BODY,
     figures::{Figures, quantile},
     http, machine,
+    peer::Peer,
     runner::Runner,
     server::Server,
 };
@@ -27,6 +28,7 @@ pub(crate) async fn measure(stage: Stage<'_>, figures: &mut Figures) -> Result<(
         let token = Runner::token(&server).await?;
         places.push((prefix, Runner::register(&server, &token, "idle", 16).await?, server));
     }
+    let mut peer = peer(stage, figures).await?;
     for round in 0..=stage.options.rounds {
         for (prefix, runner, server) in &mut places {
             let before = machine::sync(stage.dir)?;
@@ -40,8 +42,28 @@ pub(crate) async fn measure(stage: Stage<'_>, figures: &mut Figures) -> Result<(
                 figures.note(format!("{prefix}idle submit to claim p99"), "ms", quantile(&times, 99));
             }
         }
+        if let Some(peer) = &mut peer {
+            let times = peer.latency(TASKS, PERIOD.as_millis()).await?;
+            if round > 0 {
+                figures.note("graphile-worker: idle submit to claim p50", "ms", quantile(&times, 50));
+                figures.note("graphile-worker: idle submit to claim p99", "ms", quantile(&times, 99));
+            }
+        }
     }
     Ok(())
+}
+
+/// The one that is told of jobs; pg-boss polls.
+async fn peer(stage: Stage<'_>, figures: &mut Figures) -> Result<Option<Peer>, Failure> {
+    let Some(postgres) = stage.postgres.filter(|_| stage.options.peers) else { return Ok(None) };
+    let url = postgres.database("graphile_latency").await?;
+    match Peer::open("graphile-worker", &url, stage.options.tuned, vec![postgres.pid()]).await {
+        Ok(peer) => Ok(Some(peer)),
+        Err(error) => {
+            figures.skip("graphile-worker: idle submit to claim", error.to_string());
+            Ok(None)
+        }
+    }
 }
 
 /// Submits in step while the runner claims; the time of each, in ms.

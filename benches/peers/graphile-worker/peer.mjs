@@ -5,6 +5,7 @@ import { Logger, makeWorkerUtils, run } from "graphile-worker";
 import pg from "pg";
 
 let pool, utils, payload, tuned;
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const quiet = new Logger(() => () => {});
 
 // Runs `work` over so many callers, each one call after the other, until the time is over.
@@ -25,6 +26,8 @@ const ops = {
     const [user, rest] = question.url.slice("postgres://".length).split("@");
     const [host, database] = rest.split("/");
     pool = new pg.Pool({ user, host: decodeURIComponent(host), database, max: tuned ? 34 : 10 });
+    pool.on("error", (error) => console.error(error));
+    pool.on("connect", (client) => client.on("error", (error) => console.error(error)));
     utils = await makeWorkerUtils({ pgPool: pool, logger: quiet });
     await utils.migrate();
     return {};
@@ -49,10 +52,27 @@ const ops = {
       : {};
     const runner = await run({ pgPool: pool, taskList: { bench }, noHandleSignals: true, logger: quiet, preset: { worker } });
     while (performance.now() - began < seconds * 1e3 && performance.now() - last < 500) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
     }
     await runner.stop();
     return { seconds: (last - began) / 1e3, ids };
+  },
+  // Submits in step to a worker that waits; from when each was due to its job's begin.
+  async latency({ count, period }) {
+    const times = [];
+    const bench = async ({ due }) => void times.push(performance.now() - due);
+    const worker = tuned ? { concurrentJobs: 24, maxPoolSize: 34 } : {};
+    const runner = await run({ pgPool: pool, taskList: { bench }, noHandleSignals: true, logger: quiet, preset: { worker } });
+    await sleep(1000);
+    const began = performance.now();
+    for (let nth = 0; nth < count; nth++) {
+      const due = began + nth * period;
+      await sleep(Math.max(0, due - performance.now()));
+      await utils.addJob("bench", { ...payload, due });
+    }
+    for (let waited = 0; times.length < count && waited < 10_000; waited += 20) await sleep(20);
+    await runner.stop();
+    return { times };
   },
   async left() {
     const count = "select count(*)::int as left from graphile_worker.jobs";
