@@ -10,9 +10,11 @@ pub(crate) struct Stream(BufReader<TcpStream>);
 
 impl Stream {
     /// Asks on a connection of its own, and reads as far as the head.
-    pub(crate) async fn open(server: &Server, path: &str) -> Result<Self, Failure> {
+    pub(crate) async fn open(server: &Server, path: &str, accept: &str) -> Result<Self, Failure> {
         let mut stream = http::connect(&server.address).await?;
-        stream.write_all(&Server::request("GET", path, &server.token, "")).await?;
+        let token = &server.token;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\naccept: {accept}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
         let mut stream = Self(BufReader::with_capacity(1 << 10, stream));
         let status = stream.line().await?;
         let mut chunked = false;
