@@ -30,7 +30,7 @@ impl Options {
     pub(crate) fn read() -> Result<Self, Failure> {
         let mut options = Self {
             rounds: 5,
-            seconds: 1.5,
+            seconds: 1.0,
             peers: true,
             tuned: true,
             depth: 1_000_000,
