@@ -3,10 +3,9 @@
 //! An array has no attempt and stands in none of the hot tables: its elements do. Its row of `array` counts them
 //! (`gather.rs`).
 
-use super::{error::Result, events::NewEvent, flush::exec, lease::parse, submit::NewTask, writer::Tx};
+use super::{error::Result, events::NewEvent, flush::exec, lease::parse, sql::Row, submit::NewTask, writer::Tx};
 use crate::domain::{ArraySpec, ElementCounts, Indices, TaskId, UnixMs, array::free_slots};
 use serde_json::{Value, json};
-use sqlx::{Row, sqlite::SqliteRow};
 
 /// What of an array is no part of its description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +34,11 @@ pub enum Place {
 
 impl Place {
     /// The columns `idx` and `element_size`, and those of `array` as `array_*`.
-    pub(super) fn read(row: &SqliteRow, id: i64) -> Result<Option<Self>> {
+    pub(super) fn read(row: &Row, id: i64) -> Result<Option<Self>> {
         if let Some(index) = row.try_get("idx")? {
-            return Ok(Some(Self::Element { index, size: row.try_get::<Option<u32>, _>("element_size")?.unwrap_or(0) }));
+            return Ok(Some(Self::Element { index, size: row.try_get::<Option<u32>>("element_size")?.unwrap_or(0) }));
         }
-        let Some(indices) = row.try_get::<Option<&str>, _>("array_indices")? else { return Ok(None) };
+        let Some(indices) = row.try_get::<Option<&str>>("array_indices")? else { return Ok(None) };
         let counts = ElementCounts {
             waiting: row.try_get("array_waiting")?,
             queued: row.try_get("array_queued")?,
@@ -50,7 +49,7 @@ impl Place {
         };
         let indices: Indices = parse("array", id, indices)?;
         let spec = ArraySpec { indices, size: row.try_get("array_size")?, max_parallel: row.try_get("array_max_parallel")? };
-        let cancel_at = row.try_get::<Option<i64>, _>("array_cancel_at")?.map(UnixMs);
+        let cancel_at = row.try_get::<Option<i64>>("array_cancel_at")?.map(UnixMs);
         Ok(Some(Self::Array(ArrayRecord { spec, counts, cancel_at })))
     }
 }
@@ -67,13 +66,13 @@ pub(super) struct Kin {
 }
 
 impl Kin {
-    pub(super) fn read(row: &SqliteRow) -> Result<Self> {
-        let element = row.try_get::<Option<u32>, _>("idx")?.is_some();
-        let parent = row.try_get::<Option<i64>, _>("parent")?.map(TaskId);
+    pub(super) fn read(row: &Row) -> Result<Self> {
+        let element = row.try_get::<Option<u32>>("idx")?.is_some();
+        let parent = row.try_get::<Option<i64>>("parent")?.map(TaskId);
         Ok(Self {
             array: parent.filter(|_| element),
             gated: row.try_get("gated")?,
-            throttled: row.try_get::<Option<bool>, _>("throttled")?.unwrap_or(false),
+            throttled: row.try_get::<Option<bool>>("throttled")?.unwrap_or(false),
         })
     }
 }
@@ -146,10 +145,9 @@ pub(super) async fn insert(arrays: &[NewArray<'_>], tx: &mut Tx<'_>) -> Result<(
     }
     exec(
         tx,
-        "insert into array (task, elements, size, indices, max_parallel, slots, waiting, throttled, queued, active, gated)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 6, j.value ->> 7, 0,
-                j.value ->> 8
-         from json_each($1) j",
+        "insert into task_array (task, elements, size, indices, max_parallel, slots, waiting, throttled, queued, active, gated)
+         select j.task, j.elements, j.size, j.indices, j.max_parallel, j.slots, j.waiting, j.waiting, j.queued, 0, j.gated
+         from rows($1: task int, elements int, size int, indices text, max_parallel int, slots int, waiting int, queued int, gated int) j",
         Value::Array(rows),
     )
     .await?;
@@ -157,6 +155,6 @@ pub(super) async fn insert(arrays: &[NewArray<'_>], tx: &mut Tx<'_>) -> Result<(
 }
 
 /// Writes the rows of elements: what each shares with its array, and the place that tells it apart.
-pub(super) const INSERT_ELEMENTS: &str = "insert into task (id, queue, user, name, labels, band, spec, created_at, parent, idx, queued_up)
-    select j.value ->> 0, t.queue, t.user, t.name, t.labels, t.band, 'null', t.created_at, t.id, j.value ->> 2, j.value ->> 3
-    from json_each($1) j join task t on t.id = j.value ->> 1";
+pub(super) const INSERT_ELEMENTS: &str = "insert into task (id, queue, usr, name, labels, band, spec, created_at, parent, idx, queued_up)
+    select j.element, t.queue, t.usr, t.name, t.labels, t.band, 'null', t.created_at, t.id, j.place, j.since_up
+    from rows($1: element int, of_array int, place int, since_up int) j join task t on t.id = j.of_array";

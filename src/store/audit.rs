@@ -4,11 +4,11 @@ use super::{
     Store,
     error::Result,
     flush::exec,
+    sql::{self, Row},
     writer::{Statement, Tx},
 };
 use crate::domain::UnixMs;
 use serde_json::{Value, json};
-use sqlx::{Row, sqlite::SqliteRow};
 
 /// What somebody did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +40,9 @@ impl Statement for Audit {
         let rows = batch.iter().flat_map(|audit| audit.0.iter().map(row)).collect();
         exec(
             tx,
-            "insert into audit (at, user, action, object, address, status, request_id)
-             select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6
-             from json_each($1) j order by j.key",
+            "insert into audit (at, usr, action, object, address, status, request_id)
+             select j.at, j.usr, j.action, j.object, j.address, j.status, j.request_id
+             from rows($1: nth, at int, usr text, action text, object text, address text, status int, request_id text) j order by j.nth",
             Value::Array(rows),
         )
         .await?;
@@ -66,12 +66,12 @@ impl Statement for ForgetAudit {
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<bool>> {
         let mut more = Vec::with_capacity(batch.len());
         for ForgetAudit { before } in batch {
-            let done = sqlx::query("delete from audit where id in (select id from audit where at < $1 order by at limit $2)")
+            let done = sql::query("delete from audit where id in (select id from audit where at < $1 order by at limit $2)")
                 .bind(before.0)
                 .bind(STEP)
                 .execute(&mut *tx.conn)
                 .await?;
-            more.push(done.rows_affected() == u64::from(STEP));
+            more.push(done == u64::from(STEP));
         }
         Ok(more)
     }
@@ -96,7 +96,7 @@ impl Store {
     /// A page of the audit log: rows of which one after `after` comes first, or, `newest` first, those before it.
     pub async fn audit(&self, filter: &AuditFilter, after: Option<i64>, newest: bool, limit: u32) -> Result<Vec<(i64, AuditRow)>> {
         let sql = if newest { NEWEST_FIRST } else { OLDEST_FIRST };
-        let rows = sqlx::query(sql)
+        let rows = sql::query(sql)
             .bind(after)
             .bind(&filter.user)
             .bind(&filter.action)
@@ -113,8 +113,8 @@ impl Store {
 macro_rules! page {
     ($order:literal) => {
         concat!(
-            "select id, at, user, action, object, address, status, request_id from audit
-             where ($2 is null or user = $2) and ($3 is null or action = $3)
+            "select id, at, usr, action, object, address, status, request_id from audit
+             where ($2 is null or usr = $2) and ($3 is null or action = $3)
              and ($4 is null or object = $4 or substr(object, 1, length($4) + 1) = $4 || '/')
              and ($5 is null or at >= $5) and ($6 is null or at < $6) and ",
             $order,
@@ -126,14 +126,14 @@ macro_rules! page {
 const NEWEST_FIRST: &str = page!("id < coalesce($1, 9223372036854775807) order by id desc");
 const OLDEST_FIRST: &str = page!("id > coalesce($1, 0) order by id");
 
-fn read(row: &SqliteRow) -> Result<(i64, AuditRow)> {
+fn read(row: &Row) -> Result<(i64, AuditRow)> {
     let audit = AuditRow {
         at: UnixMs(row.try_get("at")?),
-        user: row.try_get("user")?,
+        user: row.try_get("usr")?,
         action: row.try_get("action")?,
         object: row.try_get("object")?,
         address: row.try_get("address")?,
-        status: u16::try_from(row.try_get::<i64, _>("status")?).unwrap_or_default(),
+        status: u16::try_from(row.try_get::<i64>("status")?).unwrap_or_default(),
         request_id: row.try_get("request_id")?,
     };
     Ok((row.try_get("id")?, audit))

@@ -4,11 +4,12 @@ use super::{
     error::Result,
     lease::{self, LEASES, LeaseRecord},
     logs::{self, LogMark},
-    record, sqlite,
+    record,
+    sql::{self, Conn, Row},
+    sqlite,
 };
 use crate::domain::{AttemptNumber, AttemptRef, Rng, Sha256, TaskId};
 use serde_json::json;
-use sqlx::{Connection, Row, SqliteConnection};
 use std::path::Path;
 
 /// Logs of a page.
@@ -28,7 +29,7 @@ pub(super) fn passes_over(lease: &LeaseRecord) -> u32 {
 
 /// A copy of a database, as of one moment.
 pub struct DatabaseCopy {
-    conn: SqliteConnection,
+    conn: Conn,
 }
 
 impl DatabaseCopy {
@@ -38,7 +39,7 @@ impl DatabaseCopy {
     /// The database's, or `NewerSchema`.
     pub async fn make(from: &Path, to: &Path) -> Result<Self> {
         let mut conn = sqlite::open_existing(from).await?;
-        sqlx::query("vacuum into $1").bind(to.to_string_lossy()).execute(&mut conn).await?;
+        sql::query("vacuum into $1").bind(to.to_string_lossy().into_owned()).execute(&mut conn).await?;
         conn.close().await?;
         Self::open(to).await
     }
@@ -56,7 +57,7 @@ impl DatabaseCopy {
     /// # Errors
     /// The database's.
     pub async fn instance(&mut self) -> Result<String> {
-        Ok(sqlx::query_scalar("select value from meta where key = 'instance'").fetch_one(&mut self.conn).await?)
+        Ok(sql::query_scalar("select value from meta where key = 'instance'").fetch_one(&mut self.conn).await?)
     }
 
     /// The next logs after one, of those that have bytes.
@@ -65,13 +66,13 @@ impl DatabaseCopy {
     /// The database's.
     pub async fn logs_after(&mut self, after: Option<(AttemptRef, u32)>) -> Result<Vec<LogMark>> {
         let (of, member) = after.unwrap_or((AttemptRef { task: TaskId(0), attempt: AttemptNumber(0) }, 0));
-        let rows = sqlx::query(
+        let rows = sql::query(
             "select l.* from log l join task t on t.id = l.task where (l.task, l.attempt, l.member) > ($1, $2, $3)
              and l.durable > 0 and t.log_expired = 0 order by l.task, l.attempt, l.member limit $4",
         );
         let rows = rows.bind(of.task.0).bind(of.attempt.0).bind(member).bind(PAGE).fetch_all(&mut self.conn).await?;
-        let read = |row| {
-            let of = AttemptRef { task: TaskId(Row::try_get(row, "task")?), attempt: AttemptNumber(Row::try_get(row, "attempt")?) };
+        let read = |row: &Row| {
+            let of = AttemptRef { task: TaskId(row.try_get("task")?), attempt: AttemptNumber(row.try_get("attempt")?) };
             logs::read(row, of)
         };
         rows.iter().map(read).collect()
@@ -82,9 +83,8 @@ impl DatabaseCopy {
     /// # Errors
     /// The database's.
     pub async fn uploads(&mut self) -> Result<Vec<(Sha256, u64)>> {
-        let rows = sqlx::query("select sha256, max(size) as size from upload group by sha256").fetch_all(&mut self.conn).await?;
-        let read =
-            |row| Ok((lease::parse("upload", 0, Row::try_get(row, "sha256")?)?, Row::try_get::<i64, _>(row, "size")?.cast_unsigned()));
+        let rows = sql::query("select sha256, max(size) as size from upload group by sha256").fetch_all(&mut self.conn).await?;
+        let read = |row: &Row| Ok((lease::parse("upload", 0, row.try_get("sha256")?)?, row.try_get::<i64>("size")?.cast_unsigned()));
         rows.iter().map(read).collect()
     }
 
@@ -120,20 +120,20 @@ pub struct Restored {
 pub async fn adopt(path: &Path, logs: &[LogMark], rng: &dyn Rng) -> Result<Restored> {
     let (mut conn, readers) = sqlite::open(path).await?;
     readers.close().await;
-    let found: String = sqlx::query_scalar("pragma integrity_check(1)").fetch_one(&mut conn).await?;
+    let found: String = sql::query_scalar("pragma integrity_check(1)").fetch_one(&mut conn).await?;
     if found != "ok" {
         return Err(super::StoreError::Corrupt { table: "database", id: 0, what: found });
     }
     let before = record::instance(&mut conn, rng).await?;
-    let mut tx = conn.begin().await?;
-    sqlx::query("update lease set instance = $1 where instance is null").bind(&before).execute(&mut *tx).await?;
-    sqlx::query("delete from meta where key = 'instance'").execute(&mut *tx).await?;
-    let instance = record::instance(&mut tx, rng).await?;
+    sql::query("begin immediate").execute(&mut conn).await?;
+    sql::query("update lease set instance = $1 where instance is null").bind(&before).execute(&mut conn).await?;
+    sql::query("delete from meta where key = 'instance'").execute(&mut conn).await?;
+    let instance = record::instance(&mut conn, rng).await?;
     for sql in ["update ready set attempt = attempt + $1", "update waiting set attempt = attempt + $1"] {
-        sqlx::query(sql).bind(ATTEMPTS).execute(&mut *tx).await?;
+        sql::query(sql).bind(ATTEMPTS).execute(&mut conn).await?;
     }
     for (table, by) in [("task", TASKS), ("event", EVENTS)] {
-        sqlx::query("update sqlite_sequence set seq = seq + $2 where name = $1").bind(table).bind(by).execute(&mut *tx).await?;
+        sql::query("update sqlite_sequence set seq = seq + $2 where name = $1").bind(table).bind(by).execute(&mut conn).await?;
     }
     for sql in [
         // Whoever watched saw events that are not here.
@@ -142,17 +142,19 @@ pub async fn adopt(path: &Path, logs: &[LogMark], rng: &dyn Rng) -> Result<Resto
         "insert into meta (key, value) values ('restored_up', coalesce((select value from meta where key = 'uptime'), '0'))
          on conflict (key) do update set value = excluded.value",
     ] {
-        sqlx::query(sql).execute(&mut *tx).await?;
+        sql::query(sql).execute(&mut conn).await?;
     }
     for mark in logs {
         let sql = "update log set crc = $4, gaps = $5 where task = $1 and attempt = $2 and member = $3";
         let of = mark.attempt;
-        let query = sqlx::query(sql).bind(of.task.0).bind(of.attempt.0).bind(mark.member).bind(mark.crc);
-        query.bind(json!(mark.gaps).to_string()).execute(&mut *tx).await?;
+        let query = sql::query(sql).bind(of.task.0).bind(of.attempt.0).bind(mark.member).bind(mark.crc);
+        query.bind(json!(mark.gaps).to_string()).execute(&mut conn).await?;
     }
-    tx.commit().await?;
-    let (tasks, open) = sqlx::query_as("select count(*), count(*) filter (where state is null) from task").fetch_one(&mut conn).await?;
-    let rows = sqlx::query(LEASES).fetch_all(&mut conn).await?;
+    sql::query("commit").execute(&mut conn).await?;
+    let counts =
+        sql::query("select count(*) as tasks, count(*) filter (where state is null) as open from task").fetch_one(&mut conn).await?;
+    let (tasks, open) = (counts.try_get("tasks")?, counts.try_get("open")?);
+    let rows = sql::query(LEASES).fetch_all(&mut conn).await?;
     let live = rows.iter().map(LeaseRecord::read).collect::<Result<_>>()?;
     // Closing the last connection moves everything into the one file.
     conn.close().await?;

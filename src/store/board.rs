@@ -3,63 +3,74 @@
 //! The writer owns the board. Whatever changes ready tasks or live attempts tells it within the same batch; where a batch
 //! fails it is thrown away and made anew: by a walk over the lanes of `ready`, never over its rows.
 
-use super::{error::Result, flush::exec, lease::parse, writer::Tx};
+use super::{
+    error::Result,
+    flush::exec,
+    lease::parse,
+    sql::{self, Conn, Row},
+    writer::Tx,
+};
 use crate::domain::{
     BudgetName, QueueName, TaskId, Times,
     order::{Amount, Board, BudgetRules, Cost, Head, Holders, Kept, Lane, QueueRules, Reservation, Size, Terms, User},
 };
 use serde_json::{Value, json};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The first row of every lane of the queue `$1`: each step goes to the next lane by the primary key. The last rank of all
 /// ends a lane; the plus signs keep SQLite from comparing by affinity, which only the first column of a key would survive.
-pub(super) const LANES: &str = "with recursive lane (task, tier, user, gpus, weight) as (
-         select * from (select task, tier, user, gpus, weight from ready where queue = $1 order by tier, user, gpus, weight, rank, task limit 1)
+/// Differs as [`NEXT`] does, and because Postgres has no unary plus for texts.
+pub(super) const LANES: &str = "with recursive lane (task, tier, usr, gpus, weight) as (
+         select * from (select task, tier, usr, gpus, weight from ready where queue = $1 order by tier, usr, gpus, weight, rank, task limit 1) f
          union all
-         select n.task, n.tier, n.user, n.gpus, n.weight from lane l cross join ready n on n.task =
-             (select x.task from ready x
-              where x.queue = $1 and (x.tier, x.user, x.gpus, x.weight, x.rank) > (+l.tier, +l.user, +l.gpus, +l.weight, 9223372036854775807)
-              order by x.tier, x.user, x.gpus, x.weight, x.rank, x.task limit 1)
+         select n.task, n.tier, n.usr, n.gpus, n.weight from lane l
+             {sqlite: cross join ready n on n.task = (select x.task; postgres: cross join lateral (select x.*}
+              from ready x
+              where x.queue = $1 and (x.tier, x.usr, x.gpus, x.weight, x.rank)
+                  > {sqlite: (+l.tier, +l.usr, +l.gpus, +l.weight, 9223372036854775807); postgres: (l.tier, l.usr, l.gpus, l.weight, 9223372036854775807)}
+              order by x.tier, x.usr, x.gpus, x.weight, x.rank, x.task limit 1){sqlite: ; postgres:  n}
      )
      select r.* from lane l cross join ready r on r.task = l.task";
 
 /// The first rows of some lanes after given places, `$2` of each at most.
-pub(super) const NEXT: &str = "select j.key as lane, r.rank, r.task, r.attempt, r.since_up from json_each($1) j
-     cross join ready r on r.task in
-         (select x.task from ready x where x.queue = j.value ->> 0 and x.tier = j.value ->> 1 and x.user = j.value ->> 2
-              and x.gpus = j.value ->> 3 and x.weight = j.value ->> 4 and (x.rank, x.task) > (j.value ->> 5, j.value ->> 6)
-          order by x.rank, x.task limit $2)
-     order by j.key, r.rank, r.task";
+///
+/// Differs because SQLite has no `lateral`, and Postgres would try each ready row against the inner query.
+pub(super) const NEXT: &str = "select j.nth as lane, r.rank, r.task, r.attempt, r.since_up
+     from rows($1: nth, queue text, tier int, usr text, gpus int, weight int, after_rank int, after_task int) j
+     {sqlite: cross join ready r on r.task in (select x.task; postgres: cross join lateral (select x.*}
+         from ready x where x.queue = j.queue and x.tier = j.tier and x.usr = j.usr
+              and x.gpus = j.gpus and x.weight = j.weight and (x.rank, x.task) > (j.after_rank, j.after_task)
+          order by x.rank, x.task limit $2){sqlite: ; postgres:  r}
+     order by j.nth, r.rank, r.task";
 
 /// What lives and counts: no result is stored.
-const LIVE: &str = "select task, queue, user, load_gpus, load_weight, claimed_up from lease where result is null";
+const LIVE: &str = "select task, queue, usr, load_gpus, load_weight, claimed_up from lease where result is null";
 
 /// The board as the database has it; with `only`, the ready tasks of that queue and of those that share a budget with it.
-pub(super) async fn load(conn: &mut SqliteConnection, times: &Times, now_up: i64, only: Option<&QueueName>) -> Result<Board> {
-    let epoch: Option<String> = sqlx::query_scalar("select value from meta where key = 'epoch_up'").fetch_optional(&mut *conn).await?;
+pub(super) async fn load(conn: &mut Conn, times: &Times, now_up: i64, only: Option<&QueueName>) -> Result<Board> {
+    let epoch: Option<String> = sql::query_scalar("select value from meta where key = 'epoch_up'").fetch_optional(&mut *conn).await?;
     let mut board = Board::new(times.clone(), epoch.and_then(|text| text.parse().ok()).unwrap_or(0));
     board.refresh(now_up);
     load_rules(&mut board, conn).await?;
-    for row in &sqlx::query("select queue, user, used from usage").fetch_all(&mut *conn).await? {
-        board.set_used(&queue(row, 0)?, &row.try_get::<&str, _>("user")?.into(), row.try_get("used")?);
+    for row in &sql::query("select queue, usr, used from usage").fetch_all(&mut *conn).await? {
+        board.set_used(&queue(row, 0)?, &row.try_get::<&str>("usr")?.into(), row.try_get("used")?);
     }
     let queues = match only {
         Some(queue) => board.sharing(std::iter::once(queue)),
         None => board.queues().cloned().collect(),
     };
     for queue in queues {
-        for row in &sqlx::query(LANES).bind(queue.as_str()).fetch_all(&mut *conn).await? {
+        for row in &sql::query(LANES).bind(queue.as_str()).fetch_all(&mut *conn).await? {
             board.add(&queue, &lane(row)?, head(row)?);
         }
     }
-    for row in &sqlx::query(LIVE).fetch_all(&mut *conn).await? {
+    for row in &sql::query(LIVE).fetch_all(&mut *conn).await? {
         let task: i64 = row.try_get("task")?;
         let cost = Cost { gpus: amount(row, "load_gpus")?, weight: amount(row, "load_weight")? };
-        board.begin(&queue(row, task)?, TaskId(task), &row.try_get::<&str, _>("user")?.into(), cost, row.try_get("claimed_up")?);
+        board.begin(&queue(row, task)?, TaskId(task), &row.try_get::<&str>("usr")?.into(), cost, row.try_get("claimed_up")?);
     }
     let held = "select v.kind, v.name, r.* from reservation v join ready r on r.task = v.task";
-    for row in &sqlx::query(held).fetch_all(&mut *conn).await? {
+    for row in &sql::query(held).fetch_all(&mut *conn).await? {
         let Head { task, since_up, .. } = head(row)?;
         let lane = lane(row)?;
         let reservation = Reservation { tier: lane.tier, since_up, task };
@@ -73,9 +84,9 @@ pub(super) async fn load(conn: &mut SqliteConnection, times: &Times, now_up: i64
 }
 
 /// The rules of all queues and budgets.
-pub(super) async fn load_rules(board: &mut Board, conn: &mut SqliteConnection) -> Result<()> {
+pub(super) async fn load_rules(board: &mut Board, conn: &mut Conn) -> Result<()> {
     let mut queues = BTreeMap::new();
-    let rows = sqlx::query("select name, doc, paused_at, template_gpus, template_weight from queue").fetch_all(&mut *conn).await?;
+    let rows = sql::query("select name, doc, paused_at, template_gpus, template_weight from queue").fetch_all(&mut *conn).await?;
     for row in &rows {
         let name: QueueName = parse("queue", 0, row.try_get("name")?)?;
         let template = Cost { gpus: amount(row, "template_gpus")?, weight: amount(row, "template_weight")? };
@@ -84,11 +95,11 @@ pub(super) async fn load_rules(board: &mut Board, conn: &mut SqliteConnection) -
             tracing::error!(queue = %name, %error, "the rules of a stored queue cannot be read; it has none");
             QueueRules::default()
         });
-        let paused = row.try_get::<Option<i64>, _>("paused_at")?.is_some();
+        let paused = row.try_get::<Option<i64>>("paused_at")?.is_some();
         queues.insert(name, Terms { rules, paused, template });
     }
     let mut budgets = BTreeMap::new();
-    for row in &sqlx::query("select name, doc from budget").fetch_all(&mut *conn).await? {
+    for row in &sql::query("select name, doc from budget").fetch_all(&mut *conn).await? {
         let name: BudgetName = parse("budget", 0, row.try_get("name")?)?;
         budgets.insert(name, super::lease::parse_json::<BudgetRules>("budget", 0, row.try_get("doc")?)?);
     }
@@ -96,27 +107,27 @@ pub(super) async fn load_rules(board: &mut Board, conn: &mut SqliteConnection) -
     Ok(())
 }
 
-fn queue(row: &SqliteRow, of: i64) -> Result<QueueName> {
+fn queue(row: &Row, of: i64) -> Result<QueueName> {
     parse("ready", of, row.try_get("queue")?)
 }
 
-fn amount(row: &SqliteRow, name: &str) -> Result<Amount> {
-    Ok(Amount(row.try_get::<i64, _>(name)?.cast_unsigned()))
+fn amount(row: &Row, name: &str) -> Result<Amount> {
+    Ok(Amount(row.try_get::<i64>(name)?.cast_unsigned()))
 }
 
 /// The lane of a row of `ready`.
-fn lane(row: &SqliteRow) -> Result<Lane> {
-    let size = Size { gpus: row.try_get("gpus")?, weight: row.try_get::<i64, _>("weight")?.cast_unsigned() };
-    Ok(Lane { tier: row.try_get("tier")?, user: row.try_get::<&str, _>("user")?.into(), size })
+fn lane(row: &Row) -> Result<Lane> {
+    let size = Size { gpus: row.try_get("gpus")?, weight: row.try_get::<i64>("weight")?.cast_unsigned() };
+    Ok(Lane { tier: row.try_get("tier")?, user: row.try_get::<&str>("usr")?.into(), size })
 }
 
 /// A row of `ready`.
-pub(super) fn ready(row: &SqliteRow) -> Result<(QueueName, Lane, Head)> {
+pub(super) fn ready(row: &Row) -> Result<(QueueName, Lane, Head)> {
     let head = head(row)?;
     Ok((queue(row, head.task.0)?, lane(row)?, head))
 }
 
-fn head(row: &SqliteRow) -> Result<Head> {
+fn head(row: &Row) -> Result<Head> {
     Ok(Head {
         rank: row.try_get("rank")?,
         task: TaskId(row.try_get("task")?),
@@ -137,7 +148,7 @@ impl Ahead {
         board: &mut Board,
         queues: impl IntoIterator<Item = &'a QueueName>,
         each: usize,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
     ) -> Result<()> {
         let queues: Vec<QueueName> = queues.into_iter().cloned().collect();
         let mut asked = Vec::new();
@@ -155,10 +166,10 @@ impl Ahead {
         };
         let lanes = Value::Array(asked.iter().map(key).collect());
         let limit = i64::try_from(each.div_ceil(asked.len()).clamp(2, 256)).unwrap_or(2);
-        let rows = sqlx::query(NEXT).bind(lanes.to_string()).bind(limit).fetch_all(conn).await?;
+        let rows = sql::query(NEXT).bind(lanes).bind(limit).fetch_all(conn).await?;
         let mut found: HashMap<usize, Vec<Head>> = HashMap::new();
         for row in rows.iter().rev() {
-            let at = usize::try_from(row.try_get::<i64, _>("lane")?).unwrap_or(usize::MAX);
+            let at = usize::try_from(row.try_get::<i64>("lane")?).unwrap_or(usize::MAX);
             found.entry(at).or_default().push(head(row)?);
         }
         for (at, (queue, lane, _)) in asked.into_iter().enumerate() {
@@ -187,16 +198,17 @@ pub(super) async fn keep(tx: &mut Tx<'_>) -> Result<()> {
     let rows = Value::Array(used.iter().map(|(queue, user, used)| json!([queue, &**user, used])).collect());
     exec(
         tx,
-        "insert into usage (queue, user, used) select j.value ->> 0, j.value ->> 1, j.value ->> 2 from json_each($1) j where true
-         on conflict (queue, user) do update set used = excluded.used",
+        "insert into usage (queue, usr, used) select j.queue, j.usr, j.used from rows($1: queue text, usr text, used int) j where true
+         on conflict (queue, usr) do update set used = excluded.used",
         rows,
     )
     .await?;
     if let Some(Holders { budgets, runners }) = tx.board.take_held() {
-        sqlx::query("delete from reservation").execute(&mut *tx.conn).await?;
+        sql::query("delete from reservation").execute(&mut *tx.conn).await?;
         let budgets = budgets.into_iter().map(|(name, task)| json!(["budget", name, task]));
         let rows = budgets.chain(runners.into_iter().map(|(name, task)| json!(["runner", name, task]))).collect();
-        let insert = "insert into reservation (kind, name, task) select j.value ->> 0, j.value ->> 1, j.value ->> 2 from json_each($1) j";
+        let insert =
+            "insert into reservation (kind, name, task) select j.kind, j.name, j.task from rows($1: kind text, name text, task int) j";
         exec(tx, insert, Value::Array(rows)).await?;
     }
     Ok(())
@@ -206,7 +218,7 @@ pub(super) async fn keep(tx: &mut Tx<'_>) -> Result<()> {
 pub(super) async fn move_epoch(tx: &mut Tx<'_>) -> Result<()> {
     let Some(epoch) = tx.board.epoch_due(tx.up.now()) else { return Ok(()) };
     tx.board.move_epoch(epoch);
-    sqlx::query("insert into meta (key, value) values ('epoch_up', $1) on conflict (key) do update set value = excluded.value")
+    sql::query("insert into meta (key, value) values ('epoch_up', $1) on conflict (key) do update set value = excluded.value")
         .bind(epoch.to_string())
         .execute(&mut *tx.conn)
         .await?;

@@ -8,6 +8,7 @@ use super::{
     error::Result,
     events::NewEvent,
     lease::{parse, parse_json},
+    sql::{self, Conn, Row},
     writer::{Statement, Tx},
 };
 use crate::domain::{
@@ -15,7 +16,6 @@ use crate::domain::{
     order::{Amount, BudgetRules, BudgetShare, QueueRules, Resource},
 };
 use serde_json::json;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use std::collections::BTreeMap;
 
 /// A budget. Its document is the caller's JSON; the store reads the rules in it.
@@ -112,9 +112,9 @@ impl ApplyBudget {
         if guaranteed > rules.max {
             return Ok(Err(BudgetRefusal::Guaranteed(guaranteed)));
         }
-        sqlx::query(
+        sql::query(
             "insert into budget (name, doc, revision, created_at, updated_at) values ($1, $2, 1, $3, $3)
-             on conflict (name) do update set doc = excluded.doc, revision = revision + 1, updated_at = excluded.updated_at",
+             on conflict (name) do update set doc = excluded.doc, revision = budget.revision + 1, updated_at = excluded.updated_at",
         )
         .bind(self.name.as_str())
         .bind(&self.doc)
@@ -160,7 +160,7 @@ impl DeleteBudget {
         if !named.is_empty() {
             return Ok(Err(BudgetRefusal::Named(named)));
         }
-        sqlx::query("delete from budget where name = $1").bind(self.name.as_str()).execute(&mut *tx.conn).await?;
+        sql::query("delete from budget where name = $1").bind(self.name.as_str()).execute(&mut *tx.conn).await?;
         tx.rules_written();
         event(tx, "budget.deleted", &self.name, &self.by);
         Ok(Ok(()))
@@ -195,18 +195,19 @@ fn guaranteed(budget: &BudgetName, queues: &BTreeMap<QueueName, QueueRules>, wit
 }
 
 /// The queues that name any budget.
-async fn naming(conn: &mut SqliteConnection) -> Result<BTreeMap<QueueName, QueueRules>> {
-    rules(&sqlx::query(NAMING).fetch_all(conn).await?)
+async fn naming(conn: &mut Conn) -> Result<BTreeMap<QueueName, QueueRules>> {
+    rules(&sql::query(NAMING).fetch_all(conn).await?)
 }
 
-const NAMING: &str = "select name, doc from queue where doc ->> '$.budgets' is not null";
+const NAMING: &str = "select name, doc from queue where {sqlite: doc ->> '$.budgets'; postgres: doc::json ->> 'budgets'} is not null";
 
-fn rules(rows: &[SqliteRow]) -> Result<BTreeMap<QueueName, QueueRules>> {
+fn rules(rows: &[Row]) -> Result<BTreeMap<QueueName, QueueRules>> {
     rows.iter().map(|row| Ok((parse("queue", 0, row.try_get("name")?)?, parse_json("queue", 0, row.try_get("doc")?)?))).collect()
 }
 
 async fn stored(name: &BudgetName, tx: &mut Tx<'_>) -> Result<Option<(i64, String)>> {
-    Ok(sqlx::query_as("select revision, doc from budget where name = $1").bind(name.as_str()).fetch_optional(&mut *tx.conn).await?)
+    let row = sql::query("select revision, doc from budget where name = $1").bind(name.as_str()).fetch_optional(&mut *tx.conn).await?;
+    row.map(|row| Ok((row.try_get("revision")?, row.try_get("doc")?))).transpose()
 }
 
 fn event(tx: &mut Tx<'_>, kind: &'static str, budget: &BudgetName, by: &str) {
@@ -215,17 +216,18 @@ fn event(tx: &mut Tx<'_>, kind: &'static str, budget: &BudgetName, by: &str) {
 }
 
 /// What the live attempts of some queues use whose result is not stored, by queue and user.
-pub(super) const USED: &str = "select l.queue, l.user, sum(l.load_gpus) as gpus, sum(l.load_weight) as weight
-     from json_each($1) j join lease l on l.queue = j.value where l.result is null group by l.queue, l.user";
+pub(super) const USED: &str =
+    "select l.queue, l.usr, cast(sum(l.load_gpus) as bigint) as gpus, cast(sum(l.load_weight) as bigint) as weight
+     from values($1: name text) j join lease l on l.queue = j.name where l.result is null group by l.queue, l.usr";
 
 /// By queue, of each user the use in thousandths of GPUs and of weight.
 type Used = BTreeMap<QueueName, Vec<(String, [i64; 2])>>;
 
-fn used(rows: &[SqliteRow]) -> Result<Used> {
+fn used(rows: &[Row]) -> Result<Used> {
     let mut used = Used::new();
     for row in rows {
         let of = used.entry(parse("lease", 0, row.try_get("queue")?)?).or_default();
-        of.push((row.try_get("user")?, [row.try_get("gpus")?, row.try_get("weight")?]));
+        of.push((row.try_get("usr")?, [row.try_get("gpus")?, row.try_get("weight")?]));
     }
     Ok(used)
 }
@@ -249,13 +251,13 @@ impl Store {
 
     /// All budgets, by name, with what is used of each now.
     pub async fn budgets(&self) -> Result<Vec<BudgetRecord>> {
-        let rows = sqlx::query("select * from budget order by name").fetch_all(&self.readers).await?;
+        let rows = sql::query("select * from budget order by name").fetch_all(&self.readers).await?;
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let queues = rules(&sqlx::query(NAMING).fetch_all(&self.readers).await?)?;
+        let queues = rules(&sql::query(NAMING).fetch_all(&self.readers).await?)?;
         let names: Vec<&QueueName> = queues.keys().collect();
-        let rows_of_use = sqlx::query(USED).bind(json!(names).to_string()).fetch_all(&self.readers).await?;
+        let rows_of_use = sql::query(USED).bind(json!(names)).fetch_all(&self.readers).await?;
         let used = used(&rows_of_use)?;
         rows.iter()
             .map(|row| {

@@ -5,12 +5,12 @@ use super::{
     cancel::{Cancel, Cancelled},
     error::Result,
     lease::parse,
+    sql::{self, Row},
     work::{Held, Work},
     writer::{Statement, Transition, Tx},
 };
 use crate::domain::{AttemptRef, Indices, TaskId, TaskState};
 use serde_json::{Value, json};
-use sqlx::Row;
 use std::collections::BTreeMap;
 
 /// The most children that one commit cancels.
@@ -50,8 +50,8 @@ pub(super) async fn begin(rows: Vec<Value>, tx: &mut Tx<'_>) -> Result<()> {
         return Ok(());
     }
     let now = tx.now.0;
-    let done = sqlx::query(BEGIN).bind(Value::Array(rows).to_string()).bind(now).execute(&mut *tx.conn).await?;
-    if done.rows_affected() > 0 {
+    let done = sql::query(BEGIN).bind(Value::Array(rows)).bind(now).execute(&mut *tx.conn).await?;
+    if done > 0 {
         tx.made_due();
     }
     Ok(())
@@ -59,8 +59,8 @@ pub(super) async fn begin(rows: Vec<Value>, tx: &mut Tx<'_>) -> Result<()> {
 
 /// Keeps the wish to cancel the children of tasks.
 pub(super) const BEGIN: &str = "insert into cascade (task, by, at, after, indices)
-    select j.value ->> 0, j.value ->> 1, $2, j.value ->> 0, j.value ->> 2 from json_each($1) j
-    where exists (select 1 from task c where c.parent = j.value ->> 0 and c.state is null)";
+    select j.task, j.by, $2, j.task, j.indices from rows($1: task int, by text, indices text) j
+    where exists (select 1 from task c where c.parent = j.task and c.state is null)";
 
 /// Cancels children whose parents were cancelled: a step of them. Their own children follow in later steps.
 #[derive(Clone, Copy, Debug)]
@@ -80,14 +80,14 @@ pub(super) const CHILDREN: &str = "select id from task where parent = $1 and id 
 
 /// The next elements of an array after one of them, among the indices in a list of ranges.
 pub(super) const ELEMENTS: &str = "select id from task where parent = $1 and id > $2 and state is null
-    and exists (select 1 from json_each($4) j where idx between j.value ->> 0 and j.value ->> 1) order by id limit $3";
+    and exists (select 1 from rows($4: low int, high int) j where idx between j.low and j.high) order by id limit $3";
 
 impl Statement for Cascade {
     type Output = Cascaded;
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<Cascaded>> {
         let mut wanted: BTreeMap<TaskId, String> = BTreeMap::new();
-        let rows = sqlx::query("select id, task, by, after, indices from cascade order by id limit 100").fetch_all(&mut *tx.conn).await?;
+        let rows = sql::query("select id, task, by, after, indices from cascade order by id limit 100").fetch_all(&mut *tx.conn).await?;
         for row in &rows {
             let left = STEP.saturating_sub(wanted.len());
             if left == 0 {
@@ -97,9 +97,9 @@ impl Statement for Cascade {
             let next = next(row, left, tx).await?;
             match next.last().filter(|_| next.len() == left) {
                 Some(last) => {
-                    sqlx::query("update cascade set after = $2 where id = $1").bind(id).bind(last.0).execute(&mut *tx.conn).await?
+                    sql::query("update cascade set after = $2 where id = $1").bind(id).bind(last.0).execute(&mut *tx.conn).await?
                 }
-                None => sqlx::query("delete from cascade where id = $1").bind(id).execute(&mut *tx.conn).await?,
+                None => sql::query("delete from cascade where id = $1").bind(id).execute(&mut *tx.conn).await?,
             };
             let by: &str = row.try_get("by")?;
             wanted.extend(next.into_iter().map(|child| (child, by.to_owned())));
@@ -113,16 +113,16 @@ impl Statement for Cascade {
 }
 
 /// The next children that a row wants cancelled.
-async fn next(row: &sqlx::sqlite::SqliteRow, most: usize, tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
+async fn next(row: &Row, most: usize, tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
     let task: i64 = row.try_get("task")?;
     let after: i64 = row.try_get("after")?;
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let indices: Option<&str> = row.try_get("indices")?;
     let ids: Vec<i64> = match indices {
-        None => sqlx::query_scalar(CHILDREN).bind(task).bind(after).bind(most).fetch_all(&mut *tx.conn).await?,
+        None => sql::query_scalar(CHILDREN).bind(task).bind(after).bind(most).fetch_all(&mut *tx.conn).await?,
         Some(indices) => {
-            let ranges = json!(parse::<Indices>("cascade", task, indices)?.ranges()).to_string();
-            sqlx::query_scalar(ELEMENTS).bind(task).bind(after).bind(most).bind(ranges).fetch_all(&mut *tx.conn).await?
+            let ranges = json!(parse::<Indices>("cascade", task, indices)?.ranges());
+            sql::query_scalar(ELEMENTS).bind(task).bind(after).bind(most).bind(ranges).fetch_all(&mut *tx.conn).await?
         }
     };
     Ok(ids.into_iter().map(TaskId).collect())

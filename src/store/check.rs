@@ -4,10 +4,10 @@ use super::{
     Store,
     error::Result,
     lease::{LeaseRecord, parse},
+    sql,
 };
 use crate::domain::{AttemptNumber, TaskId};
 use serde_json::json;
-use sqlx::Row;
 use uuid::Uuid;
 
 /// What an attempt is.
@@ -39,19 +39,19 @@ impl Store {
     /// The verdicts on attempts, in the order asked.
     pub async fn check(&self, items: &[(TaskId, AttemptNumber, Uuid)]) -> Result<Vec<Known>> {
         let ids: Vec<i64> = items.iter().map(|(task, ..)| task.0).collect();
-        let rows = sqlx::query(
+        let rows = sql::query(
             "select t.id, l.attempt as live, l.claim, coalesce(l.attempt, w.attempt, r.attempt, t.attempt) as newest
-             from json_each($1) j join task t on t.id = j.value
+             from values($1: task int) j join task t on t.id = j.task
              left join lease l on l.task = t.id left join waiting w on w.task = t.id
              left join ready r on r.task = t.id",
         )
-        .bind(json!(ids).to_string())
+        .bind(json!(ids))
         .fetch_all(&self.readers)
         .await?;
         let mut known = std::collections::HashMap::new();
         for row in &rows {
             let id: i64 = row.try_get("id")?;
-            let claim: Option<Uuid> = row.try_get::<Option<&str>, _>("claim")?.map(|c| parse("lease", id, c)).transpose()?;
+            let claim: Option<Uuid> = row.try_get::<Option<&str>>("claim")?.map(|c| parse("lease", id, c)).transpose()?;
             let live: Option<u32> = row.try_get("live")?;
             known.insert(TaskId(id), (AttemptNumber(row.try_get("newest")?), live.map(AttemptNumber).zip(claim)));
         }

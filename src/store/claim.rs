@@ -8,6 +8,7 @@ use super::{
     gather,
     lease::{LeaseRecord, lease_columns},
     place::DELETE_READY,
+    sql,
     writer::{Statement, Tx},
 };
 use crate::domain::{
@@ -71,17 +72,19 @@ impl std::fmt::Debug for ClaimedAttempt {
 }
 
 /// The live attempts of claims that came before.
-pub(super) const REPEATED: &str =
-    lease_columns!("select", "from json_each($1) j join lease l on l.runner = j.value ->> 0 and l.claim = j.value ->> 1 order by l.task");
+pub(super) const REPEATED: &str = lease_columns!(
+    "select",
+    "from rows($1: runner text, claim text) j join lease l on l.runner = j.runner and l.claim = j.claim order by l.task"
+);
 
 type Answers = HashMap<(RunnerName, Uuid), Vec<ClaimedAttempt>>;
 
 /// Writes what was claimed.
-const INSERT_LEASE: &str = "insert into lease (task, attempt, queue, user, runner, claim, gpus, load_gpus, load_weight, since_up, claimed_up, claimed_at,
+const INSERT_LEASE: &str = "insert into lease (task, attempt, queue, usr, runner, claim, gpus, load_gpus, load_weight, since_up, claimed_up, claimed_at,
          expires_up, start_token)
-     select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7, j.value ->> 8,
-         j.value ->> 9, j.value ->> 10, j.value ->> 11, j.value ->> 12, j.value ->> 13
-     from json_each($1) j";
+     select j.task, j.attempt, j.queue, j.usr, j.runner, j.claim, j.gpus, j.load_gpus, j.load_weight,
+         j.since_up, j.claimed_up, j.claimed_at, j.expires_up, j.start_token
+     from rows($1: task int, attempt int, queue text, usr text, runner text, claim text, gpus int, load_gpus int, load_weight int, since_up int, claimed_up int, claimed_at int, expires_up int, start_token text) j";
 
 impl Statement for Claim {
     type Output = Vec<ClaimedAttempt>;
@@ -196,7 +199,7 @@ impl Claim {
 /// What claims that came before may still start, by runner and claim.
 async fn repeated(batch: &[Claim], tx: &mut Tx<'_>) -> Result<Answers> {
     let asked: HashSet<(&RunnerName, Uuid)> = batch.iter().map(|c| (&c.runner, c.claim)).collect();
-    let rows = sqlx::query(REPEATED).bind(json!(asked).to_string()).fetch_all(&mut *tx.conn).await?;
+    let rows = sql::query(REPEATED).bind(json!(asked)).fetch_all(&mut *tx.conn).await?;
     let mut live = Answers::new();
     for row in &rows {
         let lease = LeaseRecord::read(row)?;

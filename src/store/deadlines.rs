@@ -5,12 +5,12 @@
 //! commit on.
 
 use super::{
+    sql::Row,
     uptime::Uptime,
     work::{Held, Work},
     writer::Transition,
 };
 use crate::domain::{End, Event, FailureClass, Reason, Status, TaskId};
-use sqlx::{Row, sqlite::SqliteRow};
 
 /// The limits of a task that has been queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +25,11 @@ pub(super) struct Deadline {
 
 /// Writes the deadlines of tasks.
 pub(super) const KEEP_DEADLINE: &str = "insert into deadline (task, start_up, end_up, running)
-     select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3 from json_each($1) j where true
+     select j.task, j.start_up, j.end_up, j.running from rows($1: task int, start_up int, end_up int, running int) j where true
      on conflict (task) do update set start_up = excluded.start_up, end_up = excluded.end_up, running = excluded.running";
 
 /// Forgets the deadlines of tasks.
-pub(super) const FORGET_DEADLINE: &str = "delete from deadline where task in (select value from json_each($1))";
+pub(super) const FORGET_DEADLINE: &str = "delete from deadline where task in list($1: int)";
 
 impl Deadline {
     /// Those of a task that is queued for the first time now; none where it has no limits.
@@ -40,7 +40,7 @@ impl Deadline {
     }
 
     /// Reads the columns `start_up`, `end_up` and `running`, all null where there is none.
-    pub(super) fn read(row: &SqliteRow) -> sqlx::Result<Option<Self>> {
+    pub(super) fn read(row: &Row) -> sqlx::Result<Option<Self>> {
         let Some(running) = row.try_get("running")? else { return Ok(None) };
         Ok(Some(Self { start_up: row.try_get("start_up")?, end_up: row.try_get("end_up")?, running }))
     }

@@ -10,12 +10,12 @@ use super::{
     error::Result,
     flush::exec,
     lease::{parse, parse_json},
+    sql,
     work::{Held, Work},
     writer::{Statement, Transition, Tx},
 };
 use crate::domain::{Dependency, DependencyKind, OnFailure, TaskId, TaskState};
 use serde_json::{Value, json};
-use sqlx::Row;
 use std::collections::{BTreeMap, HashMap};
 
 /// What a new task waits for.
@@ -37,20 +37,20 @@ pub enum On {
 }
 
 /// The states of tasks that have ended, null of others; a task that does not exist is absent.
-pub(super) const STATES: &str = "select t.id, t.state from json_each($1) j join task t on t.id = j.value";
+pub(super) const STATES: &str = "select t.id, t.state from values($1: task int) j join task t on t.id = j.task";
 
 const KEEP_DEPENDENCY: &str = "insert into dependency (task, on_task, kind, on_failure, ended)
-     select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4 from json_each($1) j";
+     select j.task, j.on_task, j.kind, j.on_failure, j.ended from rows($1: task int, on_task int, kind text, on_failure text, ended text) j";
 
 /// Notes that tasks have ended which others wait for.
 pub(super) const AWAIT: &str = "insert into awaited (task, state)
-     select j.value ->> 0, j.value ->> 1 from json_each($1) j
-     where exists (select 1 from dependency d where d.on_task = j.value ->> 0 and d.ended is null)
+     select j.task, j.state from rows($1: task int, state text) j
+     where exists (select 1 from dependency d where d.on_task = j.task and d.ended is null)
      on conflict (task) do nothing";
 
 /// Marks dependencies as counted.
-pub(super) const COUNT: &str = "update dependency set ended = j.value ->> 2 from json_each($1) j
-     where dependency.task = j.value ->> 0 and dependency.on_task = j.value ->> 1";
+pub(super) const COUNT: &str = "update dependency set ended = j.state from rows($1: id int, other int, state text) j
+     where dependency.task = j.id and dependency.on_task = j.other";
 
 /// Tasks that have ended and for which nobody waits any more: whoever did was told, or has ended.
 pub(super) const FORGET_AWAITED: &str = "delete from awaited where not exists
@@ -67,11 +67,11 @@ pub(super) async fn known(tasks: impl Iterator<Item = TaskId>, tx: &mut Tx<'_>) 
     if ids.is_empty() {
         return Ok(Known::new());
     }
-    let rows = sqlx::query(STATES).bind(json!(ids).to_string()).fetch_all(&mut *tx.conn).await?;
+    let rows = sql::query(STATES).bind(json!(ids)).fetch_all(&mut *tx.conn).await?;
     rows.iter()
         .map(|row| {
             let id: i64 = row.try_get("id")?;
-            Ok((TaskId(id), row.try_get::<Option<&str>, _>("state")?.map(|state| parse("task", id, state)).transpose()?))
+            Ok((TaskId(id), row.try_get::<Option<&str>>("state")?.map(|state| parse("task", id, state)).transpose()?))
         })
         .collect()
 }
@@ -117,8 +117,8 @@ pub(super) async fn tell(ended: impl Iterator<Item = (TaskId, TaskState)>, tx: &
     if rows.is_empty() {
         return Ok(());
     }
-    let told = sqlx::query(AWAIT).bind(Value::Array(rows).to_string()).execute(&mut *tx.conn).await?;
-    if told.rows_affected() > 0 {
+    let told = sql::query(AWAIT).bind(Value::Array(rows)).execute(&mut *tx.conn).await?;
+    if told > 0 {
         tx.made_due();
     }
     Ok(())
@@ -169,7 +169,7 @@ impl Statement for ForgetAwaited {
     type Output = ();
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
-        sqlx::query(FORGET_AWAITED).execute(&mut *tx.conn).await?;
+        sql::query(FORGET_AWAITED).execute(&mut *tx.conn).await?;
         Ok(vec![(); batch.len()])
     }
 }
@@ -177,10 +177,10 @@ impl Statement for ForgetAwaited {
 impl Store {
     /// What a task depends on, by id.
     pub async fn dependencies(&self, task: TaskId) -> Result<Vec<Dependency>> {
-        let rows = sqlx::query(DEPENDENCIES).bind(task.0).fetch_all(&self.readers).await?;
+        let rows = sql::query(DEPENDENCIES).bind(task.0).fetch_all(&self.readers).await?;
         rows.iter()
             .map(|row| {
-                let ended = row.try_get::<Option<&str>, _>("ended")?.map(|state| parse("dependency", task.0, state));
+                let ended = row.try_get::<Option<&str>>("ended")?.map(|state| parse("dependency", task.0, state));
                 Ok(Dependency {
                     on: TaskId(row.try_get("on_task")?),
                     kind: parse("dependency", task.0, row.try_get("kind")?)?,

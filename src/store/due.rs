@@ -6,12 +6,12 @@ use super::{
     Store,
     error::Result,
     finish::settle,
+    sql,
     work::{Held, Work},
     writer::Transition,
 };
 use crate::domain::{AttemptNumber, AttemptRef, Event, TaskId, UnixMs};
 use serde_json::Value;
-use sqlx::Row;
 
 /// Everything that has fallen due.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,24 +51,24 @@ pub enum Chore {
 const STEP: usize = 500;
 
 /// What has fallen due at uptime `$1` and time of day `$2`, `$3` of each kind at most.
-pub(super) const DUE: &str = "select * from (select 'expired' as kind, task, attempt from lease where expires_up <= $1 limit $3)
-     union all select * from (select 'unsettled', task, attempt from lease where settle_up <= $1 limit $3)
+pub(super) const DUE: &str = "select * from (select 'expired' as kind, task, attempt from lease where expires_up <= $1 limit $3) d1
+     union all select * from (select 'unsettled', task, attempt from lease where settle_up <= $1 limit $3) d2
      union all select * from (select 'waiting', task, attempt from waiting
-         where due_up <= $1 and due_up is not null and blockers = 0 and throttled = 0 limit $3)
+         where due_up <= $1 and due_up is not null and blockers = 0 and throttled = 0 limit $3) d3
      union all select * from (select 'waiting', task, attempt from waiting
-         where not_before <= $2 and not_before is not null and due_up is null and blockers = 0 and throttled = 0 limit $3)
+         where not_before <= $2 and not_before is not null and due_up is null and blockers = 0 and throttled = 0 limit $3) d4
      union all select * from (select 'waiting', task, attempt from waiting
-         where task > 0 and not_before is null and due_up is null and blockers = 0 and throttled = 0 limit $3)
-     union all select * from (select 'overdue', task, 0 from deadline where start_up <= $1 and start_up is not null limit $3)
-     union all select * from (select 'overdue', task, 0 from deadline where end_up <= $1 and end_up is not null and running = 0 limit $3)
+         where task > 0 and not_before is null and due_up is null and blockers = 0 and throttled = 0 limit $3) d5
+     union all select * from (select 'overdue', task, 0 from deadline where start_up <= $1 and start_up is not null limit $3) d6
+     union all select * from (select 'overdue', task, 0 from deadline where end_up <= $1 and end_up is not null and running = 0 limit $3) d7
      union all select * from (select 'unblocked', w.task, 0 from awaited a
          cross join dependency d on d.on_task = a.task and d.ended is null cross join waiting w on w.task = d.task
-         where a.task > 0 limit $3)
+         where a.task > 0 limit $3) d8
      union all select 'forget', 0, 0 where exists (select 1 from awaited where task > 0)
-     union all select 'release', 0, 0 where exists (select 1 from array indexed by array_releasing where task > 0 and gated = 0 and throttled > 0
+     union all select 'release', 0, 0 where exists (select 1 from task_array {sqlite: indexed by array_releasing; postgres: } where task > 0 and gated = 0 and throttled > 0
          and waiting + queued + active - throttled - slots < 0)
      union all select 'cascade', 0, 0 where exists (select 1 from cascade where id > 0)
-     union all select * from (select 'age', task, attempt from ready where age_up <= $1 and age_up is not null limit 1)
+     union all select * from (select 'age', task, attempt from ready where age_up <= $1 and age_up is not null limit 1) d9
      union all select 'pending', 0, 0 where exists (select 1 from lease)
          or exists (select 1 from ready where age_up is not null)
          or exists (select 1 from waiting where due_up is not null and blockers = 0 and throttled = 0)
@@ -79,12 +79,12 @@ impl Store {
     /// What has fallen due by now, `now` being the time of day, a step of each kind.
     pub async fn due(&self, now: UnixMs) -> Result<Due> {
         let step = i64::try_from(STEP).unwrap_or(i64::MAX);
-        let rows = sqlx::query(DUE).bind(self.uptime().now()).bind(now.0).bind(step).fetch_all(&self.readers).await?;
+        let rows = sql::query(DUE).bind(self.uptime().now()).bind(now.0).bind(step).fetch_all(&self.readers).await?;
         let mut due = Due::default();
         for row in &rows {
             let task = TaskId(row.try_get("task")?);
             let attempt = AttemptRef { task, attempt: AttemptNumber(row.try_get("attempt")?) };
-            match row.try_get::<&str, _>("kind")? {
+            match row.try_get::<&str>("kind")? {
                 "expired" => due.expired.push(attempt),
                 "unsettled" => due.unsettled.push(attempt),
                 "waiting" => due.waiting.push(task),

@@ -40,6 +40,12 @@ pub enum StoreError {
         /// The newest schema that this version knows.
         known: i64,
     },
+    /// Another server writes to the database, or has since this one did: this one may not.
+    #[error("another server writes to this database")]
+    Taken,
+    /// What should name a Postgres database does not.
+    #[error("not the address of a Postgres database: {0}; it looks like postgres://user@host/database")]
+    BadUrl(String),
     /// The writer has stopped.
     #[error("the store is closed")]
     Closed,
@@ -51,6 +57,7 @@ impl StoreError {
         match self {
             Self::Unavailable(error) => Self::Unavailable(error.clone()),
             Self::Unsure(error) => Self::Unsure(error.clone()),
+            Self::Taken => Self::Taken,
             _ => Self::Closed,
         }
     }

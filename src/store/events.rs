@@ -1,9 +1,15 @@
 //! The log of events: append only, its id is the cursor of every watcher.
 
-use super::{Store, error::Result, flush::exec, lease::parse_json, writer::Tx};
+use super::{
+    Store,
+    error::Result,
+    flush::exec,
+    lease::parse_json,
+    sql::{self, Pool, Row},
+    writer::Tx,
+};
 use crate::domain::{AttemptNumber, EventId, TaskId, UnixMs};
 use serde_json::{Value, json};
-use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
 
 /// An event that a batch appends at its end.
 pub(super) struct NewEvent {
@@ -59,55 +65,55 @@ pub(super) async fn append(tx: &mut Tx<'_>) -> Result<Option<i64>> {
     exec(
         tx,
         "insert into event (at, task, attempt, kind, actor, data)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5 from json_each($1) j order by j.key",
+         select j.at, j.task, j.attempt, j.kind, j.actor, j.data from rows($1: nth, at int, task int, attempt int, kind text, actor text, data text) j order by j.nth",
         rows,
     )
     .await?;
-    Ok(Some(sqlx::query_scalar("select last_insert_rowid()").fetch_one(&mut *tx.conn).await?))
+    Ok(Some(sql::query_scalar("select max(id) from event").fetch_one(&mut *tx.conn).await?))
 }
 
 /// The id of the newest event, 0 before the first.
-pub(super) async fn newest(readers: &SqlitePool) -> Result<i64> {
-    Ok(sqlx::query_scalar::<_, Option<i64>>("select max(id) from event").fetch_one(readers).await?.unwrap_or(0))
+pub(super) async fn newest(readers: &Pool) -> Result<i64> {
+    Ok(sql::query_scalar::<Option<i64>>("select max(id) from event").fetch_one(readers).await?.unwrap_or(0))
 }
 
 /// The newest event that was deleted, 0 where none was.
-pub(super) async fn forgotten(readers: &SqlitePool) -> Result<i64> {
-    let kept = sqlx::query_scalar("select cast(value as integer) from meta where key = 'events_forgotten'");
+pub(super) async fn forgotten(readers: &Pool) -> Result<i64> {
+    let kept = sql::query_scalar("select cast(value as bigint) from meta where key = 'events_forgotten'");
     Ok(kept.fetch_optional(readers).await?.unwrap_or(0))
 }
 
 /// The newest event of a task among some kinds.
 pub(super) const LAST_EVENT: &str = "select id, at, task, attempt, kind, actor, data from event
-     where task = $1 and kind in (select value from json_each($2)) order by id desc limit 1";
+     where task = $1 and kind in list($2: text) order by id desc limit 1";
 
 impl Store {
     /// The newest event of a task among some kinds.
     pub async fn last_event(&self, task: TaskId, kinds: &[&str]) -> Result<Option<EventRecord>> {
-        let row = sqlx::query(LAST_EVENT).bind(task.0).bind(json!(kinds).to_string()).fetch_optional(&self.readers).await?;
+        let row = sql::query(LAST_EVENT).bind(task.0).bind(json!(kinds)).fetch_optional(&self.readers).await?;
         row.as_ref().map(read).transpose()
     }
 
     /// The events after a cursor, oldest first, `limit` at most.
     pub async fn events_after(&self, after: EventId, filter: &EventFilter, limit: u32) -> Result<Vec<EventRecord>> {
         let query = match filter.task {
-            None => sqlx::query(EVENTS_AFTER).bind(after.0).bind(limit),
-            Some(task) => sqlx::query(EVENTS_OF_TASK_AFTER).bind(after.0).bind(limit).bind(task.0),
+            None => sql::query(EVENTS_AFTER).bind(after.0).bind(limit),
+            Some(task) => sql::query(EVENTS_OF_TASK_AFTER).bind(after.0).bind(limit).bind(task.0),
         };
         let rows = query.fetch_all(&self.readers).await?;
         rows.iter().map(read).collect()
     }
 }
 
-fn read(row: &SqliteRow) -> Result<EventRecord> {
+fn read(row: &Row) -> Result<EventRecord> {
     let id: i64 = row.try_get("id")?;
     let data: Option<&str> = row.try_get("data")?;
     Ok(EventRecord {
         id: EventId(id),
         at: UnixMs(row.try_get("at")?),
         kind: row.try_get("kind")?,
-        task: row.try_get::<Option<i64>, _>("task")?.map(TaskId),
-        attempt: row.try_get::<Option<u32>, _>("attempt")?.map(AttemptNumber),
+        task: row.try_get::<Option<i64>>("task")?.map(TaskId),
+        attempt: row.try_get::<Option<u32>>("attempt")?.map(AttemptNumber),
         actor: row.try_get("actor")?,
         data: data.map(|text| parse_json("event", id, text)).transpose()?.unwrap_or(Value::Null),
     })

@@ -4,6 +4,7 @@ use super::{
     Store,
     error::Result,
     lease::parse_json,
+    sql,
     writer::{Statement, Tx},
 };
 use crate::domain::{AttemptRef, Evidence, FailureClass, Reason};
@@ -12,11 +13,11 @@ use uuid::Uuid;
 
 /// Keeps what was seen last.
 pub(super) const KEEP_EVIDENCE: &str = "insert into evidence (task, attempt, doc, seen_at)
-     select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3 from json_each($1) j where true
+     select j.task, j.attempt, j.doc, j.seen_at from rows($1: task int, attempt int, doc text, seen_at int) j where true
      on conflict (task, attempt) do update set doc = excluded.doc, seen_at = excluded.seen_at";
 /// Drops what nobody will ask for.
 pub(super) const FORGET_EVIDENCE: &str =
-    "delete from evidence where (task, attempt) in (select j.value ->> 0, j.value ->> 1 from json_each($1) j)";
+    "delete from evidence where (task, attempt) in (select j.id, j.nr from rows($1: id int, nr int) j)";
 
 /// What a runner saw of an attempt that ended a short while ago: kept with it where it did not succeed. It may give the
 /// end a better reason; class and state never change, and a later end of the task is not touched.
@@ -60,22 +61,22 @@ impl Refine {
     async fn one(&self, tx: &mut Tx<'_>) -> Result<bool> {
         let window = i64::try_from(tx.times.refine_ms).unwrap_or(i64::MAX);
         let AttemptRef { task, attempt } = self.attempt;
-        let kept = sqlx::query(JUST_ENDED)
+        let kept = sql::query(JUST_ENDED)
             .bind(task.0)
             .bind(attempt.0)
             .bind(self.claim.to_string())
             .bind(&self.uid)
-            .bind(json!(self.evidence).to_string())
+            .bind(json!(self.evidence))
             .bind(tx.now.0)
             .bind(tx.up.now().saturating_sub(window))
             .execute(&mut *tx.conn)
             .await?;
-        if kept.rows_affected() == 0 {
+        if kept == 0 {
             return Ok(false);
         }
         if let Some((class, from, to)) = self.better {
             for sql in [BETTER_ATTEMPT, BETTER_TASK] {
-                sqlx::query(sql)
+                sql::query(sql)
                     .bind(task.0)
                     .bind(attempt.0)
                     .bind(class.as_str())
@@ -92,7 +93,7 @@ impl Refine {
 impl Store {
     /// What a runner saw of an attempt last; none where nothing was, or it succeeded.
     pub async fn evidence(&self, of: AttemptRef) -> Result<Option<Evidence>> {
-        let doc: Option<String> = sqlx::query_scalar("select doc from evidence where task = $1 and attempt = $2")
+        let doc: Option<String> = sql::query_scalar("select doc from evidence where task = $1 and attempt = $2")
             .bind(of.task.0)
             .bind(of.attempt.0)
             .fetch_optional(&self.readers)

@@ -5,11 +5,11 @@ use super::{
     Store,
     error::Result,
     record::{AttemptRecord, TaskRecord},
+    sql,
     tasks::{live, read_attempt, tasks_where},
 };
 use crate::domain::{QueueName, TaskId};
 use serde_json::json;
-use sqlx::Row;
 use std::collections::HashMap;
 
 /// Tasks of a page.
@@ -17,10 +17,9 @@ const PAGE: u32 = 200;
 
 /// The attempts of tasks that are over.
 pub(super) const ENDED_ATTEMPTS: &str = "select a.*, a.class as end_class, a.reason as end_reason, null as doc
-     from json_each($1) j join attempt a on a.task = j.value where a.ended_at is not null order by a.task, a.attempt";
+     from values($1: id int) j join attempt a on a.task = j.id where a.ended_at is not null order by a.task, a.attempt";
 /// The recorded lengths of the logs of tasks.
-pub(super) const LOG_BYTES: &str =
-    "select l.task, l.attempt, sum(l.durable) as bytes from json_each($1) j join log l on l.task = j.value group by l.task, l.attempt";
+pub(super) const LOG_BYTES: &str = "select l.task, l.attempt, cast(sum(l.durable) as bigint) as bytes from values($1: id int) j join log l on l.task = j.id group by l.task, l.attempt";
 
 /// An attempt and the recorded bytes of its log.
 pub type AttemptOfPage = (AttemptRecord, u64);
@@ -34,21 +33,21 @@ impl Store {
             sql.push(" and t.queue = ").push_bind(queue.to_string());
         }
         sql.push(" order by t.id limit ").push_bind(PAGE);
-        let rows = sql.build().fetch_all(&self.readers).await?;
+        let rows = sql.fetch_all(&self.readers).await?;
         rows.iter().map(TaskRecord::read).collect()
     }
 
     /// Every attempt of tasks as they were just read, in the order of the tasks, oldest first, without evidence.
     pub async fn attempts_of_page(&self, tasks: &[TaskRecord]) -> Result<Vec<Vec<AttemptOfPage>>> {
-        let ids = json!(tasks.iter().map(|task| task.id).collect::<Vec<_>>()).to_string();
+        let ids = json!(tasks.iter().map(|task| task.id).collect::<Vec<_>>());
         let mut ended: HashMap<TaskId, Vec<AttemptRecord>> = HashMap::new();
-        for row in sqlx::query(ENDED_ATTEMPTS).bind(&ids).fetch_all(&self.readers).await? {
+        for row in sql::query(ENDED_ATTEMPTS).bind(ids.clone()).fetch_all(&self.readers).await? {
             let task = TaskId(row.try_get("task")?);
             ended.entry(task).or_default().push(read_attempt(&row, task)?);
         }
         let mut bytes: HashMap<(i64, u32), u64> = HashMap::new();
-        for row in sqlx::query(LOG_BYTES).bind(&ids).fetch_all(&self.readers).await? {
-            bytes.insert((row.try_get("task")?, row.try_get("attempt")?), row.try_get::<i64, _>("bytes")?.cast_unsigned());
+        for row in sql::query(LOG_BYTES).bind(ids.clone()).fetch_all(&self.readers).await? {
+            bytes.insert((row.try_get("task")?, row.try_get("attempt")?), row.try_get::<i64>("bytes")?.cast_unsigned());
         }
         let all = tasks.iter().map(|task| {
             let mut attempts = ended.remove(&task.id).unwrap_or_default();

@@ -37,7 +37,7 @@ impl Fault {
 #[cfg(test)]
 impl Fault {
     /// Compares the board with one made anew, where that is asked for.
-    pub(super) async fn audit(self, board: Option<&Board>, conn: &mut sqlx::SqliteConnection, times: &Times, now_up: i64) {
+    pub(super) async fn audit(self, board: Option<&Board>, conn: &mut super::sql::Conn, times: &Times, now_up: i64) {
         if let (Self::Audit, Some(board)) = (self, board) {
             let anew = super::board::load(conn, times, now_up, None).await.expect("the board can be made anew");
             assert_eq!(board.differs(&anew), None, "the board differs from one made anew");

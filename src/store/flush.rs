@@ -10,6 +10,7 @@ use super::{
     lease::LeaseRecord,
     notes::KEEP_NOTES,
     place::Places,
+    sql,
     waits::Waits,
     work::{EndedAttempt, Held, ReturnedAttempt, Work},
     writer::Tx,
@@ -20,32 +21,33 @@ use std::collections::HashMap;
 
 /// Writes what holds tasks back: rows of [`wait_row`].
 pub(super) const KEEP_WAITING: &str = "insert into waiting (task, queue, attempt, due_up, not_before, blockers, throttled, since_up)
-                  select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7
-                  from json_each($1) j where true
+                  select j.task, j.queue, j.attempt, j.due_up, j.not_before, j.blockers, j.throttled, j.since_up
+                  from rows($1: task int, queue text, attempt int, due_up int, not_before int, blockers int, throttled int, since_up int) j where true
                   on conflict (task) do update set due_up = excluded.due_up, not_before = excluded.not_before,
                     blockers = excluded.blockers, throttled = excluded.throttled";
 
 /// Writes what changed of live attempts.
-pub(super) const UPDATE_LEASE: &str = "update lease set phase = j.value ->> 'phase', expires_up = j.value ->> 'expires_up', start_token = j.value ->> 'start_token',
-                    uid = j.value ->> 'uid', nonce = j.value ->> 'nonce', token_hash = unhex(j.value ->> 'token_hash'), started_at = j.value ->> 'started_at',
-                    cancel_by = j.value ->> 'cancel_by', cancel_at = j.value ->> 'cancel_at', cancel_up = j.value ->> 'cancel_up',
-                    result = j.value ->> 'result', log_bytes = j.value ->> 'log_bytes', log_crc = j.value ->> 'log_crc', settle_up = j.value ->> 'settle_up'
-                  from json_each($1) j where lease.task = j.value ->> 'task'";
+pub(super) const UPDATE_LEASE: &str = "update lease set phase = j.phase, expires_up = j.expires_up, start_token = j.start_token,
+                    uid = j.uid, nonce = j.nonce, token_hash = j.token_hash, started_at = j.started_at,
+                    cancel_by = j.cancel_by, cancel_at = j.cancel_at, cancel_up = j.cancel_up,
+                    result = j.result, log_bytes = j.log_bytes, log_crc = j.log_crc, settle_up = j.settle_up
+                  from fields($1: of_task int, phase text, expires_up int, start_token text, uid text, nonce text, token_hash bytes, started_at int, cancel_by text, cancel_at int, cancel_up int, result text, log_bytes int, log_crc int, settle_up int) j where lease.task = j.of_task";
 
 /// Writes how tasks ended.
-pub(super) const END_TASK: &str = "update task set state = j.value ->> 'state', class = j.value ->> 'class', reason = j.value ->> 'reason', message = j.value ->> 'message',
-                    exit_code = j.value ->> 'exit_code', signal = j.value ->> 'signal', log_complete = j.value ->> 'log_complete',
-                    attempt = j.value ->> 'attempt', started_at = j.value ->> 'started_at', finished_at = j.value ->> 'finished_at'
-                  from json_each($1) j where task.id = j.value ->> 'task'";
+pub(super) const END_TASK: &str = "update task set state = j.state, class = j.class, reason = j.reason, message = j.message,
+                    exit_code = j.exit_code, signal = j.signal, log_complete = j.log_complete,
+                    attempt = j.attempt, started_at = j.started_at, finished_at = j.finished_at
+                  from fields($1: of_task int, state text, class text, reason text, message text, exit_code int, signal int, log_complete int, attempt int, started_at int, finished_at int) j where task.id = j.of_task";
 
 /// Writes name, labels and time of tasks, and what places them.
 pub(super) const DESCRIBE_TASK: &str =
-    "update task set name = j.value ->> 'name', labels = j.value ->> 'labels', band = j.value ->> 'band',
-                    not_before = j.value ->> 'not_before', rank = j.value ->> 'rank', boosted = j.value ->> 'boosted'
-                  from json_each($1) j where task.id = j.value ->> 'task'";
+    "update task set name = j.name, labels = j.labels, band = j.band,
+                    not_before = j.not_before, rank = j.rank, boosted = j.boosted
+                  from fields($1: of_task int, name text, labels text, band int, not_before int, rank int, boosted int) j where task.id = j.of_task";
 
 /// Writes when tasks were first queued.
-pub(super) const QUEUED_FIRST: &str = "update task set queued_up = j.value ->> 1 from json_each($1) j where task.id = j.value ->> 0";
+pub(super) const QUEUED_FIRST: &str =
+    "update task set queued_up = j.at_up from rows($1: of_task int, at_up int) j where task.id = j.of_task";
 
 impl Work<'_, '_> {
     /// Writes every change of the batch.
@@ -67,13 +69,13 @@ impl Work<'_, '_> {
         places.leave(tx).await?;
         exec(
             tx,
-            "delete from waiting where task in (select value from json_each($1))",
+            "delete from waiting where task in list($1: int)",
             pick(&|h| (h.before == TaskState::Waiting && state(h) != TaskState::Waiting).then(|| json!(h.task))),
         )
         .await?;
         exec(
             tx,
-            "delete from lease where task in (select value from json_each($1))",
+            "delete from lease where task in list($1: int)",
             pick(&|h| (h.before == TaskState::Active && h.lease.is_none()).then(|| json!(h.task))),
         )
         .await?;
@@ -89,7 +91,7 @@ impl Work<'_, '_> {
             pick(&|h| match &h.life.status {
                 Status::Ended(end) if !h.before.is_terminal() => {
                     let result = h.last.as_ref().map(|(outcome, _)| &outcome.result);
-                    Some(json!({ "task": h.task, "state": end.state(), "class": end.class(), "reason": end.reason(),
+                    Some(json!({ "of_task": h.task, "state": end.state(), "class": end.class(), "reason": end.reason(),
                         "message": result.and_then(|r| r.message.clone()), "exit_code": result.and_then(|r| r.exit_code),
                         "signal": result.and_then(|r| r.signal), "log_complete": h.last.as_ref().and_then(|(_, complete)| complete.map(i64::from)),
                         "attempt": h.life.attempt, "started_at": h.started_at.map(|at| at.0), "finished_at": now }))
@@ -104,7 +106,7 @@ impl Work<'_, '_> {
             DESCRIBE_TASK,
             pick(&|h| {
                 h.described.then(|| {
-                    json!({ "task": h.task, "name": h.name, "labels": json!(h.labels).to_string(), "band": Priority::band(h.priority),
+                    json!({ "of_task": h.task, "name": h.name, "labels": json!(h.labels).to_string(), "band": Priority::band(h.priority),
                         "not_before": h.not_before.map(|at| at.0), "rank": h.own_rank, "boosted": i64::from(h.boosted) })
                 })
             }),
@@ -157,10 +159,10 @@ async fn attempts(tx: &mut Tx<'_>, ended: &[EndedAttempt], begun: &[LeaseRecord]
     }));
     exec(tx, "insert into attempt (task, attempt, runner, claim, uid, token_hash, claimed_at, started_at, ended_at, ended_up, state, class, reason,
                                    message, exit_code, signal, log_complete)
-              select j.value ->> 'task', j.value ->> 'attempt', j.value ->> 'runner', j.value ->> 'claim', j.value ->> 'uid', unhex(j.value ->> 'token_hash'),
-                     j.value ->> 'claimed_at', j.value ->> 'started_at', j.value ->> 'ended_at', j.value ->> 'ended_up', j.value ->> 'state', j.value ->> 'class',
-                     j.value ->> 'reason', j.value ->> 'message', j.value ->> 'exit_code', j.value ->> 'signal', j.value ->> 'log_complete'
-              from json_each($1) j where true
+              select j.task, j.attempt, j.runner, j.claim, j.uid, j.token_hash,
+                     j.claimed_at, j.started_at, j.ended_at, j.ended_up, j.state, j.class,
+                     j.reason, j.message, j.exit_code, j.signal, j.log_complete
+              from fields($1: task int, attempt int, runner text, claim text, uid text, token_hash bytes, claimed_at int, started_at int, ended_at int, ended_up int, state text, class text, reason text, message text, exit_code int, signal int, log_complete int) j where true
               on conflict (task, attempt) do update set uid = excluded.uid, token_hash = excluded.token_hash, started_at = excluded.started_at,
                      ended_at = excluded.ended_at, ended_up = excluded.ended_up, state = excluded.state, class = excluded.class, reason = excluded.reason,
                      message = excluded.message, exit_code = excluded.exit_code, signal = excluded.signal, log_complete = excluded.log_complete",
@@ -174,7 +176,7 @@ pub(super) fn wait_row(task: TaskId, queue: &QueueName, attempt: AttemptNumber, 
 
 fn lease_row(lease: &LeaseRecord) -> Value {
     json!({
-        "task": lease.attempt.task, "phase": lease.phase, "expires_up": lease.expires_up, "start_token": lease.start_token, "uid": lease.uid,
+        "of_task": lease.attempt.task, "phase": lease.phase, "expires_up": lease.expires_up, "start_token": lease.start_token, "uid": lease.uid,
         "nonce": lease.nonce, "token_hash": lease.token_hash.as_deref().map(hex), "started_at": lease.started_at.map(|at| at.0),
         "cancel_by": lease.cancel.as_ref().map(|c| &c.by), "cancel_at": lease.cancel.as_ref().map(|c| c.at.0),
         "cancel_up": lease.cancel.as_ref().map(|c| c.up), "result": lease.result.as_ref().map(|r| json!(r).to_string()),
@@ -182,7 +184,7 @@ fn lease_row(lease: &LeaseRecord) -> Value {
     })
 }
 
-/// Bytes as SQLite's `unhex` reads them: JSON has no bytes.
+/// Bytes as statements take them in rows: JSON has no bytes.
 pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
@@ -194,7 +196,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// Runs a statement over an array of rows; nothing where there are none.
 pub(super) async fn exec(tx: &mut Tx<'_>, sql: &'static str, rows: Value) -> Result<()> {
     if rows.as_array().is_some_and(|rows| !rows.is_empty()) {
-        sqlx::query(sql).bind(rows.to_string()).execute(&mut *tx.conn).await?;
+        sql::query(sql).bind(rows).execute(&mut *tx.conn).await?;
     }
     Ok(())
 }

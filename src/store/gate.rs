@@ -5,12 +5,12 @@ use super::{
     halt::Halt,
     lease::parse,
     queues::{DRAINING, halt},
+    sql,
     submit::{NewTask, Submitted},
     writer::Tx,
 };
 use crate::domain::QueueName;
 use serde_json::json;
-use sqlx::Row;
 use std::collections::{BTreeMap, HashMap};
 
 /// What stands at the entrance of a queue.
@@ -33,22 +33,22 @@ impl Gates {
     pub(super) async fn of(tasks: impl Iterator<Item = &NewTask>, tx: &mut Tx<'_>) -> Result<Self> {
         let asked = asked(tasks);
         let names: Vec<&QueueName> = asked.keys().copied().collect();
-        let rows = sqlx::query(
-            "select q.name, q.draining_by, q.draining_reason, q.draining_at, q.doc ->> '$.limits.maxPending' as max
-             from json_each($1) j join queue q on q.name = j.value",
+        let rows = sql::query(
+            "select q.name, q.draining_by, q.draining_reason, q.draining_at, {sqlite: q.doc ->> '$.limits.maxPending'; postgres: (q.doc::json -> 'limits' ->> 'maxPending')::bigint} as max
+             from values($1: name text) j join queue q on q.name = j.name",
         )
-        .bind(json!(names).to_string())
+        .bind(json!(names))
         .fetch_all(&mut *tx.conn)
         .await?;
         let mut gates = HashMap::new();
         for row in &rows {
             let name: QueueName = parse("queue", 0, row.try_get("name")?)?;
-            let room = match row.try_get::<Option<u32>, _>("max")? {
+            let room = match row.try_get::<Option<u32>>("max")? {
                 None => None,
                 Some(max) if tx.board.pending_at_most(&name).is_some_and(|most| most + asked[&name] <= u64::from(max)) => None,
                 Some(max) => {
                     let most = i64::from(max) + 1;
-                    let pending: i64 = sqlx::query_scalar(PENDING).bind(name.as_str()).bind(most).fetch_one(&mut *tx.conn).await?;
+                    let pending: i64 = sql::query_scalar(PENDING).bind(name.as_str()).bind(most).fetch_one(&mut *tx.conn).await?;
                     tx.board.counted(&name, pending.unsigned_abs());
                     Some((max, pending.min(most).unsigned_abs()))
                 }

@@ -6,12 +6,12 @@ use super::{
     error::Result,
     flush::exec,
     lease::parse_json,
+    sql::{self, Row},
     work::{Held, Work},
     writer::{Statement, Tx},
 };
 use crate::domain::{AttemptResult, End, Event, FailureClass, Outcome, Reason, TaskId, TaskState, UnixMs, array::free_slots};
 use serde_json::{Value, json};
-use sqlx::{Row, sqlite::SqliteRow};
 use std::collections::{BTreeMap, HashMap};
 
 /// The most elements that one commit lets out of the throttle.
@@ -58,8 +58,12 @@ impl Moves {
         if self.0.is_empty() {
             return Ok(Vec::new());
         }
-        let deltas: Vec<Value> = self.0.iter().map(|(array, delta)| json!([array, delta])).collect();
-        let rows = sqlx::query(COUNT).bind(Value::Array(deltas).to_string()).fetch_all(&mut *tx.conn).await?;
+        let deltas: Vec<Value> = self
+            .0
+            .iter()
+            .map(|(array, delta)| json!([array, delta[0], delta[1], delta[2], delta[3], delta[4], delta[5], delta[6]]))
+            .collect();
+        let rows = sql::query(COUNT).bind(Value::Array(deltas)).fetch_all(&mut *tx.conn).await?;
         let mut ended = Vec::new();
         let mut left = STEP;
         for row in &rows {
@@ -76,10 +80,9 @@ impl Moves {
 }
 
 /// Adds to the counts of arrays.
-pub(super) const COUNT: &str = "update array set waiting = waiting + (j.value -> 1 ->> 0), queued = queued + (j.value -> 1 ->> 1),
-        active = active + (j.value -> 1 ->> 2), succeeded = succeeded + (j.value -> 1 ->> 3), failed = failed + (j.value -> 1 ->> 4),
-        cancelled = cancelled + (j.value -> 1 ->> 5), throttled = throttled + (j.value -> 1 ->> 6)
-    from json_each($1) j where array.task = j.value ->> 0
+pub(super) const COUNT: &str = "update task_array set waiting = waiting + j.w, queued = queued + j.q, active = active + j.a, succeeded = succeeded + j.s, failed = failed + j.f,
+        cancelled = cancelled + j.c, throttled = throttled + j.t
+    from rows($1: of_task int, w int, q int, a int, s int, f int, c int, t int) j where task_array.task = j.of_task
     returning task, elements, slots, waiting + queued + active as open, throttled, gated";
 
 /// Lets the first `$3` elements out of the throttle of an array with ids `$1` to `$2`.
@@ -97,7 +100,7 @@ struct Slots {
 }
 
 impl Slots {
-    fn read(row: &SqliteRow) -> Result<Self> {
+    fn read(row: &Row) -> Result<Self> {
         Ok(Self {
             task: TaskId(row.try_get("task")?),
             elements: row.try_get("elements")?,
@@ -121,8 +124,8 @@ impl Slots {
             return Ok(0);
         }
         let first = self.task.0 + 1;
-        sqlx::query(RELEASE).bind(first).bind(self.task.0 + i64::from(self.elements)).bind(step).execute(&mut *tx.conn).await?;
-        sqlx::query("update array set throttled = throttled - $2 where task = $1")
+        sql::query(RELEASE).bind(first).bind(self.task.0 + i64::from(self.elements)).bind(step).execute(&mut *tx.conn).await?;
+        sql::query("update task_array set throttled = throttled - $2 where task = $1")
             .bind(self.task.0)
             .bind(step)
             .execute(&mut *tx.conn)
@@ -136,7 +139,7 @@ pub(super) async fn claimed(tasks: &[TaskId], tx: &mut Tx<'_>) -> Result<()> {
     if tasks.is_empty() {
         return Ok(());
     }
-    let rows = sqlx::query(ARRAYS_OF).bind(json!(tasks).to_string()).fetch_all(&mut *tx.conn).await?;
+    let rows = sql::query(ARRAYS_OF).bind(json!(tasks)).fetch_all(&mut *tx.conn).await?;
     let mut moves = Moves::default();
     for row in &rows {
         moves.add(TaskId(row.try_get("parent")?), TaskState::Queued, TaskState::Active);
@@ -145,22 +148,22 @@ pub(super) async fn claimed(tasks: &[TaskId], tx: &mut Tx<'_>) -> Result<()> {
 }
 
 /// The arrays of those tasks that are elements, one row per element.
-pub(super) const ARRAYS_OF: &str = "select t.parent from json_each($1) j join task t on t.id = j.value where t.idx is not null";
+pub(super) const ARRAYS_OF: &str = "select t.parent from values($1: id int) j join task t on t.id = j.id where t.idx is not null";
 
 /// Lets elements out of the throttle of arrays that have slots for them: what a batch could not do in its own step.
 #[derive(Clone, Copy, Debug)]
 pub struct Release;
 
 /// Arrays with a slot for an element that waits for one.
-pub(super) const RELEASING: &str = "select task, elements, slots, waiting + queued + active as open, throttled, gated from array
-    indexed by array_releasing where task > 0 and gated = 0 and throttled > 0 and waiting + queued + active - throttled - slots < 0 limit 500";
+pub(super) const RELEASING: &str = "select task, elements, slots, waiting + queued + active as open, throttled, gated from task_array
+    {sqlite: indexed by array_releasing; postgres: } where task > 0 and gated = 0 and throttled > 0 and waiting + queued + active - throttled - slots < 0 limit 500";
 
 impl Statement for Release {
     type Output = ();
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
         let mut left = STEP;
-        for row in sqlx::query(RELEASING).fetch_all(&mut *tx.conn).await? {
+        for row in sql::query(RELEASING).fetch_all(&mut *tx.conn).await? {
             left -= Slots::read(&row)?.release(left, tx).await?;
         }
         Ok(vec![(); batch.len()])
@@ -170,28 +173,28 @@ impl Statement for Release {
 /// What came of the elements of arrays that have all ended; of those that failed the first `$2`.
 pub(super) const ENDED: &str = "select a.task, a.elements, a.succeeded, a.failed, a.cancelled,
         (select min(t.started_at) from task t where t.id between a.task + 1 and a.task + a.elements) as started_at,
-        (select json_group_array(json_array(idx, class, reason)) from
+        (select {sqlite: json_group_array(json_array(idx, class, reason)); postgres: coalesce(json_agg(json_build_array(idx, class, reason)), '[]')::text} from
             (select t.idx, t.class, t.reason from task t where a.failed > 0 and t.id between a.task + 1 and a.task + a.elements
-                and t.state = 'failed' order by t.id limit $2)) as failures
-    from json_each($1) j join array a on a.task = j.value";
+                and t.state = 'failed' order by t.id limit $2) f) as failures
+    from values($1: id int) j join task_array a on a.task = j.id";
 
 /// Ends arrays whose last element has ended: failed if any element did, else cancelled if any was.
 pub(super) async fn end(arrays: &[TaskId], tx: &mut Tx<'_>) -> Result<()> {
     let named = u32::try_from(NAMED).unwrap_or(u32::MAX);
-    let rows = sqlx::query(ENDED).bind(json!(arrays).to_string()).bind(named).fetch_all(&mut *tx.conn).await?;
+    let rows = sql::query(ENDED).bind(json!(arrays)).bind(named).fetch_all(&mut *tx.conn).await?;
     let mut held: HashMap<TaskId, Held> = Work::load(arrays, tx).await?;
     let mut work = Work::new(tx);
     for row in &rows {
         let Some(array) = held.get_mut(&TaskId(row.try_get("task")?)) else { continue };
         let outcome = gathered(row)?;
-        array.started_at = row.try_get::<Option<i64>, _>("started_at")?.map(UnixMs);
+        array.started_at = row.try_get::<Option<i64>>("started_at")?.map(UnixMs);
         array.gather(outcome, &mut work);
     }
     Box::pin(work.flush(held)).await
 }
 
 /// The end of an array, and its line for people.
-fn gathered(row: &SqliteRow) -> Result<Outcome> {
+fn gathered(row: &Row) -> Result<Outcome> {
     let id: i64 = row.try_get("task")?;
     let (all, failed, cancelled): (u32, u32, u32) = (row.try_get("elements")?, row.try_get("failed")?, row.try_get("cancelled")?);
     let failures: Vec<(u32, FailureClass, Reason)> = parse_json("task", id, row.try_get("failures")?)?;
@@ -230,8 +233,8 @@ pub(super) async fn open(arrays: &[TaskId], tx: &mut Tx<'_>) -> Result<()> {
     if arrays.is_empty() {
         return Ok(());
     }
-    exec(tx, "delete from waiting where task in (select value from json_each($1))", json!(arrays)).await?;
-    exec(tx, "update array set gated = 0 where task in (select value from json_each($1))", json!(arrays)).await?;
+    exec(tx, "delete from waiting where task in list($1: int)", json!(arrays)).await?;
+    exec(tx, "update task_array set gated = 0 where task in list($1: int)", json!(arrays)).await?;
     tx.made_due();
     Ok(())
 }
@@ -240,7 +243,7 @@ pub(super) async fn open(arrays: &[TaskId], tx: &mut Tx<'_>) -> Result<()> {
 pub(super) async fn asked_to_stop(rows: Vec<Value>, tx: &mut Tx<'_>) -> Result<()> {
     exec(
         tx,
-        "update array set cancel_by = j.value ->> 1, cancel_at = j.value ->> 2 from json_each($1) j where array.task = j.value ->> 0",
+        "update task_array set cancel_by = j.by, cancel_at = j.at from rows($1: of_task int, by text, at int) j where task_array.task = j.of_task",
         Value::Array(rows),
     )
     .await

@@ -3,6 +3,7 @@
 use super::{
     error::Result,
     queues::{QueueRefusal, event},
+    sql,
     writer::{Statement, Tx},
 };
 use crate::domain::{QueueName, UnixMs};
@@ -74,8 +75,8 @@ async fn halt(
     reason: Option<&str>,
     tx: &mut Tx<'_>,
 ) -> Result<std::result::Result<(), QueueRefusal>> {
-    let done = sqlx::query(sql).bind(name.as_str()).bind(by).bind(reason).bind(tx.now.0).execute(&mut *tx.conn).await?;
-    if done.rows_affected() == 0 {
+    let done = sql::query(sql).bind(name.as_str()).bind(by).bind(reason).bind(tx.now.0).execute(&mut *tx.conn).await?;
+    if done == 0 {
         return Ok(Err(QueueRefusal::NotFound));
     }
     event(tx, kind, name, by, reason);
@@ -83,8 +84,8 @@ async fn halt(
 }
 
 async fn resume(name: &QueueName, by: &str, tx: &mut Tx<'_>) -> Result<std::result::Result<(), QueueRefusal>> {
-    let done = sqlx::query(RESUME).bind(name.as_str()).bind(tx.now.0).execute(&mut *tx.conn).await?;
-    if done.rows_affected() == 0 {
+    let done = sql::query(RESUME).bind(name.as_str()).bind(tx.now.0).execute(&mut *tx.conn).await?;
+    if done == 0 {
         return Ok(Err(QueueRefusal::NotFound));
     }
     event(tx, "queue.resumed", name, by, None);

@@ -9,6 +9,7 @@ use super::{
     flush::{KEEP_WAITING, exec, wait_row},
     place::{Grounds, Place, Places},
     record::StoredSpec,
+    sql,
     submit::{NewTask, Submit},
     uploads::note_uses,
     waits::Waits,
@@ -55,7 +56,7 @@ pub(super) async fn insert(batch: &[Submit], which: &[usize], known: &Known, tx:
     };
     let rows = tasks.iter().zip(&ids).map(row).collect::<std::result::Result<_, serde_json::Error>>();
     let rows = rows.map_err(|e| super::StoreError::Corrupt { table: "task", id: 0, what: e.to_string() })?;
-    sqlx::query(INSERT).bind(Value::Array(rows).to_string()).bind(tx.now.0).execute(&mut *tx.conn).await?;
+    sql::query(INSERT).bind(Value::Array(rows)).bind(tx.now.0).execute(&mut *tx.conn).await?;
     let users: Vec<User> = tasks.iter().map(|(user, _)| user.as_str().into()).collect();
     let (mut ready, mut held, mut arrays) = (Vec::new(), Vec::new(), Vec::new());
     for (((_, task), id), user) in tasks.iter().zip(&ids).zip(&users) {
@@ -94,20 +95,27 @@ pub(super) async fn insert(batch: &[Submit], which: &[usize], known: &Known, tx:
 }
 
 /// Writes tasks under ids of ours.
-pub(super) const INSERT: &str = "insert into task (id, queue, user, name, labels, band, spec, rerun_of, not_before, queued_up, parent, created_at)
-    select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7, j.value ->> 8,
-        j.value ->> 9, j.value ->> 10, $2 from json_each($1) j";
+pub(super) const INSERT: &str = "insert into task (id, queue, usr, name, labels, band, spec, rerun_of, not_before, queued_up, parent, created_at)
+    select j.id, j.queue, j.usr, j.name, j.labels, j.band, j.spec, j.rerun_of, j.not_before,
+        j.queued_up, j.parent, $2 from rows($1: id int, queue text, usr text, name text, labels text, band int, spec text, rerun_of int, not_before int, queued_up int, parent int) j";
+
+/// The last id that was given; `$1` more are about to be. Differs because SQLite notes each id that a row is written with, and
+/// Postgres does not.
+const USED: &str = "{sqlite: select seq from sqlite_sequence where name = 'task' and $1 > 0; postgres: select setval('task_ids', nextval('task_ids') + $1 - 1) - $1}";
 
 /// The ids of tasks: each the next that was never used, those of an array's elements left free behind its own.
 async fn number(tasks: impl Iterator<Item = &NewTask>, tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
-    let used: Option<i64> = sqlx::query_scalar("select seq from sqlite_sequence where name = 'task'").fetch_optional(&mut *tx.conn).await?;
+    let tasks: Vec<&NewTask> = tasks.collect();
+    let takes = |task: &NewTask| 1 + task.array.as_ref().map_or(0, |array| i64::from(array.indices.count()));
+    let many: i64 = tasks.iter().map(|task| takes(task)).sum();
+    let used: Option<i64> = sql::query_scalar(USED).bind(many).fetch_optional(&mut *tx.conn).await?;
     let mut next = used.unwrap_or(0) + 1;
     let number = |task: &NewTask| {
         let id = TaskId(next);
-        next += 1 + task.array.as_ref().map_or(0, |array| i64::from(array.indices.count()));
+        next += takes(task);
         id
     };
-    Ok(tasks.map(number).collect())
+    Ok(tasks.into_iter().map(number).collect())
 }
 
 /// Tasks that can be claimed at once.

@@ -3,9 +3,9 @@
 use super::{
     Store,
     error::{Result, StoreError},
+    sql::{self, Row},
 };
 use crate::domain::{AttemptNumber, AttemptRef, Outcome, Phase, QueueName, RunnerName, TaskId, UnixMs};
-use sqlx::{Row, sqlite::SqliteRow};
 use uuid::Uuid;
 
 /// The live attempt of an active task.
@@ -112,10 +112,10 @@ pub(super) fn parse_json<T: serde::de::DeserializeOwned>(table: &'static str, id
 }
 
 impl LeaseRecord {
-    pub(super) fn read(row: &SqliteRow) -> Result<Self> {
+    pub(super) fn read(row: &Row) -> Result<Self> {
         let task: i64 = row.try_get("task")?;
-        let text = |name: &str| row.try_get::<Option<String>, _>(name);
-        let int = |name: &str| row.try_get::<Option<i64>, _>(name);
+        let text = |name: &str| row.try_get::<Option<String>>(name);
+        let int = |name: &str| row.try_get::<Option<i64>>(name);
         let claim: String = row.try_get("claim")?;
         let cancel = match (text("cancel_by")?, int("cancel_at")?, int("cancel_up")?) {
             (Some(by), Some(at), Some(up)) => Some(CancelRequest { by, at: UnixMs(at), up }),
@@ -154,13 +154,13 @@ impl LeaseRecord {
 impl Store {
     /// The live attempt of a task, whatever its number.
     pub async fn lease(&self, task: TaskId) -> Result<Option<LeaseRecord>> {
-        let row = sqlx::query(LEASE).bind(task.0).fetch_optional(&self.readers).await?;
+        let row = sql::query(LEASE).bind(task.0).fetch_optional(&self.readers).await?;
         row.as_ref().map(LeaseRecord::read).transpose()
     }
 
     /// Every live attempt that a runner holds, by task.
     pub async fn leases_of(&self, runner: &RunnerName) -> Result<Vec<LeaseRecord>> {
-        let rows = sqlx::query(LEASES_OF).bind(runner.as_str()).fetch_all(&self.readers).await?;
+        let rows = sql::query(LEASES_OF).bind(runner.as_str()).fetch_all(&self.readers).await?;
         rows.iter().map(LeaseRecord::read).collect()
     }
 }

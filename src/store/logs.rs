@@ -5,11 +5,11 @@ use super::{
     error::Result,
     flush::exec,
     lease::parse_json,
+    sql::{self, Row},
     writer::{Statement, Tx},
 };
 use crate::domain::AttemptRef;
 use serde_json::{Value, json};
-use sqlx::{Row, sqlite::SqliteRow};
 
 /// How far a log is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,8 @@ impl Statement for MarkLogs {
         exec(
             tx,
             "insert into log (task, attempt, member, durable, crc, gaps, stints)
-             select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6 from json_each($1) j where true
+             select j.task, j.attempt, j.member, j.durable, j.crc, j.gaps, j.stints
+             from rows($1: task int, attempt int, member int, durable int, crc int, gaps text, stints text) j where true
              on conflict (task, attempt, member) do update set durable = excluded.durable, crc = excluded.crc, gaps = excluded.gaps,
              stints = excluded.stints
              where excluded.durable >= log.durable",
@@ -57,7 +58,7 @@ impl Statement for MarkLogs {
 impl Store {
     /// How far one log is on disk; none where nothing of it was recorded.
     pub async fn log_mark(&self, attempt: AttemptRef, member: u32) -> Result<Option<LogMark>> {
-        let row = sqlx::query("select * from log where task = $1 and attempt = $2 and member = $3")
+        let row = sql::query("select * from log where task = $1 and attempt = $2 and member = $3")
             .bind(attempt.task.0)
             .bind(attempt.attempt.0)
             .bind(member)
@@ -67,11 +68,11 @@ impl Store {
     }
 }
 
-pub(super) fn read(row: &SqliteRow, attempt: AttemptRef) -> Result<LogMark> {
+pub(super) fn read(row: &Row, attempt: AttemptRef) -> Result<LogMark> {
     Ok(LogMark {
         attempt,
         member: row.try_get("member")?,
-        durable: row.try_get::<i64, _>("durable")?.cast_unsigned(),
+        durable: row.try_get::<i64>("durable")?.cast_unsigned(),
         crc: row.try_get("crc")?,
         gaps: parse_json("log", attempt.task.0, row.try_get("gaps")?)?,
         stints: parse_json("log", attempt.task.0, row.try_get("stints")?)?,

@@ -41,18 +41,21 @@ mod insert;
 mod lane;
 mod lease;
 mod logs;
+mod migrations;
 mod moves;
 mod notes;
 mod oldest;
 mod parents;
 mod patch;
 mod place;
+mod postgres;
 mod queues;
 mod record;
 mod report;
 mod retention;
 mod revisions;
 mod runners;
+mod sql;
 mod sqlite;
 mod standing;
 mod start;
@@ -114,7 +117,6 @@ pub use waits::{Waits, Wake};
 pub use writer::Operation;
 
 use crate::domain::{Clock, Rng, Times};
-use sqlx::SqlitePool;
 use std::{path::Path, sync::Arc};
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -135,7 +137,7 @@ pub struct Ambient {
 #[derive(Clone)]
 pub struct Store {
     jobs: mpsc::Sender<writer::Job>,
-    readers: SqlitePool,
+    readers: sql::Pool,
     changes: Changes,
     uptime: Arc<Uptime>,
     times: Times,
@@ -150,16 +152,42 @@ impl Store {
     /// # Errors
     /// `NewerSchema` where a newer version wrote the file; it is then left untouched.
     pub async fn open(path: &Path, ambient: Ambient) -> Result<(Self, JoinHandle<()>)> {
-        let (mut connection, readers) = sqlite::open(path).await?;
+        let (connection, readers) = sqlite::open(path).await?;
+        Self::begin(connection, readers, None, ambient).await
+    }
+
+    /// The same for the Postgres database at `url`, once no other server writes to it.
+    ///
+    /// # Errors
+    /// `Taken` while another server does, `BadUrl`, and as [`Store::open`].
+    pub async fn connect(url: &str, ambient: Ambient) -> Result<(Self, JoinHandle<()>)> {
+        let (connection, readers, postgres) = postgres::open(url).await?;
+        Self::begin(connection, readers, Some(postgres), ambient).await
+    }
+
+    async fn begin(
+        mut connection: sql::Conn,
+        readers: sql::Pool,
+        postgres: Option<postgres::Postgres>,
+        ambient: Ambient,
+    ) -> Result<(Self, JoinHandle<()>)> {
         let uptime = Arc::new(Uptime::load(&mut connection).await?);
         let instance = record::instance(&mut connection, &*ambient.rng).await?;
         let restored_up = uptime::restored(&mut connection).await?;
         let changes = Changes::at(events::newest(&readers).await?, events::forgotten(&readers).await?);
         let (jobs, waiting) = mpsc::channel(4096);
         let times = ambient.times.clone();
-        let writer = writer::Writer::new(connection, ambient, changes.clone(), uptime.clone());
+        let writer = writer::Writer::new(connection, postgres, ambient, changes.clone(), uptime.clone());
         let handle = tokio::spawn(writer.run(waiting));
         Ok((Self { jobs, readers, changes, uptime, times, instance: instance.into(), restored_up }, handle))
+    }
+
+    /// Waits until the writer has ended and the database is free, where this is the last handle.
+    #[cfg(test)]
+    async fn closed(self) {
+        let Self { jobs, readers, .. } = self;
+        drop(jobs);
+        readers.close().await;
     }
 
     /// What changed, for those who wait.
@@ -176,7 +204,7 @@ impl Store {
 
     /// The newest migration that the database has had, and the newest that this version knows.
     pub async fn schema(&self) -> Result<(i64, i64)> {
-        sqlite::schema(&self.readers).await
+        migrations::schema(&self.readers).await
     }
 
     /// The uptime in ms at which the database was restored, where it was.

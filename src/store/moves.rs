@@ -2,6 +2,7 @@
 
 use super::{
     error::Result,
+    sql,
     work::{Held, Work},
     writer::{Statement, Transition, Tx},
 };
@@ -64,27 +65,31 @@ macro_rules! nearest {
     ($beyond:literal, $order:literal) => {
         concat!(
             "with recursive lane (task, tier, gpus, weight) as (
-                 select r.task, r.tier, r.gpus, r.weight from json_each('[0,1,2,3,4]') j cross join ready r on r.task =
-                     (select x.task from ready x where x.queue = $1 and x.tier = j.value and x.user = $2
-                      order by x.gpus, x.weight, x.rank, x.task limit 1)
+                 select r.task, r.tier, r.gpus, r.weight
+                     from (select 0 as tier union all select 1 union all select 2 union all select 3 union all select 4) j
+                     {sqlite: cross join ready r on r.task = (select x.task; postgres: cross join lateral (select x.*}
+                      from ready x where x.queue = $1 and x.tier = j.tier and x.usr = $2
+                      order by x.gpus, x.weight, x.rank, x.task limit 1){sqlite: ; postgres:  r}
                  union all
-                 select n.task, n.tier, n.gpus, n.weight from lane l cross join ready n on n.task =
-                     (select x.task from ready x where x.queue = $1 and x.tier = l.tier and x.user = $2
+                 select n.task, n.tier, n.gpus, n.weight from lane l
+                     {sqlite: cross join ready n on n.task = (select x.task; postgres: cross join lateral (select x.*}
+                      from ready x where x.queue = $1 and x.tier = l.tier and x.usr = $2
                           and (x.gpus, x.weight, x.rank) > (+l.gpus, +l.weight, 9223372036854775807)
-                      order by x.gpus, x.weight, x.rank, x.task limit 1)
+                      order by x.gpus, x.weight, x.rank, x.task limit 1){sqlite: ; postgres:  n}
              )
-             select n.rank as at, n.task as id from lane l cross join ready n on n.task =
-                 (select x.task from ready x where x.queue = $1 and x.tier = l.tier and x.user = $2 and x.gpus = l.gpus
+             select n.rank as at, n.task as id from lane l
+                 {sqlite: cross join ready n on n.task = (select x.task; postgres: cross join lateral (select x.*}
+                  from ready x where x.queue = $1 and x.tier = l.tier and x.usr = $2 and x.gpus = l.gpus
                      and x.weight = l.weight and x.task <> $3 and (x.rank, x.task) ",
             $beyond,
             " ($4, $5) order by x.rank ",
             $order,
             ", x.task ",
             $order,
-            " limit 1)
+            " limit 1){sqlite: ; postgres:  n}
              union all
              select coalesce(t.rank, t.id << 24), t.id from waiting w cross join task t on t.id = w.task
-                 where w.queue = $1 and t.user = $2 and t.id <> $3 and (coalesce(t.rank, t.id << 24), t.id) ",
+                 where w.queue = $1 and t.usr = $2 and t.id <> $3 and (coalesce(t.rank, t.id << 24), t.id) ",
             $beyond,
             " ($4, $5)
              order by 1 ",
@@ -206,8 +211,9 @@ fn unfit(held: &Held, id: TaskId, other: &Held) -> Option<Moved> {
 }
 
 async fn nearest(sql: &'static str, held: &Held, (rank, task): Spot, tx: &mut Tx<'_>) -> Result<Option<Spot>> {
-    let query = sqlx::query_as::<_, (i64, i64)>(sql).bind(held.queue.as_str()).bind(&*held.user).bind(held.task.0).bind(rank).bind(task.0);
-    Ok(query.fetch_optional(&mut *tx.conn).await?.map(|(rank, task)| (rank, TaskId(task))))
+    let query = sql::query(sql).bind(held.queue.as_str()).bind(&*held.user).bind(held.task.0).bind(rank).bind(task.0);
+    let row = query.fetch_optional(&mut *tx.conn).await?;
+    row.map(|row| Ok((row.try_get("at")?, TaskId(row.try_get("id")?)))).transpose()
 }
 
 /// The middle of two ranks, where there is one.

@@ -4,17 +4,17 @@ use super::{
     Store,
     error::Result,
     lease::{Refusal, parse_json},
+    sql,
     start::of_agent,
     work::{Held, Work},
     writer::Transition,
 };
 use crate::domain::{AttemptNumber, AttemptRef, Notes, TaskId};
-use sqlx::Row;
 use std::collections::HashMap;
 
 /// Keeps what was said last.
 pub(super) const KEEP_NOTES: &str = "insert into notes (task, attempt, doc)
-     select j.value ->> 0, j.value ->> 1, j.value ->> 2 from json_each($1) j where true
+     select j.task, j.attempt, j.doc from rows($1: task int, attempt int, doc text) j where true
      on conflict (task, attempt) do update set doc = excluded.doc";
 
 /// Keeps what a live attempt says of itself, in place of what it said before.
@@ -46,7 +46,7 @@ impl Transition for Note {
 impl Store {
     /// What the attempts of a task said of themselves.
     pub async fn notes(&self, task: TaskId) -> Result<HashMap<AttemptNumber, Notes>> {
-        let rows = sqlx::query("select attempt, doc from notes where task = $1").bind(task.0).fetch_all(&self.readers).await?;
+        let rows = sql::query("select attempt, doc from notes where task = $1").bind(task.0).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((AttemptNumber(row.try_get("attempt")?), parse_json("notes", task.0, row.try_get("doc")?)?))).collect()
     }
 
@@ -54,6 +54,6 @@ impl Store {
     pub async fn resume(&self, task: TaskId, attempt: AttemptNumber) -> Result<Option<String>> {
         let sql = "select doc ->> 'resume' from notes where task = $1 and attempt < $2 and doc ->> 'resume' is not null
                    order by attempt desc limit 1";
-        Ok(sqlx::query_scalar(sql).bind(task.0).bind(attempt.0).fetch_optional(&self.readers).await?)
+        Ok(sql::query_scalar(sql).bind(task.0).bind(attempt.0).fetch_optional(&self.readers).await?)
     }
 }

@@ -1,9 +1,8 @@
 //! Parents: which tasks take children.
 
-use super::{error::Result, lease::parse, submit::Submit, writer::Tx};
+use super::{error::Result, lease::parse, sql, submit::Submit, writer::Tx};
 use crate::domain::{TaskId, TaskState};
 use serde_json::json;
-use sqlx::Row;
 use std::collections::HashMap;
 
 /// The task that a new one is to belong to.
@@ -36,8 +35,8 @@ pub(super) struct Standing {
 }
 
 /// The tasks that others are to belong to.
-pub(super) const PARENTS: &str = "select t.id, t.user, t.state, coalesce(l.cancel_at, y.cancel_at) is not null as cancelled
-    from json_each($1) j join task t on t.id = j.value left join lease l on l.task = t.id left join array y on y.task = t.id";
+pub(super) const PARENTS: &str = "select t.id, t.usr, t.state, coalesce(l.cancel_at, y.cancel_at) is not null as cancelled
+    from values($1: id int) j join task t on t.id = j.id left join lease l on l.task = t.id left join task_array y on y.task = t.id";
 
 /// Reads the parents that a batch names.
 pub(super) async fn parents(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashMap<TaskId, Standing>> {
@@ -45,12 +44,12 @@ pub(super) async fn parents(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashMap
     if named.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query(PARENTS).bind(json!(named).to_string()).fetch_all(&mut *tx.conn).await?;
+    let rows = sql::query(PARENTS).bind(json!(named)).fetch_all(&mut *tx.conn).await?;
     rows.iter()
         .map(|row| {
             let id: i64 = row.try_get("id")?;
-            let ended = row.try_get::<Option<&str>, _>("state")?.map(|state| parse("task", id, state)).transpose()?;
-            Ok((TaskId(id), Standing { user: row.try_get("user")?, ended, cancelled: row.try_get("cancelled")? }))
+            let ended = row.try_get::<Option<&str>>("state")?.map(|state| parse("task", id, state)).transpose()?;
+            Ok((TaskId(id), Standing { user: row.try_get("usr")?, ended, cancelled: row.try_get("cancelled")? }))
         })
         .collect()
 }

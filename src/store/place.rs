@@ -4,6 +4,7 @@ use super::{
     board,
     error::Result,
     flush::exec,
+    sql::{self, Row},
     work::Held,
     writer::{Statement, Tx},
 };
@@ -12,7 +13,6 @@ use crate::domain::{
     order::{Head, Lane, Size, User, counted_weight, rank_of, tier_of},
 };
 use serde_json::{Value, json};
-use sqlx::{Row, sqlite::SqliteRow};
 
 /// A row of `ready`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +35,12 @@ pub(super) struct Grounds {
 }
 
 /// Takes rows out of `ready`.
-pub(super) const DELETE_READY: &str = "delete from ready where task in (select value from json_each($1))";
+pub(super) const DELETE_READY: &str = "delete from ready where task in list($1: int)";
 
 /// Puts rows into `ready`.
-const INSERT_READY: &str = "insert into ready (queue, tier, user, gpus, weight, rank, task, attempt, since_up, age_up)
-     select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7,
-         j.value ->> 8, j.value ->> 9 from json_each($1) j";
+const INSERT_READY: &str = "insert into ready (queue, tier, usr, gpus, weight, rank, task, attempt, since_up, age_up)
+     select j.queue, j.tier, j.usr, j.gpus, j.weight, j.rank, j.task, j.attempt,
+         j.since_up, j.age_up from rows($1: queue text, tier int, usr text, gpus int, weight int, rank int, task int, attempt int, since_up int, age_up int) j";
 
 impl Place {
     /// The place of a task that is ready.
@@ -55,13 +55,13 @@ impl Place {
     }
 
     /// The row under the names that [`super::work::LOAD`] gives; none where the task is not ready.
-    pub(super) fn read(row: &SqliteRow) -> Result<Option<Self>> {
+    pub(super) fn read(row: &Row) -> Result<Option<Self>> {
         let (Some(attempt), Some(tier)) = (row.try_get("ready_attempt")?, row.try_get("tier")?) else { return Ok(None) };
         let task: i64 = row.try_get("task_id")?;
-        let size = Size { gpus: row.try_get("ready_gpus")?, weight: row.try_get::<i64, _>("weight")?.cast_unsigned() };
+        let size = Size { gpus: row.try_get("ready_gpus")?, weight: row.try_get::<i64>("weight")?.cast_unsigned() };
         Ok(Some(Self {
             queue: super::lease::parse("ready", task, row.try_get("task_queue")?)?,
-            lane: Lane { tier, user: row.try_get::<&str, _>("user")?.into(), size },
+            lane: Lane { tier, user: row.try_get::<&str>("usr")?.into(), size },
             head: Head { rank: row.try_get("rank")?, task: TaskId(task), since_up: row.try_get("place_since")?, attempt },
             age_up: row.try_get("age_up")?,
         }))
@@ -156,7 +156,7 @@ impl Statement for Age {
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
         let now = tx.up.now();
-        let rows = sqlx::query(AGED).bind(now).bind(STEP).fetch_all(&mut *tx.conn).await?;
+        let rows = sql::query(AGED).bind(now).bind(STEP).fetch_all(&mut *tx.conn).await?;
         let aging = i64::try_from(tx.times.aging_ms).unwrap_or(i64::MAX).max(1);
         let mut places = Places::default();
         if !rows.is_empty() {

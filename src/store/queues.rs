@@ -8,6 +8,7 @@ use super::{
     halt::Halt,
     lease::{parse, parse_json},
     revisions,
+    sql::{self, Row},
     writer::{Statement, Tx},
 };
 use crate::domain::{
@@ -16,7 +17,6 @@ use crate::domain::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use sqlx::{Row, sqlite::SqliteRow};
 
 /// A queue. Its document is the caller's JSON; the store reads the rules in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,10 +127,10 @@ impl ApplyQueue {
         if !faults.is_empty() {
             return Ok(Err(QueueRefusal::Budgets(faults)));
         }
-        sqlx::query(
+        sql::query(
             "insert into queue (name, doc, template_gpus, template_weight, revision, created_at, updated_at) values ($1, $2, $3, $4, 1, $5, $5)
              on conflict (name) do update set doc = excluded.doc, template_gpus = excluded.template_gpus,
-                 template_weight = excluded.template_weight, revision = revision + 1, updated_at = excluded.updated_at",
+                 template_weight = excluded.template_weight, revision = queue.revision + 1, updated_at = excluded.updated_at",
         )
         .bind(self.name.as_str())
         .bind(&self.doc)
@@ -174,7 +174,7 @@ impl DeleteQueue {
         if self.if_revision.is_some_and(|wanted| wanted != revision) {
             return Ok(Err(QueueRefusal::Revision(revision)));
         }
-        let busy: bool = sqlx::query_scalar(
+        let busy: bool = sql::query_scalar(
             "select exists (select 1 from ready where queue = $1) or exists (select 1 from lease where queue = $1)
                  or exists (select 1 from waiting where queue = $1)",
         )
@@ -184,7 +184,7 @@ impl DeleteQueue {
         if busy {
             return Ok(Err(QueueRefusal::Busy));
         }
-        sqlx::query("delete from queue where name = $1").bind(self.name.as_str()).execute(&mut *tx.conn).await?;
+        sql::query("delete from queue where name = $1").bind(self.name.as_str()).execute(&mut *tx.conn).await?;
         revisions::forget(&self.name, tx).await?;
         tx.rules_written();
         event(tx, "queue.deleted", &self.name, &self.by, None);
@@ -202,8 +202,12 @@ struct Stored {
 
 async fn stored(name: &QueueName, tx: &mut Tx<'_>) -> Result<Option<Stored>> {
     let sql = "select revision, doc, template_gpus, template_weight from queue where name = $1";
-    let row: Option<(i64, String, i64, i64)> = sqlx::query_as(sql).bind(name.as_str()).fetch_optional(&mut *tx.conn).await?;
-    Ok(row.map(|(revision, doc, gpus, weight)| Stored { revision, doc, cost: (gpus, weight) }))
+    let row = sql::query(sql).bind(name.as_str()).fetch_optional(&mut *tx.conn).await?;
+    let read = |row: Row| {
+        let cost = (row.try_get("template_gpus")?, row.try_get("template_weight")?);
+        Ok(Stored { revision: row.try_get("revision")?, doc: row.try_get("doc")?, cost })
+    };
+    row.map(read).transpose()
 }
 
 pub(super) fn event(tx: &mut Tx<'_>, kind: &'static str, queue: &QueueName, by: &str, reason: Option<&str>) {
@@ -220,22 +224,19 @@ const QUEUES: &str = "select q.*, (select count(*) from waiting w where w.queue 
 impl Store {
     /// One queue.
     pub async fn queue(&self, name: &QueueName) -> Result<Option<QueueRecord>> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{QUEUES} where q.name = $1")))
-            .bind(name.as_str())
-            .fetch_optional(&self.readers)
-            .await?;
+        let row = sql::query_of(format!("{QUEUES} where q.name = $1")).bind(name.as_str()).fetch_optional(&self.readers).await?;
         row.as_ref().map(read).transpose()
     }
 
     /// All queues, by name.
     pub async fn queues(&self) -> Result<Vec<QueueRecord>> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{QUEUES} order by q.name"))).fetch_all(&self.readers).await?;
+        let rows = sql::query_of(format!("{QUEUES} order by q.name")).fetch_all(&self.readers).await?;
         rows.iter().map(read).collect()
     }
 }
 
-fn read(row: &SqliteRow) -> Result<QueueRecord> {
-    let count = |name: &str| row.try_get::<i64, _>(name).map(i64::cast_unsigned);
+fn read(row: &Row) -> Result<QueueRecord> {
+    let count = |name: &str| row.try_get::<i64>(name).map(i64::cast_unsigned);
     Ok(QueueRecord {
         name: parse("queue", 0, row.try_get("name")?)?,
         doc: row.try_get("doc")?,
@@ -254,7 +255,7 @@ fn read(row: &SqliteRow) -> Result<QueueRecord> {
 pub(super) const DRAINING: [&str; 3] = ["draining_by", "draining_reason", "draining_at"];
 
 /// Who halted a queue, of these columns of it.
-pub(super) fn halt(row: &SqliteRow, [by, reason, at]: [&str; 3]) -> Result<Option<Halt>> {
-    let halted = row.try_get::<Option<String>, _>(by)?.zip(row.try_get::<Option<i64>, _>(at)?);
+pub(super) fn halt(row: &Row, [by, reason, at]: [&str; 3]) -> Result<Option<Halt>> {
+    let halted = row.try_get::<Option<String>>(by)?.zip(row.try_get::<Option<i64>>(at)?);
     halted.map(|(by, at)| Ok((by, row.try_get(reason)?, UnixMs(at)))).transpose()
 }

@@ -5,13 +5,13 @@ use super::{
     dependencies,
     error::{Result, StoreError},
     lease::{LeaseRecord, parse, parse_json},
+    sql::{self, Conn, Row},
 };
 use crate::domain::{
     AttemptNumber, AttemptResult, Dependency, End, Ending, Evidence, FailureClass, Outcome, Overrides, Phase, Priority, Reason, Resources,
     Retries, Rng, RunnerName, Setup, TaskId, TaskSpec, TaskState, UnixMs, Work, counted_gpus,
 };
 use serde::{Deserialize, Serialize};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use std::collections::BTreeMap;
 
 /// A task with everything known of it.
@@ -159,10 +159,10 @@ pub(super) fn band_priority(band: i64) -> Priority {
 }
 
 /// The end written in a row with `state`, `end_class` and `end_reason`; none where `state` is null.
-pub(super) fn terminal(row: &SqliteRow, id: i64) -> Result<Option<End>> {
-    let Some(state) = row.try_get::<Option<&str>, _>("state")? else { return Ok(None) };
-    let class: Option<FailureClass> = row.try_get::<Option<&str>, _>("end_class")?.map(|c| parse("task", id, c)).transpose()?;
-    let reason: Option<Reason> = row.try_get::<Option<&str>, _>("end_reason")?.map(|r| parse("task", id, r)).transpose()?;
+pub(super) fn terminal(row: &Row, id: i64) -> Result<Option<End>> {
+    let Some(state) = row.try_get::<Option<&str>>("state")? else { return Ok(None) };
+    let class: Option<FailureClass> = row.try_get::<Option<&str>>("end_class")?.map(|c| parse("task", id, c)).transpose()?;
+    let reason: Option<Reason> = row.try_get::<Option<&str>>("end_reason")?.map(|r| parse("task", id, r)).transpose()?;
     match (parse("task", id, state)?, class, reason) {
         (TaskState::Succeeded, ..) => Ok(Some(End::Succeeded)),
         (TaskState::Cancelled, ..) => Ok(Some(End::Cancelled)),
@@ -172,7 +172,7 @@ pub(super) fn terminal(row: &SqliteRow, id: i64) -> Result<Option<End>> {
 }
 
 /// The end with its raw result: the columns of [`terminal`], `message`, `exit_code`, `signal` and `log_complete`.
-pub(super) fn outcome(row: &SqliteRow, id: i64) -> Result<Option<(Outcome, Option<bool>)>> {
+pub(super) fn outcome(row: &Row, id: i64) -> Result<Option<(Outcome, Option<bool>)>> {
     let Some(end) = terminal(row, id)? else { return Ok(None) };
     let result = AttemptResult {
         exit_code: row.try_get("exit_code")?,
@@ -184,10 +184,10 @@ pub(super) fn outcome(row: &SqliteRow, id: i64) -> Result<Option<(Outcome, Optio
 }
 
 impl TaskRecord {
-    pub(super) fn read(row: &SqliteRow) -> Result<Self> {
+    pub(super) fn read(row: &Row) -> Result<Self> {
         let id: i64 = row.try_get("id")?;
         let stored: StoredSpec = parse_json("task", id, row.try_get("spec")?)?;
-        let lease = row.try_get::<Option<i64>, _>("task")?.map(|_| LeaseRecord::read(row)).transpose()?;
+        let lease = row.try_get::<Option<i64>>("task")?.map(|_| LeaseRecord::read(row)).transpose()?;
         let ended = outcome(row, id)?;
         let waiting: Option<u32> = row.try_get("waiting_attempt")?;
         let place = Place::read(row, id)?;
@@ -196,12 +196,12 @@ impl TaskRecord {
             (Some((outcome, _)), ..) => (outcome.end.state(), AttemptNumber(row.try_get("last_attempt")?)),
             (None, Some(lease), _) => (TaskState::Active, lease.attempt.attempt),
             (None, None, Some(attempt)) => (TaskState::Waiting, AttemptNumber(attempt)),
-            (None, None, None) => (TaskState::Queued, AttemptNumber(row.try_get::<Option<u32>, _>("ready_attempt")?.unwrap_or(0))),
+            (None, None, None) => (TaskState::Queued, AttemptNumber(row.try_get::<Option<u32>>("ready_attempt")?.unwrap_or(0))),
         };
-        let started_at = row.try_get::<Option<i64>, _>("task_started_at")?.map(UnixMs);
+        let started_at = row.try_get::<Option<i64>>("task_started_at")?.map(UnixMs);
         Ok(Self {
             id: TaskId(id),
-            user: row.try_get("user")?,
+            user: row.try_get("usr")?,
             spec: TaskSpec {
                 name: row.try_get("name")?,
                 queue: parse("task", id, row.try_get("task_queue")?)?,
@@ -222,15 +222,15 @@ impl TaskRecord {
             boosted: row.try_get("boosted")?,
             state,
             attempt,
-            rerun_of: row.try_get::<Option<i64>, _>("rerun_of")?.map(TaskId),
-            parent: row.try_get::<Option<i64>, _>("parent")?.map(TaskId),
+            rerun_of: row.try_get::<Option<i64>>("rerun_of")?.map(TaskId),
+            parent: row.try_get::<Option<i64>>("parent")?.map(TaskId),
             place,
-            not_before: row.try_get::<Option<i64>, _>("not_before")?.map(UnixMs),
+            not_before: row.try_get::<Option<i64>>("not_before")?.map(UnixMs),
             dependencies: dependencies::read(id, row.try_get("dependencies")?)?,
             end_up: row.try_get("end_up")?,
             created_at: UnixMs(row.try_get("created_at")?),
             started_at: lease.as_ref().map_or(started_at, |l| l.started_at),
-            finished_at: row.try_get::<Option<i64>, _>("finished_at")?.map(UnixMs),
+            finished_at: row.try_get::<Option<i64>>("finished_at")?.map(UnixMs),
             lease,
             ended,
         })
@@ -246,12 +246,12 @@ impl TaskRecord {
 }
 
 /// The installation's five characters, minted once with the database.
-pub(super) async fn instance(conn: &mut SqliteConnection, rng: &dyn Rng) -> Result<String> {
+pub(super) async fn instance(conn: &mut Conn, rng: &dyn Rng) -> Result<String> {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let minted: String = (0..5).map(|_| char::from(LETTERS[usize::try_from(rng.below(32)).unwrap_or(0)])).collect();
-    sqlx::query("insert into meta (key, value) values ('instance', $1) on conflict (key) do nothing")
+    sql::query("insert into meta (key, value) values ('instance', $1) on conflict (key) do nothing")
         .bind(minted)
         .execute(&mut *conn)
         .await?;
-    Ok(sqlx::query_scalar("select value from meta where key = 'instance'").fetch_one(conn).await?)
+    Ok(sql::query_scalar("select value from meta where key = 'instance'").fetch_one(conn).await?)
 }

@@ -9,11 +9,11 @@ use super::{
     Store,
     error::Result,
     flush::exec,
+    sql::{self, Dialect},
     writer::{Statement, Tx},
 };
 use crate::domain::{QueueName, TaskId, UnixMs};
-use serde_json::json;
-use sqlx::Row;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// What is removed of a task.
@@ -84,33 +84,32 @@ impl Store {
     /// The cut that leaves the newest `count` ended tasks of a queue; none where there are no more than those.
     pub async fn cut_after(&self, queue: &QueueName, count: u32) -> Result<Option<Cut>> {
         let Some(last) = count.checked_sub(1) else { return Ok(Some(Cut { at: UnixMs(i64::MAX), task: TaskId(0) })) };
-        let row = sqlx::query(NEWEST).bind(queue.as_str()).bind(last).fetch_optional(&self.readers).await?;
+        let row = sql::query(NEWEST).bind(queue.as_str()).bind(last).fetch_optional(&self.readers).await?;
         row.map(|row| Ok(Cut { at: UnixMs(row.try_get("finished_at")?), task: TaskId(row.try_get("id")?) })).transpose()
     }
 
     /// Some tasks of a queue, the oldest first, of which something lies before the cut and can go.
     pub async fn overdue(&self, what: Kept, queue: &QueueName, cut: Cut) -> Result<Vec<TaskId>> {
-        let query = sqlx::query_scalar(what.overdue()).bind(queue.as_str()).bind(cut.at.0).bind(cut.task.0).bind(MAX_STEP);
+        let query = sql::query_scalar(what.overdue()).bind(queue.as_str()).bind(cut.at.0).bind(cut.task.0).bind(MAX_STEP);
         let ids: Vec<i64> = query.fetch_all(&self.readers).await?;
         Ok(ids.into_iter().map(TaskId).collect())
     }
 
     /// Some tasks whose log bytes are to be removed.
     pub async fn unlogged(&self) -> Result<Vec<TaskId>> {
-        let ids: Vec<i64> = sqlx::query_scalar("select task from unlogged limit $1").bind(MAX_STEP).fetch_all(&self.readers).await?;
+        let ids: Vec<i64> = sql::query_scalar("select task from unlogged limit $1").bind(MAX_STEP).fetch_all(&self.readers).await?;
         Ok(ids.into_iter().map(TaskId).collect())
     }
 
     /// Whether the log bytes of a task were removed.
     pub async fn log_expired(&self, task: TaskId) -> Result<bool> {
-        let expired = sqlx::query_scalar("select log_expired from task where id = $1").bind(task.0).fetch_optional(&self.readers).await?;
+        let expired = sql::query_scalar("select log_expired from task where id = $1").bind(task.0).fetch_optional(&self.readers).await?;
         Ok(expired == Some(1_i64))
     }
 
     /// Whether some events of a task, or all of it, were removed.
     pub async fn events_expired(&self, task: TaskId) -> Result<bool> {
-        let expired =
-            sqlx::query_scalar("select events_expired from task where id = $1").bind(task.0).fetch_optional(&self.readers).await?;
+        let expired = sql::query_scalar("select events_expired from task where id = $1").bind(task.0).fetch_optional(&self.readers).await?;
         Ok(expired != Some(0_i64))
     }
 }
@@ -137,7 +136,7 @@ impl Statement for Prune {
                 if done > 0 && tx.clock.monotonic().saturating_sub(began) >= STEP_TIME {
                     break;
                 }
-                let ids = json!(piece).to_string();
+                let ids = json!(piece);
                 match prune.what {
                     Kept::Task => delete(&ids, tx).await?,
                     Kept::Log => expire_log(&ids, tx).await?,
@@ -153,70 +152,70 @@ impl Statement for Prune {
 
 /// The rows of tasks, in the order in which they go: the task itself last.
 pub(super) const DELETE: [&str; 8] = [
-    "delete from notes where task in (select value from json_each($1))",
-    "delete from upload_use where task in (select value from json_each($1))",
-    "delete from evidence where task in (select value from json_each($1))",
-    "delete from attempt where task in (select value from json_each($1))",
-    "delete from log where task in (select value from json_each($1))",
-    "delete from dependency where task in (select value from json_each($1))",
-    "delete from array where task in (select value from json_each($1))",
-    "delete from task where id in (select value from json_each($1))",
+    "delete from notes where task in list($1: int)",
+    "delete from upload_use where task in list($1: int)",
+    "delete from evidence where task in list($1: int)",
+    "delete from attempt where task in list($1: int)",
+    "delete from log where task in list($1: int)",
+    "delete from dependency where task in list($1: int)",
+    "delete from task_array where task in list($1: int)",
+    "delete from task where id in list($1: int)",
 ];
 
 /// Elements of some arrays, `$2` at most: their arrays go after them.
-pub(super) const ELEMENTS_OF: &str = "select c.id from json_each($1) j join task c on c.parent = j.value and c.idx is not null and c.state is not null order by c.id desc limit $2";
-const WITH_ELEMENTS: &str = "select j.value from json_each($1) j
-     where exists (select 1 from task c where c.parent = j.value and c.idx is not null)";
+pub(super) const ELEMENTS_OF: &str = "select c.id from values($1: id int) j join task c on c.parent = j.id and c.idx is not null and c.state is not null order by c.id desc limit $2";
+const WITH_ELEMENTS: &str = "select j.id from values($1: id int) j
+     where exists (select 1 from task c where c.parent = j.id and c.idx is not null)";
 
 /// Which of some tasks may be deleted.
-pub(super) const DELETABLE: &str = concat!("select t.id from json_each($1) j join task t on t.id = j.value where ", deletable!());
-const NOTE_UNLOGGED: &str = "insert or ignore into unlogged (task) select value from json_each($1)";
-pub(super) const NEWEST_EVENT_OF: &str = "select max((select max(e.id) from event e where e.task = j.value)) from json_each($1) j";
-pub(super) const DELETE_EVENTS: &str = "delete from event where task in (select value from json_each($1))";
+pub(super) const DELETABLE: &str = concat!("select t.id from values($1: id int) j join task t on t.id = j.id where ", deletable!());
+const NOTE_UNLOGGED: &str = "insert into unlogged (task) select j.id from values($1: id int) j where true on conflict do nothing";
+pub(super) const NEWEST_EVENT_OF: &str = "select max((select max(e.id) from event e where e.task = j.id)) from values($1: id int) j";
+pub(super) const DELETE_EVENTS: &str = "delete from event where task in list($1: int)";
 
-async fn delete(ids: &str, tx: &mut Tx<'_>) -> Result<()> {
-    let ids: Vec<i64> = sqlx::query_scalar(DELETABLE).bind(ids).fetch_all(&mut *tx.conn).await?;
-    let elements: Vec<i64> = sqlx::query_scalar(ELEMENTS_OF).bind(json!(ids).to_string()).bind(ELEMENTS).fetch_all(&mut *tx.conn).await?;
+async fn delete(ids: &Value, tx: &mut Tx<'_>) -> Result<()> {
+    let ids: Vec<i64> = sql::query_scalar(DELETABLE).bind(ids.clone()).fetch_all(&mut *tx.conn).await?;
+    let elements: Vec<i64> = sql::query_scalar(ELEMENTS_OF).bind(json!(ids)).bind(ELEMENTS).fetch_all(&mut *tx.conn).await?;
     if !elements.is_empty() {
-        delete_rows(&json!(elements).to_string(), tx).await?;
+        delete_rows(&json!(elements), tx).await?;
     }
     // An array with elements left goes in a later step.
-    let kept: Vec<i64> = sqlx::query_scalar(WITH_ELEMENTS).bind(json!(ids).to_string()).fetch_all(&mut *tx.conn).await?;
+    let kept: Vec<i64> = sql::query_scalar(WITH_ELEMENTS).bind(json!(ids)).fetch_all(&mut *tx.conn).await?;
     let ids: Vec<i64> = ids.into_iter().filter(|id| !kept.contains(id)).collect();
-    delete_rows(&json!(ids).to_string(), tx).await
+    delete_rows(&json!(ids), tx).await
 }
 
-async fn delete_rows(ids: &str, tx: &mut Tx<'_>) -> Result<()> {
+async fn delete_rows(ids: &Value, tx: &mut Tx<'_>) -> Result<()> {
     forget_events(ids, tx).await?;
     for sql in DELETE {
-        sqlx::query(sql).bind(ids).execute(&mut *tx.conn).await?;
+        sql::query(sql).bind(ids.clone()).execute(&mut *tx.conn).await?;
     }
-    sqlx::query(NOTE_UNLOGGED).bind(ids).execute(&mut *tx.conn).await?;
+    sql::query(NOTE_UNLOGGED).bind(ids.clone()).execute(&mut *tx.conn).await?;
     Ok(())
 }
 
-async fn expire_log(ids: &str, tx: &mut Tx<'_>) -> Result<()> {
-    let ended = "select t.id from json_each($1) j join task t on t.id = j.value where t.state is not null and t.log_expired = 0";
-    let ids: Vec<i64> = sqlx::query_scalar(ended).bind(ids).fetch_all(&mut *tx.conn).await?;
-    exec(tx, "update task set log_expired = 1 where id in (select value from json_each($1))", json!(ids)).await?;
+async fn expire_log(ids: &Value, tx: &mut Tx<'_>) -> Result<()> {
+    let ended = "select t.id from values($1: id int) j join task t on t.id = j.id where t.state is not null and t.log_expired = 0";
+    let ids: Vec<i64> = sql::query_scalar(ended).bind(ids.clone()).fetch_all(&mut *tx.conn).await?;
+    exec(tx, "update task set log_expired = 1 where id in list($1: int)", json!(ids)).await?;
     exec(tx, NOTE_UNLOGGED, json!(ids)).await
 }
 
-async fn expire_events(ids: &str, tx: &mut Tx<'_>) -> Result<()> {
-    let ended = "select t.id from json_each($1) j join task t on t.id = j.value where t.state is not null and t.events_expired = 0";
-    let ids: Vec<i64> = sqlx::query_scalar(ended).bind(ids).fetch_all(&mut *tx.conn).await?;
-    forget_events(&json!(ids).to_string(), tx).await?;
-    exec(tx, "update task set events_expired = 1 where id in (select value from json_each($1))", json!(ids)).await
+async fn expire_events(ids: &Value, tx: &mut Tx<'_>) -> Result<()> {
+    let ended = "select t.id from values($1: id int) j join task t on t.id = j.id where t.state is not null and t.events_expired = 0";
+    let ids: Vec<i64> = sql::query_scalar(ended).bind(ids.clone()).fetch_all(&mut *tx.conn).await?;
+    forget_events(&json!(ids), tx).await?;
+    exec(tx, "update task set events_expired = 1 where id in list($1: int)", json!(ids)).await
 }
 
 /// Deletes the events of tasks, and keeps in mind up to where the log of events has holes.
-async fn forget_events(ids: &str, tx: &mut Tx<'_>) -> Result<()> {
-    let newest: Option<i64> = sqlx::query_scalar(NEWEST_EVENT_OF).bind(ids).fetch_one(&mut *tx.conn).await?;
+async fn forget_events(ids: &Value, tx: &mut Tx<'_>) -> Result<()> {
+    let newest: Option<i64> = sql::query_scalar(NEWEST_EVENT_OF).bind(ids.clone()).fetch_one(&mut *tx.conn).await?;
     let Some(newest) = newest else { return Ok(()) };
-    sqlx::query(DELETE_EVENTS).bind(ids).execute(&mut *tx.conn).await?;
-    sqlx::query(
+    sql::query(DELETE_EVENTS).bind(ids.clone()).execute(&mut *tx.conn).await?;
+    sql::query(
         "insert into meta (key, value) values ('events_forgotten', $1) on conflict (key) do update
-         set value = max(cast(value as integer), cast(excluded.value as integer))",
+         set value = {sqlite: max; postgres: greatest}(cast(meta.value as bigint), cast(excluded.value as bigint))",
     )
     .bind(newest.to_string())
     .execute(&mut *tx.conn)
@@ -233,7 +232,7 @@ impl Statement for BytesGone {
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
         let ids: Vec<TaskId> = batch.iter().flat_map(|gone| &gone.0).copied().collect();
-        exec(tx, "delete from unlogged where task in (select value from json_each($1))", json!(ids)).await?;
+        exec(tx, "delete from unlogged where task in list($1: int)", json!(ids)).await?;
         Ok(vec![(); batch.len()])
     }
 }
@@ -251,12 +250,15 @@ impl Statement for Shrink {
     type Output = bool;
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<bool>> {
+        if tx.conn.dialect() == Dialect::Postgres {
+            // Its vacuum does that.
+            return Ok(vec![false; batch.len()]);
+        }
         let free = "pragma freelist_count";
-        let mut left: i64 = sqlx::query_scalar(free).fetch_one(&mut *tx.conn).await?;
+        let mut left: i64 = sql::query_scalar(free).fetch_one(&mut *tx.conn).await?;
         if left > SPARE_PAGES {
-            let step = sqlx::AssertSqlSafe(format!("pragma incremental_vacuum({SHRINK_PAGES})"));
-            sqlx::query(step).execute(&mut *tx.conn).await?;
-            left = sqlx::query_scalar(free).fetch_one(&mut *tx.conn).await?;
+            sql::query_of(format!("pragma incremental_vacuum({SHRINK_PAGES})")).execute(&mut *tx.conn).await?;
+            left = sql::query_scalar(free).fetch_one(&mut *tx.conn).await?;
         }
         Ok(vec![left > SPARE_PAGES; batch.len()])
     }

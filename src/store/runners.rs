@@ -5,11 +5,11 @@ use super::{
     error::Result,
     flush::exec,
     lease::parse,
+    sql::{self, Row},
     writer::{Statement, Tx},
 };
 use crate::domain::{RunnerName, UnixMs};
 use serde_json::{Value, json};
-use sqlx::{Row, sqlite::SqliteRow};
 use uuid::Uuid;
 
 /// A registered runner.
@@ -46,7 +46,7 @@ impl Statement for Register {
         exec(
             tx,
             "insert into runner (name, instance, doc, registered_at)
-             select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3 from json_each($1) j where true
+             select j.name, j.instance, j.doc, j.registered_at from rows($1: name text, instance text, doc text, registered_at int) j where true
              on conflict (name) do update set instance = excluded.instance, doc = excluded.doc, registered_at = excluded.registered_at",
             rows,
         )
@@ -63,8 +63,8 @@ impl Statement for Renew {
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
         let names: Vec<&RunnerName> = batch.iter().map(|r| &r.0).collect();
-        sqlx::query("update lease set expires_up = max(expires_up, $2) where expires_up is not null and runner in (select value from json_each($1))")
-            .bind(json!(names).to_string())
+        sql::query("update lease set expires_up = {sqlite: max; postgres: greatest}(expires_up, $2) where expires_up is not null and runner in list($1: text)")
+            .bind(json!(names))
             .bind(tx.up.after(tx.times.claim_lease_ms))
             .execute(&mut *tx.conn)
             .await?;
@@ -79,21 +79,18 @@ const RUNNERS: &str =
 impl Store {
     /// One runner.
     pub async fn runner(&self, name: &RunnerName) -> Result<Option<RunnerRecord>> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{RUNNERS} where name = $1")))
-            .bind(name.as_str())
-            .fetch_optional(&self.readers)
-            .await?;
+        let row = sql::query_of(format!("{RUNNERS} where name = $1")).bind(name.as_str()).fetch_optional(&self.readers).await?;
         row.as_ref().map(read).transpose()
     }
 
     /// All runners, by name.
     pub async fn runners(&self) -> Result<Vec<RunnerRecord>> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{RUNNERS} order by name"))).fetch_all(&self.readers).await?;
+        let rows = sql::query_of(format!("{RUNNERS} order by name")).fetch_all(&self.readers).await?;
         rows.iter().map(read).collect()
     }
 }
 
-fn read(row: &SqliteRow) -> Result<RunnerRecord> {
+fn read(row: &Row) -> Result<RunnerRecord> {
     Ok(RunnerRecord {
         name: parse("runner", 0, row.try_get("name")?)?,
         instance: parse("runner", 0, row.try_get("instance")?)?,

@@ -6,6 +6,7 @@ use super::{
     board::{self, Ahead},
     error::Result,
     place::Place,
+    sql::{self, Conn},
 };
 use crate::domain::{
     BudgetName, RunnerName, TaskId,
@@ -75,17 +76,17 @@ impl Store {
     /// Where a ready task stands; none where it is not ready.
     pub async fn standing(&self, task: TaskId) -> Result<Option<Standing>> {
         // One snapshot for all of it.
-        let mut tx = self.readers.begin().await?;
-        let row = sqlx::query(super::work::LOAD).bind(json!([task]).to_string()).fetch_optional(&mut *tx).await?;
+        let mut tx = self.readers.snapshot().await?;
+        let row = sql::query(super::work::LOAD).bind(json!([task])).fetch_optional(&mut tx).await?;
         let Some((row, place)) = row.as_ref().map(|row| Place::read(row).map(|place| (row, place))).transpose()? else { return Ok(None) };
         let Some(place) = place else { return Ok(None) };
         let now = self.uptime().now();
         let mut board = board::load(&mut tx, &self.times, now, Some(place.queue())).await?;
         board.refresh(now);
-        let total: i64 = sqlx::query_scalar(TOTAL).bind(place.queue().as_str()).fetch_one(&mut *tx).await?;
+        let total: i64 = sql::query_scalar(TOTAL).bind(place.queue().as_str()).fetch_one(&mut tx).await?;
         let blocks = blocks(&board, &place);
         let ahead = ahead(board, task, &place, now, &mut tx).await?;
-        let boosted = sqlx::Row::try_get(row, "boosted")?;
+        let boosted = row.try_get("boosted")?;
         Ok(Some(Standing { ahead, total: total.cast_unsigned(), boosted, blocks }))
     }
 }
@@ -113,7 +114,7 @@ fn blocks(board: &Board, place: &Place) -> Vec<Block> {
 }
 
 /// Claims from the board, without any limit, until the task's turn comes.
-async fn ahead(mut board: Board, task: TaskId, place: &Place, now: i64, conn: &mut sqlx::SqliteConnection) -> Result<u32> {
+async fn ahead(mut board: Board, task: TaskId, place: &Place, now: i64, conn: &mut Conn) -> Result<u32> {
     board.lift_limits(place.queue());
     let mut rows = Ahead::default();
     let shares = BTreeMap::from([(place.queue().clone(), u32::MAX)]);

@@ -9,13 +9,13 @@ use super::{
     insert::insert,
     lease::parse_json,
     parents::{NoParent, Parent, parents, refused},
+    sql,
     uploads::Sent,
     waits::Waits,
     writer::{Statement, Tx},
 };
 use crate::domain::{ArraySpec, QueueName, Sha256, TaskId, TaskSpec, UnixMs};
 use serde_json::{Value, json};
-use sqlx::Row;
 use std::collections::HashMap;
 
 /// A task to store; its spec has been checked.
@@ -190,11 +190,11 @@ async fn earlier(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashMap<IdemKey, (
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query(
-        "select j.key as at, i.digest, i.ids from json_each($1) j
-         join idempotency i on i.principal = j.value ->> 0 and i.route = j.value ->> 1 and i.key = j.value ->> 2",
+    let rows = sql::query(
+        "select j.nth as at, i.digest, i.ids from rows($1: nth, principal text, route text, key text) j
+         join idempotency i on i.principal = j.principal and i.route = j.route and i.key = j.key",
     )
-    .bind(json!(keys).to_string())
+    .bind(json!(keys))
     .fetch_all(&mut *tx.conn)
     .await?;
     rows.iter()
@@ -219,7 +219,7 @@ async fn remember(batch: &[Submit], ids: &HashMap<usize, Vec<TaskId>>, tx: &mut 
     exec(
         tx,
         "insert into idempotency (principal, route, key, digest, ids, created_at)
-         select j.value ->> 0, j.value ->> 1, j.value ->> 2, unhex(j.value ->> 3), j.value ->> 4, j.value ->> 5 from json_each($1) j",
+         select j.principal, j.route, j.key, j.digest, j.ids, j.created_at from rows($1: principal text, route text, key text, digest bytes, ids text, created_at int) j",
         rows,
     )
     .await
@@ -235,7 +235,7 @@ impl Statement for ForgetKeys {
     type Output = ();
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
-        sqlx::query(
+        sql::query(
             "delete from idempotency where (principal, route, key) in
                  (select principal, route, key from idempotency where created_at < $1 order by created_at limit 2000)",
         )

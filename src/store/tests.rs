@@ -3,6 +3,7 @@
 mod arrays;
 mod attempts;
 mod batches;
+mod cluster;
 mod deadlines;
 mod dependencies;
 mod depth;

@@ -6,11 +6,11 @@ use super::{
     flush::exec,
     flush::hex,
     lease::{parse, parse_json},
+    sql::{self, Row},
     writer::{Statement, Tx},
 };
 use crate::domain::{Role, UnixMs};
 use serde_json::{Value, json};
-use sqlx::{Row, sqlite::SqliteRow};
 use std::collections::BTreeMap;
 
 /// A token without its secret.
@@ -85,15 +85,15 @@ impl Statement for CreateToken {
             ]);
             exec(
                 tx,
-                "insert into token (hash, user, role, tail, created_by, created_at, expires_at, queues)
-                 select unhex(j.value ->> 0), j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7 from json_each($1) j",
+                "insert into token (hash, usr, role, tail, created_by, created_at, expires_at, queues)
+                 select j.hash, j.usr, j.role, j.tail, j.created_by, j.created_at, j.expires_at, j.queues from rows($1: hash bytes, usr text, role text, tail text, created_by text, created_at int, expires_at int, queues text) j",
                 Value::Array(vec![row]),
             )
             .await?;
-            let id = sqlx::query_scalar("select last_insert_rowid()").fetch_one(&mut *tx.conn).await?;
+            let id: i64 = sql::query_scalar("select max(id) from token").fetch_one(&mut *tx.conn).await?;
             if let Some((old, ends)) = t.replaces {
                 // An end that is nearer stays.
-                sqlx::query("update token set rotated_to = $2, expires_at = min(coalesce(expires_at, $3), $3) where id = $1")
+                sql::query("update token set rotated_to = $2, expires_at = {sqlite: min; postgres: least}(coalesce(expires_at, $3), $3) where id = $1")
                     .bind(old)
                     .bind(id)
                     .bind(ends.0)
@@ -117,8 +117,8 @@ impl Statement for TokensUsed {
             let rows = used.0.iter().map(|(id, at)| json!([id, at.0])).collect();
             exec(
                 tx,
-                "update token set last_used_at = j.value ->> 1 from json_each($1) j
-                 where token.id = j.value ->> 0 and coalesce(token.last_used_at, 0) < j.value ->> 1",
+                "update token set last_used_at = j.at from rows($1: of_token int, at int) j
+                 where token.id = j.of_token and coalesce(token.last_used_at, 0) < j.at",
                 Value::Array(rows),
             )
             .await?;
@@ -137,12 +137,12 @@ impl Statement for RevokeToken {
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<bool>> {
         let mut found = Vec::with_capacity(batch.len());
         for token in batch {
-            let done = sqlx::query("update token set revoked_at = coalesce(revoked_at, $2) where id = $1")
+            let done = sql::query("update token set revoked_at = coalesce(revoked_at, $2) where id = $1")
                 .bind(token.0)
                 .bind(tx.now.0)
                 .execute(&mut *tx.conn)
                 .await?;
-            found.push(done.rows_affected() == 1);
+            found.push(done == 1);
         }
         Ok(found)
     }
@@ -151,21 +151,21 @@ impl Statement for RevokeToken {
 impl Store {
     /// All tokens, by id, revoked ones included.
     pub async fn tokens(&self) -> Result<Vec<TokenRecord>> {
-        let rows = sqlx::query("select * from token order by id").fetch_all(&self.readers).await?;
+        let rows = sql::query("select * from token order by id").fetch_all(&self.readers).await?;
         rows.iter().map(read).collect()
     }
 }
 
-fn read(row: &SqliteRow) -> Result<TokenRecord> {
+fn read(row: &Row) -> Result<TokenRecord> {
     let id: i64 = row.try_get("id")?;
     let hash: Vec<u8> = row.try_get("hash")?;
-    let time = |name: &str| row.try_get::<Option<i64>, _>(name).map(|t| t.map(UnixMs));
+    let time = |name: &str| row.try_get::<Option<i64>>(name).map(|t| t.map(UnixMs));
     Ok(TokenRecord {
         id,
         hash: hash.try_into().map_err(|_| super::StoreError::Corrupt { table: "token", id, what: "the hash has not 32 bytes".into() })?,
-        user: row.try_get("user")?,
+        user: row.try_get("usr")?,
         role: parse("token", id, row.try_get("role")?)?,
-        queues: row.try_get::<Option<String>, _>("queues")?.map(|text| parse_json("token", id, &text)).transpose()?,
+        queues: row.try_get::<Option<String>>("queues")?.map(|text| parse_json("token", id, &text)).transpose()?,
         tail: row.try_get("tail")?,
         created_by: row.try_get("created_by")?,
         created_at: UnixMs(row.try_get("created_at")?),

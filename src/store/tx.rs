@@ -1,12 +1,11 @@
 //! What a batch shares while it runs.
 
-use super::{board, error::Result, events::NewEvent, uptime::Uptime};
+use super::{board, error::Result, events::NewEvent, sql::Conn, uptime::Uptime};
 use crate::domain::{Clock, Rng, TaskId, Times, UnixMs, order::Board};
-use sqlx::SqliteConnection;
 
 /// The transaction of a batch, as statements see it.
 pub(super) struct Tx<'a> {
-    pub(super) conn: &'a mut SqliteConnection,
+    pub(super) conn: &'a mut Conn,
     pub(super) now: UnixMs,
     pub(super) up: &'a Uptime,
     pub(super) times: &'a Times,

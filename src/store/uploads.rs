@@ -5,12 +5,12 @@ use super::{
     error::Result,
     flush::exec,
     lease::parse,
+    sql,
     submit::{NewTask, Submit},
     writer::{Statement, Tx},
 };
 use crate::domain::{Sha256, TaskId, UnixMs};
 use serde_json::{Value, json};
-use sqlx::Row;
 use std::collections::{HashMap, HashSet};
 
 /// Records that a user sent all bytes of an upload, which are on the disk. Repeating it makes it as young as new.
@@ -32,7 +32,7 @@ impl Statement for RecordUpload {
         exec(
             tx,
             "insert into upload (sha256, owner, size, created_at)
-             select j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3 from json_each($1) j where true
+             select j.sha256, j.owner, j.size, j.created_at from rows($1: sha256 text, owner text, size int, created_at int) j where true
              on conflict (sha256, owner) do update set created_at = excluded.created_at",
             rows,
         )
@@ -71,7 +71,8 @@ impl Statement for RecordOutput {
     }
 }
 
-const KEEP_USE: &str = "insert or ignore into upload_use (sha256, task) select j.value ->> 0, j.value ->> 1 from json_each($1) j";
+const KEEP_USE: &str = "insert into upload_use (sha256, task) select j.sha256, j.task from rows($1: sha256 text, task int) j where true
+     on conflict do nothing";
 
 /// Of the uploads that a batch of submits names, those that are there, by who sent them.
 pub(super) struct Sent(HashMap<String, HashSet<String>>);
@@ -84,8 +85,8 @@ impl Sent {
         if named.is_empty() {
             return Ok(sent);
         }
-        let sql = "select sha256, owner from upload where sha256 in (select value from json_each($1))";
-        for row in sqlx::query(sql).bind(json!(named).to_string()).fetch_all(&mut *tx.conn).await? {
+        let sql = "select sha256, owner from upload where sha256 in list($1: text)";
+        for row in sql::query(sql).bind(json!(named)).fetch_all(&mut *tx.conn).await? {
             sent.0.entry(row.try_get("sha256")?).or_default().insert(row.try_get("owner")?);
         }
         Ok(sent)
@@ -127,7 +128,7 @@ impl Statement for ForgetUploads {
         let mut answers = Vec::with_capacity(batch.len());
         for forget in batch {
             // All rows of one sum go together, so that none is left whose bytes are gone.
-            let rows = sqlx::query_scalar::<_, String>(
+            let rows = sql::query_scalar::<String>(
                 "select sha256 from upload u where created_at < $1 and not exists (select 1 from upload_use n where n.sha256 = u.sha256)
                      and not exists (select 1 from upload y where y.sha256 = u.sha256 and y.created_at >= $1)
                  group by sha256 limit $2",
@@ -136,7 +137,7 @@ impl Statement for ForgetUploads {
             .bind(STEP)
             .fetch_all(&mut *tx.conn)
             .await?;
-            exec(tx, "delete from upload where sha256 in (select value from json_each($1))", json!(rows)).await?;
+            exec(tx, "delete from upload where sha256 in list($1: text)", json!(rows)).await?;
             answers.push(rows.iter().map(|sum| parse("upload", 0, sum)).collect::<Result<_>>()?);
         }
         Ok(answers)
@@ -151,16 +152,16 @@ impl Store {
 
     /// The bytes of all files that a task left, but for one of them.
     pub async fn output_bytes(&self, task: TaskId, but: &Sha256) -> Result<u64> {
-        let sql = "select coalesce(sum(u.size), 0) from upload_use n join upload u on u.sha256 = n.sha256 and u.owner = $2
+        let sql = "select cast(coalesce(sum(u.size), 0) as bigint) from upload_use n join upload u on u.sha256 = n.sha256 and u.owner = $2
                    where n.task = $1 and n.sha256 <> $3";
         let sum: i64 =
-            sqlx::query_scalar(sql).bind(task.0).bind(RecordOutput::owner(task)).bind(but.as_str()).fetch_one(&self.readers).await?;
+            sql::query_scalar(sql).bind(task.0).bind(RecordOutput::owner(task)).bind(but.as_str()).fetch_one(&self.readers).await?;
         Ok(sum.cast_unsigned())
     }
 
     /// The length of an upload that a user sent whole.
     pub async fn upload(&self, owner: &str, sha256: &Sha256) -> Result<Option<u64>> {
-        let size = sqlx::query_scalar::<_, i64>("select size from upload where sha256 = $1 and owner = $2")
+        let size = sql::query_scalar::<i64>("select size from upload where sha256 = $1 and owner = $2")
             .bind(sha256.as_str())
             .bind(owner)
             .fetch_optional(&self.readers)

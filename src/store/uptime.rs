@@ -6,9 +6,9 @@
 
 use super::{
     error::Result,
+    sql::{self, Conn},
     writer::{Statement, Tx},
 };
-use sqlx::SqliteConnection;
 use std::{
     sync::atomic::{AtomicI64, Ordering},
     time::Duration,
@@ -20,8 +20,8 @@ pub struct Uptime(AtomicI64);
 
 impl Uptime {
     /// Continues where the last writer of a deadline left it.
-    pub(super) async fn load(conn: &mut SqliteConnection) -> Result<Self> {
-        let stored: Option<String> = sqlx::query_scalar("select value from meta where key = 'uptime'").fetch_optional(conn).await?;
+    pub(super) async fn load(conn: &mut Conn) -> Result<Self> {
+        let stored: Option<String> = sql::query_scalar("select value from meta where key = 'uptime'").fetch_optional(conn).await?;
         Ok(Self(AtomicI64::new(stored.and_then(|text| text.parse().ok()).unwrap_or(0))))
     }
 
@@ -47,8 +47,8 @@ impl Uptime {
 }
 
 /// The uptime at which the database was restored.
-pub(super) async fn restored(conn: &mut SqliteConnection) -> Result<Option<i64>> {
-    let kept = sqlx::query_scalar("select cast(value as integer) from meta where key = 'restored_up'");
+pub(super) async fn restored(conn: &mut Conn) -> Result<Option<i64>> {
+    let kept = sql::query_scalar("select cast(value as bigint) from meta where key = 'restored_up'");
     Ok(kept.fetch_optional(conn).await?)
 }
 

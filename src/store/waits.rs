@@ -3,12 +3,12 @@
 use super::{
     Store,
     error::Result,
+    sql::{self, Row},
     work::{Held, Work},
     writer::Transition,
 };
 use crate::domain::{Event, TaskId, TaskState, UnixMs};
 use serde_json::Value;
-use sqlx::{Row, sqlite::SqliteRow};
 
 /// Everything that holds a waiting task back. It is due when nothing of it is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,12 +40,12 @@ impl Waits {
     }
 
     /// Reads the columns `due_up`, `not_before`, `blockers` and `throttled`; all null where the task does not wait.
-    pub(super) fn read(row: &SqliteRow) -> Result<Self> {
+    pub(super) fn read(row: &Row) -> Result<Self> {
         Ok(Self {
             due_up: row.try_get("due_up")?,
-            not_before: row.try_get::<Option<i64>, _>("not_before")?.map(UnixMs),
-            blockers: row.try_get::<Option<u32>, _>("blockers")?.unwrap_or(0),
-            throttled: row.try_get::<Option<bool>, _>("throttled")?.unwrap_or(false),
+            not_before: row.try_get::<Option<i64>>("not_before")?.map(UnixMs),
+            blockers: row.try_get::<Option<u32>>("blockers")?.unwrap_or(0),
+            throttled: row.try_get::<Option<bool>>("throttled")?.unwrap_or(false),
         })
     }
 }
@@ -96,7 +96,7 @@ impl Transition for Wake {
 impl Store {
     /// What holds a task back; none where it does not wait.
     pub async fn waits(&self, task: TaskId) -> Result<Option<Waits>> {
-        let row = sqlx::query(WAITS).bind(task.0).fetch_optional(&self.readers).await?;
+        let row = sql::query(WAITS).bind(task.0).fetch_optional(&self.readers).await?;
         row.as_ref().map(Waits::read).transpose()
     }
 }

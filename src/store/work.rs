@@ -11,6 +11,7 @@ use super::{
     lease::{LeaseRecord, lease_columns, parse, parse_json},
     place::Place,
     record::{Limits, band_priority, terminal},
+    sql::{self, Row},
     waits::Waits,
     writer::Tx,
 };
@@ -19,18 +20,17 @@ use crate::domain::{
     QueueName, Reason, Spent, Status, TaskId, TaskState, UnixMs, backoff_ms, hold_ms, order::User,
 };
 use serde_json::{Value, json};
-use sqlx::{Row, sqlite::SqliteRow};
 use std::collections::{BTreeSet, HashMap};
 
 /// Everything that the rules need of the tasks in a list of ids.
 pub(super) const LOAD: &str = lease_columns!(
     "select t.id as task_id, t.queue as task_queue, t.name, t.labels, t.band, coalesce(p.spec, t.spec) as spec, t.state, t.reason as end_reason, t.class as end_class,
-            t.attempt as last_attempt, r.attempt as ready_attempt, w.attempt as waiting_attempt, t.user as task_user, t.rank as own_rank, t.boosted,
-            r.tier, r.user, r.gpus as ready_gpus, r.weight, r.rank, r.age_up, coalesce(r.since_up, l.since_up, w.since_up) as place_since, w.due_up, w.not_before, w.blockers, w.throttled,
+            t.attempt as last_attempt, r.attempt as ready_attempt, w.attempt as waiting_attempt, t.usr as task_user, t.rank as own_rank, t.boosted,
+            r.tier, r.usr, r.gpus as ready_gpus, r.weight, r.rank, r.age_up, coalesce(r.since_up, l.since_up, w.since_up) as place_since, w.due_up, w.not_before, w.blockers, w.throttled,
             t.parent, t.idx, y.gated, y.cancel_at as array_cancel_at,
             case when y.active > 0 then 'active' when y.queued > 0 then 'queued' else 'waiting' end as array_state,
             t.not_before as task_not_before, t.queued_up, dl.start_up, dl.end_up, dl.running,
-            case when w.blockers > 0 then (select json_group_array(json_array(d.on_task, d.kind, d.on_failure, a.state))
+            case when w.blockers > 0 then (select {sqlite: json_group_array(json_array(d.on_task, d.kind, d.on_failure, a.state)); postgres: coalesce(json_agg(json_build_array(d.on_task, d.kind, d.on_failure, a.state)), '[]')::text}
                 from dependency d join awaited a on a.task = d.on_task where d.task = t.id and d.ended is null) end as ended_since,
             (select a.started_at from attempt a where a.task = t.id and a.attempt = coalesce(w.attempt, r.attempt, t.attempt)) as newest_started_at,
             (select count(*) from attempt a where a.task = t.id and a.class = 'user') as spent_user,
@@ -39,12 +39,12 @@ pub(super) const LOAD: &str = lease_columns!(
             (select count(*) from attempt a where a.task = t.id and a.state is null and a.reason is not null
                 and a.attempt > (select coalesce(max(b.attempt), 0) from attempt b where b.task = t.id and b.state is not null)) as holds,
             e.doc as evidence,",
-    "from json_each($1) j
-     join task t on t.id = j.value
+    "from values($1: id int) j
+     join task t on t.id = j.id
      left join lease l on l.task = t.id
      left join evidence e on e.task = l.task and e.attempt = l.attempt
      left join task p on p.id = t.parent and t.idx is not null
-     left join array y on y.task = t.id
+     left join task_array y on y.task = t.id
      left join waiting w on w.task = t.id
      left join deadline dl on dl.task = t.id
      left join ready r on r.task = t.id"
@@ -147,7 +147,7 @@ impl<'a, 'tx> Work<'a, 'tx> {
     /// Loads every task named; one that does not exist is absent from the answer.
     pub(super) async fn load(tasks: &[TaskId], tx: &mut Tx<'_>) -> Result<HashMap<TaskId, Held>> {
         let ids: BTreeSet<i64> = tasks.iter().map(|t| t.0).collect();
-        let rows = sqlx::query(LOAD).bind(json!(ids).to_string()).fetch_all(&mut *tx.conn).await?;
+        let rows = sql::query(LOAD).bind(json!(ids)).fetch_all(&mut *tx.conn).await?;
         let up = tx.up.now();
         rows.iter().map(|row| Held::read(row, up).map(|held| (held.task, held))).collect()
     }
@@ -181,12 +181,12 @@ impl<'a, 'tx> Work<'a, 'tx> {
 }
 
 impl Held {
-    fn read(row: &SqliteRow, up: i64) -> Result<Self> {
+    fn read(row: &Row, up: i64) -> Result<Self> {
         let id: i64 = row.try_get("task_id")?;
         let spec: Limits = parse_json("task", id, row.try_get("spec")?)?;
-        let number = |name: &str| row.try_get::<Option<u32>, _>(name);
+        let number = |name: &str| row.try_get::<Option<u32>>(name);
         let kin = Kin::read(row)?;
-        let lease = row.try_get::<Option<i64>, _>("task")?.map(|_| LeaseRecord::read(row)).transpose()?;
+        let lease = row.try_get::<Option<i64>>("task")?.map(|_| LeaseRecord::read(row)).transpose()?;
         let (status, attempt) = if let Some(end) = terminal(row, id)? {
             (Status::Ended(end), AttemptNumber(row.try_get("last_attempt")?))
         } else if kin.gated.is_some() {
@@ -205,7 +205,7 @@ impl Held {
             (Status::Queued, AttemptNumber(attempt))
         };
         let spent = Spent { user: row.try_get("spent_user")?, oom: row.try_get("spent_oom")?, infra: row.try_get("spent_infra")? };
-        let array_cancelled = row.try_get::<Option<i64>, _>("array_cancel_at")?.is_some();
+        let array_cancelled = row.try_get::<Option<i64>>("array_cancel_at")?.is_some();
         let cancel_requested = array_cancelled || lease.as_ref().is_some_and(|l| l.cancel.is_some());
         let deadline = Deadline::read(row)?;
         let queued_up = row.try_get("queued_up")?;
@@ -220,7 +220,7 @@ impl Held {
             priority,
             gpus: spec.gpus(),
             weight_by_variables: spec.weight_by_variables(),
-            user: row.try_get::<&str, _>("task_user")?.into(),
+            user: row.try_get::<&str>("task_user")?.into(),
             own_rank: row.try_get("own_rank")?,
             boosted: row.try_get("boosted")?,
             since_up: row.try_get("place_since")?,
@@ -231,13 +231,13 @@ impl Held {
             kin,
             waits: Waits::read(row)?,
             ended: dependencies::read(id, row.try_get("ended_since")?)?,
-            not_before: row.try_get::<Option<i64>, _>("task_not_before")?.map(UnixMs),
+            not_before: row.try_get::<Option<i64>>("task_not_before")?.map(UnixMs),
             queued_up,
             max_wait_seconds: spec.max_wait_seconds,
             total_timeout_seconds: spec.total_timeout_seconds,
             deadline,
             stored: (queued_up, deadline),
-            started_at: row.try_get::<Option<i64>, _>("newest_started_at")?.map(UnixMs),
+            started_at: row.try_get::<Option<i64>>("newest_started_at")?.map(UnixMs),
             life,
             lease,
             last: None,

@@ -31,10 +31,12 @@ use super::{
     notes::Note,
     patch::{Patch, Patched},
     place::Age,
+    postgres::{self, Postgres},
     queues::{ApplyQueue, DeleteQueue, QueueRefusal},
     report::{Report, ReportOutcome},
     retention::{BytesGone, Prune, Shrink},
     runners::{Register, Renew},
+    sql::{self, Conn},
     start::Start,
     submit::{ForgetKeys, Submit, Submitted},
     tokens::{CreateToken, RevokeToken, TokenCreated, TokensUsed},
@@ -45,7 +47,6 @@ use super::{
 };
 use crate::domain::{Sha256, TaskId, TaskState, order::Board};
 use secrecy::SecretString;
-use sqlx::SqliteConnection;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -261,7 +262,8 @@ enum Failed {
 
 /// The owner of the writing connection.
 pub(super) struct Writer {
-    conn: SqliteConnection,
+    conn: Conn,
+    postgres: Option<Postgres>,
     ambient: Ambient,
     changes: Changes,
     up: Arc<Uptime>,
@@ -270,8 +272,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(conn: SqliteConnection, ambient: Ambient, changes: Changes, up: Arc<Uptime>) -> Self {
-        Self { conn, ambient, changes, up, board: None }
+    pub(super) fn new(conn: Conn, postgres: Option<Postgres>, ambient: Ambient, changes: Changes, up: Arc<Uptime>) -> Self {
+        Self { conn, postgres, ambient, changes, up, board: None }
     }
 
     /// Serves until every handle is dropped.
@@ -302,10 +304,13 @@ impl Writer {
     async fn commit(&mut self, batch: &mut Batch) -> std::result::Result<(), Failed> {
         let fault = self.ambient.faults.as_ref().map_or(Fault::None, |faults| faults(&batch.kinds()));
         fault.delay().await;
-        if let Err(error) = sqlx::query("begin immediate").execute(&mut self.conn).await {
+        if let Err(error) = self.begin().await {
             // A transaction that could not be rolled back would refuse every one after it.
             self.rollback().await;
-            return Err(Failed::Every(StoreError::Unavailable(error.into())));
+            return Err(Failed::Every(match error {
+                StoreError::Database(error) => StoreError::Unavailable(error.into()),
+                other => other,
+            }));
         }
         let filled = match fault {
             Fault::Before => Err(injected().into()),
@@ -322,7 +327,7 @@ impl Writer {
             }
             Ok(committed) => {
                 crate::crash_point!("store.commit");
-                if let Err(error) = sqlx::query("commit").execute(&mut self.conn).await {
+                if let Err(error) = sql::query("commit").execute(&mut self.conn).await {
                     self.rollback().await;
                     return Err(Failed::Every(StoreError::Unsure(error.into())));
                 }
@@ -337,6 +342,23 @@ impl Writer {
                 self.rollback().await;
                 Err(Failed::Some(error))
             }
+        }
+    }
+
+    /// Begins a transaction; where the connection was lost, on a new one, if nobody else has written meanwhile.
+    async fn begin(&mut self) -> Result<()> {
+        let Some(postgres) = &self.postgres else {
+            sql::query("begin immediate").execute(&mut self.conn).await?;
+            return Ok(());
+        };
+        match postgres::begin(&mut self.conn, postgres.epoch).await {
+            Err(StoreError::Database(lost)) => {
+                tracing::warn!(error = %lost, "the connection to the database was lost; making it anew");
+                self.board = None;
+                self.conn = postgres.again().await?;
+                postgres::begin(&mut self.conn, postgres.epoch).await
+            }
+            begun => begun,
         }
     }
 
@@ -365,7 +387,7 @@ impl Writer {
         let tasks = tx.events.iter().filter_map(|e| e.task).collect();
         let newest_event = events::append(&mut tx).await?;
         if tx.deadline {
-            sqlx::query("insert into meta (key, value) values ('uptime', $1) on conflict (key) do update set value = excluded.value")
+            sql::query("insert into meta (key, value) values ('uptime', $1) on conflict (key) do update set value = excluded.value")
                 .bind(tx.up.now().to_string())
                 .execute(&mut *tx.conn)
                 .await?;
@@ -375,7 +397,7 @@ impl Writer {
 
     async fn rollback(&mut self) {
         self.board = None;
-        if let Err(error) = sqlx::query("rollback").execute(&mut self.conn).await {
+        if let Err(error) = sql::query("rollback").execute(&mut self.conn).await {
             // SQLite ends the transaction itself on some errors; then there is nothing to roll back.
             tracing::debug!(%error, "rolling back");
         }

@@ -28,10 +28,10 @@ async fn fill(rig: Rig, depth: u32) -> Rig {
     let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
     rig.submit(spec()).await;
     for sql in [
-        "insert into task (queue, user, labels, band, spec, created_at)
+        "insert into task (queue, usr, labels, band, spec, created_at)
          with recursive n (i) as (select 1 union all select i + 1 from n where i < $1)
-         select queue, user, labels, band, spec, created_at from n, task where task.id = 1",
-        "insert into ready select queue, band + 1, user, iif(id % 10, 8, 0), 0, id << 24, id, 0, 0, null from task where id > 1 and $1",
+         select queue, usr, labels, band, spec, created_at from n, task where task.id = 1",
+        "insert into ready select queue, band + 1, usr, iif(id % 10, 8, 0), 0, id << 24, id, 0, 0, null from task where id > 1 and $1",
     ] {
         sqlx::query(sql).bind(depth).execute(&mut conn).await.unwrap();
     }

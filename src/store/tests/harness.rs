@@ -1,5 +1,6 @@
 //! A store in a folder of its own, with a clock and randomness that the test drives.
 
+use super::cluster;
 use crate::{
     domain::{
         AttemptNumber, AttemptRef, AttemptResult, Clock, FailureClass, Labels, Overrides, Phase, Priority, QueueName, Reason, Resources,
@@ -7,7 +8,7 @@ use crate::{
     },
     store::{
         Age, Ambient, ApplyQueue, Beat, Chore, Claim, ClaimedAttempt, Due, Fault, Faults, Finish, Finished, Keeper, NewTask, QueueShare,
-        Refusal, Reporting, Start, Store, Submit, Submitted,
+        Refusal, Reporting, Start, Store, StoreError, Submit, Submitted, sql,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -71,7 +72,7 @@ impl Rig {
         let clock = Arc::new(Fixed(AtomicI64::new(now.0)));
         let ambient = Ambient { faults: faults.clone(), clock: clock.clone(), ..ambient() };
         let times = ambient.times.clone();
-        let (store, _writer) = Store::open(&dir.path().join("slipway.db"), ambient).await.expect("open the store");
+        let store = opened(&dir, ambient).await;
         Self { store, dir, times, clock, faults }
     }
 
@@ -85,7 +86,7 @@ impl Rig {
     /// Closes and opens it again, as a restart of the server does.
     pub(super) async fn reopened(self) -> Self {
         let Self { store, dir, clock, faults, .. } = self;
-        drop(store);
+        store.closed().await;
         Self::at(dir, faults, clock.now()).await
     }
 
@@ -104,6 +105,11 @@ impl Rig {
     /// Around a store that was opened elsewhere, with a clock of its own.
     pub(super) fn over(store: Store, dir: TempDir) -> Self {
         Self { store, dir, times: ambient().times, clock: Arc::new(Fixed(AtomicI64::new(1_800_000_000_000))), faults: None }
+    }
+
+    /// Rows of the database itself.
+    pub(super) async fn rows(&self, text: &'static str) -> Vec<sql::Row> {
+        sql::query(text).fetch_all(&self.store.readers).await.unwrap()
     }
 
     /// What the clockwork finds now.
@@ -168,6 +174,21 @@ impl Rig {
 
     pub(super) async fn state(&self, task: TaskId) -> TaskState {
         self.store.task(task).await.unwrap().expect("the task exists").state
+    }
+}
+
+/// The store in a folder; on Postgres in a database of that folder's name.
+async fn opened(dir: &TempDir, ambient: Ambient) -> Store {
+    let Some(cluster) = cluster::Cluster::of_tests() else {
+        return Store::open(&dir.path().join("slipway.db"), ambient).await.expect("open the store").0;
+    };
+    let url = cluster.database(dir.path()).await;
+    loop {
+        match Store::connect(&url, ambient.clone()).await {
+            // The one before has ended and its connection is about to.
+            Err(StoreError::Taken) => tokio::time::sleep(Duration::from_millis(5)).await,
+            opened => return opened.expect("open the store").0,
+        }
     }
 }
 

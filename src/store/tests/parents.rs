@@ -4,7 +4,7 @@ use super::harness::{Rig, spec};
 use crate::{
     domain::{ArraySpec, DependencyKind, ElementCounts, Indices, OnFailure, TaskId, TaskState, UnixMs},
     store::{
-        After, CancelElements, Cascade, Cut, Kept, NewTask, NoParent, On, Parent, Patch, Patched, Place, Prune, Submitted, TaskFilter,
+        After, CancelElements, Cascade, Cut, Kept, NewTask, NoParent, On, Parent, Patch, Patched, Place, Prune, Submitted, TaskFilter, sql,
     },
 };
 
@@ -117,8 +117,8 @@ async fn an_array_is_forgotten_with_its_elements() {
         rig.store.tasks(&filter).await.unwrap();
     }
     assert_eq!(steps, 3);
-    let left: i64 = sqlx::query_scalar(
-        "select (select count(*) from task) + (select count(*) from array) + (select count(*) from event where task is not null)",
+    let left: i64 = sql::query_scalar(
+        "select (select count(*) from task) + (select count(*) from task_array) + (select count(*) from event where task is not null)",
     )
     .fetch_one(&rig.store.readers)
     .await

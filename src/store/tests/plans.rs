@@ -6,15 +6,14 @@ use crate::{
     domain::TaskState,
     store::{
         Kept, arrays, board, budgets, cascade, claim, deadlines, dependencies, due, events, evidence, export, flush, gate, gather, insert,
-        lease, moves, parents, place, retention, tasks, waits, work,
+        lease, moves, parents, place, retention, sql, tasks, waits, work,
     },
 };
-use sqlx::Row;
 
 async fn plan(rig: &Rig, sql: &str) -> Vec<String> {
-    let explain = sqlx::AssertSqlSafe(format!("explain query plan {sql}"));
-    let rows = sqlx::query(explain).fetch_all(&rig.store.readers).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
-    rows.iter().map(|row| row.get("detail")).collect()
+    let rows =
+        sql::query_of(format!("explain query plan {sql}")).fetch_all(&rig.store.readers).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
+    rows.iter().map(|row| row.try_get("detail").unwrap()).collect()
 }
 
 /// Walks only what the statement was given, or what it made itself.
@@ -97,7 +96,7 @@ async fn what_is_pending_is_counted_by_index() {
 async fn the_order_is_rebuilt_by_steps_from_lane_to_lane() {
     let rig = Rig::new().await;
     let plan = plan(&rig, board::LANES).await;
-    let steps = plan.iter().filter(|step| step.contains("(tier,user,gpus,weight,rank)>(?,?,?,?,?)")).count();
+    let steps = plan.iter().filter(|step| step.contains("(tier,usr,gpus,weight,rank)>(?,?,?,?,?)")).count();
     assert_eq!(steps, 1, "each step is one search by the whole lane: {plan:#?}");
 }
 
@@ -107,7 +106,7 @@ async fn a_task_is_moved_by_steps_from_lane_to_lane() {
     for sql in [moves::BEHIND, moves::BEFORE] {
         let plan = plan(&rig, sql).await;
         let by = |key: &str| plan.iter().filter(|step| step.contains(key)).count();
-        let lanes = by("(queue=? AND tier=? AND user=? AND (gpus,weight,rank)>(?,?,?))");
+        let lanes = by("(queue=? AND tier=? AND usr=? AND (gpus,weight,rank)>(?,?,?))");
         let nearest = by("gpus=? AND weight=? AND (rank,task)");
         assert_eq!((lanes, nearest), (1, 1), "each step is one search by a whole lane: {plan:#?}");
         assert!(

@@ -8,7 +8,7 @@ use crate::{
     domain::{AttemptNumber, AttemptRef, Clock, DependencyKind, EventId, OnFailure, TaskId, TaskState, UnixMs},
     store::{
         After, Ambient, BytesGone, Cut, EventFilter, Kept, LogMark, MarkLogs, NewTask, On, Parent, Prune, Shrink, Store, Submit, Submitted,
-        Unblock,
+        Unblock, sql,
     },
 };
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -59,7 +59,7 @@ impl Rig {
         ];
         let mut found = Vec::new();
         for (table, sql) in tables {
-            let count: i64 = sqlx::query_scalar(sql).bind(task.0).fetch_one(&self.store.readers).await.unwrap();
+            let count: i64 = sql::query_scalar(sql).bind(task.0).fetch_one(&self.store.readers).await.unwrap();
             if count > 0 {
                 found.push(table);
             }
@@ -175,9 +175,9 @@ async fn fill(rig: &Rig, count: u32) {
     let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
     rig.submit(spec()).await;
     for sql in [
-        "insert into task (queue, user, labels, band, spec, created_at, state, finished_at, attempt)
+        "insert into task (queue, usr, labels, band, spec, created_at, state, finished_at, attempt)
          with recursive n (i) as (select 1 union all select i + 1 from n where i < $1)
-         select queue, user, labels, band, spec, created_at, 'succeeded', created_at + i, 1 from n, task where task.id = 1",
+         select queue, usr, labels, band, spec, created_at, 'succeeded', created_at + i, 1 from n, task where task.id = 1",
         "insert into attempt (task, attempt, runner, claim, claimed_at, ended_at, state)
          select id, 1, 'r1', 'c', created_at, finished_at, state from task where state is not null and $1",
         "insert into log (task, attempt, member, durable, gaps) select id, 1, 0, 1, '[]' from task where state is not null and $1",
@@ -233,11 +233,11 @@ async fn no_claim_waits_for_what_is_deleted() {
     for (what, took) in [("usually", usual), ("beside deletions", deleting), ("beside shrinking", shrinking)] {
         report(&format!("a claim {what:<16} median {:?}, p99 {:?}, at most {:?}", took[0], took[1], took[2]));
     }
-    let left: i64 = sqlx::query_scalar("select count(*) from event").fetch_one(&rig.store.readers).await.unwrap();
+    let left: i64 = sql::query_scalar("select count(*) from event").fetch_one(&rig.store.readers).await.unwrap();
     assert!(left < 5_000, "only what this test's claims made: {left}");
     // A step takes 3 ms of the writer and a commit; an unoptimised database on a busy machine takes a multiple of that.
     assert!(deleting[0] < usual[0] + Duration::from_millis(50), "{deleting:?} against {usual:?}");
-    let free: i64 = sqlx::query_scalar("pragma freelist_count").fetch_one(&rig.store.readers).await.unwrap();
+    let free: i64 = sql::query_scalar("pragma freelist_count").fetch_one(&rig.store.readers).await.unwrap();
     assert!(free <= 1_024, "{free} pages lie idle");
 }
 
@@ -262,7 +262,7 @@ async fn what_an_open_task_waits_for_stays_until_it_is_counted() {
     assert_eq!(attempt.task, second[0]);
     rig.finish(attempt, token_hash, 0, Some(true)).await.unwrap();
     rig.prune(Kept::Task, &second).await;
-    let left: i64 = sqlx::query_scalar("select count(*) from dependency").fetch_one(&rig.store.readers).await.unwrap();
+    let left: i64 = sql::query_scalar("select count(*) from dependency").fetch_one(&rig.store.readers).await.unwrap();
     assert_eq!(left, 0);
 }
 

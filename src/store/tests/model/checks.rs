@@ -3,7 +3,7 @@
 use super::{History, reference::Task};
 use crate::{
     domain::{Status, TaskId, TaskState, order::Resource},
-    store::{TaskFilter, TaskRecord},
+    store::{TaskFilter, TaskRecord, sql},
 };
 
 /// The states of tasks that go on.
@@ -21,7 +21,8 @@ impl History {
             let model = self.model.tasks.get_mut(&record.id).expect("no task out of nowhere");
             assert_eq!(described(record), expected(model), "seed {seed}, step {step}: task {}", record.id);
         }
-        let waiting: Vec<(i64, i64)> = sqlx::query_as("select task, due_up from waiting").fetch_all(&self.rig.store.readers).await.unwrap();
+        let waiting: Vec<(i64, i64)> =
+            self.rig.rows("select task, due_up from waiting").await.iter().map(|row| (row.at(0).unwrap(), row.at(1).unwrap())).collect();
         for (task, due) in waiting {
             let model = self.model.tasks.get_mut(&TaskId(task)).unwrap();
             assert!(
@@ -36,33 +37,44 @@ impl History {
     /// What is kept of attempts is the same in both.
     pub(super) async fn history_agrees(&self, step: u64) {
         let seed = self.seed;
-        let kept: Vec<(i64, u32, String)> = sqlx::query_as("select task, attempt, doc from evidence order by task, attempt")
-            .fetch_all(&self.rig.store.readers)
+        let kept: Vec<(i64, u32, String)> = self
+            .rig
+            .rows("select task, attempt, doc from evidence order by task, attempt")
             .await
-            .unwrap();
+            .iter()
+            .map(|row| (row.at(0).unwrap(), row.at(1).unwrap(), row.at(2).unwrap()))
+            .collect();
         assert_eq!(kept, self.model.evidence(), "seed {seed}, step {step}: the evidence that is kept");
-        let ends: Vec<(i64, u32, Option<String>)> =
-            sqlx::query_as("select task, attempt, reason from attempt where ended_at is not null order by task, attempt")
-                .fetch_all(&self.rig.store.readers)
-                .await
-                .unwrap();
+        let ends: Vec<(i64, u32, Option<String>)> = self
+            .rig
+            .rows("select task, attempt, reason from attempt where ended_at is not null order by task, attempt")
+            .await
+            .iter()
+            .map(|row| (row.at(0).unwrap(), row.at(1).unwrap(), row.at(2).unwrap()))
+            .collect();
         assert_eq!(ends, self.model.ends(), "seed {seed}, step {step}: how attempts ended");
     }
 
     /// Use, reservations and counts are the same in both; all else of the order follows from them and the ready tasks.
     pub(super) async fn order_is_kept(&self, step: u64) {
         let (seed, book) = (self.seed, &self.model.book);
-        let used: Vec<(String, String, i64)> = sqlx::query_as("select queue, user, used from usage where used > 0 order by queue, user")
-            .fetch_all(&self.rig.store.readers)
+        let used: Vec<(String, String, i64)> = self
+            .rig
+            .rows("select queue, usr, used from usage where used > 0 order by queue, usr")
             .await
-            .unwrap();
+            .iter()
+            .map(|row| (row.at(0).unwrap(), row.at(1).unwrap(), row.at(2).unwrap()))
+            .collect();
         let expected =
             book.used.iter().filter(|(_, used)| **used > 0).map(|((queue, user), used)| (queue.to_string(), user.clone(), *used));
         assert_eq!(used, expected.collect::<Vec<_>>(), "seed {seed}, step {step}: what users used, after {}\n{book}", self.last);
-        let held: Vec<(String, String, i64)> = sqlx::query_as("select kind, name, task from reservation order by kind, name")
-            .fetch_all(&self.rig.store.readers)
+        let held: Vec<(String, String, i64)> = self
+            .rig
+            .rows("select kind, name, task from reservation order by kind, name")
             .await
-            .unwrap();
+            .iter()
+            .map(|row| (row.at(0).unwrap(), row.at(1).unwrap(), row.at(2).unwrap()))
+            .collect();
         let budgets = book.budget_holders.iter().map(|(name, holder)| ("budget".to_owned(), name.to_string(), holder.place.5.0));
         let runners = book.runner_holders.iter().map(|(name, holder)| ("runner".to_owned(), name.clone(), holder.place.5.0));
         assert_eq!(
@@ -80,12 +92,7 @@ impl History {
 
     /// No limit is exceeded, as the leases alone tell: where one is by now, a change of rules did it, and nothing was claimed since.
     pub(super) async fn limits_hold(&self, step: u64) {
-        let rows: Vec<(i64, String, String, i64, i64)> = sqlx::query_as(
-            "select l.task, l.queue, t.user, l.load_gpus, l.load_weight from lease l join task t on t.id = l.task where l.result is null",
-        )
-        .fetch_all(&self.rig.store.readers)
-        .await
-        .unwrap();
+        let rows: Vec<(i64, String, String, i64, i64)> = self.rig.rows("select l.task, l.queue, t.usr, l.load_gpus, l.load_weight from lease l join task t on t.id = l.task where l.result is null").await.iter().map(|row| (row.at(0).unwrap(), row.at(1).unwrap(), row.at(2).unwrap(), row.at(3).unwrap(), row.at(4).unwrap())).collect();
         let newly = |task: i64| self.model.book.newly.contains(&TaskId(task));
         for (name, queue) in &self.model.book.queues {
             let mine: Vec<_> = rows.iter().filter(|row| row.1 == name.as_str()).collect();
@@ -124,14 +131,14 @@ impl History {
             (
                 "places belong to tasks, under their queue and band",
                 "select r.task from ready r left join task t on t.id = r.task
-                where t.queue is not r.queue or t.user is not r.user or r.tier > t.band + 1
-                union all select l.task from lease l left join task t on t.id = l.task where t.queue is not l.queue
-                union all select w.task from waiting w left join task t on t.id = w.task where t.queue is not w.queue",
+                where t.queue is distinct from r.queue or t.usr is distinct from r.usr or r.tier > t.band + 1
+                union all select l.task from lease l left join task t on t.id = l.task where t.queue is distinct from l.queue
+                union all select w.task from waiting w left join task t on t.id = w.task where t.queue is distinct from w.queue",
             ),
             (
                 "a started attempt stands in the history as in its lease",
                 "select l.task from lease l left join attempt a on a.task = l.task and a.attempt = l.attempt
-                where l.uid is not a.uid or l.token_hash is not a.token_hash or l.started_at is not a.started_at or a.ended_at is not null",
+                where l.uid is distinct from a.uid or l.token_hash is distinct from a.token_hash or l.started_at is distinct from a.started_at or a.ended_at is not null",
             ),
             (
                 "every other attempt of the history has ended",
@@ -142,12 +149,12 @@ impl History {
             (
                 "an ended task tells its newest attempt's end",
                 "select t.id from task t join attempt a on a.task = t.id and a.attempt = t.attempt
-                where t.state is not null and a.started_at is not t.started_at",
+                where t.state is not null and a.started_at is distinct from t.started_at",
             ),
             ("only what has not started can expire", "select task from lease where (expires_up is null) != (uid is not null)"),
         ];
         for (promise, broken) in promises {
-            let broken: Vec<i64> = sqlx::query_scalar(broken).fetch_all(&self.rig.store.readers).await.unwrap();
+            let broken: Vec<i64> = sql::query_scalar(broken).fetch_all(&self.rig.store.readers).await.unwrap();
             assert!(broken.is_empty(), "seed {}, step {step}: {promise}; tasks {broken:?}", self.seed);
         }
     }

@@ -1,0 +1,97 @@
+//! Opening a Postgres database: the right to write, schema, migrations.
+//!
+//! One server writes at a time. It holds an advisory lock on the very connection that it writes with, so a connection that
+//! is lost takes the right along, and it counts the epoch up, which every batch of writes then holds as it was.
+
+use super::{
+    error::{Result, StoreError},
+    migrations::{self, POSTGRES},
+    sql::{self, Conn, Pool},
+};
+use sqlx::{
+    Connection as _, PgConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::time::Duration;
+
+/// Readers beside the one writer.
+const READERS: u32 = 6;
+/// The key of the advisory lock: "slipway" as a number.
+const LOCK: i64 = 0x0073_6c69_7077_6179;
+/// No statement of ours takes so long; one that does is given up, so that nothing waits for ever.
+const STATEMENT_MS: &str = "30000";
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Where a Postgres database is, and the epoch that its writer counts.
+#[derive(Clone, Debug)]
+pub(super) struct Postgres {
+    options: PgConnectOptions,
+    pub(super) epoch: i64,
+}
+
+/// The database as its one writer, and its readers, once nobody else writes; migrated where needed.
+///
+/// # Errors
+/// `Taken` where another server writes, `NewerSchema` where a newer version did.
+pub(super) async fn open(url: &str) -> Result<(Conn, Pool, Postgres)> {
+    let options: PgConnectOptions = url.parse().map_err(|error| StoreError::BadUrl(format!("{error}")))?;
+    let options = options.application_name("slipway").statement_cache_capacity(300).options([
+        ("statement_timeout", STATEMENT_MS),
+        ("idle_in_transaction_session_timeout", STATEMENT_MS),
+        // A server whose machine is gone must not keep the lock.
+        ("tcp_keepalives_idle", "2"),
+        ("tcp_keepalives_interval", "1"),
+        ("tcp_keepalives_count", "2"),
+    ]);
+    let mut writer = connect(&options).await?;
+    refuse_newer(&mut writer).await?;
+    migrations::migrator(POSTGRES).run(&mut writer).await?;
+    let epoch = sqlx::query_scalar("update epoch set number = number + 1 returning number").fetch_one(&mut writer).await?;
+    let readers = PgPoolOptions::new().max_connections(READERS).acquire_timeout(CONNECT).connect_with(options.clone()).await?;
+    Ok((Conn::Postgres(writer), Pool::Postgres(readers), Postgres { options, epoch }))
+}
+
+impl Postgres {
+    /// The writer's connection anew, after it was lost.
+    ///
+    /// # Errors
+    /// `Taken` where another server writes now, or did meanwhile.
+    pub(super) async fn again(&self) -> Result<Conn> {
+        let mut writer = connect(&self.options).await?;
+        let epoch: i64 = sqlx::query_scalar("select number from epoch").fetch_one(&mut writer).await?;
+        if epoch == self.epoch { Ok(Conn::Postgres(writer)) } else { Err(StoreError::Taken) }
+    }
+}
+
+/// A connection that has the right to write.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
+    let connecting = tokio::time::timeout(CONNECT, PgConnection::connect_with(options));
+    let mut conn = connecting.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    let held: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut conn).await?;
+    if held { Ok(conn) } else { Err(StoreError::Taken) }
+}
+
+/// Leaves a database as it is that a newer version has written.
+async fn refuse_newer(conn: &mut PgConnection) -> Result<()> {
+    let migrated: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *conn).await?;
+    if !migrated {
+        return Ok(());
+    }
+    let found: Option<i64> = sqlx::query_scalar("select max(version) from _sqlx_migrations").fetch_one(conn).await?;
+    let known = migrations::newest(POSTGRES);
+    match found {
+        Some(found) if found > known => Err(StoreError::NewerSchema { path: "the Postgres database".into(), found, known }),
+        _ => Ok(()),
+    }
+}
+
+/// Begins a batch: nobody may take over until it ends, and nobody has.
+///
+/// # Errors
+/// `Taken` where another server has; the database's.
+pub(super) async fn begin(conn: &mut Conn, epoch: i64) -> Result<()> {
+    sql::query("begin").execute(&mut *conn).await?;
+    let mine = sql::query("select 1 from epoch where number = $1 for share").bind(epoch).fetch_optional(conn).await?;
+    if mine.is_some() { Ok(()) } else { Err(StoreError::Taken) }
+}

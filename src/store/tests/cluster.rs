@@ -1,0 +1,86 @@
+//! A Postgres of the tests' own: `SLIPWAY_TEST_DATABASE=postgres` runs the suite on it instead of on SQLite.
+
+use sqlx::{Connection, PgConnection};
+use std::{
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::LazyLock,
+    time::Duration,
+};
+
+/// A server that lives as long as this process: it ends when its standard input does.
+pub(super) struct Cluster {
+    socket: PathBuf,
+    _guard: (Child, ChildStdin),
+}
+
+/// Starts `postgres` on a socket in a folder of its own, and removes both when standard input ends. Postgres refuses to run
+/// as root, so root gives itself another number for it.
+const SERVE: &str = r#"
+set -eu
+dir=$1
+as=""; if [ "$(id -u)" = 0 ]; then as="unshare --user --map-user=1000"; fi
+bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1); PATH="$PATH${bin:+:$bin}"
+$as initdb -D "$dir/data" -U slipway --auth=trust -E UTF8 --no-sync --no-instructions > "$dir/initdb.log" 2>&1
+$as postgres -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c max_connections=800 -c shared_buffers=64MB > "$dir/postgres.log" 2>&1 &
+pid=$!
+read -r _ || true
+kill -INT "$pid"; wait "$pid" || true
+rm -rf "$dir"
+"#;
+
+static CLUSTER: LazyLock<Option<Cluster>> = LazyLock::new(|| {
+    let wanted = std::env::var("SLIPWAY_TEST_DATABASE").ok()?;
+    assert!(["postgres", "sqlite"].contains(&wanted.as_str()), "SLIPWAY_TEST_DATABASE is sqlite or postgres");
+    (wanted == "postgres").then(Cluster::start)
+});
+
+impl Cluster {
+    pub(super) fn of_tests() -> Option<&'static Self> {
+        CLUSTER.as_ref()
+    }
+
+    fn start() -> Self {
+        let socket = tempfile::Builder::new().prefix("slwpg").tempdir().expect("a folder").keep();
+        let mut command = Command::new("sh");
+        // Its own process group: what stops the tests from a terminal must not stop it before it has cleaned up.
+        command.args(["-c", SERVE, "sh"]).arg(&socket).stdin(Stdio::piped()).process_group(0);
+        let mut child = command.spawn().expect("start a shell");
+        let input = child.stdin.take().expect("its input");
+        let cluster = Self { socket, _guard: (child, input) };
+        let ready = || cluster.socket.join(".s.PGSQL.5432").exists();
+        for _ in 0..600 {
+            if ready() {
+                return cluster;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let said = |log: &str| std::fs::read_to_string(cluster.socket.join(log)).unwrap_or_default();
+        panic!("Postgres did not start; install the package postgresql: {}{}", said("initdb.log"), said("postgres.log"));
+    }
+
+    /// The address of the database of a folder, made where it is not there.
+    pub(super) async fn database(&self, of: &Path) -> String {
+        let name = of.file_name().and_then(|name| name.to_str()).unwrap().trim_start_matches('.').to_owned();
+        let url = |database: &str| format!("postgres://slipway@localhost/{database}?host={}", self.socket.display());
+        let mut tries = 0;
+        let mut conn = loop {
+            match PgConnection::connect(&url("postgres")).await {
+                Ok(conn) => break conn,
+                // It may still be starting.
+                Err(error) if tries > 100 => panic!("{error}"),
+                Err(_) => tries += 1,
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        let known: i64 =
+            sqlx::query_scalar("select count(*) from pg_database where datname = $1").bind(&name).fetch_one(&mut conn).await.unwrap();
+        if known == 0 {
+            let create = sqlx::AssertSqlSafe(format!("create database \"{name}\""));
+            sqlx::query(create).execute(&mut conn).await.unwrap();
+        }
+        conn.close().await.unwrap();
+        url(&name)
+    }
+}
