@@ -1,12 +1,19 @@
 # The one list of commands.
 .PHONY: bench bench-long bench-table
-.PHONY: test demo fmt-check lint snapshots chart release agent images images-debug
+.PHONY: test test-postgres demo fmt-check lint snapshots chart release agent images images-debug
 .PHONY: test-cluster cluster-build cluster-up cluster-env cluster-down
 
-# Everything that CI runs, from a clean clone on a machine with Rust 1.95, make and a C compiler, git, openssl, and python3 with pip and venv.
+# Everything that CI runs, from a clean clone on a machine with Rust 1.95, make and a C compiler, git, openssl, and python3 with pip and venv;
+# Postgres is installed where it is missing and the caller is root on Debian.
 test: fmt-check lint
 	cargo test --locked
 	cargo test --locked --no-default-features --features tools --lib tools
+	$(MAKE) test-postgres
+
+# The store and the server once more, on a Postgres that the tests start.
+test-postgres:
+	sh tests/support/postgres.sh
+	SLIPWAY_TEST_DATABASE=postgres cargo test --locked --lib -- store:: server::
 
 # A server and a runner on this machine, one sample task, its phases, its log and its result.
 demo:

@@ -30,7 +30,7 @@ pub(super) const LANES: &str = "with recursive lane (task, tier, usr, gpus, weig
                   > {sqlite: (+l.tier, +l.usr, +l.gpus, +l.weight, 9223372036854775807); postgres: (l.tier, l.usr, l.gpus, l.weight, 9223372036854775807)}
               order by x.tier, x.usr, x.gpus, x.weight, x.rank, x.task limit 1){sqlite: ; postgres:  n}
      )
-     select r.* from lane l cross join ready r on r.task = l.task";
+     select r.* from lane l ordered join ready r on r.task = l.task";
 
 /// The first rows of some lanes after given places, `$2` of each at most.
 ///

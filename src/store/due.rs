@@ -62,7 +62,7 @@ pub(super) const DUE: &str = "select * from (select 'expired' as kind, task, att
      union all select * from (select 'overdue', task, 0 from deadline where start_up <= $1 and start_up is not null limit $3) d6
      union all select * from (select 'overdue', task, 0 from deadline where end_up <= $1 and end_up is not null and running = 0 limit $3) d7
      union all select * from (select 'unblocked', w.task, 0 from awaited a
-         cross join dependency d on d.on_task = a.task and d.ended is null cross join waiting w on w.task = d.task
+         ordered join dependency d on d.on_task = a.task and d.ended is null ordered join waiting w on w.task = d.task
          where a.task > 0 limit $3) d8
      union all select 'forget', 0, 0 where exists (select 1 from awaited where task > 0)
      union all select 'release', 0, 0 where exists (select 1 from task_array {sqlite: indexed by array_releasing; postgres: } where task > 0 and gated = 0 and throttled > 0

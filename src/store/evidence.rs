@@ -38,7 +38,7 @@ pub struct Refine {
 const JUST_ENDED: &str = "insert into evidence (task, attempt, doc, seen_at)
      select a.task, a.attempt, $5, $6 from attempt a
      where a.task = $1 and a.attempt = $2 and a.claim = $3 and (a.uid is null or a.uid = $4)
-       and a.ended_up >= $7 and a.state is not 'succeeded'
+       and a.ended_up >= $7 and a.state is distinct from 'succeeded'
      on conflict (task, attempt) do update set doc = excluded.doc, seen_at = excluded.seen_at";
 const BETTER_ATTEMPT: &str =
     "update attempt set reason = $5 where task = $1 and attempt = $2 and state = 'failed' and class = $3 and reason = $4";
@@ -66,7 +66,7 @@ impl Refine {
             .bind(attempt.0)
             .bind(self.claim.to_string())
             .bind(&self.uid)
-            .bind(json!(self.evidence))
+            .bind(json!(self.evidence).to_string())
             .bind(tx.now.0)
             .bind(tx.up.now().saturating_sub(window))
             .execute(&mut *tx.conn)

@@ -15,9 +15,9 @@ use super::{
     work::{EndedAttempt, Held, ReturnedAttempt, Work},
     writer::Tx,
 };
-use crate::domain::{AttemptNumber, Priority, QueueName, Status, TaskId, TaskState};
+use crate::domain::{AttemptNumber, AttemptRef, Priority, QueueName, Status, TaskId, TaskState};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Writes what holds tasks back: rows of [`wait_row`].
 pub(super) const KEEP_WAITING: &str = "insert into waiting (task, queue, attempt, due_up, not_before, blockers, throttled, since_up)
@@ -145,17 +145,16 @@ async fn attempts(tx: &mut Tx<'_>, ended: &[EndedAttempt], begun: &[LeaseRecord]
         }
         row
     };
-    let mut rows: Vec<Value> = begun.iter().map(row).collect();
-    rows.extend(returned.iter().map(|r| over(&r.lease, json!({ "ended_at": now, "ended_up": up, "reason": r.reason }))));
+    // One that began and ended in this batch is written as it ended.
+    let mut rows: HashMap<AttemptRef, Value> = begun.iter().map(|lease| (lease.attempt, row(lease))).collect();
+    rows.extend(returned.iter().map(|r| (r.lease.attempt, over(&r.lease, json!({ "ended_at": now, "ended_up": up, "reason": r.reason })))));
     rows.extend(ended.iter().map(|e| {
         let end = e.outcome.end;
         let result = &e.outcome.result;
-        over(
-            &e.lease,
-            json!({ "ended_at": now, "ended_up": up, "state": end.state(), "class": end.class(), "reason": end.reason(),
-                "message": result.message, "exit_code": result.exit_code, "signal": result.signal,
-                "log_complete": e.log_complete.map(i64::from) }),
-        )
+        let at_end = json!({ "ended_at": now, "ended_up": up, "state": end.state(), "class": end.class(), "reason": end.reason(),
+            "message": result.message, "exit_code": result.exit_code, "signal": result.signal,
+            "log_complete": e.log_complete.map(i64::from) });
+        (e.lease.attempt, over(&e.lease, at_end))
     }));
     exec(tx, "insert into attempt (task, attempt, runner, claim, uid, token_hash, claimed_at, started_at, ended_at, ended_up, state, class, reason,
                                    message, exit_code, signal, log_complete)
@@ -166,7 +165,7 @@ async fn attempts(tx: &mut Tx<'_>, ended: &[EndedAttempt], begun: &[LeaseRecord]
               on conflict (task, attempt) do update set uid = excluded.uid, token_hash = excluded.token_hash, started_at = excluded.started_at,
                      ended_at = excluded.ended_at, ended_up = excluded.ended_up, state = excluded.state, class = excluded.class, reason = excluded.reason,
                      message = excluded.message, exit_code = excluded.exit_code, signal = excluded.signal, log_complete = excluded.log_complete",
-        Value::Array(rows)).await
+        rows.into_values().collect()).await
 }
 
 /// A row of `waiting`.
@@ -191,6 +190,17 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// Of the rows with the same first `columns` the last: an insert that updates may meet a row once, says Postgres.
+pub(super) fn last_of(rows: impl Iterator<Item = Value>, columns: usize) -> Value {
+    let mut rows: Vec<Value> = rows.collect();
+    let mut seen = HashSet::new();
+    let key = |row: &Value| json!(row.as_array().map(|cells| &cells[..columns])).to_string();
+    rows.reverse();
+    rows.retain(|row| seen.insert(key(row)));
+    rows.reverse();
+    Value::Array(rows)
 }
 
 /// Runs a statement over an array of rows; nothing where there are none.

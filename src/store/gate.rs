@@ -24,8 +24,8 @@ struct Gate {
 pub(super) struct Gates(HashMap<QueueName, Gate>);
 
 /// The tasks of a queue that wait or are queued, counted up to `$2` each: two ranges of indexes.
-pub(super) const PENDING: &str = "select (select count(*) from (select 1 from ready where queue = $1 limit $2))
-     + (select count(*) from (select 1 from waiting where queue = $1 limit $2))";
+pub(super) const PENDING: &str = "select (select count(*) from (select 1 from ready where queue = $1 limit $2) r)
+     + (select count(*) from (select 1 from waiting where queue = $1 limit $2) w)";
 
 impl Gates {
     /// The gates of the queues of these tasks. Tasks are counted only where there is a limit that they might reach: to count

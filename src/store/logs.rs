@@ -3,13 +3,13 @@
 use super::{
     Store,
     error::Result,
-    flush::exec,
+    flush::{exec, last_of},
     lease::parse_json,
     sql::{self, Row},
     writer::{Statement, Tx},
 };
 use crate::domain::AttemptRef;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// How far a log is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +36,12 @@ impl Statement for MarkLogs {
     type Output = ();
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
-        let rows = batch.iter().flat_map(|marks| &marks.0).map(|m| {
+        let mut marks: Vec<&LogMark> = batch.iter().flat_map(|marks| &marks.0).collect();
+        marks.sort_by_key(|m| m.durable);
+        let rows = marks.into_iter().map(|m| {
             json!([m.attempt.task, m.attempt.attempt, m.member, m.durable, m.crc, json!(m.gaps).to_string(), json!(m.stints).to_string()])
         });
-        let rows = Value::Array(rows.collect());
+        let rows = last_of(rows, 3);
         exec(
             tx,
             "insert into log (task, attempt, member, durable, crc, gaps, stints)

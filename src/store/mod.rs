@@ -62,6 +62,8 @@ mod start;
 mod submit;
 mod tasks;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod tokens;
 mod tx;

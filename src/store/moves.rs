@@ -88,7 +88,7 @@ macro_rules! nearest {
             $order,
             " limit 1){sqlite: ; postgres:  n}
              union all
-             select coalesce(t.rank, t.id << 24), t.id from waiting w cross join task t on t.id = w.task
+             select coalesce(t.rank, t.id << 24), t.id from waiting w ordered join task t on t.id = w.task
                  where w.queue = $1 and t.usr = $2 and t.id <> $3 and (coalesce(t.rank, t.id << 24), t.id) ",
             $beyond,
             " ($4, $5)

@@ -52,7 +52,8 @@ impl Store {
 
     /// What the attempts of a task before this one want it to know: the newest that said anything.
     pub async fn resume(&self, task: TaskId, attempt: AttemptNumber) -> Result<Option<String>> {
-        let sql = "select doc ->> 'resume' from notes where task = $1 and attempt < $2 and doc ->> 'resume' is not null
+        let sql = "select {sqlite: doc ->> 'resume'; postgres: doc::json ->> 'resume'} from notes
+                   where task = $1 and attempt < $2 and {sqlite: doc ->> 'resume'; postgres: doc::json ->> 'resume'} is not null
                    order by attempt desc limit 1";
         Ok(sql::query_scalar(sql).bind(task.0).bind(attempt.0).fetch_optional(&self.readers).await?)
     }

@@ -3,13 +3,13 @@
 use super::{
     Store,
     error::Result,
-    flush::exec,
+    flush::{exec, last_of},
     lease::parse,
     sql::{self, Row},
     writer::{Statement, Tx},
 };
 use crate::domain::{RunnerName, UnixMs};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 /// A registered runner.
@@ -42,7 +42,7 @@ impl Statement for Register {
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
         let now = tx.now.0;
-        let rows = Value::Array(batch.iter().map(|r| json!([r.name, r.instance, r.doc, now])).collect());
+        let rows = last_of(batch.iter().map(|r| json!([r.name, r.instance, r.doc, now])), 1);
         exec(
             tx,
             "insert into runner (name, instance, doc, registered_at)

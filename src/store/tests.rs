@@ -3,7 +3,6 @@
 mod arrays;
 mod attempts;
 mod batches;
-mod cluster;
 mod deadlines;
 mod dependencies;
 mod depth;

@@ -3,7 +3,7 @@
 use super::{
     Store,
     error::Result,
-    flush::exec,
+    flush::{exec, last_of},
     lease::parse,
     sql,
     submit::{NewTask, Submit},
@@ -27,8 +27,7 @@ impl Statement for RecordUpload {
     type Output = ();
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
-        let rows = batch.iter().map(|u| json!([u.sha256, u.owner, u.size, tx.now.0]));
-        let rows = Value::Array(rows.collect());
+        let rows = last_of(batch.iter().map(|u| json!([u.sha256, u.owner, u.size, tx.now.0])), 2);
         exec(
             tx,
             "insert into upload (sha256, owner, size, created_at)

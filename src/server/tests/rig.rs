@@ -8,7 +8,7 @@ use crate::{
     blob::{Logs, Uploads},
     domain::{Clock, Issuer, Rates, Rng, Role, SecretKind, Times, UnixMs, fingerprint, mint_secret, order::Cost},
     server::{App, Keys, Settings, clockwork, identity::Identity, router},
-    store::{Ambient, ApplyQueue, CreateToken, Keeper, Store},
+    store::{Ambient, ApplyQueue, CreateToken, Keeper, testing::opened},
 };
 use axum::Router;
 use secrecy::ExposeSecret;
@@ -160,7 +160,7 @@ impl Rig {
 
     async fn open(dir: TempDir, clock: Arc<TestClock>, rng: Arc<TestRng>, times: Times) -> Self {
         let ambient = Ambient { clock: clock.clone(), rng: rng.clone(), times: times.clone(), faults: None };
-        let (store, _writer) = Store::open(&dir.path().join("slipway.db"), ambient).await.expect("open the store");
+        let store = opened(&dir, ambient).await;
         let logs = Logs::new(&dir.path().join("logs"), None);
         let uploads = Uploads::new(dir.path(), None);
         let settings = Settings {

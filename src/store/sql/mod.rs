@@ -12,6 +12,8 @@ pub(super) use args::Arg;
 pub(super) use conn::{Conn, On, Pool};
 pub(super) use row::{Column, Row};
 pub(super) use text::Dialect;
+#[cfg(test)]
+pub(super) use text::written;
 
 use sqlx::AssertSqlSafe;
 use std::{borrow::Cow, marker::PhantomData};

@@ -7,6 +7,7 @@
 //!   A column `nth` of no type is the row's place, from 0. The argument is JSON, in which bytes are hexadecimal text.
 //! - `x in list($1: int)` asks whether x is one of the bare values that argument 1 holds.
 //! - `{sqlite: A; postgres: B}` is A in the one and B in the other.
+//! - `ordered join` is a join for which SQLite, whose planner is simple, has to read the left side first.
 //!
 //! In SQLite rows travel as one JSON text; in Postgres as one array for each column, which `unnest` puts together. A mark
 //! keeps that out of some sixty statements.
@@ -64,7 +65,10 @@ static WRITTEN: LazyLock<[Cache; 2]> = LazyLock::new(Default::default);
 
 /// The statement in a dialect.
 pub(super) fn write(text: Cow<'static, str>, dialect: Dialect) -> Arc<Written> {
-    let Cow::Borrowed(text) = text else { return Arc::new(translate(&text, dialect)) };
+    let text = match text {
+        Cow::Owned(text) => return Arc::new(translate(&text, dialect)),
+        Cow::Borrowed(text) => text,
+    };
     let cache = &WRITTEN[usize::from(dialect == Dialect::Postgres)];
     let key = (text.as_ptr().addr(), text.len());
     let known = cache.read().ok().and_then(|known| known.get(&key).cloned());
@@ -75,6 +79,12 @@ pub(super) fn write(text: Cow<'static, str>, dialect: Dialect) -> Arc<Written> {
         }
         written
     })
+}
+
+/// The statement as Postgres reads it.
+#[cfg(test)]
+pub(in crate::store) fn written(text: &str) -> Arc<str> {
+    translate(text, Dialect::Postgres).sql
 }
 
 /// Pure; a mark that it cannot read stays as it is, which no database accepts.
@@ -109,7 +119,7 @@ fn translate(text: &str, dialect: Dialect) -> Written {
     Written { sql: sql.into(), params }
 }
 
-/// Takes the side of the dialect of every fork.
+/// Takes the side of the dialect of every fork, and its word for an ordered join.
 fn fork(text: &str, dialect: Dialect) -> String {
     const OPEN: &str = "{sqlite: ";
     const TURN: &str = "; postgres: ";
@@ -124,7 +134,7 @@ fn fork(text: &str, dialect: Dialect) -> String {
         rest = after;
     }
     out.push_str(rest);
-    out
+    out.replace("ordered join ", if dialect == Dialect::Sqlite { "cross join " } else { "join " })
 }
 
 /// A `rows`, `fields`, `values` or `list` and where it stands.
@@ -287,6 +297,8 @@ mod tests {
         let (sqlite, postgres) = both("delete from t where id in list($1: int) and {sqlite: a; postgres: b} in list($2: text)");
         assert_eq!(sqlite, "delete from t where id in (select value from json_each($1)) and a in (select value from json_each($2))");
         assert_eq!(postgres, "delete from t where id = any($1::bigint[]) and b = any($2::text[])");
+        let joins = ("a cross join b on c".to_owned(), "a join b on c".to_owned());
+        assert_eq!(both("a ordered join b on c"), joins);
     }
 
     #[test]

@@ -4,7 +4,6 @@
 use super::harness::{Rig, claim, spec};
 use crate::store::{Claim, NewTask, Submit};
 use futures::future::join_all;
-use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{io::Write, time::Duration};
 
 #[expect(clippy::disallowed_methods, reason = "figures for people, of a real clock")]
@@ -24,19 +23,16 @@ fn one() -> Submit {
 
 /// `depth` ready tasks, of which each tenth needs no GPU and the others eight; past the writer, as it is only to be quick.
 async fn fill(rig: Rig, depth: u32) -> Rig {
-    let options = SqliteConnectOptions::new().filename(rig.dir.path().join("slipway.db"));
-    let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
     rig.submit(spec()).await;
-    for sql in [
-        "insert into task (queue, usr, labels, band, spec, created_at)
+    let statements = [
+        "insert into task (id, queue, usr, labels, band, spec, created_at)
          with recursive n (i) as (select 1 union all select i + 1 from n where i < $1)
-         select queue, usr, labels, band, spec, created_at from n, task where task.id = 1",
-        "insert into ready select queue, band + 1, usr, iif(id % 10, 8, 0), 0, id << 24, id, 0, 0, null from task where id > 1 and $1",
-    ] {
-        sqlx::query(sql).bind(depth).execute(&mut conn).await.unwrap();
-    }
-    conn.close().await.unwrap();
-    // What was put in beside the writer is seen when the store opens.
+         select i + 1, queue, usr, labels, band, spec, created_at from n, task where task.id = 1",
+        "insert into ready select queue, band + 1, usr, case when id % 10 > 0 then 8 else 0 end, 0, id << 24, id, 0, 0, null
+         from task where id > 1 and $1 > 0",
+        "{sqlite: select $1; postgres: select setval('task_ids', $1 + 1)}",
+    ];
+    rig.past_the_writer(&statements, depth.into()).await;
     rig.reopened().await
 }
 

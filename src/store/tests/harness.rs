@@ -1,6 +1,5 @@
 //! A store in a folder of its own, with a clock and randomness that the test drives.
 
-use super::cluster;
 use crate::{
     domain::{
         AttemptNumber, AttemptRef, AttemptResult, Clock, FailureClass, Labels, Overrides, Phase, Priority, QueueName, Reason, Resources,
@@ -8,10 +7,12 @@ use crate::{
     },
     store::{
         Age, Ambient, ApplyQueue, Beat, Chore, Claim, ClaimedAttempt, Due, Fault, Faults, Finish, Finished, Keeper, NewTask, QueueShare,
-        Refusal, Reporting, Start, Store, StoreError, Submit, Submitted, sql,
+        Refusal, Reporting, Start, Store, Submit, Submitted, sql,
+        testing::{Cluster, opened},
     },
 };
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -90,6 +91,13 @@ impl Rig {
         Self::at(dir, faults, clock.now()).await
     }
 
+    /// Closes it; what is left is its folder.
+    pub(super) async fn closed(self) -> TempDir {
+        let Self { store, dir, .. } = self;
+        store.closed().await;
+        dir
+    }
+
     pub(super) async fn queue(&self, name: &str) {
         let apply = ApplyQueue {
             name: name.parse().unwrap(),
@@ -110,6 +118,27 @@ impl Rig {
     /// Rows of the database itself.
     pub(super) async fn rows(&self, text: &'static str) -> Vec<sql::Row> {
         sql::query(text).fetch_all(&self.store.readers).await.unwrap()
+    }
+
+    /// A connection of the test's own, on Postgres.
+    pub(super) async fn postgres(&self) -> PgConnection {
+        let cluster = Cluster::of_tests().expect("the suite runs on Postgres");
+        PgConnection::connect(&cluster.database(self.dir.path()).await).await.unwrap()
+    }
+
+    /// Does something to the database past the writer, which sees it when the store is opened again.
+    pub(super) async fn past_the_writer(&self, statements: &[&'static str], arg: i64) {
+        let mut conn = match Cluster::of_tests() {
+            None => {
+                let file = SqliteConnectOptions::new().filename(self.dir.path().join("slipway.db"));
+                sql::Conn::Sqlite(SqliteConnection::connect_with(&file).await.unwrap())
+            }
+            Some(_) => sql::Conn::Postgres(self.postgres().await),
+        };
+        for text in statements {
+            sql::query(text).bind(arg).execute(&mut conn).await.unwrap_or_else(|error| panic!("{error}: {text}"));
+        }
+        conn.close().await.unwrap();
     }
 
     /// What the clockwork finds now.
@@ -174,21 +203,6 @@ impl Rig {
 
     pub(super) async fn state(&self, task: TaskId) -> TaskState {
         self.store.task(task).await.unwrap().expect("the task exists").state
-    }
-}
-
-/// The store in a folder; on Postgres in a database of that folder's name.
-async fn opened(dir: &TempDir, ambient: Ambient) -> Store {
-    let Some(cluster) = cluster::Cluster::of_tests() else {
-        return Store::open(&dir.path().join("slipway.db"), ambient).await.expect("open the store").0;
-    };
-    let url = cluster.database(dir.path()).await;
-    loop {
-        match Store::connect(&url, ambient.clone()).await {
-            // The one before has ended and its connection is about to.
-            Err(StoreError::Taken) => tokio::time::sleep(Duration::from_millis(5)).await,
-            opened => return opened.expect("open the store").0,
-        }
     }
 }
 

@@ -124,7 +124,7 @@ impl History {
         let promises = [
             (
                 "an open task stands in exactly one place, an ended one in none",
-                "select t.id from task t where (t.state is null) !=
+                "select t.id from task t where (case when t.state is null then 1 else 0 end) !=
                 ((select count(*) from ready r where r.task = t.id) + (select count(*) from waiting w where w.task = t.id)
                  + (select count(*) from lease l where l.task = t.id))",
             ),

@@ -1,5 +1,6 @@
-//! A Postgres of the tests' own: `SLIPWAY_TEST_DATABASE=postgres` runs the suite on it instead of on SQLite.
+//! Stores for tests: on SQLite, or with `SLIPWAY_TEST_DATABASE=postgres` on a Postgres of the tests' own.
 
+use super::{Ambient, Store, StoreError};
 use sqlx::{Connection, PgConnection};
 use std::{
     os::unix::process::CommandExt,
@@ -10,7 +11,7 @@ use std::{
 };
 
 /// A server that lives as long as this process: it ends when its standard input does.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     socket: PathBuf,
     _guard: (Child, ChildStdin),
 }
@@ -30,6 +31,7 @@ kill -INT "$pid"; wait "$pid" || true
 rm -rf "$dir"
 "#;
 
+#[expect(clippy::disallowed_methods, reason = "which database a test runs on is its caller's choice")]
 static CLUSTER: LazyLock<Option<Cluster>> = LazyLock::new(|| {
     let wanted = std::env::var("SLIPWAY_TEST_DATABASE").ok()?;
     assert!(["postgres", "sqlite"].contains(&wanted.as_str()), "SLIPWAY_TEST_DATABASE is sqlite or postgres");
@@ -37,7 +39,7 @@ static CLUSTER: LazyLock<Option<Cluster>> = LazyLock::new(|| {
 });
 
 impl Cluster {
-    pub(super) fn of_tests() -> Option<&'static Self> {
+    pub(crate) fn of_tests() -> Option<&'static Self> {
         CLUSTER.as_ref()
     }
 
@@ -61,7 +63,7 @@ impl Cluster {
     }
 
     /// The address of the database of a folder, made where it is not there.
-    pub(super) async fn database(&self, of: &Path) -> String {
+    pub(crate) async fn database(&self, of: &Path) -> String {
         let name = of.file_name().and_then(|name| name.to_str()).unwrap().trim_start_matches('.').to_owned();
         let url = |database: &str| format!("postgres://slipway@localhost/{database}?host={}", self.socket.display());
         let mut tries = 0;
@@ -82,5 +84,29 @@ impl Cluster {
         }
         conn.close().await.unwrap();
         url(&name)
+    }
+}
+
+/// Whether the suite runs on Postgres: a few tests are about SQLite's file.
+pub(crate) fn on_postgres() -> bool {
+    Cluster::of_tests().is_some()
+}
+
+/// The store in a folder; on Postgres in a database of that folder's name.
+pub(crate) async fn opened(dir: &tempfile::TempDir, ambient: Ambient) -> Store {
+    try_open(dir, ambient).await.expect("open the store")
+}
+
+pub(crate) async fn try_open(dir: &tempfile::TempDir, ambient: Ambient) -> Result<Store, StoreError> {
+    let Some(cluster) = Cluster::of_tests() else {
+        return Ok(Store::open(&dir.path().join("slipway.db"), ambient).await?.0);
+    };
+    let url = cluster.database(dir.path()).await;
+    loop {
+        match Store::connect(&url, ambient.clone()).await {
+            // The one before has ended and its connection is about to.
+            Err(StoreError::Taken) => tokio::time::sleep(Duration::from_millis(5)).await,
+            opened => return Ok(opened?.0),
+        }
     }
 }
