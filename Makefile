@@ -10,10 +10,11 @@ test: fmt-check lint
 	cargo test --locked --no-default-features --features tools --lib tools
 	$(MAKE) test-postgres
 
-# The store and the server once more, on a Postgres that the tests start.
+# The store's suite once more, on a Postgres that the tests start; `WHAT="store:: server::"` adds the server's.
+WHAT ?= store::
 test-postgres:
 	sh tests/support/postgres.sh
-	SLIPWAY_TEST_DATABASE=postgres cargo test --locked --lib -- store:: server::
+	SLIPWAY_TEST_DATABASE=postgres cargo test --locked --lib -- $(WHAT)
 
 # A server and a runner on this machine, one sample task, its phases, its log and its result.
 demo:

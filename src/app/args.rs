@@ -2,6 +2,7 @@
 
 use crate::{cli, wire::RunnerName};
 use clap::{CommandFactory, Parser, Subcommand, builder::BoolishValueParser};
+use secrecy::SecretString;
 use std::path::PathBuf;
 
 /// A queue of tasks for machines and Kubernetes clusters
@@ -183,6 +184,9 @@ pub(super) struct ServerArgs {
     pub(super) config: Option<PathBuf>,
     #[command(flatten)]
     pub(super) store: StoreArgs,
+    /// Keep tasks in this Postgres database (`postgres://user@host/database`) and not in the data directory; servers that share one stand by for each other
+    #[arg(long, value_name = "URL", env = "SLIPWAY_DATABASE", hide_env_values = true)]
+    pub(super) database: Option<SecretString>,
     /// Speak https, with the certificate in this file and those that vouch for it (PEM); it is read again when it changes
     #[arg(long, value_name = "FILE", env = "SLIPWAY_TLS_CERT", hide_env_values = true, requires = "tls_key")]
     pub(super) tls_cert: Option<PathBuf>,

@@ -36,6 +36,8 @@ mod telemetry;
 #[cfg(feature = "tools")]
 pub mod tools;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod turn;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod up;
 
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]

@@ -7,6 +7,7 @@ use super::{
     data_dir::DataDir,
     issuers, kept, room,
     surroundings::{self, say},
+    turn,
 };
 use crate::{
     blob::{Logs, Place, Remote, Uploads},
@@ -16,6 +17,7 @@ use crate::{
 };
 use anyhow::{Context, Result, anyhow, bail};
 use ipnet::IpNet;
+use secrecy::SecretString;
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
@@ -38,8 +40,18 @@ pub(super) async fn run(args: ServerArgs) -> Result<()> {
     room::widen();
     let admin_token = file.admin_token;
     let (bounds, rates) = (file.connections, file.rates);
-    let way = Way { tls, bounds, issuers: file.issuers, near, admin_token, rates, proxies: file.proxies, blobs: file.blobs };
-    let server = Box::pin(Serving::start(&args.store, way, stop.clone())).await?;
+    let way = Way {
+        tls,
+        database: args.database,
+        bounds,
+        issuers: file.issuers,
+        near,
+        admin_token,
+        rates,
+        proxies: file.proxies,
+        blobs: file.blobs,
+    };
+    let Some(server) = Box::pin(Serving::start(&args.store, way, stop.clone())).await? else { return Ok(()) };
     if let Some(queues) = file.queues {
         tokio::spawn(kept::keep(queues, server.near.clone(), server.admin_token.clone(), stop));
     }
@@ -56,6 +68,8 @@ pub(super) async fn run(args: ServerArgs) -> Result<()> {
 #[derive(Default)]
 pub(super) struct Way {
     pub(super) tls: Option<Tls>,
+    /// The Postgres database in place of the one in the data directory.
+    pub(super) database: Option<SecretString>,
     pub(super) bounds: Bounds,
     pub(super) issuers: Vec<(Issuer, Arc<dyn Keys>)>,
     /// Where it is called without TLS too, if anywhere: from this very machine, for which its certificate need not be one.
@@ -79,13 +93,15 @@ pub(super) struct Serving {
     /// The address of the object store, if there is one.
     pub(super) blobs: Option<String>,
     store: Store,
+    stop: CancellationToken,
     task: JoinHandle<()>,
     writer: JoinHandle<()>,
 }
 
 impl Serving {
-    /// Takes the data directory, opens everything and listens; answers when the server can be called.
-    pub(super) async fn start(args: &StoreArgs, way: Way, stop: CancellationToken) -> Result<Self> {
+    /// Takes the data directory, opens everything and listens; answers when the server can be called, with none where it was
+    /// stopped before.
+    pub(super) async fn start(args: &StoreArgs, way: Way, stop: CancellationToken) -> Result<Option<Self>> {
         let times = times(args.times.as_deref())?;
         let dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(surroundings::data_dir))?;
         let listener = TcpListener::bind(&args.listen).await.with_context(|| {
@@ -107,16 +123,21 @@ impl Serving {
         }
         let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
         let ambient = Ambient { clock: clock.clone(), rng: rng.clone(), times: times.clone(), faults: None };
-        let (store, writer) = Store::open(&dir.file("slipway.db"), ambient).await.context("cannot open the database")?;
+        let opened = match way.database {
+            None => Some(Store::open(&dir.file("slipway.db"), ambient).await.context("cannot open the database")?),
+            Some(database) => turn::wait(&database, ambient, &listener, &stop).await?,
+        };
+        let Some((store, writer)) = opened else { return Ok(None) };
         let admin_token = way.admin_token.unwrap_or_else(|| dir.file(bootstrap::ADMIN_TOKEN));
         bootstrap::first_things(&store, &dir, &admin_token, &*rng).await?;
         let remote = remote(&dir, way.blobs, clock.clone(), rng.clone()).await?;
         let blobs = remote.as_ref().map(|remote| remote.url().to_owned());
         let (logs, uploads) = (Logs::new(dir.path(), remote.clone()), Uploads::new(dir.path(), remote));
+        let stopped = stop.clone();
         let settings = Settings { times, clock, rng, stop, issuers: way.issuers, rates: way.rates, proxies: way.proxies };
         let app = App::new(store.clone(), logs, uploads, settings).await?;
         let task = tokio::spawn(crate::server::serve(listener, app));
-        Ok(Self { url, near, dir, admin_token, blobs, store, task, writer })
+        Ok(Some(Self { url, near, dir, admin_token, blobs, store, stop: stopped, task, writer }))
     }
 
     /// How many attempts run.
@@ -125,9 +146,21 @@ impl Serving {
     }
 
     /// Waits for the server to end, and for what it had still to write.
+    ///
+    /// # Errors
+    /// Another server has taken over, so this one ended.
     pub(super) async fn ended(self) -> Result<()> {
-        let Self { dir, store, task, writer, .. } = self;
-        task.await.context("the server failed")?;
+        let Self { dir, store, stop, mut task, mut writer, .. } = self;
+        let lost = tokio::select! {
+            ended = &mut task => { ended.context("the server failed")?; false }
+            ended = &mut writer => { ended?; true }
+        };
+        if lost {
+            // Only what it answers from memory is left of it, and that grows old.
+            stop.cancel();
+            task.await.context("the server failed")?;
+            bail!("another server has taken over this database");
+        }
         drop(store);
         writer.await?;
         drop(dir);

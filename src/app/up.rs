@@ -27,7 +27,7 @@ pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
     let carrier = Carrier::choose(&args).await?;
     // The runner ends first: it still tells the server what it knows.
     let server_stop = CancellationToken::new();
-    let server = Serving::start(&args.store, serve::Way::default(), server_stop.clone()).await?;
+    let Some(server) = Serving::start(&args.store, serve::Way::default(), server_stop.clone()).await? else { return Ok(ExitCode::SUCCESS) };
     let token_file = server.dir.file(bootstrap::ADMIN_TOKEN);
     say(format_args!("slipway {} is up at {}", env!("CARGO_PKG_VERSION"), server.url));
     say(format_args!("  data         {}", server.dir.path().display()));

@@ -37,6 +37,9 @@ impl From<StoreError> for ApiError {
             StoreError::Closed | StoreError::Unavailable(_) => {
                 Problem::new(ProblemCode::Unavailable).detail("The database does not take writes now; nothing was stored.").into()
             }
+            error if error.may_pass() => {
+                Problem::new(ProblemCode::Unavailable).detail("The database does not answer this server now; nothing was stored.").into()
+            }
             StoreError::Unsure(_) => Problem::new(ProblemCode::Internal)
                 .detail("It is not known whether the request took effect.")
                 .hint("Repeat it with the same Idempotency-Key.")

@@ -20,7 +20,7 @@ pub(super) async fn health(State(app): State<App>) -> ApiResult<Json<Health>> {
     let written = clock.monotonic();
     let ms = |from: Duration, to: Duration| u64::try_from(to.saturating_sub(from).as_millis()).unwrap_or(u64::MAX);
     let database =
-        DatabaseHealth { kind: "sqlite".to_owned(), schema, known_schema, read_ms: ms(begun, read), commit_ms: ms(read, written) };
+        DatabaseHealth { kind: app.store.kind().to_owned(), schema, known_schema, read_ms: ms(begun, read), commit_ms: ms(read, written) };
     let mut bytes = BytesHealth { url: None, took_ms: None };
     if let Some(remote) = app.logs.remote() {
         bytes.url = Some(remote.url().to_owned());

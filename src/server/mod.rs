@@ -39,6 +39,7 @@ mod retention;
 mod router;
 mod runner;
 mod runners;
+mod standby;
 mod state;
 mod tasks;
 #[cfg(test)]
@@ -50,6 +51,7 @@ mod uploads;
 pub use identity::Keys;
 pub use listen::{Bounds, Listener, Peer, Tls, networks};
 pub use router::{openapi, router};
+pub use standby::stand_by;
 pub use state::{App, Settings};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -62,7 +64,8 @@ pub async fn serve(listener: impl Into<Listener>, app: App) {
     tracker.spawn(metrics::follow(app.clone()));
     tracker.close();
     let stop: CancellationToken = app.stop().clone();
-    let server = listener.into().serve(&app, router(app.clone()));
+    let listener = listener.into();
+    let server = listener.serve(&app, router(app.clone()));
     let patience = async {
         stop.cancelled().await;
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;

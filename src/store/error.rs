@@ -52,6 +52,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it may pass by itself, so that whoever opens the database should try again.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Taken => true,
+            Self::Database(error) => super::postgres::is_lost(error),
+            _ => false,
+        }
+    }
+
     /// The same fault for one more caller of a transaction that failed.
     pub(super) fn share(&self) -> Self {
         match self {

@@ -47,5 +47,5 @@ impl Fault {
 
 /// What an injected fault says.
 pub(super) fn injected() -> sqlx::Error {
-    sqlx::Error::Io(std::io::Error::other("injected by a test"))
+    sqlx::Error::Protocol("injected by a test".to_owned())
 }

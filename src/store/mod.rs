@@ -2,7 +2,7 @@
 //!
 //! Writing: every operation is a struct ([`Submit`], [`Claim`], [`Finish`], …) that [`Store::run`] hands to one
 //! writer. The writer takes everything that waits, runs it in one transaction, commits, and only then answers, so a
-//! single durable commit serves all that arrived while the one before was being synced (`writer.rs`).
+//! single durable commit serves all that arrived while the one before was being synced (`commit.rs`).
 //!
 //! Two shapes of operation exist. A *transition* concerns one task and is plain code: the writer loads the tasks of a
 //! whole batch with one statement, applies the rules of `domain` in memory, and writes what changed with one statement
@@ -24,6 +24,7 @@ mod cascade;
 mod changes;
 mod check;
 mod claim;
+mod commit;
 mod deadlines;
 mod dependencies;
 mod due;
@@ -179,7 +180,7 @@ impl Store {
         let changes = Changes::at(events::newest(&readers).await?, events::forgotten(&readers).await?);
         let (jobs, waiting) = mpsc::channel(4096);
         let times = ambient.times.clone();
-        let writer = writer::Writer::new(connection, postgres, ambient, changes.clone(), uptime.clone());
+        let writer = commit::Writer::new(connection, postgres, ambient, changes.clone(), uptime.clone());
         let handle = tokio::spawn(writer.run(waiting));
         Ok((Self { jobs, readers, changes, uptime, times, instance: instance.into(), restored_up }, handle))
     }
@@ -202,6 +203,15 @@ impl Store {
     #[must_use]
     pub fn uptime(&self) -> &Arc<Uptime> {
         &self.uptime
+    }
+
+    /// Which database it is: `sqlite` or `postgres`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self.readers {
+            sql::Pool::Sqlite(_) => "sqlite",
+            sql::Pool::Postgres(_) => "postgres",
+        }
     }
 
     /// The newest migration that the database has had, and the newest that this version knows.

@@ -20,6 +20,8 @@ const READERS: u32 = 6;
 const LOCK: i64 = 0x0073_6c69_7077_6179;
 /// No statement of ours takes so long; one that does is given up, so that nothing waits for ever.
 const STATEMENT_MS: &str = "30000";
+/// How often a server that has nothing to write looks whether it still may.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -27,7 +29,17 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(super) struct Postgres {
     options: PgConnectOptions,
-    pub(super) epoch: i64,
+    epoch: i64,
+}
+
+/// Whether a statement failed with its connection, or because the database ends: nothing of its transaction stays.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        // Connection exceptions, and what an operator does to a server (PostgreSQL, appendix A).
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P")),
+        _ => false,
+    }
 }
 
 /// The database as its one writer, and its readers, once nobody else writes; migrated where needed.
@@ -53,11 +65,32 @@ pub(super) async fn open(url: &str) -> Result<(Conn, Pool, Postgres)> {
 }
 
 impl Postgres {
-    /// The writer's connection anew, after it was lost.
+    /// Begins a batch: nobody may take over until it ends, and nobody has. Where the connection was lost, on a new one: then
+    /// `true`.
     ///
     /// # Errors
-    /// `Taken` where another server writes now, or did meanwhile.
-    pub(super) async fn again(&self) -> Result<Conn> {
+    /// `Taken` where another server writes now, or did meanwhile; the database's.
+    pub(super) async fn begin(&self, conn: &mut Conn) -> Result<bool> {
+        match begin(conn, self.epoch).await {
+            Err(StoreError::Database(lost)) => {
+                tracing::warn!(error = %lost, "the connection to the database was lost; making it anew");
+                *conn = self.again().await?;
+                begin(conn, self.epoch).await?;
+                Ok(true)
+            }
+            begun => begun.map(|()| false),
+        }
+    }
+
+    /// Whether this server may still write, while it has nothing to; answers and fails as [`Postgres::begin`].
+    pub(super) async fn look(&self, conn: &mut Conn) -> Result<bool> {
+        let anew = self.begin(conn).await?;
+        sql::query("rollback").execute(conn).await?;
+        Ok(anew)
+    }
+
+    /// The writer's connection anew.
+    async fn again(&self) -> Result<Conn> {
         let mut writer = connect(&self.options).await?;
         let epoch: i64 = sqlx::query_scalar("select number from epoch").fetch_one(&mut writer).await?;
         if epoch == self.epoch { Ok(Conn::Postgres(writer)) } else { Err(StoreError::Taken) }
@@ -86,11 +119,8 @@ async fn refuse_newer(conn: &mut PgConnection) -> Result<()> {
     }
 }
 
-/// Begins a batch: nobody may take over until it ends, and nobody has.
-///
-/// # Errors
-/// `Taken` where another server has; the database's.
-pub(super) async fn begin(conn: &mut Conn, epoch: i64) -> Result<()> {
+/// One batch on this connection.
+async fn begin(conn: &mut Conn, epoch: i64) -> Result<()> {
     sql::query("begin").execute(&mut *conn).await?;
     let mine = sql::query("select 1 from epoch where number = $1 for share").bind(epoch).fetch_optional(conn).await?;
     if mine.is_some() { Ok(()) } else { Err(StoreError::Taken) }

@@ -16,21 +16,6 @@ pub(crate) struct Cluster {
     _guard: (Child, ChildStdin),
 }
 
-/// Starts `postgres` on a socket in a folder of its own, and removes both when standard input ends. Postgres refuses to run
-/// as root, so root gives itself another number for it.
-const SERVE: &str = r#"
-set -eu
-dir=$1
-as=""; if [ "$(id -u)" = 0 ]; then as="unshare --user --map-user=1000"; fi
-bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1); PATH="$PATH${bin:+:$bin}"
-$as initdb -D "$dir/data" -U slipway --auth=trust -E UTF8 --no-sync --no-instructions > "$dir/initdb.log" 2>&1
-$as postgres -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c max_connections=800 -c shared_buffers=64MB > "$dir/postgres.log" 2>&1 &
-pid=$!
-read -r _ || true
-kill -INT "$pid"; wait "$pid" || true
-rm -rf "$dir"
-"#;
-
 #[expect(clippy::disallowed_methods, reason = "which database a test runs on is its caller's choice")]
 static CLUSTER: LazyLock<Option<Cluster>> = LazyLock::new(|| {
     let wanted = std::env::var("SLIPWAY_TEST_DATABASE").ok()?;
@@ -47,7 +32,11 @@ impl Cluster {
         let socket = tempfile::Builder::new().prefix("slwpg").tempdir().expect("a folder").keep();
         let mut command = Command::new("sh");
         // Its own process group: what stops the tests from a terminal must not stop it before it has cleaned up.
-        command.args(["-c", SERVE, "sh"]).arg(&socket).stdin(Stdio::piped()).process_group(0);
+        command
+            .args(["-c", include_str!("../../tests/support/serve-postgres.sh"), "sh"])
+            .arg(&socket)
+            .stdin(Stdio::piped())
+            .process_group(0);
         let mut child = command.spawn().expect("start a shell");
         let input = child.stdin.take().expect("its input");
         let cluster = Self { socket, _guard: (child, input) };

@@ -1,26 +1,19 @@
-//! The one writer: takes all that waits, one transaction, one commit, then all the answers.
-//!
-//! No timer gathers a batch: the sync of the running commit is the window of the next one. A batch with a statement that
-//! fails is run again in halves, so that only that one fails; where the transaction fails, all fail and none is tried again.
+//! Operations, their batches, and their answers; `commit.rs` runs them.
 
 use super::{
-    Ambient, Store,
+    Store,
     abandon::Abandon,
     audit::{Audit, ForgetAudit},
     beat::Beat,
-    board,
     budgets::{ApplyBudget, BudgetRefusal, DeleteBudget},
     cancel::{Cancel, Cancelled},
     cascade::{CancelElements, Cascade, Cascaded},
-    changes::{Changes, Committed},
     claim::{Claim, ClaimedAttempt},
     deadlines::Overdue,
     dependencies::{ForgetAwaited, Unblock},
     due::{Expire, SettleOverdue},
     error::{Result, StoreError},
-    events,
     evidence::Refine,
-    faults::{Fault, injected},
     finish::{Finish, Finished, Settle},
     gather::Release,
     halt::{DrainQueue, PauseQueue},
@@ -31,29 +24,23 @@ use super::{
     notes::Note,
     patch::{Patch, Patched},
     place::Age,
-    postgres::{self, Postgres},
     queues::{ApplyQueue, DeleteQueue, QueueRefusal},
     report::{Report, ReportOutcome},
     retention::{BytesGone, Prune, Shrink},
     runners::{Register, Renew},
-    sql::{self, Conn},
     start::Start,
     submit::{ForgetKeys, Submit, Submitted},
     tokens::{CreateToken, RevokeToken, TokenCreated, TokensUsed},
     uploads::{ForgetUploads, RecordOutput, RecordUpload},
-    uptime::{KeepUptime, Uptime},
+    uptime::KeepUptime,
     waits::Wake,
     work::{Held, Work},
 };
-use crate::domain::{Sha256, TaskId, TaskState, order::Board};
+use crate::domain::{Sha256, TaskId, TaskState};
 use secrecy::SecretString;
-use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 pub(super) use super::tx::Tx;
-
-/// The most operations in one transaction: enough to make the commit cheap, few enough to answer soon.
-const MAX_BATCH: usize = 1_024;
 
 /// An operation that does its own SQL, for all of its kind in a batch at once.
 pub(super) trait Statement: Sized + Send + 'static {
@@ -111,14 +98,14 @@ macro_rules! operations {
             fn into_job(self, reply: Reply<Self::Output>) -> Job { Job::$L(self, reply) }
         })+
 
-        struct Batch {
+        pub(super) struct Batch {
             $($s: Lane<$S, $so>,)+
             $($t: Lane<$T, $to>,)+
             $($l: Lane<$L, $lo>,)+
         }
 
         impl Batch {
-            fn of(jobs: impl IntoIterator<Item = Job>) -> Self {
+            pub(super) fn of(jobs: impl IntoIterator<Item = Job>) -> Self {
                 let mut batch = Self { $($s: Lane::new(),)+ $($t: Lane::new(),)+ $($l: Lane::new(),)+ };
                 for job in jobs {
                     match job {
@@ -130,7 +117,7 @@ macro_rules! operations {
                 batch
             }
 
-            async fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+            pub(super) async fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
                 $(if !self.$s.ops.is_empty() {
                     self.$s.outputs = $S::run(&self.$s.ops, tx).await?;
                 })+
@@ -150,14 +137,14 @@ macro_rules! operations {
                 Ok(())
             }
 
-            fn answer(self) {
+            pub(super) fn answer(self) {
                 $(self.$s.answer();)+
                 $(self.$t.answer();)+
                 $(self.$l.answer();)+
             }
 
             /// The same operations in the order in which a batch runs them; results of a failed try are forgotten.
-            fn split(self) -> Vec<Job> {
+            pub(super) fn split(self) -> Vec<Job> {
                 let mut jobs = Vec::new();
                 $(jobs.extend(self.$s.ops.into_iter().zip(self.$s.replies).map(|(op, reply)| Job::$S(op, reply)));)+
                 $(jobs.extend(self.$t.ops.into_iter().zip(self.$t.replies).map(|(op, reply)| Job::$T(op, reply)));)+
@@ -166,14 +153,14 @@ macro_rules! operations {
             }
 
             /// Tells every waiter.
-            fn fail(self, mut error: impl FnMut() -> StoreError) {
+            pub(super) fn fail(self, mut error: impl FnMut() -> StoreError) {
                 $(for reply in self.$s.replies { let _ = reply.send(Err(error())); })+
                 $(for reply in self.$t.replies { let _ = reply.send(Err(error())); })+
                 $(for reply in self.$l.replies { let _ = reply.send(Err(error())); })+
             }
 
             /// The kinds of operation in it, as [`super::Faults`] sees them.
-            fn kinds(&self) -> Vec<&'static str> {
+            pub(super) fn kinds(&self) -> Vec<&'static str> {
                 let mut kinds = Vec::new();
                 $(if !self.$s.ops.is_empty() { kinds.push(stringify!($S)); })+
                 $(if !self.$t.ops.is_empty() { kinds.push(stringify!($T)); })+
@@ -249,157 +236,5 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(operation.into_job(reply)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
-    }
-}
-
-/// Why a batch was not committed.
-enum Failed {
-    /// A statement failed, so some operation of it is at fault.
-    Some(StoreError),
-    /// The transaction failed.
-    Every(StoreError),
-}
-
-/// The owner of the writing connection.
-pub(super) struct Writer {
-    conn: Conn,
-    postgres: Option<Postgres>,
-    ambient: Ambient,
-    changes: Changes,
-    up: Arc<Uptime>,
-    /// None where a batch failed: then it may hold what was not committed.
-    board: Option<Board>,
-}
-
-impl Writer {
-    pub(super) fn new(conn: Conn, postgres: Option<Postgres>, ambient: Ambient, changes: Changes, up: Arc<Uptime>) -> Self {
-        Self { conn, postgres, ambient, changes, up, board: None }
-    }
-
-    /// Serves until every handle is dropped.
-    pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
-        let mut jobs = Vec::with_capacity(MAX_BATCH);
-        while waiting.recv_many(&mut jobs, MAX_BATCH).await > 0 {
-            let mut todo = vec![Batch::of(jobs.drain(..))];
-            while let Some(mut batch) = todo.pop() {
-                match self.commit(&mut batch).await {
-                    Ok(()) => batch.answer(),
-                    Err(Failed::Every(error)) => batch.fail(|| error.share()),
-                    Err(Failed::Some(error)) => {
-                        let mut jobs = batch.split();
-                        let later = jobs.split_off(jobs.len() / 2);
-                        if jobs.is_empty() {
-                            let mut error = Some(error);
-                            Batch::of(later).fail(|| error.take().unwrap_or(StoreError::Closed));
-                        } else {
-                            tracing::warn!(%error, "a batch failed; running its halves");
-                            todo.extend([Batch::of(later), Batch::of(jobs)]);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    async fn commit(&mut self, batch: &mut Batch) -> std::result::Result<(), Failed> {
-        let fault = self.ambient.faults.as_ref().map_or(Fault::None, |faults| faults(&batch.kinds()));
-        fault.delay().await;
-        if let Err(error) = self.begin().await {
-            // A transaction that could not be rolled back would refuse every one after it.
-            self.rollback().await;
-            return Err(Failed::Every(match error {
-                StoreError::Database(error) => StoreError::Unavailable(error.into()),
-                other => other,
-            }));
-        }
-        let filled = match fault {
-            Fault::Before => Err(injected().into()),
-            _ => self.fill(batch).await,
-        };
-        #[cfg(test)]
-        if filled.is_ok() {
-            fault.audit(self.board.as_ref(), &mut self.conn, &self.ambient.times, self.up.now()).await;
-        }
-        match filled {
-            Ok(_) if fault == Fault::After => {
-                self.rollback().await;
-                Err(Failed::Some(injected().into()))
-            }
-            Ok(committed) => {
-                crate::crash_point!("store.commit");
-                if let Err(error) = sql::query("commit").execute(&mut self.conn).await {
-                    self.rollback().await;
-                    return Err(Failed::Every(StoreError::Unsure(error.into())));
-                }
-                crate::crash_point!("store.committed");
-                self.changes.announce(&committed);
-                if fault == Fault::Answer {
-                    return Err(Failed::Every(StoreError::Unsure(injected().into())));
-                }
-                Ok(())
-            }
-            Err(error) => {
-                self.rollback().await;
-                Err(Failed::Some(error))
-            }
-        }
-    }
-
-    /// Begins a transaction; where the connection was lost, on a new one, if nobody else has written meanwhile.
-    async fn begin(&mut self) -> Result<()> {
-        let Some(postgres) = &self.postgres else {
-            sql::query("begin immediate").execute(&mut self.conn).await?;
-            return Ok(());
-        };
-        match postgres::begin(&mut self.conn, postgres.epoch).await {
-            Err(StoreError::Database(lost)) => {
-                tracing::warn!(error = %lost, "the connection to the database was lost; making it anew");
-                self.board = None;
-                self.conn = postgres.again().await?;
-                postgres::begin(&mut self.conn, postgres.epoch).await
-            }
-            begun => begun,
-        }
-    }
-
-    async fn fill(&mut self, batch: &mut Batch) -> Result<Committed> {
-        if self.board.is_none() {
-            self.board = Some(board::load(&mut self.conn, &self.ambient.times, self.up.now(), None).await?);
-        }
-        let Some(board) = &mut self.board else { return Err(StoreError::Closed) };
-        let mut tx = Tx {
-            board,
-            conn: &mut self.conn,
-            now: self.ambient.clock.now(),
-            up: &self.up,
-            times: &self.ambient.times,
-            rng: &*self.ambient.rng,
-            clock: &*self.ambient.clock,
-            events: Vec::new(),
-            ready: false,
-            due: false,
-            deadline: false,
-            forgotten: None,
-        };
-        batch.run(&mut tx).await?;
-        tx.fresh_board().await?;
-        board::keep(&mut tx).await?;
-        let tasks = tx.events.iter().filter_map(|e| e.task).collect();
-        let newest_event = events::append(&mut tx).await?;
-        if tx.deadline {
-            sql::query("insert into meta (key, value) values ('uptime', $1) on conflict (key) do update set value = excluded.value")
-                .bind(tx.up.now().to_string())
-                .execute(&mut *tx.conn)
-                .await?;
-        }
-        Ok(Committed { newest_event, ready: tx.ready, due: tx.due, tasks, forgotten: tx.forgotten })
-    }
-
-    async fn rollback(&mut self) {
-        self.board = None;
-        if let Err(error) = sql::query("rollback").execute(&mut self.conn).await {
-            // SQLite ends the transaction itself on some errors; then there is nothing to roll back.
-            tracing::debug!(%error, "rolling back");
-        }
     }
 }

@@ -8,6 +8,10 @@ mod support;
 
 #[path = "../support/bucket.rs"]
 mod bucket;
+#[path = "../support/postgres.rs"]
+mod postgres;
+#[path = "../support/service.rs"]
+mod service;
 
 mod procs;
 mod recorder;
@@ -33,6 +37,7 @@ mod masks;
 mod screen;
 mod server_faults;
 mod slow;
+mod standby;
 mod storm;
 mod tls;
 

@@ -69,6 +69,8 @@ pub(crate) struct World {
     pub(crate) crash: Option<String>,
     /// What the programs started from now on have in their environment besides.
     pub(crate) env: Vec<(&'static str, String)>,
+    /// Processes of programs that a test started here itself, and that may outlive its tasks.
+    pub(crate) known: Vec<i32>,
     /// What servers started from now on are told besides.
     pub(crate) more: Vec<String>,
     /// The search path of the programs started from now on, and so of their tasks.
@@ -100,6 +102,7 @@ impl World {
             path: None,
             env: Vec::new(),
             more: Vec::new(),
+            known: Vec::new(),
             listen,
             programs: Vec::new(),
             started: AtomicU32::new(0),
@@ -125,6 +128,11 @@ impl World {
     pub(crate) fn secure(&mut self, ca: String) {
         self.front.url = format!("https://{}", self.listen);
         self.front.ca = Some(ca);
+    }
+
+    /// From now on the server is called at this address, whoever serves there.
+    pub(crate) fn at(&mut self, address: std::net::SocketAddr) {
+        self.front.url = format!("http://{address}");
     }
 
     /// From now on the server's data directory is another one.
@@ -248,7 +256,7 @@ impl World {
 
     /// Waits until no attempt's directory and no process of one is left.
     pub(crate) async fn nothing_left(&mut self) {
-        let own: Vec<_> = self.programs.iter().map(|(_, program)| program.pid()).collect();
+        let own: Vec<_> = self.programs.iter().map(|(_, program)| program.pid()).chain(self.known.iter().copied()).collect();
         let mut before = (0, 0);
         eventually("every attempt to be cleared away", async || {
             let dirs: Vec<_> = fs::read_dir(self.attempts_dir()).into_iter().flatten().flatten().map(|entry| entry.path()).collect();

@@ -36,7 +36,7 @@ const BREATH: Duration = Duration::from_millis(200);
 /// Where a server listens, and how.
 #[derive(Debug)]
 pub struct Listener {
-    ways: Vec<(TcpListener, Option<Tls>)>,
+    ways: Vec<(Arc<TcpListener>, Option<Tls>)>,
     bounds: Bounds,
 }
 
@@ -50,13 +50,13 @@ impl Listener {
     /// A way in, under TLS where there is one.
     #[must_use]
     pub fn new(tcp: TcpListener, tls: Option<Tls>) -> Self {
-        Self { ways: vec![(tcp, tls)], bounds: Bounds::default() }
+        Self { ways: vec![(tcp.into(), tls)], bounds: Bounds::default() }
     }
 
     /// The same with another way in, without TLS.
     #[must_use]
     pub fn and(mut self, tcp: TcpListener) -> Self {
-        self.ways.push((tcp, None));
+        self.ways.push((tcp.into(), None));
         self
     }
 
@@ -67,16 +67,20 @@ impl Listener {
     }
 
     /// Serves until the server stops, then tells whoever is connected that it is over, and ends when all are gone.
-    pub(super) async fn serve(self, app: &App, router: Router) {
-        let (stop, clock, metrics) = (app.stop().clone(), app.settings.clock.clone(), app.metrics.clone());
+    pub(super) async fn serve(&self, app: &App, router: Router) {
+        self.serve_until(app.stop().clone(), app.settings.clock.clone(), app.metrics.clone(), router).await;
+    }
+
+    /// The same without an app behind it.
+    pub(super) async fn serve_until(&self, stop: CancellationToken, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, router: Router) {
         let tasks = TaskTracker::new();
         let ledger = Mutex::new(Ledger::new(self.bounds.max, self.bounds.per_address));
-        let door = Arc::new(Door { ledger, bounds: Arc::new(self.bounds), metrics, stop, clock, reminded: Mutex::default() });
-        let ways = self.ways.into_iter().map(|(tcp, tls)| {
-            if let Some(tls) = &tls {
+        let door = Arc::new(Door { ledger, bounds: Arc::new(self.bounds.clone()), metrics, stop, clock, reminded: Mutex::default() });
+        let ways = self.ways.iter().map(|(tcp, tls)| {
+            if let Some(tls) = tls {
                 tasks.spawn(tls.clone().follow(door.clock.clone(), door.metrics.clone(), door.stop.clone()));
             }
-            door.clone().accept(tcp, tls, &tasks, &router)
+            door.clone().accept(tcp, tls.clone(), &tasks, &router)
         });
         futures::future::join_all(ways).await;
         tasks.close();
@@ -113,7 +117,7 @@ impl Door {
     }
 
     /// Takes connections until the server stops.
-    async fn accept(self: Arc<Self>, tcp: TcpListener, tls: Option<Tls>, tasks: &TaskTracker, router: &Router) {
+    async fn accept(self: Arc<Self>, tcp: &TcpListener, tls: Option<Tls>, tasks: &TaskTracker, router: &Router) {
         loop {
             let accepted = tokio::select! {
                 () = self.stop.cancelled() => return,

@@ -1,0 +1,43 @@
+//! What a server answers that may not serve yet, because another one does: that it lives, is not ready, and that one asks again.
+
+use super::{Listener, metrics::Metrics};
+use crate::{
+    domain::Clock,
+    wire::{Problem, ProblemCode},
+};
+use axum::{
+    Json, Router,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// How long callers that are answered late may hold up a take-over.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Answers on a listener until `done` is cancelled and the calls in flight are answered: `/livez` with 200, all else with 503
+/// and `Retry-After`. No database is asked.
+pub async fn stand_by(listener: &Listener, clock: Arc<dyn Clock>, done: CancellationToken) {
+    let router = Router::new().route("/livez", get(async || "ok\n")).fallback(async || refused());
+    let patience = async {
+        done.cancelled().await;
+        tokio::time::sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        () = listener.serve_until(done.clone(), clock, Arc::new(Metrics::new()), router) => {}
+        () = patience => {}
+    }
+}
+
+fn refused() -> Response {
+    let problem = Problem::new(ProblemCode::Unavailable)
+        .detail("This server stands by: another one serves this database.")
+        .hint("Ask again; it answers as soon as the other one is gone.");
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, Json(problem)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
