@@ -1,36 +1,29 @@
-//! A Postgres of a test's own.
+//! A Postgres of a test's own, and what befalls it.
 
+#[path = "postgres_server.rs"]
+mod server;
+
+use server::PostgresServer;
 use sqlx::{Connection, PgConnection};
-use std::{
-    io::Write,
-    os::unix::process::CommandExt,
-    path::PathBuf,
-    process::{Child, ChildStdin, Command, Stdio},
-};
+use std::io::Write;
 
 /// Lives as long as this does, or the test.
-pub(crate) struct Postgres {
-    socket: PathBuf,
-    child: Child,
-    input: Option<ChildStdin>,
-}
+pub(crate) struct Postgres(PostgresServer);
 
 impl Postgres {
     pub(crate) async fn start() -> Self {
-        let socket = tempfile::Builder::new().prefix("slwpg").tempdir().expect("a folder").keep();
-        let mut command = Command::new("sh");
-        // Its own process group: what stops the tests from a terminal must not stop it before it has cleaned up.
-        command.args(["-c", include_str!("serve-postgres.sh"), "sh"]).arg(&socket).stdin(Stdio::piped()).process_group(0);
-        let mut child = command.spawn().expect("start a shell");
-        let input = child.stdin.take();
-        let postgres = Self { socket, child, input };
-        crate::eventually("Postgres", async || postgres.socket.join(".s.PGSQL.5432").exists().then_some(())).await;
-        postgres
+        Self::with([]).await
+    }
+
+    /// The same with some settings besides, each `name=value`.
+    pub(crate) async fn with(settings: impl IntoIterator<Item = String>) -> Self {
+        let settings: Vec<_> = settings.into_iter().collect();
+        Self(tokio::task::spawn_blocking(move || PostgresServer::start(&settings)).await.expect("Postgres"))
     }
 
     /// The address of its database.
     pub(crate) fn url(&self) -> String {
-        format!("postgres://slipway@localhost/postgres?host={}", self.socket.display())
+        self.0.url("postgres")
     }
 
     /// Ends every connection to it but this one.
@@ -43,15 +36,8 @@ impl Postgres {
 
     /// `kill -9`, and at once another one over the same files.
     pub(crate) fn strike(&mut self) {
-        let input = self.input.as_mut().expect("it runs");
+        let input = self.0.input.as_mut().expect("it runs");
         input.write_all(b"strike\n").expect("its input");
         input.flush().expect("its input");
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        self.input.take();
-        let _ = self.child.wait();
     }
 }
