@@ -8,7 +8,10 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::json;
-use slipway::{domain::pod::LABEL_QUEUE, wire::TaskState};
+use slipway::{
+    domain::pod::{LABEL_QUEUE, LABEL_TASK},
+    wire::TaskState,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
@@ -20,9 +23,10 @@ tests!(Shared: red_green_and_blue_share_a_gpu);
 const COLOURS: [(&str, &str, u32, usize); 3] =
     [("red", "nvidia.com/mig-1g.10gb", 2, 4), ("green", "nvidia.com/mig-2g.20gb", 1, 2), ("blue", "nvidia.com/mig-3g.40gb", 1, 2)];
 
-/// The pods of each queue that run now, and the most that ran at once.
+/// The pod of each task, the pods of each queue that run now, and the most that ran at once.
 #[derive(Default)]
 struct Seen {
+    pods: BTreeMap<String, Pod>,
     running: BTreeMap<String, BTreeSet<String>>,
     most: BTreeMap<String, usize>,
 }
@@ -56,11 +60,13 @@ async fn red_green_and_blue_share_a_gpu(scene: Arc<Scene>) {
         assert_eq!(world.ended(*id).await.state, TaskState::Succeeded);
     }
     recorder.check(&ids.iter().map(|(_, id)| *id).collect::<Vec<_>>());
+    // Pods of tasks that succeeded go soon, so what counts is what was seen of them.
+    eventually("a look at every pod", async || (seen.lock().expect("seen").pods.len() == ids.len()).then_some(())).await;
     watching.abort();
-    assert_eq!(seen.lock().expect("seen").most, BTreeMap::from(full()), "never more pods than slices");
+    let seen = std::mem::take(&mut *seen.lock().expect("seen"));
+    assert_eq!(seen.most, BTreeMap::from(full()), "never more pods than slices");
     for (queue, id) in ids {
-        let pods = scene.pods(id).await;
-        let pod = pods.first().expect("the pod of the task");
+        let pod = seen.pods.get(&id.to_string()).expect("the pod of the task");
         assert_eq!(pod.metadata.labels.as_ref().and_then(|labels| labels.get("colour")).map(String::as_str), Some(queue));
         for (other, resource, ..) in COLOURS {
             assert_eq!(limit(pod, resource), (other == queue).then(|| "1".to_owned()), "{queue}: {resource}");
@@ -71,13 +77,18 @@ async fn red_green_and_blue_share_a_gpu(scene: Arc<Scene>) {
     }
 }
 
-/// Notes which pods run until it is stopped.
+/// Notes what pods there are, and which run, until it is stopped.
 async fn watch(scene: Arc<Scene>, seen: Arc<Mutex<Seen>>) {
-    let mut pods = watcher(scene.api::<Pod>(), watcher::Config::default()).applied_objects().boxed();
-    while let Some(Ok(pod)) = pods.next().await {
+    let mut pods = watcher(scene.api::<Pod>(), watcher::Config::default()).default_backoff().applied_objects().boxed();
+    while let Some(told) = pods.next().await {
+        // A watch that breaks is made anew.
+        let Ok(pod) = told else { continue };
         let labels = pod.metadata.labels.clone().unwrap_or_default();
         let (Some(queue), Some(name)) = (labels.get(LABEL_QUEUE), pod.metadata.name.clone()) else { continue };
         let mut seen = seen.lock().expect("seen");
+        if let Some(task) = labels.get(LABEL_TASK) {
+            seen.pods.insert(task.clone(), pod.clone());
+        }
         let running = seen.running.entry(queue.clone()).or_default();
         if phase(&pod) == "Running" {
             running.insert(name);
