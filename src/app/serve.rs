@@ -13,11 +13,11 @@ use crate::{
     blob::{Logs, Place, Remote, Uploads},
     domain::{Issuer, Rates, Times},
     server::{App, Bounds, Keys, Listener, Settings, Tls},
-    store::{Ambient, Store},
+    store::{Ambient, Store, names_file},
 };
 use anyhow::{Context, Result, anyhow, bail};
 use ipnet::IpNet;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
@@ -123,8 +123,9 @@ impl Serving {
         }
         let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
         let ambient = Ambient { clock: clock.clone(), rng: rng.clone(), times: times.clone(), faults: None };
-        let opened = match way.database {
-            None => Some(Store::open(&dir.file("slipway.db"), ambient).await.context("cannot open the database")?),
+        let file = dir.file("slipway.db");
+        let opened = match way.database.filter(|database| !names_file(database.expose_secret(), &file)) {
+            None => Some(Store::open(&file, ambient).await.context("cannot open the database")?),
             Some(database) => turn::wait(&database, ambient, &listener, &stop).await?,
         };
         let Some((store, writer)) = opened else { return Ok(None) };

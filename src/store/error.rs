@@ -43,9 +43,14 @@ pub enum StoreError {
     /// Another server writes to the database, or has since this one did: this one may not.
     #[error("another server writes to this database")]
     Taken,
-    /// What should name a Postgres database does not.
+    /// What should name a Postgres database does not. No part of it is shown that could be a password.
     #[error("not the address of a Postgres database: {0}; it looks like postgres://user@host/database")]
     BadUrl(String),
+    /// TLS with the database does not come about, and will not by itself.
+    #[error(
+        "no TLS with the database: {0}; in its address sslmode says what is checked, and sslrootcert=FILE whose certificate is trusted"
+    )]
+    Tls(Arc<str>),
     /// The writer has stopped.
     #[error("the store is closed")]
     Closed,
@@ -68,6 +73,7 @@ impl StoreError {
             Self::Unavailable(error) => Self::Unavailable(error.clone()),
             Self::Unsure(error) => Self::Unsure(error.clone()),
             Self::Taken => Self::Taken,
+            Self::Tls(why) => Self::Tls(why.clone()),
             _ => Self::Closed,
         }
     }

@@ -13,6 +13,7 @@
 //! Another database joins by another form of what `sqlite.rs`, `work.rs` and the statements hold; callers see neither.
 
 mod abandon;
+mod address;
 mod arrays;
 mod audit;
 mod backup;
@@ -75,6 +76,7 @@ mod work;
 mod writer;
 
 pub use abandon::Abandon;
+pub use address::names_file;
 pub use arrays::{ArrayRecord, Place};
 pub use audit::{Audit, AuditFilter, AuditRow, ForgetAudit};
 pub use backup::{DatabaseCopy, Restored, adopt};
@@ -162,7 +164,7 @@ impl Store {
     /// The same for the Postgres database at `url`, once no other server writes to it.
     ///
     /// # Errors
-    /// `Taken` while another server does, `BadUrl`, and as [`Store::open`].
+    /// `Taken` while another server does, `BadUrl`, `Tls`, and as [`Store::open`].
     pub async fn connect(url: &str, ambient: Ambient) -> Result<(Self, JoinHandle<()>)> {
         let (connection, readers, postgres) = postgres::open(url).await?;
         Self::begin(connection, readers, Some(postgres), ambient).await

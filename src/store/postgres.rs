@@ -4,6 +4,7 @@
 //! is lost takes the right along, and it counts the epoch up, which every batch of writes then holds as it was.
 
 use super::{
+    address,
     error::{Result, StoreError},
     migrations::{self, POSTGRES},
     sql::{self, Conn, Pool},
@@ -12,7 +13,7 @@ use sqlx::{
     Connection as _, PgConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 /// Readers beside the one writer.
 const READERS: u32 = 6;
@@ -22,6 +23,8 @@ const LOCK: i64 = 0x0073_6c69_7077_6179;
 const STATEMENT_MS: &str = "30000";
 /// How often a server that has nothing to write looks whether it still may.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
+/// "Permission denied", as Linux and macOS count it.
+const EACCES: i32 = 13;
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -45,8 +48,9 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
 /// The database as its one writer, and its readers, once nobody else writes; migrated where needed.
 ///
 /// # Errors
-/// `Taken` where another server writes, `NewerSchema` where a newer version did.
+/// `Taken` where another server writes, `NewerSchema` where a newer version did, `BadUrl`, `Tls`.
 pub(super) async fn open(url: &str) -> Result<(Conn, Pool, Postgres)> {
+    address::postgres(url)?;
     let options: PgConnectOptions = url.parse().map_err(|error| StoreError::BadUrl(format!("{error}")))?;
     let options = options.application_name("slipway").statement_cache_capacity(300).options([
         ("statement_timeout", STATEMENT_MS),
@@ -100,9 +104,24 @@ impl Postgres {
 /// A connection that has the right to write.
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
     let connecting = tokio::time::timeout(CONNECT, PgConnection::connect_with(options));
-    let mut conn = connecting.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    let mut conn = connecting.await.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|error| refused(error, options))?;
     let held: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut conn).await?;
     if held { Ok(conn) } else { Err(StoreError::Taken) }
+}
+
+/// Why no connection came about. What TLS objects to looks like a lost connection, but no waiting mends it.
+fn refused(error: sqlx::Error, options: &PgConnectOptions) -> StoreError {
+    let over_tcp = options.get_socket().is_none() && !options.get_host().starts_with('/');
+    match error {
+        sqlx::Error::Tls(why) => StoreError::Tls(why.to_string().into()),
+        // So rustls says what it holds against a certificate.
+        sqlx::Error::Io(why) if why.kind() == ErrorKind::InvalidData => StoreError::Tls(why.to_string().into()),
+        // On this way no files are opened but those that the address names. `EPERM` may be a firewall's.
+        sqlx::Error::Io(why) if over_tcp && (why.kind() == ErrorKind::NotFound || why.raw_os_error() == Some(EACCES)) => {
+            StoreError::Tls(format!("a file that its address names cannot be read: {why}").into())
+        }
+        error => error.into(),
+    }
 }
 
 /// Leaves a database as it is that a newer version has written.

@@ -25,6 +25,7 @@ mod cancels;
 mod chains;
 mod code;
 mod crash_points;
+mod database;
 mod doctor;
 mod document;
 mod doubles;

@@ -10,7 +10,7 @@ use std::{fs, net::TcpListener, path::Path, time::Duration};
 use tokio::time::timeout;
 
 /// Writes an authority and a certificate of it for this machine: `NAME.ca`, `NAME.crt`, `NAME.key`.
-fn certify(dir: &Path, name: &str) {
+pub(crate) fn certify(dir: &Path, name: &str) {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -24,7 +24,7 @@ fn certify(dir: &Path, name: &str) {
 }
 
 /// The end of a command: its code, and what it said.
-async fn end(mut program: Program) -> (Option<i32>, String) {
+pub(crate) async fn end(mut program: Program) -> (Option<i32>, String) {
     let code = eventually("the command's end", async || program.ended()).await.code();
     (code, program.err() + &String::from_utf8_lossy(&program.out()))
 }
