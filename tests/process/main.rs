@@ -35,6 +35,7 @@ mod hostile;
 mod inside;
 mod kills;
 mod masks;
+mod resume;
 mod screen;
 mod server_faults;
 mod slow;

@@ -16,11 +16,11 @@ use std::{
 };
 use tokio::time::Instant;
 
-const LINES: &str = "i=0; while [ $i -lt 150 ]; do i=$((i+1)); emit \"line $i of $id\"; sleep 0.02; done";
+pub(crate) const LINES: &str = "i=0; while [ $i -lt 150 ]; do i=$((i+1)); emit \"line $i of $id\"; sleep 0.02; done";
 
 /// Two servers, each with a data directory of its own; they share a database, a place for bytes, and an address.
-struct Pair {
-    world: World,
+pub(crate) struct Pair {
+    pub(crate) world: World,
     addresses: [SocketAddr; 2],
     servers: [Option<Program>; 2],
     database: String,
@@ -28,7 +28,7 @@ struct Pair {
 }
 
 impl Pair {
-    async fn over(postgres: &Postgres) -> Self {
+    pub(crate) async fn over(postgres: &Postgres) -> Self {
         let addresses = [(); 2].map(|()| free_address(Ipv4Addr::LOCALHOST.into()));
         let service = Service::before(addresses.to_vec()).await;
         let mut world = World::new();
@@ -64,7 +64,7 @@ impl Pair {
     }
 
     /// Kills the one that serves, and measures until the other does; it stands by from then on.
-    async fn strike(&mut self, nth: usize) -> Duration {
+    pub(crate) async fn strike(&mut self, nth: usize) -> Duration {
         self.server(nth).kill();
         let began = Instant::now();
         let other = 1 - nth;
