@@ -29,6 +29,7 @@ mod database;
 mod doctor;
 mod document;
 mod doubles;
+mod durable;
 mod endings;
 mod follow;
 mod hostile;
