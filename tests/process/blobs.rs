@@ -7,8 +7,8 @@ use crate::{
     world::{Part, World},
 };
 use sha2::{Digest, Sha256};
-use slipway::wire::TaskId;
-use std::{fs, net::Ipv4Addr, time::Duration};
+use slipway::wire::{Phase, TaskId};
+use std::{fs, net::Ipv4Addr};
 
 const LINES: &str = "i=0; while [ $i -lt 40 ]; do i=$((i+1)); emit \"line $i of $id, and some more of it\"; sleep 0.0$((id % 9 + 1)); done";
 
@@ -101,12 +101,14 @@ async fn while_the_bucket_is_away_tasks_run_on_and_nothing_is_lost() {
     let seen = world.log(tasks[0], 0).await.len();
     eventually("the log to grow without the bucket", async || (world.log(tasks[0], 0).await.len() > seen + 500).then_some(())).await;
     eventually("the server to say so", async || world.said("the object store takes nothing").then_some(())).await;
-    // Their results wait for their logs.
+    // Their results are stored, and wait for their logs.
     fs::write(go, "").expect("a file");
     for task in &tasks {
         world.recorded(*task, "end").await;
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    for task in &tasks {
+        eventually("its result to be there", async || (world.task(*task).await.phase == Some(Phase::Finishing)).then_some(())).await;
+    }
     bucket.up();
     world.check(&tasks).await;
     // All of it is there, whatever becomes of the disk.
