@@ -20,19 +20,22 @@ const SLOW: usize = 500;
 /// After this a slow caller gives up by itself, whatever the server does.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// One slow caller, until the server ends it; whether it did.
-async fn drip(address: SocketAddr, beginning: Vec<u8>, open: Arc<Semaphore>) -> bool {
+/// The pause between two bytes of one caller: slow enough that all of them together leave a small machine to the server.
+const PACE: Duration = Duration::from_millis(400);
+
+/// One slow caller, until the server ends it: after how long it did.
+async fn drip(address: SocketAddr, beginning: Vec<u8>, open: Arc<Semaphore>) -> Option<Duration> {
+    let began = Instant::now();
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.write_all(&beginning).await.expect("the beginning");
     open.add_permits(1);
-    let until = Instant::now() + LONGEST;
-    while Instant::now() < until {
+    while began.elapsed() < LONGEST {
         if stream.write_all(b"x").await.is_err() {
-            return true;
+            return Some(began.elapsed());
         }
-        sleep(Duration::from_millis(100)).await;
+        sleep(PACE).await;
     }
-    false
+    None
 }
 
 fn quantile(times: &mut [Duration], hundredth: usize) -> Duration {
@@ -40,12 +43,13 @@ fn quantile(times: &mut [Duration], hundredth: usize) -> Duration {
     times[(times.len() - 1) * hundredth / 100]
 }
 
-/// Submits one after the other: how long each took to its answer.
-async fn submits(world: &World, count: usize) -> Vec<Duration> {
-    let client = world.client().await;
+/// Submits one after the other for as long as `more` says of the number that are through: how long each took to its answer.
+async fn submits(world: &World, mut more: impl FnMut(usize) -> bool) -> Vec<Duration> {
+    // One that takes long is measured, not given up.
+    let client = world.client().await.with_timeout(LONGEST);
     let task = NewTask { command: Some(vec!["true".to_owned()]), ..NewTask::default() };
     let mut times = Vec::new();
-    for _ in 0..count {
+    while more(times.len()) {
         let began = Instant::now();
         client.submit(&task, SystemRng.uuid()).await.expect("an answer to the submit");
         times.push(began.elapsed());
@@ -57,7 +61,8 @@ async fn submits(world: &World, count: usize) -> Vec<Duration> {
 async fn five_hundred_slow_callers_stop_no_submit() {
     let mut world = World::new();
     let file = world.root.join("server.yaml");
-    // No slow caller lives longer than this, but all of them live while the submits are measured.
+    // No slow caller lives much longer than this; how many submits are answered meanwhile is the machine's affair.
+    let bound = Duration::from_secs(12);
     let bounds = "connections: {headSeconds: 12, bodyPauseSeconds: 12, bodyStartSeconds: 12}\n";
     fs::write(&file, bounds).expect("the server's file");
     world.more = vec!["--config".to_owned(), file.display().to_string()];
@@ -65,7 +70,7 @@ async fn five_hundred_slow_callers_stop_no_submit() {
     world.ready().await;
     let address: SocketAddr = world.url.trim_start_matches("http://").parse().expect("an address");
     let token = fs::read_to_string(world.data().join("admin-token")).expect("a token");
-    let mut before = submits(&world, 100).await;
+    let mut before = submits(&world, |count| count < 100).await;
 
     let open = Arc::new(Semaphore::new(0));
     let mut slow = JoinSet::new();
@@ -79,17 +84,20 @@ async fn five_hundred_slow_callers_stop_no_submit() {
     }
     let all = open.acquire_many(u32::try_from(SLOW).expect("a number"));
     tokio::time::timeout(Duration::from_secs(10), all).await.expect("all of them are connected").expect("it is open").forget();
-    let mut during = submits(&world, 100).await;
-    assert!(slow.try_join_next().is_none(), "they ended before the submits did");
-
-    let ended = async {
-        let mut by_server = 0;
-        while let Some(ended) = slow.join_next().await {
-            by_server += usize::from(ended.expect("a slow caller"));
-        }
-        by_server
-    };
-    assert_eq!(ended.await, SLOW, "the server ends every one of them");
+    // Until the first of them ends: so long all of them live.
+    let mut ended = None;
+    let mut during = submits(&world, |_| {
+        ended = slow.try_join_next();
+        ended.is_none()
+    })
+    .await;
+    let mut lives = vec![ended.expect("one of them ended").expect("a slow caller")];
+    while let Some(ended) = slow.join_next().await {
+        lives.push(ended.expect("a slow caller"));
+    }
+    let soon = lives.iter().flatten().filter(|life| **life < bound).count();
+    assert_eq!((lives.iter().flatten().count(), soon), (SLOW, 0), "the server ends every one of them, and none too soon");
+    assert!(during.len() >= 5, "{} submits were answered beside slow callers", during.len());
     let of = |times: &mut Vec<Duration>| (quantile(times, 50), quantile(times, 99));
     let (before, during) = (of(&mut before), of(&mut during));
     eprintln!("submits, p50 and p99: {before:?} alone, {during:?} beside {SLOW} slow callers");
