@@ -1,17 +1,19 @@
 //! The bytes of logs and uploads, behind one seam.
 //!
-//! [`Logs`] keeps one segment per (task, attempt, member). A segment is a plain file whose offsets are the offsets of
-//! the stream; bytes that an agent lost are a hole in it, named by a [`Gap`]. No method shows a path or a file, so
-//! that an object store can stand behind the same seam.
+//! [`Logs`] keeps one segment per (task, attempt, member). An open segment is a plain file whose offsets are the offsets
+//! of the stream; bytes that an agent lost are a hole in it, named by a [`Gap`]. No method shows a path or a file.
+//!
+//! The second home is an object store ([`Remote`]), where there is one: what is new of an open log goes there every few
+//! seconds, a closed log and what [`Uploads`] keeps are there alone (`docs/decisions/0021-object-store.md`).
 //!
 //! **What is promised.** Three offsets, each at or behind the one before it:
 //!
 //! 1. `next`: everything before it was received, checked and handed to the operating system; readers see it.
-//! 2. synced: everything before it is on the disk ([`Logs::sync_dirty`], [`Logs::sync`]).
+//! 2. synced: everything before it is on the disk, or in the object store ([`Logs::sync_dirty`], [`Logs::sync`]).
 //! 3. `durable`: the server has recorded a synced offset in its database and said so ([`Logs::announce`]). Only this
 //!    one is told to agents, who drop what lies before it.
 //!
-//! After a crash nothing beyond the recorded offset is trusted: [`Logs::open`] cuts the file there and agents resend.
+//! After a crash nothing beyond the recorded offset is trusted: [`Logs::open`] begins there again and agents resend.
 //!
 //! **What is not.** The room does not know which attempt is live, how long a log may be kept, or how an interrupted
 //! log is to be finished: the server decides those and records [`Extent`]s.
