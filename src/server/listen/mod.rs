@@ -32,6 +32,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const REMIND: Duration = Duration::from_hours(1);
 /// Where nothing can be accepted (no file descriptors are left) it is tried again after this.
 const BREATH: Duration = Duration::from_millis(200);
+/// How many may connect at once before they are accepted, as far as the system's own bound goes (`net.core.somaxconn`). With the
+/// libraries' 128 a burst on a busy machine waits a second for the next try, or is reset.
+const BACKLOG: i32 = 4_096;
 
 /// Where a server listens, and how.
 #[derive(Debug)]
@@ -50,13 +53,13 @@ impl Listener {
     /// A way in, under TLS where there is one.
     #[must_use]
     pub fn new(tcp: TcpListener, tls: Option<Tls>) -> Self {
-        Self { ways: vec![(tcp.into(), tls)], bounds: Bounds::default() }
+        Self { ways: vec![(roomy(tcp), tls)], bounds: Bounds::default() }
     }
 
     /// The same with another way in, without TLS.
     #[must_use]
     pub fn and(mut self, tcp: TcpListener) -> Self {
-        self.ways.push((tcp.into(), None));
+        self.ways.push((roomy(tcp), None));
         self
     }
 
@@ -181,6 +184,14 @@ impl Door {
             tracing::warn!(%from, "tokens come in clear over plain http: give the server a certificate (--tls-cert, --tls-key), or put TLS in front of it");
         }
     }
+}
+
+/// The same with room for many who connect at once.
+fn roomy(tcp: TcpListener) -> Arc<TcpListener> {
+    if let Err(error) = socket2::SockRef::from(&tcp).listen(BACKLOG) {
+        tracing::warn!(%error, "many who connect at once may have to wait");
+    }
+    tcp.into()
 }
 
 /// Small answers leave at once; a peer that is gone without a word is found.

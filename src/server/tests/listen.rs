@@ -47,6 +47,20 @@ async fn rest(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
+async fn hundreds_connect_at_once_before_anybody_is_accepted() {
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let listener = Listener::new(tcp, None);
+    let bound = fs::read_to_string("/proc/sys/net/core/somaxconn").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(128);
+    let mut all = Vec::new();
+    for nth in 0..bound.min(500) {
+        let connecting = timeout(Duration::from_secs(10), TcpStream::connect(address)).await;
+        all.push(connecting.unwrap_or_else(|_| panic!("connection {nth} has no place")).unwrap());
+    }
+    drop(listener);
+}
+
+#[tokio::test]
 async fn a_head_that_drips_is_not_waited_for() {
     let rig = Rig::new().await;
     let address = listening(&rig, short(), None).await;
