@@ -1,5 +1,9 @@
 //! The whole command line: the roles here, the user's commands in `cli`.
 
+mod admin;
+
+pub(super) use admin::{AdminCommand, BackupArgs, Listing, MigrateArgs, RestoreArgs};
+
 use crate::{cli, wire::RunnerName};
 use clap::{CommandFactory, Parser, Subcommand, builder::BoolishValueParser};
 use secrecy::SecretString;
@@ -35,50 +39,11 @@ pub(super) enum Command {
     #[cfg(feature = "glue")]
     #[command(after_help = GLUE_EXAMPLES, args_conflicts_with_subcommands = true)]
     Glue(GlueArgs),
-    /// Back up and restore a server's data
-    #[command(subcommand, after_help = ADMIN_EXAMPLES)]
+    /// Back up, restore, move and migrate a server's data
+    #[command(subcommand, after_help = admin::EXAMPLES)]
     Admin(AdminCommand),
     #[command(flatten)]
     User(Box<cli::Command>),
-}
-
-const ADMIN_EXAMPLES: &str = "\
-Examples:
-  slipway admin backup --data-dir /srv/slipway --to slipway.tar    while the server runs
-  slipway admin backup --to - | zstd > slipway.tar.zst             compressed
-  slipway admin restore --from slipway.tar --data-dir /srv/new     into a new directory (docs/OPERATIONS.md)
-  slipway admin mint-token > admin-token                           for a Secret that is made before the server";
-
-#[derive(Debug, Subcommand)]
-pub(super) enum AdminCommand {
-    /// Copy database and logs into one file, also while the server runs
-    #[command(after_help = "Not in it: the files with tokens, and what belongs to runners. The tokens in them hold after a restore.")]
-    Backup(BackupArgs),
-    /// Unpack a backup into a new data directory
-    #[command(after_help = "The server that the backup is of must not run any more. Its live attempts go on (docs/OPERATIONS.md).")]
-    Restore(RestoreArgs),
-    /// Print a fresh token that no server knows yet, to keep as the admin token (`adminTokenFile`)
-    MintToken,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct BackupArgs {
-    /// The server's data directory [default: `$XDG_DATA_HOME/slipway`]
-    #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true)]
-    pub(super) data_dir: Option<PathBuf>,
-    /// The file to write, which must not be there yet; - is standard output
-    #[arg(long, value_name = "FILE")]
-    pub(super) to: PathBuf,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct RestoreArgs {
-    /// The backup; - is standard input
-    #[arg(long, value_name = "FILE")]
-    pub(super) from: PathBuf,
-    /// The directory to make, or an empty one [default: `$XDG_DATA_HOME/slipway`]
-    #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true)]
-    pub(super) data_dir: Option<PathBuf>,
 }
 
 const UP_EXAMPLES: &str = "\

@@ -59,7 +59,7 @@ async fn run(command: Command) -> ExitCode {
                 glue::run(args).await.map(|()| ExitCode::SUCCESS)
             }
         },
-        Command::Admin(command) => admin::run(command).await.map(|()| ExitCode::SUCCESS),
+        Command::Admin(command) => Box::pin(admin::run(command)).await,
         Command::Server(args) => {
             telemetry::start(&args.log, "info");
             serve::run(args).await.map(|()| ExitCode::SUCCESS)

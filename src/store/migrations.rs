@@ -2,7 +2,7 @@
 
 use super::{
     error::Result,
-    sql::{self, Pool},
+    sql::{self, Conn, Pool},
 };
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
@@ -38,6 +38,17 @@ pub(super) fn migrator(steps: &[Step]) -> Migrator {
     let migration =
         |&(version, name, sql): &Step| Migration::new(version, name.into(), MigrationType::Simple, sqlx::SqlStr::from_static(sql), false);
     Migrator::with_migrations(steps.iter().map(migration).collect())
+}
+
+/// Brings a database forward.
+pub(super) async fn apply(conn: &mut Conn) -> Result<()> {
+    match conn {
+        Conn::Sqlite(conn) => migrator(SQLITE).run(conn).await?,
+        Conn::Postgres(conn) => migrator(POSTGRES).run(conn).await?,
+        // What only reads changes nothing.
+        Conn::SqliteSnapshot(_) | Conn::PostgresSnapshot(_) => {}
+    }
+    Ok(())
 }
 
 /// The newest step that the database has had, and the newest that is known.

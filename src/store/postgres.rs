@@ -7,6 +7,7 @@ use super::{
     address,
     error::{Result, StoreError},
     migrations::{self, POSTGRES},
+    schema::{self, Had},
     sql::{self, Conn, Pool},
 };
 use sqlx::{
@@ -27,6 +28,8 @@ pub(super) const LOOK: Duration = Duration::from_secs(1);
 const EACCES: i32 = 13;
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
+/// What the database is called where its address, which may hold a password, is not to be shown.
+pub(super) const NAME: &str = "the Postgres database";
 
 /// Where a Postgres database is, and the epoch that its writer counts.
 #[derive(Clone, Debug)]
@@ -50,22 +53,59 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
 /// # Errors
 /// `Taken` where another server writes, `NewerSchema` where a newer version did, `BadUrl`, `Tls`.
 pub(super) async fn open(url: &str) -> Result<(Conn, Pool, Postgres)> {
+    let options = options(url)?
+        .statement_cache_capacity(300)
+        .options([("statement_timeout", STATEMENT_MS), ("idle_in_transaction_session_timeout", STATEMENT_MS)]);
+    let mut writer = ready(&options).await?;
+    let epoch = sql::query_scalar("update epoch set number = number + 1 returning number").fetch_one(&mut writer).await?;
+    let readers = PgPoolOptions::new().max_connections(READERS).acquire_timeout(CONNECT).connect_with(options.clone()).await?;
+    Ok((writer, Pool::Postgres(readers), Postgres { options, epoch }))
+}
+
+/// A connection that alone may write to the database, and without a limit to how long that takes; migrated where needed. It is
+/// no server's: nobody is replaced by it.
+///
+/// # Errors
+/// As [`open`].
+pub(super) async fn take(url: &str) -> Result<Conn> {
+    ready(&options(url)?).await
+}
+
+/// A connection that only looks, whoever writes.
+///
+/// # Errors
+/// `BadUrl`, `Tls`, and the database's.
+pub(super) async fn look(url: &str) -> Result<Conn> {
+    reach(&options(url)?.options([("default_transaction_read_only", "on")])).await
+}
+
+/// The migrations that the database has had.
+pub(super) async fn had(url: &str) -> Result<Vec<Had>> {
+    let mut conn = look(url).await?;
+    let had = schema::had(&mut conn).await?;
+    conn.close().await?;
+    Ok(had)
+}
+
+/// What an address says.
+fn options(url: &str) -> Result<PgConnectOptions> {
     address::postgres(url)?;
     let options: PgConnectOptions = url.parse().map_err(|error| StoreError::BadUrl(format!("{error}")))?;
-    let options = options.application_name("slipway").statement_cache_capacity(300).options([
-        ("statement_timeout", STATEMENT_MS),
-        ("idle_in_transaction_session_timeout", STATEMENT_MS),
+    Ok(options.application_name("slipway").options([
         // A server whose machine is gone must not keep the lock.
         ("tcp_keepalives_idle", "2"),
         ("tcp_keepalives_interval", "1"),
         ("tcp_keepalives_count", "2"),
-    ]);
-    let mut writer = connect(&options).await?;
-    refuse_newer(&mut writer).await?;
-    migrations::migrator(POSTGRES).run(&mut writer).await?;
-    let epoch = sqlx::query_scalar("update epoch set number = number + 1 returning number").fetch_one(&mut writer).await?;
-    let readers = PgPoolOptions::new().max_connections(READERS).acquire_timeout(CONNECT).connect_with(options.clone()).await?;
-    Ok((Conn::Postgres(writer), Pool::Postgres(readers), Postgres { options, epoch }))
+    ]))
+}
+
+/// A connection that has the right to write, to a database that is brought forward; one that a newer version wrote is left as
+/// it is.
+async fn ready(options: &PgConnectOptions) -> Result<Conn> {
+    let mut conn = connect(options).await?;
+    schema::refuse_newer(&schema::had(&mut conn).await?, POSTGRES, NAME)?;
+    migrations::apply(&mut conn).await?;
+    Ok(conn)
 }
 
 impl Postgres {
@@ -96,16 +136,22 @@ impl Postgres {
     /// The writer's connection anew.
     async fn again(&self) -> Result<Conn> {
         let mut writer = connect(&self.options).await?;
-        let epoch: i64 = sqlx::query_scalar("select number from epoch").fetch_one(&mut writer).await?;
-        if epoch == self.epoch { Ok(Conn::Postgres(writer)) } else { Err(StoreError::Taken) }
+        let epoch: i64 = sql::query_scalar("select number from epoch").fetch_one(&mut writer).await?;
+        if epoch == self.epoch { Ok(writer) } else { Err(StoreError::Taken) }
     }
 }
 
-/// A connection that has the right to write.
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
+/// A connection.
+async fn reach(options: &PgConnectOptions) -> Result<Conn> {
     let connecting = tokio::time::timeout(CONNECT, PgConnection::connect_with(options));
-    let mut conn = connecting.await.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|error| refused(error, options))?;
-    let held: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut conn).await?;
+    let conn = connecting.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+    Ok(Conn::Postgres(conn.map_err(|error| refused(error, options))?))
+}
+
+/// A connection that has the right to write.
+async fn connect(options: &PgConnectOptions) -> Result<Conn> {
+    let mut conn = reach(options).await?;
+    let held: bool = sql::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut conn).await?;
     if held { Ok(conn) } else { Err(StoreError::Taken) }
 }
 
@@ -121,20 +167,6 @@ fn refused(error: sqlx::Error, options: &PgConnectOptions) -> StoreError {
             StoreError::Tls(format!("a file that its address names cannot be read: {why}").into())
         }
         error => error.into(),
-    }
-}
-
-/// Leaves a database as it is that a newer version has written.
-async fn refuse_newer(conn: &mut PgConnection) -> Result<()> {
-    let migrated: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *conn).await?;
-    if !migrated {
-        return Ok(());
-    }
-    let found: Option<i64> = sqlx::query_scalar("select max(version) from _sqlx_migrations").fetch_one(conn).await?;
-    let known = migrations::newest(POSTGRES);
-    match found {
-        Some(found) if found > known => Err(StoreError::NewerSchema { path: "the Postgres database".into(), found, known }),
-        _ => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{
     error::{Result, StoreError},
     migrations::{self, SQLITE},
+    schema::{self, Had},
     sql::{Conn, Pool},
 };
 use sqlx::{
@@ -36,10 +37,10 @@ pub(super) async fn open(path: &Path) -> Result<(Conn, Pool)> {
         // Commit before acknowledging: FULL syncs the log at each commit, and group commit makes that cheap.
         .synchronous(SqliteSynchronous::Full)
         .auto_vacuum(SqliteAutoVacuum::Incremental);
-    let mut writer = SqliteConnection::connect_with(&writing).await?;
-    migrations::migrator(SQLITE).run(&mut writer).await?;
+    let mut writer = Conn::Sqlite(SqliteConnection::connect_with(&writing).await?);
+    migrations::apply(&mut writer).await?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1).connect_with(common.read_only(true)).await?;
-    Ok((Conn::Sqlite(writer), Pool::Sqlite(readers)))
+    Ok((writer, Pool::Sqlite(readers)))
 }
 
 /// A connection to the database at `path`, which is there, whoever else uses it.
@@ -56,33 +57,29 @@ async fn refuse_newer(path: &Path) -> Result<()> {
     if !path.exists() {
         return Ok(());
     }
-    let found = match newest_migration(path, true).await {
+    schema::refuse_newer(&had(path).await?, SQLITE, &path.display().to_string())
+}
+
+/// The migrations that the file, which is there, has had.
+pub(super) async fn had(path: &Path) -> Result<Vec<Had>> {
+    match read_had(path, true).await {
         // A death while the file was made left a journal to roll back, which takes the right to write. No version that
         // had migrated leaves one: from then on there is a write-ahead log.
-        Err(error) if error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(READONLY_ROLLBACK) => {
-            newest_migration(path, false).await?
+        Err(StoreError::Database(error))
+            if error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(READONLY_ROLLBACK) =>
+        {
+            read_had(path, false).await
         }
-        other => other?,
-    };
-    let known = migrations::newest(SQLITE);
-    match found {
-        Some(found) if found > known => Err(StoreError::NewerSchema { path: path.to_owned(), found, known }),
-        _ => Ok(()),
+        other => other,
     }
 }
 
-/// The newest migration that the file has had; none where it has had none.
-async fn newest_migration(path: &Path, read_only: bool) -> sqlx::Result<Option<i64>> {
-    let mut conn = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path).read_only(read_only)).await?;
-    let migrated: i64 =
-        sqlx::query_scalar("select count(*) from sqlite_schema where name = '_sqlx_migrations'").fetch_one(&mut conn).await?;
-    if migrated == 0 {
-        conn.close().await?;
-        return Ok(None);
-    }
-    let found = sqlx::query_scalar("select max(version) from _sqlx_migrations").fetch_one(&mut conn).await?;
+async fn read_had(path: &Path, read_only: bool) -> Result<Vec<Had>> {
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(10)).read_only(read_only);
+    let mut conn = Conn::Sqlite(SqliteConnection::connect_with(&options).await?);
+    let had = schema::had(&mut conn).await?;
     conn.close().await?;
-    Ok(found)
+    Ok(had)
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ mod hostile;
 mod inside;
 mod kills;
 mod masks;
+mod migrate;
 mod resume;
 mod screen;
 mod server_faults;

@@ -1,22 +1,25 @@
-//! `slipway admin`: what is done to a data directory itself.
+//! `slipway admin`: what is done to a server's data itself.
 
 mod archive;
 mod backup;
+mod migrate;
 mod restore;
 
 use super::{args::AdminCommand, surroundings::say};
 use crate::domain::{Clock, SecretKind, mint_secret};
 use anyhow::Result;
 use secrecy::ExposeSecret;
-use std::{io::Write, time::Duration};
+use std::{io::Write, process::ExitCode, time::Duration};
 
 /// Runs one of them.
-pub(super) async fn run(command: AdminCommand) -> Result<()> {
+pub(super) async fn run(command: AdminCommand) -> Result<ExitCode> {
     match command {
-        AdminCommand::Backup(args) => backup::run(&args).await,
-        AdminCommand::Restore(args) => restore::run(&args).await,
-        AdminCommand::MintToken => mint(),
+        AdminCommand::Backup(args) => backup::run(&args).await?,
+        AdminCommand::Restore(args) => restore::run(&args).await?,
+        AdminCommand::Migrate(args) => return migrate::run(&args).await,
+        AdminCommand::MintToken => mint()?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints a fresh token, which no server knows yet.
