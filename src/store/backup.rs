@@ -1,10 +1,12 @@
 //! Copies of the database: made while the server serves, and taken up by another one.
 
 use super::{
+    copy::{self, Told},
     error::Result,
     lease::{self, LEASES, LeaseRecord},
     logs::{self, LogMark},
     record,
+    schema::Site,
     sql::{self, Conn, Row},
     sqlite,
 };
@@ -33,11 +35,19 @@ pub struct DatabaseCopy {
 }
 
 impl DatabaseCopy {
-    /// Copies the database at `from`, which may be in use, into a new file at `to`.
+    /// Copies the database at `from`, which may be in use, into a file at `to`, which is not there or empty. `told` hears now and
+    /// then how many rows it has.
     ///
     /// # Errors
-    /// The database's, or `NewerSchema`.
-    pub async fn make(from: &Path, to: &Path) -> Result<Self> {
+    /// The database's, `NewerSchema`; of Postgres also `Absent` and `Differs`.
+    pub async fn make(from: Site<'_>, to: &Path, told: Told<'_>) -> Result<Self> {
+        let from = match from {
+            Site::File(file) => file,
+            Site::Postgres(url) => {
+                copy::out_of_postgres(url, to, told).await?;
+                return Self::open(to).await;
+            }
+        };
         let mut conn = sqlite::open_existing(from).await?;
         sql::query("vacuum into $1").bind(to.to_string_lossy().into_owned()).execute(&mut conn).await?;
         conn.close().await?;

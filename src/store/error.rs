@@ -43,6 +43,21 @@ pub enum StoreError {
     /// Another server writes to the database, or has since this one did: this one may not.
     #[error("another server writes to this database")]
     Taken,
+    /// A database to be filled is not empty; it was not touched.
+    #[error("the database is not empty (there are rows in its table {table}): name one that no server has used")]
+    NotEmpty {
+        /// A table with rows.
+        table: String,
+    },
+    /// No server has ever used the database.
+    #[error("there is nothing of Slipway in the database")]
+    Absent,
+    /// A table is not as this version knows it.
+    #[error("table {table} of the database is not the one that this version knows: somebody changed it")]
+    Differs {
+        /// The table.
+        table: String,
+    },
     /// What should name a Postgres database does not. No part of it is shown that could be a password.
     #[error("not the address of a Postgres database: {0}; it looks like postgres://user@host/database")]
     BadUrl(String),

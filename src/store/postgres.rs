@@ -71,6 +71,12 @@ pub(super) async fn take(url: &str) -> Result<Conn> {
     ready(&options(url)?).await
 }
 
+/// Gives the right to write back at once, and ends the connection that had it.
+pub(super) async fn leave(mut conn: Conn) -> Result<()> {
+    sql::query("select pg_advisory_unlock($1)").bind(LOCK).fetch_one(&mut conn).await?;
+    Ok(conn.close().await?)
+}
+
 /// A connection that only looks, whoever writes.
 ///
 /// # Errors

@@ -102,7 +102,7 @@ impl Schema {
                 readers.close().await;
                 conn.close().await?;
             }
-            Site::Postgres(url) => postgres::take(url).await?.close().await?,
+            Site::Postgres(url) => postgres::leave(postgres::take(url).await?).await?,
         }
         Ok(())
     }

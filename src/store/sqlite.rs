@@ -2,7 +2,7 @@
 
 use super::{
     error::{Result, StoreError},
-    migrations::{self, SQLITE},
+    migrations::{self, SQLITE, Step},
     schema::{self, Had},
     sql::{Conn, Pool},
 };
@@ -41,6 +41,22 @@ pub(super) async fn open(path: &Path) -> Result<(Conn, Pool)> {
     migrations::apply(&mut writer).await?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1).connect_with(common.read_only(true)).await?;
     Ok((writer, Pool::Sqlite(readers)))
+}
+
+/// A new database at `path`, brought so far as the steps lead, to be filled by whoever makes it. Should they break off, what is
+/// there is of no use to anybody.
+pub(super) async fn make(path: &Path, steps: &[Step]) -> Result<Conn> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Off)
+        .synchronous(SqliteSynchronous::Off)
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        .pragma("cache_size", "-32768")
+        .pragma("temp_store", "memory");
+    let mut conn = SqliteConnection::connect_with(&options).await?;
+    migrations::migrator(steps).run(&mut conn).await?;
+    Ok(Conn::Sqlite(conn))
 }
 
 /// A connection to the database at `path`, which is there, whoever else uses it.

@@ -23,6 +23,12 @@ impl Cluster {
         CLUSTER.as_ref()
     }
 
+    /// The same whatever the suite runs on, for what is about both databases.
+    pub(crate) fn of_this_process() -> &'static Self {
+        static OWN: LazyLock<Cluster> = LazyLock::new(|| Cluster(PostgresServer::start(&[])));
+        Self::of_tests().unwrap_or_else(|| &OWN)
+    }
+
     /// The address of the database of a folder, made where it is not there.
     pub(crate) async fn database(&self, of: &Path) -> String {
         let name = of.file_name().and_then(|name| name.to_str()).unwrap().trim_start_matches('.').to_owned();

@@ -3,6 +3,7 @@
 mod arrays;
 mod attempts;
 mod batches;
+mod copies;
 mod deadlines;
 mod dependencies;
 mod depth;

@@ -7,18 +7,22 @@ use crate::{
 };
 use sha2::{Digest, Sha256};
 use slipway::wire::{AttemptNumber, Code, NewTask, TaskId, TaskState};
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
-const LINES: &str = "i=0; while [ $i -lt 200 ]; do i=$((i+1)); emit \"line $i of $id\"; done";
+pub(crate) const LINES: &str = "i=0; while [ $i -lt 200 ]; do i=$((i+1)); emit \"line $i of $id\"; done";
 
 impl World {
     /// A body that writes and gives signs of life until [`Self::let_go`].
-    fn until_let_go(&self) -> String {
+    pub(crate) fn until_let_go(&self) -> String {
         let go = self.root.join("go");
         format!("i=0; while [ ! -e {} ]; do i=$((i+1)); emit \"line $i of $id\"; note alive; sleep 0.05; done", go.display())
     }
 
-    fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         fs::write(self.root.join("go"), "").expect("a file");
     }
 
@@ -37,16 +41,22 @@ impl World {
     }
 
     /// Kills the server and lets another one take its place, over a backup; what the restore said.
-    pub(crate) async fn restored(&mut self, from: &std::path::Path) -> String {
+    pub(crate) async fn restored(&mut self, from: &Path) -> String {
         self.part(Part::Server).kill();
-        let dir = self.root.join("restored");
-        let said = self.admin(&["restore", "--from", &from.display().to_string(), "--data-dir", &dir.display().to_string()]).await;
+        self.restored_into("restored", from, &[]).await
+    }
+
+    /// Lets a server take the place of one that has ended, over a backup, in this folder; what the restore said.
+    pub(crate) async fn restored_into(&mut self, folder: &str, from: &Path, more: &[&str]) -> String {
+        let dir = self.root.join(folder);
+        let (from, to) = (from.display().to_string(), dir.display().to_string());
+        let said = self.admin(&[&["restore", "--from", &from, "--data-dir", &to], more].concat()).await;
         self.moved(dir);
         self.start(Part::Server);
         said
     }
 
-    async fn sums(&self, tasks: &[TaskId]) -> BTreeMap<TaskId, Vec<u8>> {
+    pub(crate) async fn sums(&self, tasks: &[TaskId]) -> BTreeMap<TaskId, Vec<u8>> {
         let mut sums = BTreeMap::new();
         for task in tasks {
             sums.insert(*task, Sha256::digest(self.log(*task, 0).await).to_vec());
@@ -199,5 +209,5 @@ async fn what_is_no_whole_backup_is_refused_and_leaves_nothing() {
     let mut piped = world.program(&["admin", "backup", "--data-dir", &world.data().display().to_string(), "--to", "-"]);
     assert!(eventually("the end of the command", async || piped.ended()).await.success(), "{}", piped.err());
     fs::write(path("piped"), piped.out()).expect("a file");
-    assert!(world.restored(std::path::Path::new(&path("piped"))).await.contains("tasks        1"));
+    assert!(world.restored(Path::new(&path("piped"))).await.contains("tasks        1"));
 }

@@ -37,6 +37,7 @@ mod inside;
 mod kills;
 mod masks;
 mod migrate;
+mod moving;
 mod resume;
 mod screen;
 mod server_faults;

@@ -1,4 +1,4 @@
-//! `slipway admin backup`: a data directory into one file, while its server serves.
+//! `slipway admin backup`: database and data directory into one file, while their server serves.
 //!
 //! The database is copied first, as of one moment. What it calls durable of a log was on the disk before it was recorded,
 //! and is never changed afterwards, so copying it later is soon enough; nothing is removed meanwhile (`Logs::hold`).
@@ -17,7 +17,7 @@ use crate::{
     },
     blob::{Extent, Gap, LogKey, Logs, MAX_READ, Piece, Uploads},
     domain::{Clock, Sha256},
-    store::{DatabaseCopy, LogMark},
+    store::{DatabaseCopy, LogMark, Site},
 };
 use anyhow::{Context, Result, bail};
 use std::{
@@ -29,15 +29,19 @@ use std::{
 
 /// Makes a backup.
 pub(super) async fn run(args: &BackupArgs) -> Result<()> {
-    let dir = args.data_dir.clone().unwrap_or_else(surroundings::data_dir);
-    let database = dir.join(DATABASE);
-    if !database.exists() {
-        bail!("there is no database in {}: name the server's data directory with --data-dir", dir.display());
-    }
+    let dir = args.site.data_dir.clone().unwrap_or_else(surroundings::data_dir);
+    let file = dir.join(DATABASE);
+    let site = match args.site.postgres(&file) {
+        // Where the logs are, if not in an object store.
+        Some(_) if !dir.exists() => bail!("there is no directory {}: name the server's data directory with --data-dir", dir.display()),
+        Some(url) => Site::Postgres(url),
+        None if file.exists() => Site::File(&file),
+        None => bail!("there is no database in {}: name the server's data directory with --data-dir", dir.display()),
+    };
     if args.to == Path::new("-") {
         // The copy of the database is made beside it: nobody said where else there is room.
         let copy = Leftover(dir.join("backup.db"));
-        return fill(&dir, &copy.0, io::stdout().lock()).await.map(drop);
+        return fill(site, &dir, &copy.0, io::stdout().lock()).await.map(drop);
     }
     if args.to.exists() {
         bail!("{} is there already: choose another name, or remove it", args.to.display());
@@ -46,7 +50,7 @@ pub(super) async fn run(args: &BackupArgs) -> Result<()> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(&part.0);
     let file = file.with_context(|| format!("cannot write {}", part.0.display()))?;
-    let file = fill(&dir, &copy.0, file).await?;
+    let file = fill(site, &dir, &copy.0, file).await?;
     file.sync_all().and_then(|()| fs::rename(&part.0, &args.to)).with_context(|| format!("cannot write {}", args.to.display()))?;
     say(format_args!("{}, {}", args.to.display(), size(file.metadata()?.len())));
     Ok(())
@@ -63,13 +67,21 @@ impl Drop for Leftover {
 }
 
 /// Writes all of a backup to `to`; the copy of the database stands at `copy` meanwhile.
-async fn fill<W: Write>(dir: &Path, copy: &Path, to: W) -> Result<W> {
+async fn fill<W: Write>(site: Site<'_>, dir: &Path, copy: &Path, to: W) -> Result<W> {
     let logs = Logs::new(dir, None);
     let _hold = logs.hold().context("cannot keep the logs from being removed")?;
     let _ = fs::remove_file(copy);
+    // It holds start tokens, and may stand where others read.
+    let _ = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(copy)
+        .with_context(|| format!("cannot write {}", copy.display()))?;
     say("copying the database");
     let made_at = SystemClock.now().0;
-    let mut database = DatabaseCopy::make(&dir.join(DATABASE), copy).await.context("cannot copy the database")?;
+    let mut progress = Progress::new();
+    let mut database = DatabaseCopy::make(site, copy, &mut |rows| progress.rows(rows)).await.context("cannot copy the database")?;
     let blobs = data_dir::blobs(dir)?;
     let mut stay = (0_u64, 0_u64);
     let about =
@@ -103,6 +115,13 @@ async fn fill<W: Write>(dir: &Path, copy: &Path, to: W) -> Result<W> {
     }
     database.close().await?;
     say(format_args!("  {progress}"));
+    if progress.missing > 0 {
+        say(format_args!(
+            "not copied: {} logs of which nothing is in {}; is it the data directory of the server that had them?",
+            progress.missing,
+            dir.display()
+        ));
+    }
     if let Some(url) = &about.blobs {
         let (logs, uploads) = stay;
         say(format_args!("not copied: {logs} logs, {uploads} uploads, which stay in {url}; keep them for as long as the backup"));
@@ -132,7 +151,7 @@ async fn add_log<W: Write>(logs: &Logs, mark: &LogMark, writer: &mut Writer<W>, 
     let key = LogKey { attempt: mark.attempt, member: mark.member };
     let extent =
         Extent { len: mark.durable, gaps: mark.gaps.iter().map(|&(offset, len)| Gap { offset, len }).collect(), ..Extent::default() };
-    let mut at = 0;
+    let (mut at, mut some) = (0, false);
     loop {
         match logs.read(key, at, MAX_READ, &extent).await? {
             Piece::End => break,
@@ -141,9 +160,11 @@ async fn add_log<W: Write>(logs: &Logs, mark: &LogMark, writer: &mut Writer<W>, 
                 writer.bytes(&piece_name(key, offset), &bytes)?;
                 progress.bytes(bytes.len());
                 at = offset + bytes.len() as u64;
+                some = true;
             }
         }
     }
-    progress.logs += 1;
+    progress.logs += u64::from(some);
+    progress.missing += u64::from(!some);
     Ok(())
 }

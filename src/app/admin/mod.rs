@@ -36,21 +36,38 @@ struct Progress {
     logs: u64,
     uploads: u64,
     bytes: u64,
+    /// Logs of which nothing was found.
+    missing: u64,
 }
 
 impl Progress {
     fn new() -> Self {
         let clock = super::ambient::SystemClock;
-        Self { clock, said: clock.monotonic(), logs: 0, uploads: 0, bytes: 0 }
+        Self { clock, said: clock.monotonic(), logs: 0, uploads: 0, bytes: 0, missing: 0 }
     }
 
     fn bytes(&mut self, more: usize) {
         self.bytes += more as u64;
-        let now = self.clock.monotonic();
-        if now.saturating_sub(self.said) >= Duration::from_secs(2) {
-            self.said = now;
+        if self.due() {
             say(format_args!("  {self}"));
         }
+    }
+
+    /// So many rows have gone from one database to the other.
+    fn rows(&mut self, rows: u64) {
+        if self.due() {
+            say(format_args!("  {rows} rows"));
+        }
+    }
+
+    /// Whether something is to be said again.
+    fn due(&mut self) -> bool {
+        let now = self.clock.monotonic();
+        let due = now.saturating_sub(self.said) >= Duration::from_secs(2);
+        if due {
+            self.said = now;
+        }
+        due
     }
 }
 

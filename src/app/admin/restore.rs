@@ -1,4 +1,4 @@
-//! `slipway admin restore`: a backup into an empty directory, checked, under a new name of the installation.
+//! `slipway admin restore`: a backup into an empty directory, and an empty Postgres database where one is named, checked, under a new name of the installation.
 
 use super::{
     Progress,
@@ -13,10 +13,11 @@ use crate::{
     },
     blob::{LogKey, Logs, Received, Resume, Synced, Uploads},
     domain::UnixMs,
-    store::{DatabaseCopy, LogMark, Restored, adopt},
+    store::{DatabaseCopy, EmptyDatabase, LogMark, Restored, adopt},
 };
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use secrecy::ExposeSecret;
 use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions},
@@ -39,10 +40,14 @@ pub(super) async fn run(args: &RestoreArgs) -> Result<()> {
     } else {
         Box::new(File::open(&args.from).with_context(|| format!("cannot read {}", args.from.display()))?)
     };
+    let into = match &args.database {
+        None => None,
+        Some(url) => Some(EmptyDatabase::take(url.expose_secret()).await.context("cannot restore into the Postgres database")?),
+    };
     let dir = DataDir::take(&dir)?;
-    match unpack(&dir, from).await {
+    match unpack(&dir, from, into).await {
         Ok((about, restored, progress)) => {
-            tell(&dir, &about, &restored, &progress);
+            tell(&dir, args.database.is_some(), &about, &restored, &progress);
             Ok(())
         }
         Err(error) => {
@@ -55,9 +60,10 @@ pub(super) async fn run(args: &RestoreArgs) -> Result<()> {
     }
 }
 
-fn tell(dir: &DataDir, about: &About, restored: &Restored, progress: &Progress) {
+fn tell(dir: &DataDir, postgres: bool, about: &About, restored: &Restored, progress: &Progress) {
     let made = crate::wire::timestamp(UnixMs(about.made_at));
-    say(format_args!("restored into {}", dir.path().display()));
+    let (and, more) = if postgres { (" and the Postgres database", " --database URL") } else { ("", "") };
+    say(format_args!("restored into {}{and}", dir.path().display()));
     say(format_args!("  backup       of {made:.0}, by version {}", about.version));
     say(format_args!("  tasks        {}, of which {} have not ended", restored.tasks, restored.open));
     say(format_args!("  logs         {progress}"));
@@ -77,10 +83,13 @@ fn tell(dir: &DataDir, about: &About, restored: &Restored, progress: &Progress) 
         }
     }
     say("What was submitted after the backup is gone. What runs and is known goes on; what is not known is told to stop.");
-    say(format_args!("  next         stop the server that it is of for good, then: slipway server --data-dir {}", dir.path().display()));
+    say(format_args!(
+        "  next         stop the server that it is of for good, then: slipway server --data-dir {}{more}",
+        dir.path().display()
+    ));
 }
 
-async fn unpack(dir: &DataDir, from: Box<dyn Read>) -> Result<(About, Restored, Progress)> {
+async fn unpack(dir: &DataDir, from: Box<dyn Read>, into: Option<EmptyDatabase>) -> Result<(About, Restored, Progress)> {
     let summing = Summing::new(BufReader::with_capacity(1 << 20, from));
     let mut archive = tar::Archive::new(summing.share());
     let database = dir.path().join("restoring.db");
@@ -140,7 +149,15 @@ async fn unpack(dir: &DataDir, from: Box<dyn Read>) -> Result<(About, Restored, 
     if let Some(url) = &about.blobs {
         dir.set_blobs(url)?;
     }
-    fs::rename(&database, dir.file(DATABASE))?;
+    match into {
+        None => fs::rename(&database, dir.file(DATABASE))?,
+        Some(into) => {
+            let filled = into.fill(&database, &mut |rows| logs.progress.rows(rows)).await;
+            filled.context("cannot fill the Postgres database")?;
+            // The tasks are where they belong, whether this one goes or not.
+            let _ = fs::remove_file(&database);
+        }
+    }
     File::open(dir.path())?.sync_all()?;
     Ok((about, restored, logs.progress))
 }

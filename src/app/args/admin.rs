@@ -10,6 +10,8 @@ Examples:
   slipway admin backup --data-dir /srv/slipway --to slipway.tar    while the server runs
   slipway admin backup --to - | zstd > slipway.tar.zst             compressed
   slipway admin restore --from slipway.tar --data-dir /srv/new     into a new directory (docs/OPERATIONS.md)
+  slipway admin restore --from slipway.tar --data-dir /srv/new --database postgres://slipway@db/slipway
+                                                                   into Postgres, also from SQLite
   slipway admin migrate --check                                    what a new version would change
   slipway admin mint-token > admin-token                           for a Secret that is made before the server";
 
@@ -18,7 +20,7 @@ pub(in crate::app) enum AdminCommand {
     /// Copy database and logs into one file, also while the server runs
     #[command(after_help = "Not in it: the files with tokens, and what belongs to runners. The tokens in them hold after a restore.")]
     Backup(BackupArgs),
-    /// Unpack a backup into a new data directory
+    /// Unpack a backup into a new data directory, or into an empty Postgres database
     #[command(after_help = "The server that the backup is of must not run any more. Its live attempts go on (docs/OPERATIONS.md).")]
     Restore(RestoreArgs),
     /// Bring the database of a server that does not run to this version, or say what that would do
@@ -30,9 +32,8 @@ pub(in crate::app) enum AdminCommand {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::app) struct BackupArgs {
-    /// The server's data directory [default: `$XDG_DATA_HOME/slipway`]
-    #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true)]
-    pub(in crate::app) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::app) site: SiteArgs,
     /// The file to write, which must not be there yet; - is standard output
     #[arg(long, value_name = "FILE")]
     pub(in crate::app) to: PathBuf,
@@ -46,6 +47,9 @@ pub(in crate::app) struct RestoreArgs {
     /// The directory to make, or an empty one [default: `$XDG_DATA_HOME/slipway`]
     #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true)]
     pub(in crate::app) data_dir: Option<PathBuf>,
+    /// Put the tasks into this Postgres database, which must be empty, and only the rest into the directory; the backup may be of either kind of database
+    #[arg(long, value_name = "URL", env = "SLIPWAY_DATABASE", hide_env_values = true)]
+    pub(in crate::app) database: Option<SecretString>,
 }
 
 const MIGRATE_HELP: &str = "\

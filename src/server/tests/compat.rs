@@ -7,7 +7,7 @@
 
 use super::rig::{Rig, Who};
 use crate::{
-    store::{DatabaseCopy, testing::on_postgres},
+    store::{DatabaseCopy, Site, testing::on_postgres},
     wire,
 };
 use serde_json::{Map, Value, json};
@@ -192,7 +192,8 @@ async fn programs_of_each_version_are_served_and_understood() {
         let (faults, fresh) = played(&rig, &recording).await;
         if recording["version"] == env!("CARGO_PKG_VERSION") && !on_postgres() {
             let _ = fs::remove_file("/tmp/slipway-compat.db");
-            DatabaseCopy::make(&rig.dir.path().join("slipway.db"), Path::new("/tmp/slipway-compat.db")).await.unwrap();
+            let file = rig.dir.path().join("slipway.db");
+            DatabaseCopy::make(Site::File(&file), Path::new("/tmp/slipway-compat.db"), &mut |_| {}).await.unwrap();
         }
         let told = if recording["version"] == env!("CARGO_PKG_VERSION") {
             fs::write("/tmp/slipway-compat.json", format!("{fresh:#}\n")).unwrap();

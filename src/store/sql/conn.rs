@@ -1,6 +1,7 @@
 //! Connections to one database or the other.
 
 use super::Dialect;
+use futures::stream::BoxStream;
 use sqlx::{Connection as _, Executor, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 /// A connection: the writer's, or one of the readers' in a snapshot, which ends when it is dropped.
@@ -99,7 +100,17 @@ impl<'c> From<&'c Pool> for On<'c> {
 
 macro_rules! executes {
     ($on:ident, $db:ident) => {
-        impl $on<'_> {
+        impl<'c> $on<'c> {
+            pub(super) fn fetch(
+                self,
+                query: sqlx::query::Query<'c, $db, <$db as sqlx::Database>::Arguments>,
+            ) -> BoxStream<'c, sqlx::Result<<$db as sqlx::Database>::Row>> {
+                match self {
+                    Self::One(conn) => conn.fetch(query),
+                    Self::Any(pool) => pool.fetch(query),
+                }
+            }
+
             pub(super) async fn fetch_all(
                 self,
                 query: sqlx::query::Query<'_, $db, <$db as sqlx::Database>::Arguments>,

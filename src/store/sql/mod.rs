@@ -15,8 +15,9 @@ pub(super) use text::Dialect;
 #[cfg(test)]
 pub(super) use text::written;
 
+use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use sqlx::AssertSqlSafe;
-use std::{borrow::Cow, marker::PhantomData};
+use std::{borrow::Cow, future, marker::PhantomData};
 
 /// A statement and its arguments, `$1` first.
 pub(super) struct Query {
@@ -101,6 +102,21 @@ impl Query {
                 let (text, args) = self.postgres()?;
                 Ok(executor.fetch_optional(sqlx::query_with(text, args)).await?.map(Row::Postgres))
             }
+        }
+    }
+
+    /// The rows as they come, however many: none is kept.
+    pub(super) fn fetch<'c>(self, on: impl Into<On<'c>>) -> BoxStream<'c, sqlx::Result<Row>> {
+        let failed = |error| stream::once(future::ready(Err(error))).boxed();
+        match on.into() {
+            On::Sqlite(executor) => match self.sqlite() {
+                Ok((text, args)) => executor.fetch(sqlx::query_with(text, args)).map_ok(Row::Sqlite).boxed(),
+                Err(error) => failed(error),
+            },
+            On::Postgres(executor) => match self.postgres() {
+                Ok((text, args)) => executor.fetch(sqlx::query_with(text, args)).map_ok(Row::Postgres).boxed(),
+                Err(error) => failed(error),
+            },
         }
     }
 

@@ -6,8 +6,8 @@ use crate::{
         Retries, Rng, TaskId, TaskSpec, TaskState, Times, UnixMs, Work, fingerprint, order::Cost,
     },
     store::{
-        Age, Ambient, ApplyQueue, Beat, Chore, Claim, ClaimedAttempt, Due, Fault, Faults, Finish, Finished, Keeper, NewTask, QueueShare,
-        Refusal, Reporting, Start, Store, Submit, Submitted, sql,
+        Age, Ambient, ApplyQueue, Beat, Chore, Claim, ClaimedAttempt, DatabaseCopy, Due, EmptyDatabase, Fault, Faults, Finish, Finished,
+        Keeper, NewTask, QueueShare, Refusal, Reporting, Site, Start, Store, Submit, Submitted, sql,
         testing::{Cluster, opened},
     },
 };
@@ -89,6 +89,25 @@ impl Rig {
         let Self { store, dir, clock, faults, .. } = self;
         store.closed().await;
         Self::at(dir, faults, clock.now()).await
+    }
+
+    /// Closes it, takes all that it holds to a database of the other kind, and opens that.
+    pub(super) async fn moved(self) -> Self {
+        let Self { store, dir, clock, faults, times } = self;
+        let (kind, to) = (store.kind(), tempfile::tempdir().unwrap());
+        store.closed().await;
+        let cluster = Cluster::of_this_process();
+        let ambient = Ambient { faults: faults.clone(), clock: clock.clone(), ..ambient() };
+        let store = if kind == "sqlite" {
+            let url = cluster.database(to.path()).await;
+            EmptyDatabase::take(&url).await.unwrap().fill(&dir.path().join("slipway.db"), &mut |_| {}).await.unwrap();
+            Store::connect(&url, ambient).await.unwrap().0
+        } else {
+            let (url, file) = (cluster.database(dir.path()).await, to.path().join("slipway.db"));
+            DatabaseCopy::make(Site::Postgres(&url), &file, &mut |_| {}).await.unwrap().close().await.unwrap();
+            Store::open(&file, ambient).await.unwrap().0
+        };
+        Self { store, dir: to, times, clock, faults }
     }
 
     /// Closes it; what is left is its folder.

@@ -63,6 +63,14 @@ fn the_store_does_what_its_model_does() {
     all.demand(seeds * steps);
 }
 
+#[tokio::test]
+async fn a_history_goes_on_wherever_its_database_is_taken() {
+    for seed in 1..=3 {
+        let figures = History { moves: true, ..History::new(seed).await }.run(200).await;
+        assert!(figures.reopenings > 1, "seed {seed} moves {} times", figures.reopenings);
+    }
+}
+
 /// How much somebody wants to be run.
 #[expect(clippy::disallowed_methods, reason = "how long a test runs is its caller's choice")]
 fn asked() -> Option<[u64; 3]> {
@@ -79,6 +87,8 @@ struct History {
     claims: Vec<Claim>,
     queues: Vec<QueueName>,
     figures: Figures,
+    /// Whether it goes to the other kind of database where others are opened anew.
+    moves: bool,
     /// The batch that ran last.
     last: String,
 }
@@ -94,14 +104,24 @@ impl History {
             rig.queue(queue.as_str()).await;
         }
         let model = Model::new(queues[..3].to_vec(), rig.times.clone());
-        Self { rig, model, dice: Dice(seed), seed, claims: Vec::new(), queues, figures: Figures::default(), last: String::new() }
+        Self {
+            rig,
+            model,
+            dice: Dice(seed),
+            seed,
+            claims: Vec::new(),
+            queues,
+            figures: Figures::default(),
+            moves: false,
+            last: String::new(),
+        }
     }
 
     async fn run(mut self, steps: u64) -> Figures {
         for step in 0..steps {
             let mut reopened = false;
-            if self.dice.chance(2) {
-                self.rig = self.rig.reopened().await;
+            if self.dice.chance(if self.moves { 6 } else { 2 }) {
+                self.rig = if self.moves { self.rig.moved().await } else { self.rig.reopened().await };
                 self.model.up = self.rig.store.uptime().now();
                 reopened = true;
                 self.figures.reopenings += 1;
