@@ -14,14 +14,16 @@ pub(super) const ADMIN_TOKEN: &str = "admin-token";
 /// The file with the runner token.
 pub(super) const RUNNER_TOKEN: &str = "runner-token";
 
-/// Makes the tokens of the data directory and the queue `default`, where they are missing; the admin token is in `admin`.
+/// Makes the tokens of the data directory and the queue `default`, where they are missing; the admin token is in `admin`. That of
+/// runners is made where `runners` says so; one that is there counts in any case.
 ///
 /// The file is written before the token is stored, so that a crash between the two leaves a file whose token the next
 /// start stores, and never a token that nobody knows.
-pub(super) async fn first_things(store: &Store, dir: &DataDir, admin: &Path, rng: &dyn Rng) -> Result<()> {
+pub(super) async fn first_things(store: &Store, dir: &DataDir, admin: &Path, runners: bool, rng: &dyn Rng) -> Result<()> {
     let runner = dir.file(RUNNER_TOKEN);
-    for (file, user, role) in [(admin, "admin", Role::Admin), (&runner, "runner", Role::Runner)] {
-        token(store, file, user, role, rng).await?;
+    token(store, admin, "admin", Role::Admin, rng).await?;
+    if runners || runner.exists() {
+        token(store, &runner, "runner", Role::Runner, rng).await?;
     }
     if store.queues().await?.is_empty() {
         let apply = ApplyQueue {

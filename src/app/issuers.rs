@@ -1,7 +1,7 @@
 //! The server's file, `slipway server --config FILE`: the issuers whose word on who a caller is counts, where their keys come
 //! from, and how the server listens.
 
-use super::file;
+use super::{file, pod::ACCOUNT};
 use crate::{
     blob::Place,
     client::{authorities, authorities_in, trusting},
@@ -24,8 +24,6 @@ use std::{
     time::Duration,
 };
 
-/// What a pod finds of its cluster.
-const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// The keys of the cluster that a pod is in. Service accounts may read them (`system:service-account-issuer-discovery`).
 const CLUSTER_KEYS: &str = "https://kubernetes.default.svc/openid/v1/jwks";
 /// The most bytes of keys, and of the document that says where they are.

@@ -22,6 +22,8 @@ mod kept;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod main;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod pod;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod prompt;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod room;

@@ -5,7 +5,9 @@ use super::{
     args::{ServerArgs, StoreArgs},
     bootstrap,
     data_dir::DataDir,
-    issuers, kept, room,
+    issuers, kept,
+    pod::Pod,
+    room,
     surroundings::{self, say},
     turn,
 };
@@ -43,6 +45,7 @@ pub(super) async fn run(args: ServerArgs) -> Result<()> {
     let way = Way {
         tls,
         database: args.database,
+        pod: Pod::find(&stop)?,
         bounds,
         issuers: file.issuers,
         near,
@@ -70,6 +73,8 @@ pub(super) struct Way {
     pub(super) tls: Option<Tls>,
     /// The Postgres database in place of the one in the data directory.
     pub(super) database: Option<SecretString>,
+    /// The pod that is told whether it serves.
+    pub(super) pod: Option<Pod>,
     pub(super) bounds: Bounds,
     pub(super) issuers: Vec<(Issuer, Arc<dyn Keys>)>,
     /// Where it is called without TLS too, if anywhere: from this very machine, for which its certificate need not be one.
@@ -124,13 +129,17 @@ impl Serving {
         let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
         let ambient = Ambient { clock: clock.clone(), rng: rng.clone(), times: times.clone(), faults: None };
         let file = dir.file("slipway.db");
-        let opened = match way.database.filter(|database| !names_file(database.expose_secret(), &file)) {
+        let database = way.database.filter(|database| !names_file(database.expose_secret(), &file));
+        let shared = database.is_some();
+        let opened = match database {
             None => Some(Store::open(&file, ambient).await.context("cannot open the database")?),
-            Some(database) => turn::wait(&database, ambient, &listener, &stop).await?,
+            Some(database) => turn::wait(&database, ambient, &listener, way.pod.as_ref(), &stop).await?,
         };
         let Some((store, writer)) = opened else { return Ok(None) };
+        // Where several share a database and are given their token, each start would leave one more that nobody ever reads.
+        let runners = !(shared && way.admin_token.is_some());
         let admin_token = way.admin_token.unwrap_or_else(|| dir.file(bootstrap::ADMIN_TOKEN));
-        bootstrap::first_things(&store, &dir, &admin_token, &*rng).await?;
+        bootstrap::first_things(&store, &dir, &admin_token, runners, &*rng).await?;
         let remote = remote(&dir, way.blobs, clock.clone(), rng.clone()).await?;
         let blobs = remote.as_ref().map(|remote| remote.url().to_owned());
         let (logs, uploads) = (Logs::new(dir.path(), remote.clone()), Uploads::new(dir.path(), remote));
@@ -138,6 +147,9 @@ impl Serving {
         let settings = Settings { times, clock, rng, stop, issuers: way.issuers, rates: way.rates, proxies: way.proxies };
         let app = App::new(store.clone(), logs, uploads, settings).await?;
         let task = tokio::spawn(crate::server::serve(listener, app));
+        if let Some(pod) = &way.pod {
+            pod.serves();
+        }
         Ok(Some(Self { url, near, dir, admin_token, blobs, store, stop: stopped, task, writer }))
     }
 

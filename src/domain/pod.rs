@@ -18,6 +18,8 @@ pub const LABEL_QUEUE: &str = "slipway.dev/queue";
 pub const LABEL_CLAIM: &str = "slipway.dev/claim";
 /// In a pod of a custom resource: what it is among the others, such as `worker`.
 pub const LABEL_ROLE: &str = "slipway.dev/role";
+/// On a server's own pod: whether it serves (`active`) or stands by (`standby`).
+pub const LABEL_SERVER: &str = "slipway.dev/server";
 /// What all labels of ours begin with; nobody else may set one.
 pub const LABEL_PREFIX: &str = "slipway.dev/";
 

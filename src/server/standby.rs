@@ -7,20 +7,29 @@ use crate::{
 };
 use axum::{
     Json, Router,
+    extract::RawQuery,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How long callers that are answered late may hold up a take-over.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Answers on a listener until `done` is cancelled and the calls in flight are answered: `/livez` with 200, all else with 503
-/// and `Retry-After`. No database is asked.
-pub async fn stand_by(listener: &Listener, clock: Arc<dyn Clock>, done: CancellationToken) {
-    let router = Router::new().route("/livez", get(async || "ok\n")).fallback(async || refused());
+/// What is added to `/readyz` by whoever takes a server that stands by, able to take over, for as good as one that serves.
+const EITHER: &str = "standby=ok";
+
+/// Answers on a listener until `done` is cancelled and the calls in flight are answered: `/livez` with 200, and so
+/// `/readyz?standby=ok` while it is `ready` to take over; all else with 503 and `Retry-After`. No database is asked.
+pub async fn stand_by(listener: &Listener, clock: Arc<dyn Clock>, ready: watch::Receiver<bool>, done: CancellationToken) {
+    let readyz = async move |RawQuery(query): RawQuery| {
+        let either = query.is_some_and(|query| query.split('&').any(|part| part == EITHER));
+        if either && *ready.borrow() { "stands by\n".into_response() } else { refused() }
+    };
+    let router = Router::new().route("/livez", get(async || "ok\n")).route("/readyz", get(readyz)).fallback(async || refused());
     let patience = async {
         done.cancelled().await;
         tokio::time::sleep(PATIENCE).await;
