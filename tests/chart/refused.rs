@@ -3,7 +3,7 @@
 use crate::helm::{CHART, Helm, OLDEST};
 
 /// What is set, and what the refusal names.
-const WRONG: [(&str, &str); 32] = [
+const WRONG: [(&str, &str); 37] = [
     ("server.enabld=true", "'enabld' not allowed"),
     ("glue.maxPods=0", "/glue/maxPods"),
     ("glue.replicas=9", "/glue/replicas"),
@@ -15,6 +15,17 @@ const WRONG: [(&str, &str); 32] = [
     ("glue.base.podTemplate.spec.nodeSelectr.a=b", "/glue/base/podTemplate/spec"),
     ("glue.queues.a.maxPods=0", "/glue/queues/a/maxPods"),
     ("glue.serviceAccount.create=false", "glue.serviceAccount.name: which account"),
+    ("server.replicas=2", "server.replicas: several servers need a database"),
+    ("server.replicas=2,server.database.existingSecret=a", "server.replicas: several servers need a place for bytes"),
+    ("server.database.existingSecret=a,server.blobs.url=s3://b", "server.adminToken.existingSecret: a server with a database"),
+    (
+        "server.database.existingSecret=a,server.blobs.url=s3://b,server.adminToken.existingSecret=c,server.persistence.existingClaim=d",
+        "server.persistence.existingClaim: with server.database",
+    ),
+    (
+        "server.database.existingSecret=a,fullnameOverride=a-name-of-forty-six-characters-is-one-too-many",
+        "fullnameOverride: 45 characters at most",
+    ),
     ("server.service.port=99999", "/server/service/port"),
     ("server.service.nodePort=30000", "server.service.nodePort: it is for"),
     ("server.service.loadBalancerSourceRanges[0]=10.0.0.0/8", "server.service.loadBalancerSourceRanges: it is for"),

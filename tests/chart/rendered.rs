@@ -80,7 +80,7 @@ pub(crate) fn every_object_is_ours(helm: &Helm, name: &str) {
         }
         let everywhere = EVERYWHERE.contains(&object["kind"].as_str().unwrap_or_default());
         assert_eq!(object["metadata"]["namespace"].is_null(), everywhere, "{}", called(object));
-        let pod = if object["kind"] == "Deployment" {
+        let pod = if ["Deployment", "StatefulSet"].contains(&object["kind"].as_str().unwrap_or_default()) {
             let selector = &object["spec"]["selector"]["matchLabels"];
             assert_eq!(selector.as_object().map(serde_json::Map::len), Some(3), "{selector}");
             assert!(selectors.insert(selector.to_string()), "{selector} selects two workloads");
@@ -125,6 +125,13 @@ pub(crate) fn what_is_off_is_absent(helm: &Helm, _: &str) {
         assert!(more.contains(kind) && more.iter().all(|other| other == kind || other == "ClusterRoleBinding"), "{switch}: {more:?}");
     }
     assert!(!kinds(&["--set", "server.persistence.enabled=false"]).contains("PersistentVolumeClaim"));
+    let shared = "server.database.existingSecret=a,server.adminToken.existingSecret=b,server.blobs.url=s3://c";
+    let several = kinds(&["--set", &format!("{shared},server.replicas=2")]);
+    assert!(several.contains("PodDisruptionBudget") && !several.contains("PersistentVolumeClaim"), "{several:?}");
+    let one = kinds(&["--set", shared]);
+    assert!(one.contains("StatefulSet") && !one.contains("PodDisruptionBudget"), "{one:?}");
+    // Without a place for bytes they lie on the volume of the one server.
+    assert!(kinds(&["--set", "server.database.existingSecret=a"]).contains("PersistentVolumeClaim"));
     let alone = kinds(&["--set", "server.enabled=false,glue.serverUrl=http://a", "--set-json", "queues=null"]);
     assert!(!alone.contains("Service") && !alone.contains("Pod") && alone.contains("Deployment"), "{alone:?}");
     let dashboard = helm.objects("4", "minimal", &["--set", "dashboard.enabled=true"]);

@@ -81,6 +81,31 @@ annotations:
 {{- if and .Values.tls.secretName (eq (int .Values.server.service.port) 80) }}443{{ else }}{{ int .Values.server.service.port }}{{ end -}}
 {{- end -}}
 
+{{/* Whether the server needs a disk that outlives its pod: with a database and a place for bytes nothing that counts lies on one. */}}
+{{- define "slipway.disk" -}}
+{{- if and .Values.server.persistence.enabled (not (and .Values.server.database.existingSecret .Values.server.blobs)) }}true{{ end -}}
+{{- end -}}
+
+{{/* What the server is: several that stand by for each other need names that stay. */}}
+{{- define "slipway.serverKind" -}}
+{{- ternary "StatefulSet" "Deployment" (ne .Values.server.database.existingSecret "") -}}
+{{- end -}}
+
+{{/* Values of the server that cannot be together. */}}
+{{- define "slipway.serverRefused" -}}
+{{- $server := .Values.server -}}
+{{- if gt (int $server.replicas) 1 -}}
+{{- if not $server.database.existingSecret }}{{ fail "server.replicas: several servers need a database that they share (server.database.existingSecret)" }}{{ end -}}
+{{- if not $server.blobs }}{{ fail "server.replicas: several servers need a place for bytes that they share (server.blobs)" }}{{ end -}}
+{{- end -}}
+{{- if $server.database.existingSecret -}}
+{{- if and (not (include "slipway.disk" .)) (not $server.adminToken.existingSecret) }}{{ fail "server.adminToken.existingSecret: a server with a database and no disk does not keep the admin token; `slipway admin mint-token` prints one for a Secret" }}{{ end -}}
+{{- if and $server.blobs $server.persistence.existingClaim }}{{ fail "server.persistence.existingClaim: with server.database and server.blobs nothing that counts is on a disk" }}{{ end -}}
+{{- /* A revision's name is a label of its pods: this one and eleven characters more. */}}
+{{- if gt (len (include "slipway.fullname" .)) 45 }}{{ fail "fullnameOverride: 45 characters at most with server.database" }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Whether there may be authorities beside those of systems; they are files in /etc/slipway-ca. */}}
 {{- define "slipway.ca" -}}
 {{- if or .Values.customCACerts .Values.caCertsConfigMap (and .Values.server.enabled .Values.tls.secretName) }}true{{ end -}}
@@ -182,6 +207,12 @@ imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 {{- if and (eq .component "server") .root.Values.tls.secretName }}{{ $own = append $own (dict "name" "SLIPWAY_URL" "value" "http://127.0.0.1:7226") }}{{ end -}}
 {{- /* For commands in this very pod. */}}
 {{- if and (eq .component "server") .root.Values.server.adminToken.existingSecret }}{{ $own = append $own (dict "name" "SLIPWAY_TOKEN_FILE" "value" "/etc/slipway-admin/token") }}{{ end -}}
+{{- if and (eq .component "server") .root.Values.server.database.existingSecret }}
+{{- $database := .root.Values.server.database }}
+{{- $secret := dict "name" $database.existingSecret "key" $database.existingSecretKey }}
+{{- $own = append $own (dict "name" "SLIPWAY_DATABASE" "valueFrom" (dict "secretKeyRef" $secret)) }}
+{{- $own = append $own (dict "name" "SLIPWAY_POD" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name"))) }}
+{{- end -}}
 {{- with concat $own .root.Values.global.extraEnv $of.extraEnv }}
 env:
   {{- toYaml . | nindent 2 }}
