@@ -4,8 +4,13 @@
 //! node or control plane and run alone, last. Where root or containerd is missing they are ignored and say why; under
 //! `CI=true` they fail.
 
+#[path = "../support/bucket.rs"]
+mod bucket;
 #[path = "../support/luggage.rs"]
 mod luggage;
+#[path = "../support/postgres.rs"]
+#[expect(dead_code, reason = "nobody kills this one")]
+mod postgres;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -14,6 +19,7 @@ mod kit;
 mod accounts;
 mod chart;
 mod chart_alone;
+mod chart_postgres;
 mod chart_readme;
 mod chart_tls;
 mod chart_values;
@@ -52,6 +58,7 @@ fn main() -> std::process::ExitCode {
             accounts::tests(),
             chart::tests(),
             chart_alone::tests(),
+            chart_postgres::tests(),
             chart_readme::tests(),
             chart_tls::tests(),
             chart_values::tests(),
