@@ -9,6 +9,7 @@ use axum::{
     Json, Router,
     extract::RawQuery,
     http::{HeaderValue, StatusCode, header},
+    middleware::map_response,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -23,13 +24,18 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const EITHER: &str = "standby=ok";
 
 /// Answers on a listener until `done` is cancelled and the calls in flight are answered: `/livez` with 200, and so
-/// `/readyz?standby=ok` while it is `ready` to take over; all else with 503 and `Retry-After`. No database is asked.
+/// `/readyz?standby=ok` while it is `ready` to take over; all else with 503 and `Retry-After`. No database is asked. Each answer
+/// is the last of its connection, so that whoever asks again is led to the one that serves by then, and does not stay here.
 pub async fn stand_by(listener: &Listener, clock: Arc<dyn Clock>, ready: watch::Receiver<bool>, done: CancellationToken) {
     let readyz = async move |RawQuery(query): RawQuery| {
         let either = query.is_some_and(|query| query.split('&').any(|part| part == EITHER));
         if either && *ready.borrow() { "stands by\n".into_response() } else { refused() }
     };
     let router = Router::new().route("/livez", get(async || "ok\n")).route("/readyz", get(readyz)).fallback(async || refused());
+    let router = router.layer(map_response(async |mut response: Response| {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }));
     let patience = async {
         done.cancelled().await;
         tokio::time::sleep(PATIENCE).await;

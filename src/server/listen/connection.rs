@@ -9,7 +9,7 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody},
     extract::Request,
-    http::header,
+    http::{Version, header},
     response::Response,
 };
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
@@ -60,7 +60,7 @@ pub(super) struct Connection {
 
 /// What ends a connection from our side.
 enum End {
-    /// The server stops.
+    /// The server stops, or the last answer was given.
     Stop,
     /// It is late.
     Late(Late),
@@ -90,10 +90,17 @@ impl Connection {
     }
 
     async fn http(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, pace: Pace, router: Router) {
-        let service = hyper::service::service_fn(|request| self.call(request, &pace, router.clone()));
+        let last = CancellationToken::new();
+        let service = hyper::service::service_fn(|request| self.call(request, &pace, last.clone(), router.clone()));
         let builder = builder();
         let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-        let (stop, out, late) = (self.door.stop.cancelled(), self.out.cancelled(), pace.late(&self.door.bounds));
+        let stop = async {
+            tokio::select! {
+                () = self.door.stop.cancelled() => {}
+                () = last.cancelled() => {}
+            }
+        };
+        let (out, late) = (self.out.cancelled(), pace.late(&self.door.bounds));
         // Each is looked at when it wakes, not whenever a byte comes: the locks behind them are everybody's.
         let mut ends =
             FuturesUnordered::from_iter([stop.map(|()| End::Stop).boxed(), out.map(|()| End::Now).boxed(), late.map(End::Late).boxed()]);
@@ -126,6 +133,7 @@ impl Connection {
         &self,
         request: hyper::Request<Incoming>,
         pace: &Pace,
+        last: CancellationToken,
         router: Router,
     ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
         let turn = pace.turn();
@@ -139,8 +147,13 @@ impl Connection {
         }
         request.extensions_mut().insert(Peer { address: self.address, secure });
         request.extensions_mut().insert(self.door.bounds.clone());
+        let multiplexed = request.version() == Version::HTTP_2;
         async move {
-            let response = router.oneshot(request).await?;
+            let mut response = router.oneshot(request).await?;
+            // HTTP/1 itself has a word for it.
+            if multiplexed && response.headers_mut().remove(header::CONNECTION).is_some() {
+                last.cancel();
+            }
             Ok(response.map(|body| Body::new(Counted { body, _turn: turn })))
         }
     }

@@ -1,8 +1,9 @@
 //! The way in, over real sockets: who is slow, who takes places, and which certificate is shown.
 
 use super::rig::{Rig, Who};
-use crate::server::{Bounds, Listener, Tls, serve};
+use crate::server::{Bounds, Listener, Tls, serve, stand_by};
 use axum::body::Body;
+use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use reqwest::{Certificate, Client};
@@ -10,6 +11,8 @@ use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 use tokio_rustls::{
@@ -20,6 +23,7 @@ use tokio_rustls::{
         pki_types::{CertificateDer, pem::PemObject},
     },
 };
+use tokio_util::sync::CancellationToken;
 
 fn short() -> Bounds {
     Bounds {
@@ -237,13 +241,8 @@ async fn a_new_certificate_is_shown_without_a_restart_and_a_bad_one_is_not() {
     assert!(first.client().get(&url).send().await.is_err());
 }
 
-/// Two calls at once over one connection of HTTP/2, and then none.
-#[tokio::test]
-async fn http_2_is_spoken_to_who_asks_for_it() {
-    let (rig, dir, authority) = (Rig::new().await, tempfile::tempdir().unwrap(), Authority::new());
-    let (cert, key) = authority.issue(dir.path());
-    let bounds = Bounds { idle: Duration::from_millis(300), ..short() };
-    let address = listening(&rig, bounds, Some(Tls::open(&cert, &key).unwrap())).await;
+/// A connection of HTTP/2 under TLS, and what carries it.
+async fn http_2(address: SocketAddr, authority: &Authority) -> (SendRequest<Body>, JoinHandle<hyper::Result<()>>) {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider())).with_safe_default_protocol_versions();
@@ -252,14 +251,58 @@ async fn http_2_is_spoken_to_who_asks_for_it() {
     let tcp = TcpStream::connect(address).await.unwrap();
     let io = TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), tcp).await.unwrap();
     assert_eq!(io.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    let (mut calls, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.unwrap();
-    let connection = tokio::spawn(connection);
+    let (calls, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.unwrap();
+    (calls, tokio::spawn(connection))
+}
+
+/// Two calls at once over one connection of HTTP/2, and then none.
+#[tokio::test]
+async fn http_2_is_spoken_to_who_asks_for_it() {
+    let (rig, dir, authority) = (Rig::new().await, tempfile::tempdir().unwrap(), Authority::new());
+    let (cert, key) = authority.issue(dir.path());
+    let bounds = Bounds { idle: Duration::from_millis(300), ..short() };
+    let address = listening(&rig, bounds, Some(Tls::open(&cert, &key).unwrap())).await;
+    let (mut calls, connection) = http_2(address, &authority).await;
     let ask = |path: &str| hyper::Request::get(format!("https://localhost{path}")).body(Body::empty()).unwrap();
     let (one, other) = (calls.send_request(ask("/livez")), calls.send_request(ask("/version")));
     let (one, other) = tokio::join!(one, other);
     assert_eq!((one.unwrap().status(), other.unwrap().status()), (hyper::StatusCode::OK, hyper::StatusCode::OK));
     // Nothing is asked any more, so the server says goodbye.
     timeout(Duration::from_secs(5), connection).await.expect("it ends").unwrap().expect("it ends well");
+}
+
+/// Whoever asked one that stands by asks anew, and so is led to the one that serves.
+#[tokio::test]
+async fn who_stands_by_keeps_no_connection() {
+    let (rig, dir, authority) = (Rig::new().await, tempfile::tempdir().unwrap(), Authority::new());
+    let (cert, key) = authority.issue(dir.path());
+    let [secure, plain] = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+    let addresses = [&secure, &plain].map(|tcp| tcp.local_addr().unwrap());
+    let (ready, done) = (watch::Sender::new(false), CancellationToken::new());
+    let (listener, clock) = (Listener::new(secure, Some(Tls::open(&cert, &key).unwrap())).and(plain), rig.app.settings.clock.clone());
+    let standing = tokio::spawn({
+        let (ready, done) = (ready.subscribe(), done.clone());
+        async move { stand_by(&listener, clock, ready, done).await }
+    });
+    let ask = async |path: &str| {
+        let mut stream = TcpStream::connect(addresses[1]).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await.unwrap();
+        rest(&mut stream).await
+    };
+    assert!(ask("/livez").await.starts_with("HTTP/1.1 200"));
+    for path in ["/readyz", "/readyz?standby=ok", "/api/v1/tasks"] {
+        let said = ask(path).await;
+        assert!(said.starts_with("HTTP/1.1 503") && said.contains("connection: close"), "{path}: {said}");
+    }
+    ready.send_replace(true);
+    assert!(ask("/readyz?a=b&standby=ok").await.starts_with("HTTP/1.1 200"));
+    assert!(ask("/readyz").await.starts_with("HTTP/1.1 503"));
+    let (mut calls, connection) = http_2(addresses[0], &authority).await;
+    let call = hyper::Request::get("https://localhost/readyz").body(Body::empty()).unwrap();
+    assert_eq!(calls.send_request(call).await.unwrap().status(), hyper::StatusCode::SERVICE_UNAVAILABLE);
+    timeout(Duration::from_secs(5), connection).await.expect("it ends").unwrap().expect("it ends well");
+    done.cancel();
+    timeout(Duration::from_secs(5), standing).await.expect("it ends").unwrap();
 }
 
 #[tokio::test]
