@@ -30,6 +30,7 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Paths that only some places may name.
 const RESERVED: &[(&str, &[&str])] = &[
     ("sqlx", &["src/store/"]),
+    ("rusqlite", &["src/store/sql/"]),
     ("object_store", &["src/blob/"]),
     ("kube", &["src/runner/kubernetes/"]),
     ("k8s_openapi", &["src/runner/kubernetes/", "src/template/"]),

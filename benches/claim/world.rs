@@ -166,7 +166,7 @@ fn budget(nth: usize) -> String {
 
 pub(crate) fn expect_new(submitted: Submitted) -> Result<TaskId, Failure> {
     match submitted {
-        Submitted::New(ids) => Ok(ids[0]),
+        Submitted::New(ids, _) => Ok(ids[0]),
         other => Err(format!("not stored: {other:?}").into()),
     }
 }

@@ -32,11 +32,18 @@ impl Disk {
         &self.root
     }
 
-    /// Makes the file exactly `len` bytes long, creating it if need be; returns how long it was.
+    /// Makes the file exactly `len` bytes long; returns how long it was. For an empty log none is made: most that stay empty
+    /// would cost more than all else of their task.
     pub(super) fn prepare(&self, key: LogKey, len: u64) -> io::Result<u64> {
         self.files.forget(|other| other == key);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(self.task_dir(key.attempt.task))?;
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(self.path(key))?;
+        let file = if len > 0 {
+            self.made(key)?
+        } else {
+            match self.existing(key) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+                other => other?,
+            }
+        };
         let have = file.metadata()?.len();
         if have != len {
             file.set_len(len)?;
@@ -46,12 +53,12 @@ impl Disk {
     }
 
     pub(super) fn write(&self, key: LogKey, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file(key)?.write_all_at(bytes, offset)
+        self.files.get(key, || self.made(key))?.write_all_at(bytes, offset)
     }
 
     /// Lets the file end at `len`, what is new being a hole.
     pub(super) fn set_len(&self, key: LogKey, len: u64) -> io::Result<()> {
-        self.file(key)?.set_len(len)
+        self.files.get(key, || self.made(key))?.set_len(len)
     }
 
     /// Up to `len` bytes; fewer where the file ends, none where there is no file.
@@ -114,7 +121,23 @@ impl Disk {
     }
 
     fn file(&self, key: LogKey) -> io::Result<Arc<File>> {
-        self.files.get(key, || OpenOptions::new().read(true).write(true).open(self.path(key)))
+        self.files.get(key, || self.existing(key))
+    }
+
+    fn existing(&self, key: LogKey) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(self.path(key))
+    }
+
+    /// The file, created where it is missing.
+    fn made(&self, key: LogKey) -> io::Result<File> {
+        let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(self.path(key));
+        match open() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                fs::DirBuilder::new().recursive(true).mode(0o700).create(self.task_dir(key.attempt.task))?;
+                open()
+            }
+            other => other,
+        }
     }
 
     fn group_dir(&self, task: TaskId) -> PathBuf {

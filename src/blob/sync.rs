@@ -101,7 +101,9 @@ impl Logs {
         blocking(move || {
             let _syncing = syncing;
             let synced = log.state().begin_sync(log.key).ok_or(SyncError::NotOpen)?;
-            match inner.flush(&log) {
+            // A log without a byte has no file.
+            let flushed = if synced.durable == 0 { Ok(()) } else { inner.flush(&log) };
+            match flushed {
                 // Closed or removed meanwhile: what was synced may be gone.
                 Ok(()) if !log.state().end_sync(synced.durable) => Err(SyncError::NotOpen),
                 Ok(()) => Ok(synced),

@@ -120,12 +120,14 @@ impl App {
         Ok((synced.durable >= bytes).then_some(synced.durable == bytes && synced.crc == Some(crc)))
     }
 
-    /// Whether all of the log that a dead agent left is stored; `false` where the attempt is not live, and nothing
-    /// counts.
-    pub(super) async fn left_whole(&self, attempt: AttemptRef, bytes: u64, crc: u32) -> ApiResult<bool> {
-        let Some(lease) = self.store.lease(attempt.task).await?.filter(|lease| lease.attempt == attempt) else { return Ok(false) };
-        self.open_log(&lease, 0).await?;
-        Ok(self.whole_log(log_of(attempt), bytes, crc).await?.unwrap_or(false))
+    /// Whether all of the log that a dead agent left is stored. `None` where the log is not open: then what is recorded of it
+    /// is all there is.
+    pub(super) async fn left_whole(&self, attempt: AttemptRef, bytes: u64, crc: u32) -> ApiResult<Option<bool>> {
+        let key = log_of(attempt);
+        if self.logs.progress(key).is_none_or(|p| p.next == 0) {
+            return Ok(None);
+        }
+        Ok(Some(self.whole_log(key, bytes, crc).await?.unwrap_or(false)))
     }
 
     /// Ends an attempt whose result waited for its log, if that is whole now.

@@ -17,7 +17,11 @@ use super::{
 };
 use crate::domain::order::Board;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
 /// The most operations in one transaction: enough to make the commit cheap, few enough to answer soon.
 const MAX_BATCH: usize = 1_024;
@@ -46,8 +50,26 @@ impl Writer {
         Self { conn, postgres, ambient, changes, up, board: None }
     }
 
+    /// Serves as a task where it waits for its database, and on a thread of its own where its database is a file, which blocks;
+    /// in a runtime of one thread that would free nobody. The handle tells when it has ended.
+    pub(super) fn start(self, waiting: mpsc::Receiver<Job>) -> Result<JoinHandle<()>> {
+        let runtime = Handle::current();
+        if !self.conn.blocks() || runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return Ok(tokio::spawn(self.run(waiting)));
+        }
+        let (ended, end) = oneshot::channel::<()>();
+        let serve = move || {
+            runtime.block_on(self.run(waiting));
+            drop(ended);
+        };
+        std::thread::Builder::new().name("store".into()).spawn(serve).map_err(sqlx::Error::Io)?;
+        Ok(tokio::spawn(async {
+            let _ = end.await;
+        }))
+    }
+
     /// Serves until every handle is dropped, or another server writes to the database.
-    pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(MAX_BATCH);
         while self.next(&mut waiting, &mut jobs).await {
             let mut todo = vec![Batch::of(jobs.drain(..))];

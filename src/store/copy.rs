@@ -58,7 +58,7 @@ impl EmptyDatabase {
     /// `NotEmpty`, `Taken` where a server uses it, `NewerSchema`, `BadUrl` and the database's.
     pub async fn take(url: &str) -> Result<Self> {
         let mut conn = postgres::take(url).await?;
-        let mut known = sqlite::make(Path::new(":memory:"), SQLITE).await?;
+        let mut known = sqlite::blank()?;
         let tables = catalog::shared(catalog::tables(&mut known).await?, &catalog::tables(&mut conn).await?)?;
         known.close().await?;
         for table in &tables {

@@ -3,12 +3,11 @@
 use super::{
     Store,
     error::Result,
-    flush::exec,
     lease::parse_json,
     sql::{self, Pool, Row},
     writer::Tx,
 };
-use crate::domain::{AttemptNumber, EventId, TaskId, UnixMs};
+use crate::domain::{AttemptNumber, EventId, Outcome, QueueName, TaskId, TaskState, UnixMs};
 use serde_json::{Value, json};
 
 /// An event that a batch appends at its end.
@@ -62,15 +61,14 @@ pub(super) async fn append(tx: &mut Tx<'_>) -> Result<Option<i64>> {
         json!([tx.now.0, e.task, e.attempt, e.kind, e.actor, data])
     });
     let rows = Value::Array(rows.collect());
-    exec(
-        tx,
-        "insert into event (at, task, attempt, kind, actor, data)
-         select j.at, j.task, j.attempt, j.kind, j.actor, j.data from rows($1: nth, at int, task int, attempt int, kind text, actor text, data text) j order by j.nth",
-        rows,
-    )
-    .await?;
-    Ok(Some(sql::query_scalar("select max(id) from event").fetch_one(&mut *tx.conn).await?))
+    let newest = sql::query_scalar::<i64>(APPEND).bind(rows).fetch_all(&mut *tx.conn).await?;
+    Ok(newest.into_iter().max())
 }
+
+/// Appends events in their order; answers ids, the newest among them. Differs because SQLite has no insert in a `with`.
+const APPEND: &str = "{sqlite: ; postgres: with new as (}insert into event (at, task, attempt, kind, actor, data)
+     select j.at, j.task, j.attempt, j.kind, j.actor, j.data from rows($1: nth, at int, task int, attempt int, kind text, actor text, data text) j order by j.nth
+     returning id{sqlite: ; postgres: ) select max(id) from new}";
 
 /// The id of the newest event, 0 before the first.
 pub(super) async fn newest(readers: &Pool) -> Result<i64> {
@@ -117,4 +115,19 @@ fn read(row: &Row) -> Result<EventRecord> {
         actor: row.try_get("actor")?,
         data: data.map(|text| parse_json("event", id, text)).transpose()?.unwrap_or(Value::Null),
     })
+}
+
+/// What an event tells of an end.
+pub(super) fn end_data(queue: &QueueName, state: TaskState, last: Option<&(Outcome, Option<bool>)>) -> Value {
+    let mut data = json!({ "queue": queue, "state": state });
+    if let (Some((outcome, _)), Value::Object(fields)) = (last, &mut data) {
+        let known = [
+            ("class", outcome.end.class().map(|c| json!(c))),
+            ("reason", outcome.end.reason().map(|r| json!(r))),
+            ("exitCode", outcome.result.exit_code.map(|c| json!(c))),
+            ("signal", outcome.result.signal.map(|s| json!(s))),
+        ];
+        fields.extend(known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    }
+    data
 }

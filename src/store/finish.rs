@@ -23,7 +23,8 @@ pub struct Finish {
     pub log: (u64, u32),
     /// What the attempt says of itself at its end; kept with the first result.
     pub notes: Option<Box<Notes>>,
-    /// Set where nothing more of the log is to come: whether it is complete. The attempt then ends in the same commit.
+    /// Set where nothing more of the log is to come: whether it is complete. The attempt then ends in the same commit, as it
+    /// does where the log is empty.
     pub settled: Option<bool>,
 }
 
@@ -50,7 +51,8 @@ impl Transition for Finish {
             work.note(AttemptRef { task: self.task, attempt: self.attempt }, notes);
         }
         store_result(held, self.result.clone(), Some(self.log), work);
-        if let Some(complete) = self.settled {
+        let empty = (self.log.0 == 0).then(|| held.has_log(self.log));
+        if let Some(complete) = self.settled.or(empty) {
             settle(held, complete, work);
         }
         Ok(Finished { settled: held.lease.is_none(), state: held.life.state() })

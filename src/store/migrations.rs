@@ -2,7 +2,7 @@
 
 use super::{
     error::Result,
-    sql::{self, Conn, Pool},
+    sql::{self, Pool},
 };
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
@@ -40,22 +40,11 @@ pub(super) fn migrator(steps: &[Step]) -> Migrator {
     Migrator::with_migrations(steps.iter().map(migration).collect())
 }
 
-/// Brings a database forward.
-pub(super) async fn apply(conn: &mut Conn) -> Result<()> {
-    match conn {
-        Conn::Sqlite(conn) => migrator(SQLITE).run(conn).await?,
-        Conn::Postgres(conn) => migrator(POSTGRES).run(conn).await?,
-        // What only reads changes nothing.
-        Conn::SqliteSnapshot(_) | Conn::PostgresSnapshot(_) => {}
-    }
-    Ok(())
-}
-
 /// The newest step that the database has had, and the newest that is known.
 pub(super) async fn schema(readers: &Pool) -> Result<(i64, i64)> {
     let had: Option<i64> = sql::query_scalar("select max(version) from _sqlx_migrations").fetch_one(readers).await?;
     let known = match readers {
-        Pool::Sqlite(_) => newest(SQLITE),
+        Pool::Files(_) => newest(SQLITE),
         Pool::Postgres(_) => newest(POSTGRES),
     };
     Ok((had.unwrap_or(0), known))

@@ -188,17 +188,20 @@ impl Store {
         let changes = Changes::at(events::newest(&readers).await?, events::forgotten(&readers).await?);
         let (jobs, waiting) = mpsc::channel(4096);
         let times = ambient.times.clone();
-        let writer = commit::Writer::new(connection, postgres, ambient, changes.clone(), uptime.clone());
-        let handle = tokio::spawn(writer.run(waiting));
+        let handle = commit::Writer::new(connection, postgres, ambient, changes.clone(), uptime.clone()).start(waiting)?;
         Ok((Self { jobs, readers, changes, uptime, times, instance: instance.into(), restored_up }, handle))
     }
 
     /// Waits until the writer has ended and the database is free, where this is the last handle.
     #[cfg(test)]
     async fn closed(self) {
-        let Self { jobs, readers, .. } = self;
+        let Self { jobs, readers, uptime, .. } = self;
         drop(jobs);
         readers.close().await;
+        // The writer lets go of it after its connection.
+        while Arc::strong_count(&uptime) > 1 {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// What changed, for those who wait.
@@ -217,7 +220,7 @@ impl Store {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.readers {
-            sql::Pool::Sqlite(_) => "sqlite",
+            sql::Pool::Files(_) => "sqlite",
             sql::Pool::Postgres(_) => "postgres",
         }
     }

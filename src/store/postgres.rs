@@ -110,7 +110,9 @@ fn options(url: &str) -> Result<PgConnectOptions> {
 async fn ready(options: &PgConnectOptions) -> Result<Conn> {
     let mut conn = connect(options).await?;
     schema::refuse_newer(&schema::had(&mut conn).await?, POSTGRES, NAME)?;
-    migrations::apply(&mut conn).await?;
+    if let Conn::Postgres(conn) = &mut conn {
+        migrations::migrator(POSTGRES).run(conn).await?;
+    }
     Ok(conn)
 }
 
@@ -178,7 +180,9 @@ fn refused(error: sqlx::Error, options: &PgConnectOptions) -> StoreError {
 
 /// One batch on this connection.
 async fn begin(conn: &mut Conn, epoch: i64) -> Result<()> {
-    sql::query("begin").execute(&mut *conn).await?;
-    let mine = sql::query("select 1 from epoch where number = $1 for share").bind(epoch).fetch_optional(conn).await?;
+    let Conn::Postgres(conn) = conn else { return Err(StoreError::Closed) };
+    // Both in one message.
+    let both = sqlx::AssertSqlSafe(format!("begin; select 1 from epoch where number = {epoch} for share"));
+    let mine = sqlx::raw_sql(both).fetch_optional(conn).await?;
     if mine.is_some() { Ok(()) } else { Err(StoreError::Taken) }
 }

@@ -57,8 +57,11 @@ pub enum Reporting {
     Finish {
         /// The result.
         result: AttemptResult,
-        /// Whether all of the log that it speaks of is stored. Nobody waits for the rest: its agent is gone.
-        log_complete: bool,
+        /// The length and CRC-32C of the whole log.
+        log: (u64, u32),
+        /// Whether that is what is stored, where it is known; what is recorded says so else. Nobody waits for the rest: its
+        /// agent is gone.
+        log_complete: Option<bool>,
     },
 }
 
@@ -133,9 +136,10 @@ impl Report {
             Reporting::Ended { class, reason, message, .. } => {
                 held.take(Event::Lost(*class, *reason, message.clone()), Some(false), work).is_ok()
             }
-            Reporting::Finish { result, log_complete } => {
+            Reporting::Finish { result, log, log_complete } => {
+                let complete = log_complete.unwrap_or_else(|| held.has_log(*log));
                 store_result(held, result.clone(), None, work);
-                settle(held, *log_complete, work)
+                settle(held, complete, work)
             }
         }
     }

@@ -4,19 +4,25 @@ use super::{
     error::{Result, StoreError},
     migrations::{self, SQLITE, Step},
     schema::{self, Had},
-    sql::{Conn, Pool},
+    sql::{Conn, FileConn, Files, Lent, Pool},
 };
 use sqlx::{
     Connection, SqliteConnection,
-    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use std::{path::Path, time::Duration};
 
 /// Readers beside the one writer. Reads never wait for writes in WAL mode.
 const READERS: u32 = 4;
 
-/// `SQLITE_READONLY_ROLLBACK`, as sqlx names it.
+/// `SQLITE_READONLY_ROLLBACK`.
 const READONLY_ROLLBACK: &str = "776";
+
+/// For so long a connection waits for another one's lock.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// What every connection of a server is set to.
+const COMMON: [(&str, &str); 3] = [("foreign_keys", "on"), ("cache_size", "-32768"), ("temp_store", "memory")];
 
 /// One writer and some readers on the file at `path`, created and migrated where needed.
 ///
@@ -24,23 +30,22 @@ const READONLY_ROLLBACK: &str = "776";
 /// `NewerSchema` where a newer version wrote the file, which is then left as it is.
 pub(super) async fn open(path: &Path) -> Result<(Conn, Pool)> {
     refuse_newer(path).await?;
-    let common = SqliteConnectOptions::new()
+    let migrating = SqliteConnectOptions::new()
         .filename(path)
-        .busy_timeout(Duration::from_secs(10))
-        .statement_cache_capacity(200)
-        .pragma("cache_size", "-32768")
-        .pragma("temp_store", "memory");
-    let writing = common
-        .clone()
+        .busy_timeout(BUSY)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        // Commit before acknowledging: FULL syncs the log at each commit, and group commit makes that cheap.
-        .synchronous(SqliteSynchronous::Full)
         .auto_vacuum(SqliteAutoVacuum::Incremental);
-    let mut writer = Conn::Sqlite(SqliteConnection::connect_with(&writing).await?);
-    migrations::apply(&mut writer).await?;
-    let readers = SqlitePoolOptions::new().max_connections(READERS).min_connections(1).connect_with(common.read_only(true)).await?;
-    Ok((writer, Pool::Sqlite(readers)))
+    let mut conn = SqliteConnection::connect_with(&migrating).await?;
+    migrations::migrator(SQLITE).run(&mut conn).await?;
+    // Commit before acknowledging: FULL syncs the log at each commit, and group commit makes that cheap.
+    let mut settings = COMMON.to_vec();
+    settings.push(("synchronous", "full"));
+    let writer = FileConn::open(path, true, BUSY, &settings)?;
+    let readers = Files::open(path, READERS, |path| FileConn::open(path, false, BUSY, &COMMON))?;
+    // Not before: the last one that closes a file does away with its log.
+    conn.close().await?;
+    Ok((Conn::File(writer), Pool::Files(readers)))
 }
 
 /// A new database at `path`, brought so far as the steps lead, to be filled by whoever makes it. Should they break off, what is
@@ -51,12 +56,22 @@ pub(super) async fn make(path: &Path, steps: &[Step]) -> Result<Conn> {
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Off)
         .synchronous(SqliteSynchronous::Off)
-        .auto_vacuum(SqliteAutoVacuum::Incremental)
-        .pragma("cache_size", "-32768")
-        .pragma("temp_store", "memory");
+        .auto_vacuum(SqliteAutoVacuum::Incremental);
     let mut conn = SqliteConnection::connect_with(&options).await?;
     migrations::migrator(steps).run(&mut conn).await?;
-    Ok(Conn::Sqlite(conn))
+    conn.close().await?;
+    let mut settings = COMMON.to_vec();
+    settings.extend([("journal_mode", "off"), ("synchronous", "off")]);
+    Ok(Conn::Lent(Lent::own(FileConn::open(path, true, BUSY, &settings)?)))
+}
+
+/// The tables of this version in a database that holds nothing and is nowhere.
+pub(super) fn blank() -> Result<Conn> {
+    let conn = FileConn::in_memory()?;
+    for (_, _, text) in SQLITE {
+        conn.batch(text)?;
+    }
+    Ok(Conn::Lent(Lent::own(conn)))
 }
 
 /// A connection to the database at `path`, which is there, whoever else uses it.
@@ -65,8 +80,7 @@ pub(super) async fn make(path: &Path, steps: &[Step]) -> Result<Conn> {
 /// `NewerSchema` where a newer version wrote the file.
 pub(super) async fn open_existing(path: &Path) -> Result<Conn> {
     refuse_newer(path).await?;
-    let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(10)).pragma("temp_store", "memory");
-    Ok(Conn::Sqlite(SqliteConnection::connect_with(&options).await?))
+    Ok(Conn::Lent(Lent::own(FileConn::open(path, true, BUSY, &COMMON)?)))
 }
 
 async fn refuse_newer(path: &Path) -> Result<()> {
@@ -78,21 +92,20 @@ async fn refuse_newer(path: &Path) -> Result<()> {
 
 /// The migrations that the file, which is there, has had.
 pub(super) async fn had(path: &Path) -> Result<Vec<Had>> {
-    match read_had(path, true).await {
+    match read_had(path, false).await {
         // A death while the file was made left a journal to roll back, which takes the right to write. No version that
         // had migrated leaves one: from then on there is a write-ahead log.
         Err(StoreError::Database(error))
             if error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(READONLY_ROLLBACK) =>
         {
-            read_had(path, false).await
+            read_had(path, true).await
         }
         other => other,
     }
 }
 
-async fn read_had(path: &Path, read_only: bool) -> Result<Vec<Had>> {
-    let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(10)).read_only(read_only);
-    let mut conn = Conn::Sqlite(SqliteConnection::connect_with(&options).await?);
+async fn read_had(path: &Path, write: bool) -> Result<Vec<Had>> {
+    let mut conn = Conn::Lent(Lent::own(FileConn::open(path, write, BUSY, &[])?));
     let had = schema::had(&mut conn).await?;
     conn.close().await?;
     Ok(had)

@@ -9,12 +9,13 @@ use super::{
     insert::insert,
     lease::parse_json,
     parents::{NoParent, Parent, parents, refused},
+    record::TaskRecord,
     sql,
     uploads::Sent,
     waits::Waits,
     writer::{Statement, Tx},
 };
-use crate::domain::{ArraySpec, QueueName, Sha256, TaskId, TaskSpec, UnixMs};
+use crate::domain::{ArraySpec, AttemptNumber, QueueName, Sha256, TaskId, TaskSpec, TaskState, UnixMs};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -40,6 +41,36 @@ impl NewTask {
     #[must_use]
     pub fn new(spec: TaskSpec) -> Self {
         Self { spec, rerun_of: None, not_before: None, after: After::default(), parent: None, array: None }
+    }
+
+    /// Whether nothing holds it back and no time counts from its submit, so that what is stored of it is what it says.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.array.is_none() && self.after.on.is_empty() && self.not_before.is_none() && self.spec.total_timeout_seconds.is_none()
+    }
+
+    /// A plain one as it is stored.
+    #[must_use]
+    pub fn stored(self, id: TaskId, user: String, created_at: UnixMs) -> TaskRecord {
+        TaskRecord {
+            id,
+            user,
+            spec: self.spec,
+            boosted: false,
+            state: TaskState::Queued,
+            attempt: AttemptNumber::NONE,
+            rerun_of: self.rerun_of,
+            parent: self.parent.map(|parent| parent.id),
+            place: None,
+            not_before: None,
+            dependencies: Vec::new(),
+            end_up: None,
+            created_at,
+            started_at: None,
+            finished_at: None,
+            lease: None,
+            ended: None,
+        }
     }
 
     /// What holds it back.
@@ -83,8 +114,8 @@ pub struct Idempotency {
 /// What became of a submit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Submitted {
-    /// Stored now, under these ids in the order given.
-    New(Vec<TaskId>),
+    /// Stored now, under these ids in the order given, and the time that their rows bear.
+    New(Vec<TaskId>, UnixMs),
     /// Stored by an earlier request with the same key and body.
     Repeated(Vec<TaskId>),
     /// The key came before with another body; nothing was stored.
@@ -169,9 +200,9 @@ impl Statement for Submit {
         let mut ids = insert(batch, &stored, &known, tx).await?.into_iter();
         let ids: HashMap<usize, Vec<TaskId>> = stored.iter().map(|&at| (at, ids.by_ref().take(batch[at].tasks.len()).collect())).collect();
         remember(batch, &ids, tx).await?;
-        let of = |at: usize| ids.get(&at).cloned().unwrap_or_default();
+        let (now, of) = (tx.now, |at: usize| ids.get(&at).cloned().unwrap_or_default());
         let answer = |(at, p)| match p {
-            Ok(holder) if holder == at => Submitted::New(of(at)),
+            Ok(holder) if holder == at => Submitted::New(of(at), now),
             Ok(holder) => Submitted::Repeated(of(holder)),
             Err(answer) => answer,
         };

@@ -7,7 +7,7 @@ use super::{
     deadlines::Deadline,
     dependencies,
     error::Result,
-    events::NewEvent,
+    events::{NewEvent, end_data},
     lease::{LeaseRecord, lease_columns, parse, parse_json},
     place::Place,
     record::{Limits, band_priority, terminal},
@@ -38,11 +38,12 @@ pub(super) const LOAD: &str = lease_columns!(
             (select count(*) from attempt a where a.task = t.id and a.class in ('infra', 'lost', 'setup', 'image')) as spent_infra,
             (select count(*) from attempt a where a.task = t.id and a.state is null and a.reason is not null
                 and a.attempt > (select coalesce(max(b.attempt), 0) from attempt b where b.task = t.id and b.state is not null)) as holds,
-            e.doc as evidence,",
+            lg.durable as marked, lg.crc as marked_crc, e.doc as evidence,",
     "from values($1: id int) j
      join task t on t.id = j.id
      left join lease l on l.task = t.id
      left join evidence e on e.task = l.task and e.attempt = l.attempt
+     left join log lg on lg.task = l.task and lg.attempt = l.attempt and lg.member = 0
      left join task p on p.id = t.parent and t.idx is not null
      left join task_array y on y.task = t.id
      left join waiting w on w.task = t.id
@@ -76,6 +77,8 @@ pub(super) struct Held {
     pub(super) lease: Option<LeaseRecord>,
     /// What its runner saw of the live attempt, as JSON.
     pub(super) evidence: Option<String>,
+    /// How far the live attempt's log is on disk, and the CRC-32C of that.
+    marked: Option<(u64, Option<u32>)>,
     /// How many attempts in a row were held for want of a place.
     holds: u32,
     /// Where it stood when it was loaded, which tells the rows to remove.
@@ -207,6 +210,10 @@ impl Held {
         let spent = Spent { user: row.try_get("spent_user")?, oom: row.try_get("spent_oom")?, infra: row.try_get("spent_infra")? };
         let array_cancelled = row.try_get::<Option<i64>>("array_cancel_at")?.is_some();
         let cancel_requested = array_cancelled || lease.as_ref().is_some_and(|l| l.cancel.is_some());
+        let marked = match row.try_get::<Option<i64>>("marked")? {
+            Some(durable) => Some((durable.cast_unsigned(), row.try_get("marked_crc")?)),
+            None => None,
+        };
         let deadline = Deadline::read(row)?;
         let queued_up = row.try_get("queued_up")?;
         let out_of_time = deadline.and_then(|deadline| deadline.end_up).is_some_and(|at| at <= up);
@@ -226,6 +233,7 @@ impl Held {
             since_up: row.try_get("place_since")?,
             placed: Place::read(row)?,
             evidence: row.try_get("evidence")?,
+            marked,
             holds: row.try_get("holds")?,
             before: life.state(),
             kin,
@@ -250,6 +258,11 @@ impl Held {
     /// The live attempt, where `attempt` is it.
     pub(super) fn live(&mut self, attempt: AttemptNumber) -> Option<&mut LeaseRecord> {
         self.lease.as_mut().filter(|lease| lease.attempt.attempt == attempt)
+    }
+
+    /// Whether what is recorded of the live attempt's log is all of it, by its length and CRC-32C.
+    pub(super) fn has_log(&self, (bytes, crc): (u64, u32)) -> bool {
+        self.marked.unwrap_or((0, Some(0))) == (bytes, Some(crc))
     }
 
     /// Applies an event by the rules of `domain` and does what follows from it: an ended attempt goes to the history,
@@ -376,18 +389,4 @@ impl Held {
         }
         work.ended.push(EndedAttempt { lease, outcome, log_complete });
     }
-}
-
-fn end_data(queue: &QueueName, state: TaskState, last: Option<&(Outcome, Option<bool>)>) -> Value {
-    let mut data = json!({ "queue": queue, "state": state });
-    if let (Some((outcome, _)), Value::Object(fields)) = (last, &mut data) {
-        let known = [
-            ("class", outcome.end.class().map(|c| json!(c))),
-            ("reason", outcome.end.reason().map(|r| json!(r))),
-            ("exitCode", outcome.result.exit_code.map(|c| json!(c))),
-            ("signal", outcome.result.signal.map(|s| json!(s))),
-        ];
-        fields.extend(known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-    }
-    data
 }

@@ -2,7 +2,6 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::os::unix::fs::FileExt;
 
 const LIMIT: u64 = 50_000;
 
@@ -132,8 +131,7 @@ async fn live(home: &Home, ops: Vec<Op>, task: i64) {
                 assert_eq!(model.progress.durable, model.recorded.durable);
             }
             Op::Crash { garbage } => {
-                let file = std::fs::OpenOptions::new().write(true).open(logs.0.disk.path(key)).unwrap();
-                file.write_all_at(&vec![0xEE; garbage], model.recorded.durable).unwrap();
+                logs.0.disk.write(key, model.recorded.durable, &vec![0xEE; garbage]).unwrap();
                 logs = home.logs();
                 model.restart();
                 model.check(logs.open(key, model.resume()).await.unwrap());

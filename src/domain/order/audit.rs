@@ -21,6 +21,8 @@ impl Board {
         for (name, bench) in &self.queues {
             let other = anew.queues.get(name).unwrap_or(&none);
             check(&format!("{name}, what lives"), &bench.lives(), &other.lives());
+            let [kept, right] = bench.sums();
+            check(&format!("{name}, sums of use"), &kept, &right);
             check(&format!("{name}, cost"), &bench.cost, &other.cost);
             check(&format!("{name}, use"), &bench.settled_of_all(), &other.settled_of_all());
             if anew.queues.contains_key(name) && !self.is_outdated() {

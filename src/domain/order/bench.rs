@@ -67,6 +67,8 @@ pub(super) struct LiveAttempt {
     pub(super) user: User,
     pub(super) cost: Cost,
     pub(super) claimed_up: i64,
+    /// What it used, as it counts now.
+    pub(super) used: i64,
 }
 
 /// A user in a queue.
@@ -74,7 +76,9 @@ pub(super) struct LiveAttempt {
 struct Member {
     /// Used by attempts that are over.
     settled: i64,
-    /// The same with what live ones used, as it counts now.
+    /// Used by those that live, as it counts now: their sum, so that neither begin nor end looks at them all.
+    running: i64,
+    /// Both, as the lanes were told.
     used: i64,
     live: BTreeSet<TaskId>,
 }
@@ -87,6 +91,14 @@ pub(super) struct Counting {
     pub(super) least_ms: i64,
     pub(super) epoch_up: i64,
     pub(super) half_life_ms: u64,
+}
+
+impl Counting {
+    /// What a live attempt used.
+    fn of(self, live: &LiveAttempt, weight: u32) -> i64 {
+        let to = self.step_up.max(live.claimed_up.saturating_add(self.least_ms));
+        use_of(live.cost.slots(), weight, live.claimed_up, to, self.epoch_up, self.half_life_ms)
+    }
 }
 
 /// One queue.
@@ -154,10 +166,20 @@ impl Bench {
         self.terms.rules.limits.max_running_per_user.is_none_or(|max| self.running_of(user) < max)
     }
 
-    /// Everything that lives, in the order of tasks.
+    /// Everything that lives, in the order of tasks, without what it used, which depends on when that was counted.
     #[cfg(all(test, feature = "server"))]
-    pub(super) fn lives(&self) -> std::collections::BTreeMap<TaskId, &LiveAttempt> {
-        self.live.iter().map(|(task, live)| (*task, live)).collect()
+    pub(super) fn lives(&self) -> std::collections::BTreeMap<TaskId, LiveAttempt> {
+        self.live.iter().map(|(task, live)| (*task, LiveAttempt { used: 0, ..live.clone() })).collect()
+    }
+
+    /// What is kept and what is right of the sums of what live attempts used, by user.
+    #[cfg(all(test, feature = "server"))]
+    pub(super) fn sums(&self) -> [std::collections::BTreeMap<&User, i64>; 2] {
+        let sum = |member: &Member| member.live.iter().filter_map(|task| self.live.get(task)).map(|live| live.used).sum();
+        [
+            self.users.iter().map(|(user, member)| (user, member.running)).collect(),
+            self.users.iter().map(|(user, m)| (user, sum(m))).collect(),
+        ]
     }
 
     /// The use of all users by attempts that are over, where there is any.
@@ -175,9 +197,9 @@ impl Bench {
         self.users.get(user).map_or(0, |member| member.settled)
     }
 
-    pub(super) fn set_settled(&mut self, user: &User, usage: i64, counting: Counting) {
+    pub(super) fn set_settled(&mut self, user: &User, usage: i64) {
         self.users.entry(user.clone()).or_default().settled = usage;
-        self.recount(user, counting);
+        self.rank(user);
     }
 
     pub(super) fn add(&mut self, lane: &Lane, head: Head) {
@@ -196,25 +218,29 @@ impl Bench {
     }
 
     /// An attempt begins to live.
-    pub(super) fn begin(&mut self, task: TaskId, live: LiveAttempt, counting: Counting) {
+    pub(super) fn begin(&mut self, task: TaskId, mut live: LiveAttempt, counting: Counting) {
         let user = live.user.clone();
+        live.used = counting.of(&live, self.terms.weight_of(&user));
         self.cost.gpus += live.cost.gpus;
         self.cost.weight += live.cost.weight;
-        self.users.entry(user.clone()).or_default().live.insert(task);
+        let member = self.users.entry(user.clone()).or_default();
+        member.live.insert(task);
+        member.running = member.running.saturating_add(live.used);
         self.live.insert(task, live);
-        self.recount(&user, counting);
+        self.rank(&user);
     }
 
     /// An attempt lives no more; what it used is settled. Answers its user.
     pub(super) fn end(&mut self, task: TaskId, now_up: i64, counting: Counting) -> Option<User> {
-        let LiveAttempt { user, cost, claimed_up } = self.live.remove(&task)?;
+        let LiveAttempt { user, cost, claimed_up, used } = self.live.remove(&task)?;
         self.cost.gpus = self.cost.gpus.less(cost.gpus);
         self.cost.weight = self.cost.weight.less(cost.weight);
         let usage = use_of(cost.slots(), self.terms.weight_of(&user), claimed_up, now_up, counting.epoch_up, counting.half_life_ms);
         let member = self.users.entry(user.clone()).or_default();
         member.live.remove(&task);
+        member.running = member.running.saturating_sub(used);
         member.settled = member.settled.saturating_add(usage);
-        self.recount(&user, counting);
+        self.rank(&user);
         Some(user)
     }
 
@@ -222,19 +248,22 @@ impl Bench {
     pub(super) fn recount_live(&mut self, counting: Counting) {
         let users: Vec<User> = self.users.iter().filter(|(_, member)| !member.live.is_empty()).map(|(user, _)| user.clone()).collect();
         for user in users {
-            self.recount(&user, counting);
+            let weight = self.terms.weight_of(&user);
+            let Some(member) = self.users.get_mut(&user) else { continue };
+            member.running = 0;
+            for task in &member.live {
+                let Some(live) = self.live.get_mut(task) else { continue };
+                live.used = counting.of(live, weight);
+                member.running = member.running.saturating_add(live.used);
+            }
+            self.rank(&user);
         }
     }
 
-    fn recount(&mut self, user: &User, counting: Counting) {
-        let weight = self.terms.weight_of(user);
+    /// Tells the lanes of a user what counts now.
+    fn rank(&mut self, user: &User) {
         let Some(member) = self.users.get_mut(user) else { return };
-        let use_of_live = |task: &TaskId| {
-            let Some(live) = self.live.get(task) else { return 0 };
-            let to = counting.step_up.max(live.claimed_up.saturating_add(counting.least_ms));
-            use_of(live.cost.slots(), weight, live.claimed_up, to, counting.epoch_up, counting.half_life_ms)
-        };
-        let usage = member.live.iter().map(use_of_live).fold(member.settled, i64::saturating_add);
+        let usage = member.settled.saturating_add(member.running);
         let gone = member.live.is_empty() && member.settled == 0;
         if member.used != usage {
             member.used = usage;
@@ -255,14 +284,16 @@ impl Bench {
                 changed(user);
             }
         }
+        // That of live ones is counted anew before anybody is served.
+        for live in self.live.values_mut() {
+            live.used = 0;
+        }
         let users: Vec<User> = self.users.keys().cloned().collect();
         for user in users {
-            let Some(member) = self.users.get_mut(&user) else { continue };
-            member.used = member.settled;
-            let usage = member.used;
-            for lanes in &mut self.tiers {
-                lanes.rank(&user, usage);
+            if let Some(member) = self.users.get_mut(&user) {
+                member.running = 0;
             }
+            self.rank(&user);
         }
     }
 

@@ -133,7 +133,7 @@ impl Board {
     pub fn begin(&mut self, queue: &QueueName, task: TaskId, user: &User, cost: Cost, claimed_up: i64) {
         let counting = self.counting();
         self.live.insert(task, queue.clone());
-        self.bench(queue).begin(task, LiveAttempt { user: user.clone(), cost, claimed_up }, counting);
+        self.bench(queue).begin(task, LiveAttempt { user: user.clone(), cost, claimed_up, used: 0 }, counting);
     }
 
     /// Its result is stored, or it was given back. Answers whether it lived.
@@ -148,8 +148,7 @@ impl Board {
 
     /// What a user used by attempts that are over, as the store kept it.
     pub fn set_used(&mut self, queue: &QueueName, user: &User, usage: i64) {
-        let counting = self.counting();
-        self.bench(queue).set_settled(user, usage, counting);
+        self.bench(queue).set_settled(user, usage);
     }
 
     /// Whose use has changed since it was asked last, with the new figure, for the store to keep.

@@ -45,13 +45,17 @@ pub(crate) async fn finish(
         Ok(lease) => lease,
         Err(error) => return repeated(&app, attempt, &token_hash).await?.ok_or(error),
     };
-    app.open_log(&lease, 0).await?;
+    // The first finish counts, with what it says of the log.
+    let log = lease.log.filter(|_| lease.result.is_some()).unwrap_or((request.log_bytes, request.log_crc));
+    // Of a log without a byte there is nothing to make durable.
+    let empty = log.0 == 0 && app.logs.progress(log_of(attempt)).is_none_or(|p| p.next == 0);
+    if !empty {
+        app.open_log(&lease, 0).await?;
+    }
     // An object store may be slow, or away: the first finish does not wait for it. The agent asks again.
     let behind = app.logs.progress(log_of(attempt)).is_some_and(|p| p.durable < p.next);
     let at_once = lease.result.is_none() && behind && app.logs.remote().is_some();
-    // The first finish counts, with what it says of the log.
-    let log = lease.log.filter(|_| lease.result.is_some()).unwrap_or((request.log_bytes, request.log_crc));
-    let settled = if at_once { None } else { app.whole_log(log_of(attempt), log.0, log.1).await? };
+    let settled = if empty || at_once { None } else { app.whole_log(log_of(attempt), log.0, log.1).await? };
     let next_offset = app.logs.progress(log_of(attempt)).map_or(0, |p| p.next);
     let finish = Finish { task: path.task, attempt: path.n, token_hash, result: request.result(), log, notes: request.notes, settled };
     let finished = match app.store.run(finish).await? {

@@ -39,7 +39,7 @@ pub(crate) async fn start(
     app.pulses.beat(attempt, app.store.uptime().now());
     let task = task.ok_or_else(|| no_task(path.task))?;
     let timeout_seconds = task.time_limit(app.store.uptime().now());
-    let resume = app.store.resume(path.task, path.n).await?;
+    let resume = if path.n.0 > 1 { app.store.resume(path.task, path.n).await? } else { None };
     let spec = orders::runs(&task);
     let output_limit_bytes = app.queues.output_limit(&spec.queue);
     Ok(axum::Json(StartResponse {

@@ -55,8 +55,8 @@ async fn one(app: &App, item: ReportItem) -> ApiResult<ReportOutcome> {
             Reporting::Ended { class, reason, message, proven: app.proves(of, proof, observed_ms_ago) }
         }
         ReportKind::Finish { result } => {
-            let log_complete = app.left_whole(of, result.log_bytes, result.log_crc).await?;
-            Reporting::Finish { result: result.result(), log_complete }
+            let log = (result.log_bytes, result.log_crc);
+            Reporting::Finish { log_complete: app.left_whole(of, log.0, log.1).await?, log, result: result.result() }
         }
     };
     let report = Report { task, attempt, claim, uid: uid.clone(), evidence: evidence.clone(), reporting };

@@ -39,9 +39,9 @@ pub(crate) async fn batch(
         Ok(NewTask { after, ..task })
     };
     let tasks = request.tasks.into_iter().enumerate().zip(after).map(take).collect::<ApiResult<Vec<_>>>()?;
-    let (ids, repeated) = submit::store(&app, principal, tasks, key, "tasks:batch", &bytes).await?;
+    let (ids, new) = submit::store(&app, principal, tasks, key, "tasks:batch", &bytes).await?;
     let named = ids.first().zip(ids.last()).map(|(first, last)| audit::Object(format!("tasks/{first}..{last}")));
-    let mut response = submit::marked((StatusCode::CREATED, axum::Json(BatchResponse { ids })).into_response(), repeated);
+    let mut response = submit::marked((StatusCode::CREATED, axum::Json(BatchResponse { ids })).into_response(), new.is_none());
     if let Some(object) = named {
         response.extensions_mut().insert(object);
     }

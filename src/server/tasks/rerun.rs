@@ -3,7 +3,7 @@
 use super::{
     intake, kin,
     path::{OfTask, TaskPath},
-    submit::{created, store},
+    submit,
 };
 use crate::{
     domain::{ArraySpec, Indices},
@@ -37,9 +37,8 @@ pub(crate) async fn rerun(
     intake::again(&app, &principal.user, id, &task.spec)?;
     let same = format!("{id} {:?} {:?}", request.only, request.indices);
     let array = app.array_again(&task, request).await?;
-    let tasks = vec![NewTask { rerun_of: Some(id), array, ..NewTask::new(task.spec) }];
-    let (ids, repeated) = store(&app, principal, tasks, key, "tasks/rerun", same.as_bytes()).await?;
-    created(&app, ids.first().copied(), repeated).await
+    let task = NewTask { rerun_of: Some(id), array, ..NewTask::new(task.spec) };
+    submit::one(&app, principal, task, key, "tasks/rerun", same.as_bytes()).await
 }
 
 impl App {

@@ -2,7 +2,7 @@
 
 use super::{depend, intake, kin};
 use crate::{
-    domain::Sha256,
+    domain::{Sha256, UnixMs},
     server::{
         auth::Principal,
         body::{IdempotencyKey, Json, sha256},
@@ -29,9 +29,8 @@ pub(crate) async fn submit(
     Json { value: new, bytes }: Json<wire::NewTask>,
 ) -> ApiResult<Response> {
     let after = depend::of_one(&app, &principal, &new).await?;
-    let tasks = vec![NewTask { after, ..taken(&app, &principal, new, "")? }];
-    let (ids, repeated) = store(&app, principal, tasks, key, "tasks", &bytes).await?;
-    created(&app, ids.first().copied(), repeated).await
+    let task = NewTask { after, ..taken(&app, &principal, new, "")? };
+    one(&app, principal, task, key, "tasks", &bytes).await
 }
 
 /// A task as it is stored, checked. `at`: where it stands in the request.
@@ -42,7 +41,27 @@ pub(super) fn taken(app: &App, principal: &Principal, new: wire::NewTask, at: &s
     Ok(NewTask { not_before, parent, array, ..NewTask::new(intake::take(app, principal, new, at)?) })
 }
 
-/// Stores tasks; ids in order, and whether an earlier request stored them. `body`: the bytes that a repeat has again.
+/// Stores one task; the answer is what is stored, which for a plain one nobody has to read.
+pub(super) async fn one(
+    app: &App,
+    principal: Principal,
+    task: NewTask,
+    key: IdempotencyKey,
+    route: &'static str,
+    body: &[u8],
+) -> ApiResult<Response> {
+    let plain = task.is_plain().then(|| (task.clone(), principal.user.clone()));
+    let (ids, new) = store(app, principal, vec![task], key, route, body).await?;
+    let id = *ids.first().ok_or(ProblemCode::Internal)?;
+    let record = match (plain, new) {
+        (Some((task, user)), Some(at)) => task.stored(id, user, at),
+        _ => app.record(id).await?,
+    };
+    let location = [(header::LOCATION, format!("/api/v1/tasks/{id}"))];
+    Ok(marked((StatusCode::CREATED, location, axum::Json(app.task(record))).into_response(), new.is_none()))
+}
+
+/// Stores tasks; ids in order, and when, or none where an earlier request stored them. `body`: the bytes that a repeat has again.
 pub(super) async fn store(
     app: &App,
     principal: Principal,
@@ -50,13 +69,13 @@ pub(super) async fn store(
     IdempotencyKey(key): IdempotencyKey,
     route: &'static str,
     body: &[u8],
-) -> ApiResult<(Vec<TaskId>, bool)> {
+) -> ApiResult<(Vec<TaskId>, Option<UnixMs>)> {
     let idempotency = key.map(|key| Idempotency { route, key, digest: sha256(body) });
     let submitted = app.store.run(Submit { user: principal.user.clone(), tasks, idempotency }).await?;
     crate::crash_point!("server.submitted");
     match submitted {
-        Submitted::New(ids) => Ok((ids, false)),
-        Submitted::Repeated(ids) => Ok((ids, true)),
+        Submitted::New(ids, at) => Ok((ids, Some(at))),
+        Submitted::Repeated(ids) => Ok((ids, None)),
         Submitted::Mismatch => Err(Problem::new(ProblemCode::IdempotencyMismatch)
             .detail("This Idempotency-Key came before with another body; nothing was stored.")
             .hint("Use a new key for a new request.")
@@ -94,14 +113,6 @@ fn full(queue: &QueueName, pending: u64, max: u32, refused: u64) -> Problem {
             "The queue {queue} takes at most {max} tasks that wait or are queued (limits.maxPending), and has {pending}: {refused} refused, nothing stored."
         ))
         .hint("Try again when some of them have started, or ask an admin for a higher maxPending.")
-}
-
-/// `201` with the task as it is now, and where it is.
-pub(super) async fn created(app: &App, id: Option<TaskId>, repeated: bool) -> ApiResult<Response> {
-    let id = id.ok_or(ProblemCode::Internal)?;
-    let task = app.task(app.record(id).await?);
-    let location = [(header::LOCATION, format!("/api/v1/tasks/{id}"))];
-    Ok(marked((StatusCode::CREATED, location, axum::Json(task)).into_response(), repeated))
 }
 
 /// Marks the answer to a repeated request.

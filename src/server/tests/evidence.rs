@@ -52,7 +52,7 @@ async fn agentless(rig: &Rig) -> Own {
         ending: crate::domain::Ending::default(),
     };
     let submit = Submit { user: "sam".into(), tasks: vec![NewTask::new(spec)], idempotency: None };
-    assert!(matches!(rig.app.store.run(submit).await.unwrap(), Submitted::New(_)));
+    assert!(matches!(rig.app.store.run(submit).await.unwrap(), Submitted::New(..)));
     let mut own = rig.claimed().await;
     own.start(rig).await;
     own

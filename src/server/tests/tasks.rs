@@ -28,6 +28,27 @@ async fn a_submitted_task_says_where_it_is_and_what_it_became() {
 }
 
 #[tokio::test]
+async fn what_a_submit_answers_is_what_is_stored() {
+    let rig = Rig::new().await;
+    let first = rig.post(Who::Sam, "/api/v1/tasks", &plain()).await.expect(201)["id"].clone();
+    for more in [
+        json!({}),
+        json!({"name": "n", "labels": {"a": "b"}, "maxWaitSeconds": 60}),
+        json!({"parent": first}),
+        json!({"totalTimeoutSeconds": 60}),
+        json!({"notBefore": "2037-01-15T08:00:00Z"}),
+        json!({"dependsOn": {"afterAny": [first]}}),
+        json!({"array": {"size": 3}}),
+    ] {
+        let mut body = plain();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let reply = rig.post(Who::Sam, "/api/v1/tasks", &body).await;
+        let stored = rig.get(Who::Sam, reply.header("location").unwrap()).await;
+        assert_eq!(reply.expect(201), stored.expect(200), "{more}");
+    }
+}
+
+#[tokio::test]
 async fn a_repeated_submit_gets_the_first_answer() {
     let rig = Rig::new().await;
     let keyed = |who: Who, key: &str, body: &Value| rig.post(who, "/api/v1/tasks", body).header("idempotency-key", key);

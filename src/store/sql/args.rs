@@ -2,7 +2,7 @@
 
 use super::text::{Kind, Param, Shape};
 use serde_json::Value;
-use sqlx::{Arguments as _, postgres::PgArguments, sqlite::SqliteArguments};
+use sqlx::{Arguments as _, postgres::PgArguments};
 
 /// An argument. Each kind of null is of a type, which Postgres asks for.
 #[derive(Clone, Debug)]
@@ -40,21 +40,6 @@ from! {
     Vec<u8> => |value| Self::Bytes(Some(value)),
     &[u8] => |value| Self::Bytes(Some(value.to_vec())),
     Value => |value| Self::Rows(value),
-}
-
-/// As SQLite takes them: rows are one JSON text.
-pub(super) fn sqlite(args: Vec<Arg>) -> sqlx::Result<SqliteArguments> {
-    let mut all = SqliteArguments::default();
-    for arg in args {
-        match arg {
-            Arg::Int(value) => all.add(value),
-            Arg::Text(value) => all.add(value),
-            Arg::Bytes(value) => all.add(value),
-            Arg::Rows(value) => all.add(value.to_string()),
-        }
-        .map_err(sqlx::Error::Encode)?;
-    }
-    Ok(all)
 }
 
 /// As Postgres takes them: rows are one array for each column.

@@ -1,38 +1,45 @@
 //! Connections to one database or the other.
 
-use super::Dialect;
+use super::{
+    Dialect, FileConn,
+    files::{Files, Lent},
+};
 use futures::stream::BoxStream;
-use sqlx::{Connection as _, Executor, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{Connection as _, Executor, PgConnection, PgPool, Postgres, Transaction};
 
 /// A connection: the writer's, or one of the readers' in a snapshot, which ends when it is dropped.
 #[derive(Debug)]
 pub(in crate::store) enum Conn {
-    Sqlite(SqliteConnection),
+    /// Statements block the thread that runs them, which is the writer's own.
+    File(FileConn),
+    /// Statements run on another thread.
+    Lent(Lent),
     Postgres(PgConnection),
-    SqliteSnapshot(Transaction<'static, Sqlite>),
     PostgresSnapshot(Transaction<'static, Postgres>),
 }
 
 /// The readers.
 #[derive(Clone, Debug)]
 pub(in crate::store) enum Pool {
-    Sqlite(SqlitePool),
+    Files(Files),
     Postgres(PgPool),
 }
 
 /// Where a statement runs.
 pub(in crate::store) enum On<'c> {
-    Sqlite(SqliteOn<'c>),
+    File(FileOn<'c>),
     Postgres(PostgresOn<'c>),
 }
 
-/// A connection of the database's own kind, or any of a pool.
-pub(in crate::store) enum SqliteOn<'c> {
-    One(&'c mut SqliteConnection),
-    Any(&'c SqlitePool),
+/// A connection to a file, or any of a pool.
+pub(in crate::store) enum FileOn<'c> {
+    /// On the thread that asks.
+    Here(&'c mut FileConn),
+    Lent(&'c mut Lent),
+    Any(&'c Files),
 }
 
-/// The same for Postgres.
+/// A connection to Postgres, or any of a pool.
 pub(in crate::store) enum PostgresOn<'c> {
     One(&'c mut PgConnection),
     Any(&'c PgPool),
@@ -42,17 +49,22 @@ impl Conn {
     /// Which database it is of.
     pub(in crate::store) const fn dialect(&self) -> Dialect {
         match self {
-            Self::Sqlite(_) | Self::SqliteSnapshot(_) => Dialect::Sqlite,
+            Self::File(_) | Self::Lent(_) => Dialect::Sqlite,
             Self::Postgres(_) | Self::PostgresSnapshot(_) => Dialect::Postgres,
         }
+    }
+
+    /// Whether its statements block the thread that runs them.
+    pub(in crate::store) const fn blocks(&self) -> bool {
+        matches!(self, Self::File(_))
     }
 
     /// Ends the connection in good order; a snapshot goes back to the readers.
     pub(in crate::store) async fn close(self) -> sqlx::Result<()> {
         match self {
-            Self::Sqlite(conn) => conn.close().await,
+            Self::File(conn) => conn.close(),
+            Self::Lent(lent) => lent.close().await,
             Self::Postgres(conn) => conn.close().await,
-            Self::SqliteSnapshot(tx) => tx.rollback().await,
             Self::PostgresSnapshot(tx) => tx.rollback().await,
         }
     }
@@ -62,7 +74,7 @@ impl Pool {
     /// A reader that sees the database as of one moment.
     pub(in crate::store) async fn snapshot(&self) -> sqlx::Result<Conn> {
         match self {
-            Self::Sqlite(pool) => Ok(Conn::SqliteSnapshot(pool.begin().await?)),
+            Self::Files(files) => Ok(Conn::Lent(files.snapshot().await?)),
             Self::Postgres(pool) => {
                 Ok(Conn::PostgresSnapshot(pool.begin_with("begin transaction isolation level repeatable read read only").await?))
             }
@@ -72,7 +84,7 @@ impl Pool {
     /// Ends all of its connections in good order.
     pub(in crate::store) async fn close(&self) {
         match self {
-            Self::Sqlite(pool) => pool.close().await,
+            Self::Files(files) => files.close().await,
             Self::Postgres(pool) => pool.close().await,
         }
     }
@@ -81,9 +93,9 @@ impl Pool {
 impl<'c> From<&'c mut Conn> for On<'c> {
     fn from(conn: &'c mut Conn) -> Self {
         match conn {
-            Conn::Sqlite(conn) => Self::Sqlite(SqliteOn::One(conn)),
+            Conn::File(conn) => Self::File(FileOn::Here(conn)),
+            Conn::Lent(lent) => Self::File(FileOn::Lent(lent)),
             Conn::Postgres(conn) => Self::Postgres(PostgresOn::One(conn)),
-            Conn::SqliteSnapshot(tx) => Self::Sqlite(SqliteOn::One(tx)),
             Conn::PostgresSnapshot(tx) => Self::Postgres(PostgresOn::One(tx)),
         }
     }
@@ -92,57 +104,50 @@ impl<'c> From<&'c mut Conn> for On<'c> {
 impl<'c> From<&'c Pool> for On<'c> {
     fn from(pool: &'c Pool) -> Self {
         match pool {
-            Pool::Sqlite(pool) => Self::Sqlite(SqliteOn::Any(pool)),
+            Pool::Files(files) => Self::File(FileOn::Any(files)),
             Pool::Postgres(pool) => Self::Postgres(PostgresOn::Any(pool)),
         }
     }
 }
 
-macro_rules! executes {
-    ($on:ident, $db:ident) => {
-        impl<'c> $on<'c> {
-            pub(super) fn fetch(
-                self,
-                query: sqlx::query::Query<'c, $db, <$db as sqlx::Database>::Arguments>,
-            ) -> BoxStream<'c, sqlx::Result<<$db as sqlx::Database>::Row>> {
-                match self {
-                    Self::One(conn) => conn.fetch(query),
-                    Self::Any(pool) => pool.fetch(query),
-                }
-            }
-
-            pub(super) async fn fetch_all(
-                self,
-                query: sqlx::query::Query<'_, $db, <$db as sqlx::Database>::Arguments>,
-            ) -> sqlx::Result<Vec<<$db as sqlx::Database>::Row>> {
-                match self {
-                    Self::One(conn) => conn.fetch_all(query).await,
-                    Self::Any(pool) => pool.fetch_all(query).await,
-                }
-            }
-
-            pub(super) async fn fetch_optional(
-                self,
-                query: sqlx::query::Query<'_, $db, <$db as sqlx::Database>::Arguments>,
-            ) -> sqlx::Result<Option<<$db as sqlx::Database>::Row>> {
-                match self {
-                    Self::One(conn) => conn.fetch_optional(query).await,
-                    Self::Any(pool) => pool.fetch_optional(query).await,
-                }
-            }
-
-            pub(super) async fn execute(
-                self,
-                query: sqlx::query::Query<'_, $db, <$db as sqlx::Database>::Arguments>,
-            ) -> sqlx::Result<<$db as sqlx::Database>::QueryResult> {
-                match self {
-                    Self::One(conn) => conn.execute(query).await,
-                    Self::Any(pool) => pool.execute(query).await,
-                }
-            }
+impl FileOn<'_> {
+    pub(super) async fn run<T: Send + 'static>(self, work: impl FnOnce(&FileConn) -> sqlx::Result<T> + Send + 'static) -> sqlx::Result<T> {
+        match self {
+            Self::Here(conn) => work(conn),
+            Self::Lent(lent) => lent.run(work).await,
+            Self::Any(files) => files.run(work).await,
         }
-    };
+    }
 }
 
-executes!(SqliteOn, Sqlite);
-executes!(PostgresOn, Postgres);
+type Asked<'q> = sqlx::query::Query<'q, Postgres, sqlx::postgres::PgArguments>;
+
+impl<'c> PostgresOn<'c> {
+    pub(super) fn fetch(self, query: Asked<'c>) -> BoxStream<'c, sqlx::Result<sqlx::postgres::PgRow>> {
+        match self {
+            Self::One(conn) => conn.fetch(query),
+            Self::Any(pool) => pool.fetch(query),
+        }
+    }
+
+    pub(super) async fn fetch_all(self, query: Asked<'_>) -> sqlx::Result<Vec<sqlx::postgres::PgRow>> {
+        match self {
+            Self::One(conn) => conn.fetch_all(query).await,
+            Self::Any(pool) => pool.fetch_all(query).await,
+        }
+    }
+
+    pub(super) async fn fetch_optional(self, query: Asked<'_>) -> sqlx::Result<Option<sqlx::postgres::PgRow>> {
+        match self {
+            Self::One(conn) => conn.fetch_optional(query).await,
+            Self::Any(pool) => pool.fetch_optional(query).await,
+        }
+    }
+
+    pub(super) async fn execute(self, query: Asked<'_>) -> sqlx::Result<u64> {
+        match self {
+            Self::One(conn) => Ok(conn.execute(query).await?.rows_affected()),
+            Self::Any(pool) => Ok(pool.execute(query).await?.rows_affected()),
+        }
+    }
+}

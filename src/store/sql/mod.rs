@@ -5,11 +5,16 @@
 
 mod args;
 mod conn;
+mod file;
+mod files;
 mod row;
 mod text;
 
 pub(super) use args::Arg;
+use conn::FileOn;
 pub(super) use conn::{Conn, On, Pool};
+pub(super) use file::FileConn;
+pub(super) use files::{Files, Lent};
 pub(super) use row::{Column, Row};
 pub(super) use text::Dialect;
 #[cfg(test)]
@@ -78,11 +83,7 @@ impl Query {
     /// All rows.
     pub(super) async fn fetch_all<'c>(self, on: impl Into<On<'c>>) -> sqlx::Result<Vec<Row>> {
         match on.into() {
-            On::Sqlite(executor) => {
-                let (text, args) = self.sqlite()?;
-                let rows = executor.fetch_all(sqlx::query_with(text, args)).await?;
-                Ok(rows.into_iter().map(Row::Sqlite).collect())
-            }
+            On::File(file) => self.of_file(file, usize::MAX).await,
             On::Postgres(executor) => {
                 let (text, args) = self.postgres()?;
                 let rows = executor.fetch_all(sqlx::query_with(text, args)).await?;
@@ -94,10 +95,7 @@ impl Query {
     /// The row, where there is one.
     pub(super) async fn fetch_optional<'c>(self, on: impl Into<On<'c>>) -> sqlx::Result<Option<Row>> {
         match on.into() {
-            On::Sqlite(executor) => {
-                let (text, args) = self.sqlite()?;
-                Ok(executor.fetch_optional(sqlx::query_with(text, args)).await?.map(Row::Sqlite))
-            }
+            On::File(file) => Ok(self.of_file(file, 1).await?.pop()),
             On::Postgres(executor) => {
                 let (text, args) = self.postgres()?;
                 Ok(executor.fetch_optional(sqlx::query_with(text, args)).await?.map(Row::Postgres))
@@ -105,14 +103,15 @@ impl Query {
         }
     }
 
-    /// The rows as they come, however many: none is kept.
+    /// The rows as they come, however many: none is kept, but for those of the writer's own file.
     pub(super) fn fetch<'c>(self, on: impl Into<On<'c>>) -> BoxStream<'c, sqlx::Result<Row>> {
         let failed = |error| stream::once(future::ready(Err(error))).boxed();
         match on.into() {
-            On::Sqlite(executor) => match self.sqlite() {
-                Ok((text, args)) => executor.fetch(sqlx::query_with(text, args)).map_ok(Row::Sqlite).boxed(),
-                Err(error) => failed(error),
-            },
+            On::File(FileOn::Lent(lent)) => lent.stream(text::write(self.text, Dialect::Sqlite), self.args).map_ok(Row::File).boxed(),
+            On::File(file) => {
+                let all = self.of_file(file, usize::MAX);
+                stream::once(all).map_ok(|rows| stream::iter(rows).map(Ok)).try_flatten().boxed()
+            }
             On::Postgres(executor) => match self.postgres() {
                 Ok((text, args)) => executor.fetch(sqlx::query_with(text, args)).map_ok(Row::Postgres).boxed(),
                 Err(error) => failed(error),
@@ -131,20 +130,22 @@ impl Query {
     /// Runs it; answers how many rows it touched.
     pub(super) async fn execute<'c>(self, on: impl Into<On<'c>>) -> sqlx::Result<u64> {
         match on.into() {
-            On::Sqlite(executor) => {
-                let (text, args) = self.sqlite()?;
-                Ok(executor.execute(sqlx::query_with(text, args)).await?.rows_affected())
+            On::File(file) => {
+                let written = text::write(self.text, Dialect::Sqlite);
+                file.run(move |conn| conn.execute(&written, self.args)).await
             }
             On::Postgres(executor) => {
                 let (text, args) = self.postgres()?;
-                Ok(executor.execute(sqlx::query_with(text, args)).await?.rows_affected())
+                executor.execute(sqlx::query_with(text, args)).await
             }
         }
     }
 
-    fn sqlite(self) -> sqlx::Result<(AssertSqlSafe<std::sync::Arc<str>>, sqlx::sqlite::SqliteArguments)> {
+    /// The first so many rows of a file's answer.
+    async fn of_file(self, file: FileOn<'_>, most: usize) -> sqlx::Result<Vec<Row>> {
         let written = text::write(self.text, Dialect::Sqlite);
-        Ok((AssertSqlSafe(written.sql.clone()), args::sqlite(self.args)?))
+        let rows = file.run(move |conn| conn.fetch(&written, self.args, most)).await?;
+        Ok(rows.into_iter().map(Row::File).collect())
     }
 
     fn postgres(self) -> sqlx::Result<(AssertSqlSafe<std::sync::Arc<str>>, sqlx::postgres::PgArguments)> {

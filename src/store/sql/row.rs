@@ -1,10 +1,12 @@
 //! Rows of either database.
 
-use sqlx::{ColumnIndex, Decode, Row as _, Type, TypeInfo as _, ValueRef as _, postgres::PgRow, sqlite::SqliteRow};
+use super::file::FileRow;
+use rusqlite::types::Value;
+use sqlx::{ColumnIndex, Decode, Row as _, Type, TypeInfo as _, ValueRef as _, postgres::PgRow};
 
 /// A row of an answer.
 pub(in crate::store) enum Row {
-    Sqlite(SqliteRow),
+    File(FileRow),
     Postgres(PgRow),
 }
 
@@ -15,7 +17,7 @@ impl Row {
     /// Where there is no such column, or it holds something else.
     pub(in crate::store) fn try_get<'r, T: Column<'r>>(&'r self, name: &str) -> sqlx::Result<T> {
         match self {
-            Self::Sqlite(row) => T::sqlite(row, name),
+            Self::File(row) => T::file(row.named(name)?),
             Self::Postgres(row) => T::postgres(row, name),
         }
     }
@@ -28,7 +30,7 @@ impl Row {
     /// The value of the column at a place, from 0.
     pub(in crate::store) fn at<'r, T: Column<'r>>(&'r self, place: usize) -> sqlx::Result<T> {
         match self {
-            Self::Sqlite(row) => T::sqlite(row, place),
+            Self::File(row) => T::file(row.at(place)?),
             Self::Postgres(row) => T::postgres(row, place),
         }
     }
@@ -36,24 +38,28 @@ impl Row {
 
 /// What a column can be read as. Numbers are read from whatever width the database keeps them in.
 pub(in crate::store) trait Column<'r>: Sized {
-    fn sqlite<I: ColumnIndex<SqliteRow> + Copy>(row: &'r SqliteRow, at: I) -> sqlx::Result<Self>;
+    fn file(value: &'r Value) -> sqlx::Result<Self>;
     fn postgres<I: ColumnIndex<PgRow> + Copy>(row: &'r PgRow, at: I) -> sqlx::Result<Self>;
 }
 
-/// Both databases read it themselves.
+/// Texts and bytes.
 macro_rules! own {
-    ($($type:ty),+) => {$(
+    ($($type:ty: $kind:ident => |$value:ident| $own:expr),+ $(,)?) => {$(
         impl<'r> Column<'r> for $type {
-            fn sqlite<I: ColumnIndex<SqliteRow> + Copy>(row: &'r SqliteRow, at: I) -> sqlx::Result<Self> {
-                row.try_get(at)
+            fn file(value: &'r Value) -> sqlx::Result<Self> {
+                Option::<Self>::file(value)?.ok_or_else(null)
             }
             fn postgres<I: ColumnIndex<PgRow> + Copy>(row: &'r PgRow, at: I) -> sqlx::Result<Self> {
                 row.try_get(at)
             }
         }
         impl<'r> Column<'r> for Option<$type> {
-            fn sqlite<I: ColumnIndex<SqliteRow> + Copy>(row: &'r SqliteRow, at: I) -> sqlx::Result<Self> {
-                row.try_get(at)
+            fn file(value: &'r Value) -> sqlx::Result<Self> {
+                match value {
+                    Value::Null => Ok(None),
+                    Value::$kind($value) => Ok(Some($own)),
+                    other => Err(unfit(other)),
+                }
             }
             fn postgres<I: ColumnIndex<PgRow> + Copy>(row: &'r PgRow, at: I) -> sqlx::Result<Self> {
                 row.try_get(at)
@@ -61,22 +67,26 @@ macro_rules! own {
         }
     )+};
 }
-own!(String, &'r str, Vec<u8>);
+own! {
+    String: Text => |text| text.clone(),
+    &'r str: Text => |text| text,
+    Vec<u8>: Blob => |bytes| bytes.clone(),
+}
 
 /// A whole number of any width of the database.
 macro_rules! numbers {
     ($($type:ty),+) => {$(
         impl<'r> Column<'r> for $type {
-            fn sqlite<I: ColumnIndex<SqliteRow> + Copy>(row: &'r SqliteRow, at: I) -> sqlx::Result<Self> {
-                Option::<Self>::sqlite(row, at)?.ok_or_else(null)
+            fn file(value: &'r Value) -> sqlx::Result<Self> {
+                Option::<Self>::file(value)?.ok_or_else(null)
             }
             fn postgres<I: ColumnIndex<PgRow> + Copy>(row: &'r PgRow, at: I) -> sqlx::Result<Self> {
                 Option::<Self>::postgres(row, at)?.ok_or_else(null)
             }
         }
         impl<'r> Column<'r> for Option<$type> {
-            fn sqlite<I: ColumnIndex<SqliteRow> + Copy>(row: &'r SqliteRow, at: I) -> sqlx::Result<Self> {
-                row.try_get::<Option<i64>, I>(at)?.map(fit).transpose()
+            fn file(value: &'r Value) -> sqlx::Result<Self> {
+                whole(value)?.map(fit).transpose()
             }
             fn postgres<I: ColumnIndex<PgRow> + Copy>(row: &'r PgRow, at: I) -> sqlx::Result<Self> {
                 number(row, at)?.map(fit).transpose()
@@ -87,8 +97,8 @@ macro_rules! numbers {
 numbers!(i64, i32, u32, u16, u8);
 
 impl<'r> Column<'r> for bool {
-    fn sqlite<I: ColumnIndex<SqliteRow> + Copy>(row: &'r SqliteRow, at: I) -> sqlx::Result<Self> {
-        row.try_get(at)
+    fn file(value: &'r Value) -> sqlx::Result<Self> {
+        Option::<Self>::file(value)?.ok_or_else(null)
     }
     fn postgres<I: ColumnIndex<PgRow> + Copy>(row: &'r PgRow, at: I) -> sqlx::Result<Self> {
         Option::<Self>::postgres(row, at)?.ok_or_else(null)
@@ -96,11 +106,19 @@ impl<'r> Column<'r> for bool {
 }
 
 impl<'r> Column<'r> for Option<bool> {
-    fn sqlite<I: ColumnIndex<SqliteRow> + Copy>(row: &'r SqliteRow, at: I) -> sqlx::Result<Self> {
-        row.try_get(at)
+    fn file(value: &'r Value) -> sqlx::Result<Self> {
+        Ok(whole(value)?.map(|number| number != 0))
     }
     fn postgres<I: ColumnIndex<PgRow> + Copy>(row: &'r PgRow, at: I) -> sqlx::Result<Self> {
         Ok(number(row, at)?.map(|number| number != 0))
+    }
+}
+
+fn whole(value: &Value) -> sqlx::Result<Option<i64>> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Integer(number) => Ok(Some(*number)),
+        other => Err(unfit(other)),
     }
 }
 
@@ -127,4 +145,8 @@ fn fit<T: TryFrom<i64>>(number: i64) -> sqlx::Result<T> {
 
 fn null() -> sqlx::Error {
     sqlx::Error::Decode(Box::new(sqlx::error::UnexpectedNullError))
+}
+
+fn unfit(value: &Value) -> sqlx::Error {
+    sqlx::Error::Decode(format!("a column holds {}", value.data_type()).into())
 }

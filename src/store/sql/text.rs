@@ -16,7 +16,7 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     fmt::Write as _,
-    sync::{Arc, LazyLock, RwLock},
+    sync::{Arc, LazyLock, OnceLock, RwLock},
 };
 
 /// A database's own SQL.
@@ -56,6 +56,8 @@ pub(super) struct Written {
     pub(super) sql: Arc<str>,
     /// By the number of the argument, from 0.
     pub(super) params: Vec<Param>,
+    /// The columns of its answer, known from its first run on.
+    pub(super) names: OnceLock<Arc<super::file::Names>>,
 }
 
 type Cache = RwLock<HashMap<(usize, usize), Arc<Written>>>;
@@ -108,15 +110,17 @@ fn translate(text: &str, dialect: Dialect) -> Written {
             })
             .collect(),
     };
+    // In SQLite `$1` is a name, whose place is that of its first mention; `?1` is a place.
+    let sign = if dialect == Dialect::Sqlite { '?' } else { '$' };
     let mut sql = String::with_capacity(forked.len() * 2);
     let mut rest = 0;
     for mark in &marks {
-        sql.push_str(&renumbered(&forked[rest..mark.from], &numbers));
+        sql.push_str(&renumbered(&forked[rest..mark.from], &numbers, sign));
         mark.write(&mut sql, dialect, numbers[mark.argument - 1]);
         rest = mark.to;
     }
-    sql.push_str(&renumbered(&forked[rest..], &numbers));
-    Written { sql: sql.into(), params }
+    sql.push_str(&renumbered(&forked[rest..], &numbers, sign));
+    Written { sql: sql.into(), params, names: OnceLock::new() }
 }
 
 /// Takes the side of the dialect of every fork, and its word for an ordered join.
@@ -197,7 +201,7 @@ impl Mark {
         };
         // Writing to a string never fails.
         let _ = match dialect {
-            Dialect::Sqlite if self.list => write!(sql, "in (select value from json_each(${number}))"),
+            Dialect::Sqlite if self.list => write!(sql, "in (select value from json_each(?{number}))"),
             Dialect::Postgres if self.list => {
                 let lists: Vec<String> = typed().map(|(_, kind)| array(0, kind)).collect();
                 write!(sql, "= any({})", lists.concat())
@@ -215,7 +219,7 @@ impl Mark {
                     if *kind == Kind::Bytes { format!("unhex({value}) as {name}") } else { format!("{value} as {name}") }
                 });
                 let columns: Vec<String> = columns.collect();
-                write!(sql, "(select {} from json_each(${number}))", columns.join(", "))
+                write!(sql, "(select {} from json_each(?{number}))", columns.join(", "))
             }
             Dialect::Postgres => {
                 let names: Vec<&str> = typed().map(|(name, _)| name).collect();
@@ -237,17 +241,14 @@ fn arguments(text: &str) -> usize {
     text.split('$').skip(1).filter_map(|after| leading_number(after).map(|(number, _)| number)).max().unwrap_or(0)
 }
 
-fn renumbered(text: &str, numbers: &[usize]) -> String {
+fn renumbered(text: &str, numbers: &[usize], sign: char) -> String {
     let mut parts = text.split('$');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        out.push('$');
-        match leading_number(part) {
-            Some((number, rest)) => {
-                let _ = write!(out, "{}{rest}", numbers.get(number.wrapping_sub(1)).copied().unwrap_or(number));
-            }
-            None => out.push_str(part),
-        }
+        let _ = match leading_number(part) {
+            Some((number, rest)) => write!(out, "{sign}{}{rest}", numbers.get(number.wrapping_sub(1)).copied().unwrap_or(number)),
+            None => write!(out, "${part}"),
+        };
     }
     out
 }
@@ -270,7 +271,7 @@ mod tests {
         let (sqlite, postgres) = both("insert into t select j.a, j.b, $2 from rows($1: a int, b bytes) j where $3 > 0");
         assert_eq!(
             sqlite,
-            "insert into t select j.a, j.b, $2 from (select value ->> 0 as a, unhex(value ->> 1) as b from json_each($1)) j where $3 > 0"
+            "insert into t select j.a, j.b, ?2 from (select value ->> 0 as a, unhex(value ->> 1) as b from json_each(?1)) j where ?3 > 0"
         );
         assert_eq!(
             postgres,
@@ -283,7 +284,7 @@ mod tests {
         let (sqlite, postgres) = both("select * from fields($1: nth, a text) f join values($2: id int) v on v.id = f.nth");
         assert_eq!(
             sqlite,
-            "select * from (select key as nth, value ->> 'a' as a from json_each($1)) f join (select value as id from json_each($2)) v on v.id = f.nth"
+            "select * from (select key as nth, value ->> 'a' as a from json_each(?1)) f join (select value as id from json_each(?2)) v on v.id = f.nth"
         );
         assert_eq!(
             postgres,
@@ -295,7 +296,7 @@ mod tests {
     #[test]
     fn lists_and_forks() {
         let (sqlite, postgres) = both("delete from t where id in list($1: int) and {sqlite: a; postgres: b} in list($2: text)");
-        assert_eq!(sqlite, "delete from t where id in (select value from json_each($1)) and a in (select value from json_each($2))");
+        assert_eq!(sqlite, "delete from t where id in (select value from json_each(?1)) and a in (select value from json_each(?2))");
         assert_eq!(postgres, "delete from t where id = any($1::bigint[]) and b = any($2::text[])");
         let joins = ("a cross join b on c".to_owned(), "a join b on c".to_owned());
         assert_eq!(both("a ordered join b on c"), joins);

@@ -23,7 +23,7 @@ impl Rig {
         let indices: Indices = indices.parse().unwrap();
         let array = ArraySpec { size: indices.count(), indices, max_parallel };
         match self.submit_new(NewTask { array: Some(array), ..NewTask::new(spec) }).await {
-            Submitted::New(ids) => ids[0],
+            Submitted::New(ids, _) => ids[0],
             other => panic!("not stored: {other:?}"),
         }
     }

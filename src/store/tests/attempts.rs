@@ -3,7 +3,7 @@
 use super::harness::{FIRST, Rig, claim, exit, fresh_uuid, lost, spec, start};
 use crate::{
     domain::{AttemptNumber, AttemptRef, FailureClass, Phase, Retries, TaskSpec, TaskState, fingerprint},
-    store::{Abandon, Cancel, Expire, Known, Refusal, Report, Reporting, Settle, SettleOverdue, Wake},
+    store::{Abandon, Cancel, Expire, Finish, Known, LogMark, MarkLogs, Refusal, Report, Reporting, Settle, SettleOverdue, Wake},
 };
 use secrecy::ExposeSecret;
 
@@ -175,7 +175,7 @@ async fn a_runner_reports_the_result_that_an_agent_left_behind() {
         claim,
         uid: Some("pod-1".into()),
         evidence: None,
-        reporting: Reporting::Finish { result: exit(0), log_complete: false },
+        reporting: Reporting::Finish { result: exit(0), log: (0, 0), log_complete: Some(false) },
     };
     assert!(rig.store.run(report).await.unwrap().applied);
     let (_, complete) = rig.store.task(id).await.unwrap().unwrap().ended.unwrap();
@@ -216,4 +216,21 @@ async fn an_operator_can_give_an_attempt_up() {
     let abandon = Abandon { task: id, attempt: a.attempt, by: "root".into(), reason: "node burnt".into() };
     assert_eq!(rig.store.run(abandon).await.unwrap().unwrap(), TaskState::Waiting);
     assert_eq!(rig.finish(a, token, 0, Some(true)).await.unwrap_err(), Refusal::Superseded);
+}
+
+#[tokio::test]
+async fn an_empty_log_is_waited_for_by_nobody() {
+    let rig = Rig::new().await;
+    for (marked, complete) in [(None, true), (Some(5), false)] {
+        rig.submit(spec()).await;
+        let (of, token_hash, _) = rig.running().await;
+        if let Some(durable) = marked {
+            let mark = LogMark { attempt: of, member: 0, durable, crc: Some(1), gaps: Vec::new(), stints: Vec::new() };
+            rig.store.run(MarkLogs(vec![mark])).await.unwrap();
+        }
+        let AttemptRef { task, attempt } = of;
+        let finish = Finish { task, attempt, token_hash, result: exit(0), log: (0, 0), notes: None, settled: None };
+        assert!(rig.store.run(finish).await.unwrap().unwrap().settled);
+        assert_eq!(rig.store.task(task).await.unwrap().unwrap().ended.unwrap().1, Some(complete), "recorded: {marked:?}");
+    }
 }

@@ -48,7 +48,7 @@ async fn what_the_database_refuses_fails_alone() {
         tokio::join!(s.run(token(1)), s.run(token(2)), s.run(submit()), s.run(cancel(first)), s.run(claim(5)));
     assert!(matches!(twice, Err(StoreError::Database(_))), "a hash stands once: {twice:?}");
     other.unwrap();
-    let Submitted::New(ids) = new.unwrap() else { panic!("not stored") };
+    let Submitted::New(ids, _) = new.unwrap() else { panic!("not stored") };
     assert_eq!(cancelled.unwrap().unwrap().state, TaskState::Cancelled);
     assert_eq!(claimed.unwrap().iter().map(|c| c.task).collect::<Vec<_>>(), ids);
     assert_eq!(s.tokens().await.unwrap().len(), 2);
@@ -62,7 +62,7 @@ async fn an_operation_that_fails_leaves_nothing_and_its_neighbours_all() {
         let s = &rig.store;
         let (new, cancelled, claimed) = tokio::join!(s.run(submit()), s.run(cancel(task)), s.run(claim(5)));
         assert!(matches!(cancelled, Err(StoreError::Database(_))));
-        assert!(matches!(new.unwrap(), Submitted::New(_)));
+        assert!(matches!(new.unwrap(), Submitted::New(..)));
         assert_eq!(claimed.unwrap().len(), 2, "neither the submit nor the claim is lost or done twice");
         let events = s.events_after(EventId(0), &EventFilter { task: Some(task) }, 10).await.unwrap();
         assert_eq!(events.iter().map(|e| e.kind.as_str()).collect::<Vec<_>>(), ["task.submitted", "attempt.claimed"]);
@@ -137,7 +137,7 @@ async fn a_repeated_submit_answers_as_the_first_when_its_queue_is_gone() {
         idempotency: Some(Idempotency { route: "submit", key: "k".into(), digest: [1; 32] }),
         ..submit()
     };
-    let Submitted::New(ids) = rig.store.run(op.clone()).await.unwrap() else { panic!("not stored") };
+    let Submitted::New(ids, _) = rig.store.run(op.clone()).await.unwrap() else { panic!("not stored") };
     rig.store.run(cancel(ids[0])).await.unwrap();
     let delete = DeleteQueue { name: "brief".parse().unwrap(), by: "root".into(), if_revision: None };
     rig.store.run(delete).await.unwrap().unwrap();
@@ -172,7 +172,7 @@ async fn finish_comes_before_cancel_and_settle_after_finish() {
     let rig = Rig::new().await;
     let id = rig.submit(spec()).await;
     let (at, token_hash, _) = rig.running().await;
-    let finish = crate::store::Finish { task: id, attempt: FIRST, token_hash, result: exit(0), log: (0, 0), notes: None, settled: None };
+    let finish = crate::store::Finish { task: id, attempt: FIRST, token_hash, result: exit(0), log: (3, 7), notes: None, settled: None };
     let settle = Settle { task: id, attempt: at.attempt, log_complete: true };
     let (_, settled, finished) = tokio::join!(rig.store.run(cancel(id)), rig.store.run(settle), rig.store.run(finish));
     assert!(settled.unwrap() && !finished.unwrap().unwrap().settled);

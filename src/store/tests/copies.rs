@@ -93,7 +93,7 @@ async fn everything() -> TempDir {
     }
     let later = NewTask { not_before: Some(crate::domain::UnixMs(i64::MAX / 2)), ..NewTask::new(spec()) };
     let submit = Submit { user: "ada".into(), tasks: vec![later], idempotency: None };
-    assert!(matches!(rig.store.run(submit).await.unwrap(), Submitted::New(_)));
+    assert!(matches!(rig.store.run(submit).await.unwrap(), Submitted::New(..)));
     let token = CreateToken {
         hash: fingerprint("a token"),
         user: "ada".into(),

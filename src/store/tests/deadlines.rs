@@ -136,7 +136,7 @@ async fn limits_count_from_the_first_time_in_the_queue_and_not_from_the_submit()
     let rig = Rig::new().await;
     let not_before = Some(UnixMs(rig.clock.now().0 + 3_600_000));
     let task = NewTask { not_before, ..NewTask::new(limited(Some(60), None)) };
-    let Submitted::New(ids) = rig.store.run(Submit { user: "ada".into(), tasks: vec![task], idempotency: None }).await.unwrap() else {
+    let Submitted::New(ids, _) = rig.store.run(Submit { user: "ada".into(), tasks: vec![task], idempotency: None }).await.unwrap() else {
         panic!("stored")
     };
     rig.pass(3_600_000);

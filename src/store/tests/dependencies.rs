@@ -23,7 +23,7 @@ async fn submit(rig: &Rig, tasks: Vec<NewTask>) -> Submitted {
 }
 
 async fn one(rig: &Rig, task: NewTask) -> TaskId {
-    let Submitted::New(ids) = submit(rig, vec![task]).await else { panic!("not stored") };
+    let Submitted::New(ids, _) = submit(rig, vec![task]).await else { panic!("not stored") };
     ids[0]
 }
 
@@ -205,7 +205,7 @@ async fn a_batch_names_its_own_tasks_and_is_stored_whole_or_not_at_all() {
 
     // The last one of the batch goes first.
     let batch = vec![after(&[(On::Nth(2), SUCCESS), (On::Nth(1), ANY)], OnFailure::Cancel), after(&[(On::Nth(2), ANY)], OnFailure::Fail)];
-    let Submitted::New(ids) = submit(&rig, [batch, vec![NewTask::new(spec())]].concat()).await else { panic!("stored") };
+    let Submitted::New(ids, _) = submit(&rig, [batch, vec![NewTask::new(spec())]].concat()).await else { panic!("stored") };
     let on: Vec<_> = rig.store.task(ids[0]).await.unwrap().unwrap().dependencies.iter().map(|d| (d.on, d.kind)).collect();
     assert_eq!(on, [(ids[1], ANY), (ids[2], SUCCESS)]);
     for id in [ids[2], ids[1], ids[0]] {

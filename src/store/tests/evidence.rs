@@ -162,7 +162,7 @@ async fn evidence_goes_with_success_and_stays_with_everything_else() {
 /// The finish of an agent that was told to go.
 fn drained(at: AttemptRef, token_hash: [u8; 32], settled: Option<bool>) -> Finish {
     let result = AttemptResult { signal: Some(15), stopped_by: Some(StoppedBy::Drain), ..AttemptResult::default() };
-    Finish { task: at.task, attempt: at.attempt, token_hash, result, log: (0, 0), notes: None, settled }
+    Finish { task: at.task, attempt: at.attempt, token_hash, result, log: (3, 7), notes: None, settled }
 }
 
 #[tokio::test]

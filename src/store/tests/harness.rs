@@ -7,12 +7,12 @@ use crate::{
     },
     store::{
         Age, Ambient, ApplyQueue, Beat, Chore, Claim, ClaimedAttempt, DatabaseCopy, Due, EmptyDatabase, Fault, Faults, Finish, Finished,
-        Keeper, NewTask, QueueShare, Refusal, Reporting, Site, Start, Store, Submit, Submitted, sql,
+        Keeper, NewTask, QueueShare, Refusal, Reporting, Site, Start, Store, Submit, Submitted, sql, sqlite,
         testing::{Cluster, opened},
     },
 };
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{Connection as _, PgConnection};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -148,10 +148,7 @@ impl Rig {
     /// Does something to the database past the writer, which sees it when the store is opened again.
     pub(super) async fn past_the_writer(&self, statements: &[&'static str], arg: i64) {
         let mut conn = match Cluster::of_tests() {
-            None => {
-                let file = SqliteConnectOptions::new().filename(self.dir.path().join("slipway.db"));
-                sql::Conn::Sqlite(SqliteConnection::connect_with(&file).await.unwrap())
-            }
+            None => sqlite::open_existing(&self.dir.path().join("slipway.db")).await.unwrap(),
             Some(_) => sql::Conn::Postgres(self.postgres().await),
         };
         for text in statements {
@@ -186,7 +183,7 @@ impl Rig {
     pub(super) async fn submit(&self, spec: TaskSpec) -> TaskId {
         let submit = Submit { user: "ada".into(), tasks: vec![NewTask::new(spec)], idempotency: None };
         match self.store.run(submit).await.unwrap() {
-            Submitted::New(ids) => ids[0],
+            Submitted::New(ids, _) => ids[0],
             other => panic!("not stored: {other:?}"),
         }
     }
@@ -217,7 +214,7 @@ impl Rig {
 
     pub(super) async fn finish(&self, a: AttemptRef, token_hash: [u8; 32], code: i32, settled: Option<bool>) -> Result<Finished, Refusal> {
         let result = exit(code);
-        self.store.run(Finish { task: a.task, attempt: a.attempt, token_hash, result, log: (0, 0), notes: None, settled }).await.unwrap()
+        self.store.run(Finish { task: a.task, attempt: a.attempt, token_hash, result, log: (3, 7), notes: None, settled }).await.unwrap()
     }
 
     pub(super) async fn state(&self, task: TaskId) -> TaskState {

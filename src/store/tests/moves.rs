@@ -10,7 +10,7 @@ impl Rig {
     async fn of(&self, user: &str, spec: TaskSpec) -> TaskId {
         let tasks = vec![NewTask::new(spec)];
         match self.store.run(Submit { user: user.into(), tasks, idempotency: None }).await.unwrap() {
-            Submitted::New(ids) => ids[0],
+            Submitted::New(ids, _) => ids[0],
             other => panic!("not stored: {other:?}"),
         }
     }

@@ -53,7 +53,7 @@ impl Desk for Real {
         let spec = TaskSpec { queue, resources: Resources::of_gpus(gpus), ..spec() };
         let submit = Submit { user: user.into(), tasks: vec![NewTask::new(spec)], idempotency: None };
         match self.rig().store.run(submit).await.unwrap() {
-            Submitted::New(ids) => ids[0],
+            Submitted::New(ids, _) => ids[0],
             other => panic!("not stored: {other:?}"),
         }
     }

@@ -57,12 +57,12 @@ async fn a_cancelled_task_takes_its_open_children_with_it_and_theirs() {
     let parent = rig.submit(spec()).await;
     let (running, hash, _) = rig.running().await;
     assert_eq!(running.task, parent);
-    let Submitted::New(ids) = rig.child(parent).await else { panic!("not stored") };
+    let Submitted::New(ids, _) = rig.child(parent).await else { panic!("not stored") };
     let done = rig.run_next(0).await;
     assert_eq!(ids, [done]);
     let mut line = vec![parent];
     for _ in 0..3 {
-        let Submitted::New(ids) = rig.child(*line.last().unwrap()).await else { panic!("not stored") };
+        let Submitted::New(ids, _) = rig.child(*line.last().unwrap()).await else { panic!("not stored") };
         line.extend(ids);
     }
     assert_eq!(rig.cancel(parent).await, TaskState::Active);
@@ -85,7 +85,7 @@ async fn a_parent_that_ends_by_itself_leaves_its_children_alone() {
     let rig = Rig::new().await;
     let parent = rig.submit(spec()).await;
     let (running, hash, _) = rig.running().await;
-    let Submitted::New(ids) = rig.child(parent).await else { panic!("not stored") };
+    let Submitted::New(ids, _) = rig.child(parent).await else { panic!("not stored") };
     rig.finish(running, hash, 1, Some(true)).await.unwrap();
     rig.settle().await;
     assert_eq!((rig.state(parent).await, rig.state(ids[0]).await), (TaskState::Failed, TaskState::Queued));
@@ -142,7 +142,7 @@ async fn what_waits_for_an_array_goes_on_with_its_last_element() {
     for (code, state) in [(0, TaskState::Queued), (1, TaskState::Failed)] {
         let rig = Rig::new().await;
         let array = rig.array("0-2", None, spec()).await;
-        let Submitted::New(ids) = rig.submit_new(after(array, NewTask::new(spec()))).await else { panic!("not stored") };
+        let Submitted::New(ids, _) = rig.submit_new(after(array, NewTask::new(spec()))).await else { panic!("not stored") };
         for code in [0, code] {
             rig.run_next(code).await;
             rig.settle().await;
@@ -158,7 +158,7 @@ async fn what_waits_for_an_array_goes_on_with_its_last_element() {
 async fn an_array_that_waits_lets_its_elements_out_when_that_is_over() {
     let rig = Rig::new().await;
     let first = rig.submit(spec()).await;
-    let Submitted::New(ids) = rig.submit_new(after(first, many("0-9", Some(2)))).await else { panic!("not stored") };
+    let Submitted::New(ids, _) = rig.submit_new(after(first, many("0-9", Some(2)))).await else { panic!("not stored") };
     let array = ids[0];
     rig.settle().await;
     assert_eq!(rig.checked(array).await, ElementCounts { waiting: 10, ..ElementCounts::default() });
@@ -170,7 +170,7 @@ async fn an_array_that_waits_lets_its_elements_out_when_that_is_over() {
     // So does one that waits for a time of day, a step at a time where all may go at once.
     let at = UnixMs(2_000_000_000_000);
     let late = NewTask { not_before: Some(at), ..many("0-1199", None) };
-    let Submitted::New(ids) = rig.submit_new(late).await else { panic!("not stored") };
+    let Submitted::New(ids, _) = rig.submit_new(late).await else { panic!("not stored") };
     rig.settle().await;
     assert_eq!(rig.counts(ids[0]).await.queued, 0);
     let patch = Patch { task: ids[0], by: "ada".into(), name: None, labels: [].into(), priority: None, not_before: Some(None) };
@@ -183,7 +183,7 @@ async fn an_array_that_waits_lets_its_elements_out_when_that_is_over() {
 async fn an_array_whose_turn_cannot_come_ends_with_all_its_elements() {
     let rig = Rig::new().await;
     let first = rig.submit(spec()).await;
-    let Submitted::New(ids) = rig.submit_new(after(first, many("0-9", None))).await else { panic!("not stored") };
+    let Submitted::New(ids, _) = rig.submit_new(after(first, many("0-9", None))).await else { panic!("not stored") };
     rig.run_next(1).await;
     rig.settle().await;
     let array = rig.record(ids[0]).await;

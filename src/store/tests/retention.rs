@@ -252,7 +252,7 @@ async fn what_an_open_task_waits_for_stays_until_it_is_counted() {
     let first = rig.submit(spec()).await;
     let after = After { on: [(On::Task(first), DependencyKind::Any)].into(), on_failure: OnFailure::Cancel };
     let submit = Submit { user: "ada".into(), tasks: vec![NewTask { after, ..NewTask::new(spec()) }], idempotency: None };
-    let Submitted::New(second) = rig.store.run(submit).await.unwrap() else { panic!("not stored") };
+    let Submitted::New(second, _) = rig.store.run(submit).await.unwrap() else { panic!("not stored") };
     let (attempt, token_hash, _) = rig.running().await;
     rig.finish(attempt, token_hash, 0, Some(true)).await.unwrap();
     assert_eq!(rig.overdue(Kept::Task, ALL).await, []);
@@ -277,7 +277,7 @@ async fn a_parent_stays_until_its_children_have_ended() {
     let parent = rig.submit(spec()).await;
     let (attempt, token_hash, _) = rig.running().await;
     let new = NewTask { parent: Some(Parent { id: parent, of: Some("ada".into()) }), ..NewTask::new(spec()) };
-    let Submitted::New(child) = rig.submit_new(new).await else { panic!("not stored") };
+    let Submitted::New(child, _) = rig.submit_new(new).await else { panic!("not stored") };
     rig.finish(attempt, token_hash, 0, Some(true)).await.unwrap();
     assert_eq!(rig.overdue(Kept::Task, ALL).await, []);
     rig.prune(Kept::Task, &[parent]).await;

@@ -114,7 +114,7 @@ async fn a_draining_queue_takes_nothing_and_serves_what_it_has() {
     let rig = Rig::new().await;
     rig.queue("other").await;
     let before = rig.store.run(batch(&["default"], Some("before"))).await.unwrap();
-    let Submitted::New(ids) = before else { panic!("{before:?}") };
+    let Submitted::New(ids, _) = before else { panic!("{before:?}") };
     let drain = |reason: &str| DrainQueue { name: QueueName::default(), by: "olga".into(), reason: Some(reason.into()) };
     rig.store.run(drain("moving")).await.unwrap().unwrap();
     rig.store.run(drain("gone by Friday")).await.unwrap().unwrap();
@@ -131,7 +131,7 @@ async fn a_draining_queue_takes_nothing_and_serves_what_it_has() {
     let resume = PauseQueue { name: QueueName::default(), by: "olga".into(), pause: None };
     rig.store.run(resume).await.unwrap().unwrap();
     assert_eq!(rig.store.queue(&QueueName::default()).await.unwrap().unwrap().draining, None);
-    assert!(matches!(rig.store.run(batch(&["default"], None)).await.unwrap(), Submitted::New(_)));
+    assert!(matches!(rig.store.run(batch(&["default"], None)).await.unwrap(), Submitted::New(..)));
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn a_full_queue_takes_all_of_a_submit_or_nothing() {
     rig.queue("other").await;
     rig.applied("default", r#"{"limits":{"maxPending":3}}"#).await.unwrap();
     let full = |pending, refused| Submitted::Full { queue: QueueName::default(), pending, max: 3, refused };
-    let is_new = |answer: &Submitted| matches!(answer, Submitted::New(_));
+    let is_new = |answer: &Submitted| matches!(answer, Submitted::New(..));
     assert!(is_new(&rig.store.run(batch(&["default"; 2], Some("k"))).await.unwrap()));
     assert_eq!(rig.store.run(batch(&["default", "other", "default"], None)).await.unwrap(), full(2, 2));
     assert!(is_new(&rig.store.run(batch(&["default", "other"], None)).await.unwrap()));
@@ -165,7 +165,7 @@ async fn submits_that_arrive_together_fill_a_queue_exactly() {
     let rig = Rig::new().await;
     rig.applied("default", r#"{"limits":{"maxPending":10}}"#).await.unwrap();
     let answers = futures::future::join_all((0..40).map(|_| rig.store.run(batch(&["default"], None)))).await;
-    let taken = answers.into_iter().filter(|answer| matches!(answer, Ok(Submitted::New(_)))).count();
+    let taken = answers.into_iter().filter(|answer| matches!(answer, Ok(Submitted::New(..)))).count();
     assert_eq!(taken, 10);
     // A limit that was lowered says no more than that there are too many.
     rig.applied("default", r#"{"limits":{"maxPending":4}}"#).await.unwrap();
@@ -182,5 +182,5 @@ async fn a_submit_that_is_refused_takes_no_room() {
     // Both are in one batch of the writer.
     let (refused, taken) = tokio::join!(rig.store.run(stray), rig.store.run(batch(&["default"], None)));
     assert_eq!(refused.unwrap(), Submitted::NoTask(TaskId(4711)));
-    assert!(matches!(taken.unwrap(), Submitted::New(_)));
+    assert!(matches!(taken.unwrap(), Submitted::New(..)));
 }

@@ -17,11 +17,11 @@ fn keyed(key: &str, digest: u8) -> Submit {
 #[tokio::test]
 async fn a_key_makes_a_repeat_answer_as_the_first() {
     let rig = Rig::new().await;
-    let Submitted::New(ids) = rig.store.run(keyed("k", 1)).await.unwrap() else { panic!("the first is stored") };
+    let Submitted::New(ids, _) = rig.store.run(keyed("k", 1)).await.unwrap() else { panic!("the first is stored") };
     assert_eq!(rig.store.run(keyed("k", 1)).await.unwrap(), Submitted::Repeated(ids));
     assert_eq!(rig.store.run(keyed("k", 2)).await.unwrap(), Submitted::Mismatch);
     let other_user = Submit { user: "bob".into(), ..keyed("k", 2) };
-    assert!(matches!(rig.store.run(other_user).await.unwrap(), Submitted::New(_)), "keys belong to their user");
+    assert!(matches!(rig.store.run(other_user).await.unwrap(), Submitted::New(..)), "keys belong to their user");
 
     let (tasks, _) = rig.store.tasks(&TaskFilter { limit: 10, ..TaskFilter::default() }).await.unwrap();
     assert_eq!(tasks.len(), 2);
@@ -32,7 +32,7 @@ async fn repeats_that_arrive_together_store_one_task() {
     let rig = Rig::new().await;
     let answers = futures::future::join_all((0..50).map(|i| rig.store.run(keyed("same", u8::from(i == 49))))).await;
     let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
-    assert_eq!(answers.iter().filter(|a| matches!(a, Submitted::New(_))).count(), 1);
+    assert_eq!(answers.iter().filter(|a| matches!(a, Submitted::New(..))).count(), 1);
     assert_eq!(answers.iter().filter(|a| matches!(a, Submitted::Mismatch)).count(), 1);
     let (tasks, _) = rig.store.tasks(&TaskFilter { limit: 100, ..TaskFilter::default() }).await.unwrap();
     assert_eq!(tasks.len(), 1);

@@ -8,7 +8,7 @@ use crate::{
 
 async fn submitted(rig: &Rig, task: NewTask) -> TaskId {
     match rig.store.run(Submit { user: "ada".into(), tasks: vec![task], idempotency: None }).await.unwrap() {
-        Submitted::New(ids) => ids[0],
+        Submitted::New(ids, _) => ids[0],
         other => panic!("not stored: {other:?}"),
     }
 }

@@ -110,7 +110,7 @@ mod tests {
     use crate::agent::{environment::Vars, tree::Tree};
     use std::{cell::Cell, fs};
 
-    const SHORT: Patience = Patience { silence: Duration::from_millis(200), again: Duration::from_millis(10), bytes: 1_000 };
+    const SHORT: Patience = Patience { silence: Duration::from_secs(1), again: Duration::from_millis(10), bytes: 1_000 };
 
     /// Runs a shell script until it is given up: the lines that came, how often it fell quiet, and the ids that it wrote down.
     async fn heard(script: &str) -> (Vec<String>, u32, Vec<String>) {

@@ -170,7 +170,7 @@ impl Op {
                     Said::Returned => Reporting::Returned(None),
                     Said::Held => Reporting::Returned(Some(Reason::InsufficientGpu)),
                     Said::Lost(proven) => Reporting::Ended { class, reason, message, proven },
-                    Said::Finish(result) => Reporting::Finish { result, log_complete: false },
+                    Said::Finish(result) => Reporting::Finish { result, log: (0, 0), log_complete: Some(false) },
                 };
                 let report = Report { task: at.task, attempt: at.attempt, claim, uid: uid.map(Into::into), evidence: saw, reporting };
                 plain(store.run(report).await.unwrap())

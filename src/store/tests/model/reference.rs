@@ -305,7 +305,7 @@ impl Model {
         if let Some(refused) = self.refused(wanted) {
             return said(&refused);
         }
-        let Answer::Submitted(Submitted::New(ids)) = answer else { panic!("should be stored: {answer:?}") };
+        let Answer::Submitted(Submitted::New(ids, at)) = answer else { panic!("should be stored: {answer:?}") };
         assert_eq!(ids.len(), wanted.len());
         for (id, w) in ids.iter().zip(wanted) {
             assert!(self.tasks.last_key_value().is_none_or(|(last, _)| last < id), "ids only grow");
@@ -331,7 +331,7 @@ impl Model {
             );
         }
         self.keys.extend(key.map(|(key, digest)| ((user, key), (digest, ids.clone()))));
-        said(&Submitted::New(ids.clone()))
+        said(&Submitted::New(ids.clone(), *at))
     }
 
     fn start(&mut self, at: AttemptRef, token: &str, uid: &'static str, nonce: Uuid, answer: &Answer) -> Result<(), Refusal> {
