@@ -1,6 +1,7 @@
 # The one list of commands.
 .PHONY: bench bench-long bench-table
 .PHONY: test test-postgres demo fmt-check lint snapshots chart release agent images images-debug
+.PHONY: scoreboard scoreboard-full scoreboard-table
 .PHONY: test-cluster cluster-build cluster-up cluster-env cluster-down
 
 # Everything that CI runs, from a clean clone on a machine with Rust 1.95, make and a C compiler, git, openssl, and python3 with pip and venv;
@@ -40,6 +41,21 @@ bench-long:
 # The newest results into the README.
 bench-table:
 	CARGO_INCREMENTAL=0 cargo bench --locked --bench slipway-bench -- --table
+
+# What happens to tasks under faults (docs/RELIABILITY.md): every row in its short form, or `ROW=2`; `SEED=…` repeats a run.
+SCOREBOARD = cargo test --locked --test scoreboard -- $(if $(ROW),--row $(ROW)) $(if $(LEVEL),--level $(LEVEL)) \
+	$(if $(SEED),--seed $(SEED)) $(if $(TASKS),--tasks $(TASKS))
+scoreboard:
+	$(SCOREBOARD)
+
+# The full form of one row, at most 20 minutes; its line is kept in docs/reliability.
+scoreboard-full:
+	@test -n "$(ROW)" || { echo "say which row: make scoreboard-full ROW=2" >&2; exit 2; }
+	$(SCOREBOARD) --full
+
+# The last full run of each row into docs/RELIABILITY.md.
+scoreboard-table:
+	cargo test --locked --test scoreboard -- --table
 
 # Accept the output that the tests found changed; then read the diff.
 snapshots: chart

@@ -1,7 +1,22 @@
-//! What the README shows of the benchmarks is what they measured last.
+//! What the README shows of the benchmarks, and the reliability page of the scoreboard, is what they measured last; and the judge
+//! of the scoreboard.
 
 #[path = "../benches/bench/table.rs"]
 mod table;
+
+#[path = "scoreboard/judge.rs"]
+mod judge;
+#[path = "support/record.rs"]
+mod record;
+#[path = "scoreboard/recovery.rs"]
+mod recovery;
+#[path = "scoreboard/score.rs"]
+mod score;
+
+#[path = "results/judged.rs"]
+mod judged;
+#[path = "results/tabled.rs"]
+mod tabled;
 
 use std::{fs, path::Path};
 

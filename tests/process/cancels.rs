@@ -2,27 +2,21 @@
 
 use crate::{
     eventually,
-    procs::{Seen, below},
+    procs::{Seen, below, uptime},
     support::Dice,
     world::{Part, World},
 };
 use slipway::{
     app::ambient::SystemRng,
     domain::Rng,
-    wire::{EventKind, NewTask, TaskId, TaskState},
+    wire::{NewTask, TaskId, TaskState},
 };
-use std::{fs, time::Duration};
+use std::time::Duration;
 use tokio::time::Instant;
 
 async fn cancel(world: &World, id: TaskId) {
     let (client, key) = (world.client().await, SystemRng.uuid());
     eventually("an answer to the cancel", async || client.cancel_task(id, key).await.ok()).await;
-}
-
-/// The machine's uptime in seconds, as the record has it.
-fn uptime() -> f64 {
-    let text = fs::read_to_string("/proc/uptime").expect("/proc/uptime");
-    text.split(' ').next().and_then(|word| word.parse().ok()).expect("a number")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,26 +132,10 @@ async fn a_cancel_that_races_with_the_end_has_one_outcome() {
         assert!(!answered.is_terminal() || answered == task.state, "the answer said {answered}, later it was {}", task.state);
         let attempts = client.attempts(id).await.unwrap().items;
         assert_eq!(attempts.iter().map(|a| a.state).collect::<Vec<_>>(), [Some(task.state)], "attempt and task do not agree");
-        let events = ends(&world, id).await;
+        let events = world.ends(id).await;
         assert_eq!(events, [task.state.to_string()], "the events of task {id} tell another story");
         counts[usize::from(task.state == TaskState::Cancelled)] += 1;
     }
     eprintln!("50 races: {} succeeded, {} were cancelled", counts[0], counts[1]);
     world.nothing_left().await;
-}
-
-/// The states with which events say that a task ended.
-async fn ends(world: &World, id: TaskId) -> Vec<String> {
-    use slipway::client::{Next, Patience};
-    let mut events = world.client().await.follow_events(id, Patience::default());
-    let mut found = Vec::new();
-    // The last event is the end; what comes after it within a moment would be one too many.
-    while let Ok(next) = tokio::time::timeout(Duration::from_millis(if found.is_empty() { 10_000 } else { 30 }), events.next()).await {
-        if let Next::Item(event) = next.expect("events")
-            && event.kind == EventKind::TaskEnded
-        {
-            found.extend(event.data.get("state").and_then(|state| state.as_str()).map(str::to_owned));
-        }
-    }
-    found
 }

@@ -10,11 +10,15 @@ mod support;
 mod bucket;
 #[path = "../support/postgres.rs"]
 mod postgres;
+#[path = "../support/procs.rs"]
+mod procs;
+#[path = "../support/record.rs"]
+mod record;
+#[path = "../support/recorder.rs"]
+mod recorder;
 #[path = "../support/service.rs"]
 mod service;
-
-mod procs;
-mod recorder;
+#[path = "../support/world.rs"]
 mod world;
 
 mod arrays;

@@ -13,6 +13,11 @@ impl Dice {
         let given = std::env::var("SLIPWAY_SEED").ok().and_then(|text| text.parse().ok());
         let seed = given.unwrap_or_else(|| SystemRng.below(1 << 32));
         eprintln!("{name}: SLIPWAY_SEED={seed}");
+        Self::of(seed)
+    }
+
+    /// Dice that fall as this seed says.
+    pub(crate) fn of(seed: u64) -> Self {
         Self(seed)
     }
 

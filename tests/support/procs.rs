@@ -60,3 +60,9 @@ pub(crate) fn status_kib(pid: i32, field: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }
+
+/// The machine's uptime in seconds, as the record has it.
+pub(crate) fn uptime() -> f64 {
+    let text = fs::read_to_string("/proc/uptime").expect("/proc/uptime");
+    text.split(' ').next().and_then(|word| word.parse().ok()).expect("a number")
+}

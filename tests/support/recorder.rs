@@ -3,6 +3,7 @@
 //! Every task appends lines `task attempt word uid uptime` to one file opened with `O_APPEND`, so the order of the lines
 //! is the order of what happened, whatever server, runner and agent believe.
 
+use crate::record::Line;
 use slipway::wire::{NewTask, Retries, TaskId};
 use std::{
     collections::BTreeMap,
@@ -17,20 +18,9 @@ emit() { echo "$1" >>"$COPIES/$id-$n"; echo "$1"; }
 note start
 "#;
 
-/// One line.
-#[derive(Clone, Debug)]
-pub(crate) struct Line {
-    pub(crate) task: i64,
-    pub(crate) attempt: u32,
-    pub(crate) word: String,
-    pub(crate) uid: String,
-    /// Seconds of the machine's uptime.
-    pub(crate) at: f64,
-}
-
 /// The file, and the directory of what the tasks wrote.
 pub(crate) struct Recorder {
-    file: PathBuf,
+    pub(crate) file: PathBuf,
     copies: PathBuf,
 }
 
@@ -60,14 +50,7 @@ impl Recorder {
 
     pub(crate) fn lines(&self) -> Vec<Line> {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
-        let line = |line: &str| {
-            let mut words = line.split(' ');
-            let task = words.next()?.parse().ok()?;
-            let attempt = words.next()?.parse().ok()?;
-            let (word, uid) = (words.next()?.to_owned(), words.next()?.to_owned());
-            Some(Line { task, attempt, word, uid, at: words.next()?.parse().ok()? })
-        };
-        text.lines().map(|text| line(text).expect(text)).collect()
+        text.lines().map(|text| Line::read(text).expect(text)).collect()
     }
 
     /// Whether a task has written `word`.

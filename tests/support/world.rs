@@ -8,8 +8,8 @@ use crate::{
 };
 use nix::sys::signal::Signal;
 use slipway::{
-    client::Client,
-    wire::{AttemptNumber, TaskId, TaskState, Times},
+    client::{Client, Next, Patience},
+    wire::{AttemptNumber, EventKind, TaskId, TaskState, Times},
 };
 use std::{
     fs,
@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 /// Times short enough for tests, and long enough for a machine that has other things to do.
 pub(crate) fn times() -> Times {
@@ -73,6 +74,8 @@ pub(crate) struct World {
     pub(crate) known: Vec<i32>,
     /// What servers started from now on are told besides.
     pub(crate) more: Vec<String>,
+    /// Where runners started from now on, and so their agents, call the server, if not where everybody does.
+    pub(crate) runners_call: Option<String>,
     /// The search path of the programs started from now on, and so of their tasks.
     pub(crate) path: Option<String>,
     /// How many programs ended and were started again.
@@ -100,6 +103,7 @@ impl World {
             revived: 0,
             crash: None,
             path: None,
+            runners_call: None,
             env: Vec::new(),
             more: Vec::new(),
             known: Vec::new(),
@@ -148,6 +152,7 @@ impl World {
     pub(crate) fn start(&mut self, part: Part) {
         let (data, slots) = (self.data().display().to_string(), self.slots.to_string());
         let token = self.data().join("runner-token").display().to_string();
+        let called = self.runners_call.as_ref().unwrap_or(&self.url);
         let args = match part {
             Part::Server => {
                 let own = ["server", "--listen", &self.listen, "--data-dir", &data];
@@ -155,7 +160,7 @@ impl World {
             }
             Part::Up => vec!["up", "--listen", &self.listen, "--data-dir", &data, "--slots", &slots, "--gpus", "0", "--log", "info"],
             Part::Runner => {
-                vec!["runner", "--url", &self.url, "--token-file", &token, "--data-dir", &data, "--slots", &slots, "--gpus", "0"]
+                vec!["runner", "--url", called, "--token-file", &token, "--data-dir", &data, "--slots", &slots, "--gpus", "0"]
             }
         };
         let program = self.program(&args);
@@ -268,6 +273,21 @@ impl World {
             (dirs.is_empty() && left.is_empty()).then_some(())
         })
         .await;
+    }
+
+    /// The states with which events say that a task ended: there should be one.
+    pub(crate) async fn ends(&self, id: TaskId) -> Vec<String> {
+        let mut events = self.client().await.follow_events(id, Patience::default());
+        let mut found = Vec::new();
+        // The last event is the end; what comes after it within a moment would be one too many.
+        while let Ok(next) = timeout(Duration::from_millis(if found.is_empty() { 10_000 } else { 30 }), events.next()).await {
+            if let Next::Item(event) = next.expect("events")
+                && event.kind == EventKind::TaskEnded
+            {
+                found.extend(event.data.get("state").and_then(|state| state.as_str()).map(str::to_owned));
+            }
+        }
+        found
     }
 
     /// Each of `tasks` ran in its first attempt, and no agent was started twice for it.

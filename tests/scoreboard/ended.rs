@@ -1,0 +1,48 @@
+//! Waiting for the end of everything, and what the API says then.
+
+use crate::{judge::Stored, support::Front};
+use slipway::wire::{Task, TaskQuery};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::{Instant, sleep};
+
+/// Where nothing ends for so long although something is left, nothing will: the fifteen minutes of the real times, on a machine
+/// that may have other things to do.
+const STUCK: Duration = Duration::from_mins(1);
+
+/// Every task that the API lists, once all have ended or nothing ends any more.
+pub(crate) async fn all_ended(front: &Front) -> Vec<Task> {
+    let (mut open, mut since) = (usize::MAX, Instant::now());
+    loop {
+        if let Some(tasks) = listed(front).await {
+            let left = tasks.iter().filter(|task| !task.state.is_terminal()).count();
+            if left != open {
+                eprintln!("{left} of {} tasks are open", tasks.len());
+                (open, since) = (left, Instant::now());
+            }
+            if left == 0 || since.elapsed() > STUCK {
+                return tasks;
+            }
+        }
+        assert!(since.elapsed() < 2 * STUCK, "the server gives no list of tasks");
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// All tasks that the API lists; none where a page does not come.
+async fn listed(front: &Front) -> Option<Vec<Task>> {
+    let client = front.client().await;
+    let (mut tasks, mut query) = (Vec::new(), TaskQuery { limit: Some(1_000), ..TaskQuery::default() });
+    loop {
+        let page = client.tasks(&query).await.ok()?;
+        tasks.extend(page.items);
+        query.cursor = page.next_cursor;
+        if query.cursor.is_none() {
+            return Some(tasks);
+        }
+    }
+}
+
+/// What the judge needs of them.
+pub(crate) fn stored(tasks: &[Task]) -> BTreeMap<i64, Stored> {
+    tasks.iter().map(|task| (task.id.0, Stored { state: task.state, attempt: task.attempt.0 })).collect()
+}

@@ -1,0 +1,56 @@
+//! The scoreboard: what happens to tasks under faults, one row per scenario, one line of JSON per row on stdout.
+//!
+//! `make scoreboard` runs the short form of each row, as `cargo test` does, and `make scoreboard-full ROW=2` the full form of one
+//! (`docs/RELIABILITY.md`). Progress, and the story of what failed, go to stderr.
+
+#[path = "../support/postgres.rs"]
+#[expect(dead_code, reason = "rows need a part of it")]
+mod postgres;
+#[path = "../support/procs.rs"]
+#[expect(dead_code, reason = "rows need a part of it")]
+mod procs;
+#[path = "../support/record.rs"]
+mod record;
+#[path = "../support/recorder.rs"]
+mod recorder;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "rows need a part of it")]
+mod support;
+#[path = "../support/world.rs"]
+#[expect(dead_code, reason = "rows need a part of it")]
+mod world;
+
+mod ended;
+mod judge;
+mod logs;
+mod options;
+mod play;
+mod recovery;
+mod row;
+mod rows;
+mod score;
+mod tail;
+
+use options::Options;
+use std::{path::Path, process::ExitCode};
+use support::{eventually, within};
+
+fn main() -> ExitCode {
+    let options = match Options::read(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(why) => {
+            eprintln!("scoreboard: {why}");
+            return ExitCode::from(2);
+        }
+    };
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    if options.table {
+        return play::write_table(&docs).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
+    }
+    play::play(&options, &rows::all(), &docs.join("reliability"))
+}
+
+fn failed(error: &std::io::Error) -> ExitCode {
+    eprintln!("scoreboard: {error}");
+    ExitCode::FAILURE
+}
