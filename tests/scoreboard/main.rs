@@ -25,6 +25,7 @@ mod judge;
 mod logs;
 mod options;
 mod play;
+mod proxy;
 mod recovery;
 mod row;
 mod rows;

@@ -1,11 +1,13 @@
 //! The rows, one file each.
 
+mod agents_cut_off;
 mod cancel_races;
 mod server_killed;
+mod uploads;
 
 use crate::row::Row;
 
 /// All rows, in the order in which they run.
 pub(crate) fn all() -> Vec<Row> {
-    vec![server_killed::ROW, cancel_races::ROW]
+    vec![server_killed::ROW, agents_cut_off::ROW, uploads::ROW, cancel_races::ROW]
 }

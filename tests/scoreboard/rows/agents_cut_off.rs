@@ -1,0 +1,111 @@
+//! Row 13: runner and agents cut off from their server for the scaled equivalents of 5 seconds and of 1, 5, 9 and 15 minutes, in each
+//! of the ways that networks have.
+
+use crate::{
+    ended::{all_ended, stored},
+    judge::judge,
+    logs::differing,
+    procs::uptime,
+    proxy::{FOUL, Proxy, Weather},
+    recovery::{Fault, worst},
+    row::{Absent, Form, Outcome, Row},
+    score::Level,
+    support::{Dice, eventually},
+    tail::Tail,
+    world::{Part, World},
+};
+use slipway::{
+    app::ambient::SystemRng,
+    domain::Rng,
+    wire::{BatchRequest, TaskState},
+};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use tokio::time::{Instant, sleep};
+
+pub(crate) const ROW: Row = Row { number: 13, level: Level::P, short: 60, full: 2_000, run: |form| Box::pin(run(form)) };
+
+/// Between a third of a second and three, with output all the while.
+const BODY: &str = "i=0; while [ $i -lt 10 ]; do i=$((i+1)); emit \"line $i of $id: $(head -c 60 /dev/urandom | base64 -w 0)\"; \
+                    sleep 0.$((id % 9))2; done";
+const SLOTS: u32 = 16;
+/// Milliseconds, a sixtieth of 5 s, 1, 5, 9 and 15 min; the shorter ones more often. The short form has those up to 5 min.
+const LENGTHS: [u64; 8] = [83, 83, 1_000, 1_000, 1_000, 5_000, 9_000, 15_000];
+
+async fn run(form: Form) -> Result<Outcome, Absent> {
+    let mut dice = Dice::of(form.seed);
+    let mut world = World::new();
+    let server: SocketAddr = world.url.trim_start_matches("http://").parse().expect("an address");
+    let proxy = Proxy::before(server, dice.below(u64::MAX)).await;
+    world.slots = SLOTS;
+    // The agent reports its end for as long as the longest cut and a third more, as with the usual times.
+    world.times.finish_retry_ms = 20_000;
+    world.runners_call = Some(format!("http://{}", proxy.address));
+    world.start(Part::Server);
+    world.start(Part::Runner);
+    world.ready().await;
+    let client = world.client().await;
+    let mut tasks = Vec::new();
+    while tasks.len() < form.tasks {
+        let batch = BatchRequest { tasks: vec![world.recorder.task(BODY); (form.tasks - tasks.len()).min(500)] };
+        let key = SystemRng.uuid();
+        tasks.extend(eventually("an answer to the batch", async || client.submit_batch(&batch, key).await.ok()).await.ids);
+    }
+    let faults = storm(&world, &proxy, &mut dice, form).await;
+    let all = all_ended(&world).await;
+    let lines = world.recorder.lines();
+    let acknowledged: Vec<_> = tasks.iter().map(|id| id.0).collect();
+    let starts: Vec<_> = lines.iter().filter(|line| line.word == "start").map(|line| line.at).collect();
+    let mut outcome = Outcome {
+        tries: tasks.len(),
+        findings: judge(&acknowledged, &lines, &stored(&all)),
+        worst_recovery: worst(&faults, &starts, SLOTS as usize),
+        broken: differing(&world, &all).await,
+        ..Outcome::default()
+    };
+    let mut begun: BTreeMap<i64, usize> = BTreeMap::new();
+    lines.iter().filter(|line| line.word == "start").for_each(|line| *begun.entry(line.task).or_default() += 1);
+    for task in &all {
+        outcome.must(task.state == TaskState::Succeeded, || format!("task {} is {}: {:?}", task.id, task.state, task.ended));
+        let times = begun.get(&task.id.0).copied().unwrap_or_default();
+        outcome.must(times == 1, || format!("the command of task {} began {times} times: a cut cost something", task.id));
+    }
+    world.nothing_left().await;
+    Ok(outcome)
+}
+
+/// One fault after the other, until every command has begun.
+async fn storm(world: &World, proxy: &Proxy, dice: &mut Dice, form: Form) -> Vec<Fault> {
+    let (mut tail, mut started, mut faults) = (Tail::of(world.recorder.file.clone()), 0, Vec::new());
+    let mut counts = BTreeMap::<String, usize>::new();
+    let mut since = Instant::now();
+    loop {
+        // Half of the faults come once work goes on, the others at any time.
+        let (enough, limit) =
+            if dice.below(2) == 0 { (started + SLOTS as usize + 1, 20_000) } else { (usize::MAX, 200 + dice.below(2_000)) };
+        let until = Instant::now() + Duration::from_millis(limit);
+        while started < enough.min(form.tasks) && Instant::now() < until {
+            let fresh = tail.fresh().iter().filter(|line| line.word == "start").count();
+            if fresh > 0 {
+                since = Instant::now();
+            }
+            started += fresh;
+            sleep(Duration::from_millis(20)).await;
+        }
+        if started >= form.tasks || since.elapsed() > Duration::from_mins(2) {
+            break;
+        }
+        let weather = *dice.pick(&FOUL).expect("one of them");
+        let length = *dice.pick(&LENGTHS[..form.of(6, 8)]).expect("one of them");
+        let began = uptime();
+        proxy.turn(weather);
+        sleep(Duration::from_millis(length)).await;
+        proxy.turn(Weather::Fair);
+        faults.push(Fault { began, ended: uptime() });
+        *counts.entry(format!("{weather:?}")).or_default() += 1;
+        if faults.len().is_multiple_of(10) {
+            eprintln!("{} faults, {started} of {} commands have started", faults.len(), form.tasks);
+        }
+    }
+    eprintln!("{} faults: {counts:?}", faults.len());
+    faults
+}
