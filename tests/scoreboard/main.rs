@@ -7,7 +7,6 @@
 #[expect(dead_code, reason = "rows need a part of it")]
 mod postgres;
 #[path = "../support/procs.rs"]
-#[expect(dead_code, reason = "rows need a part of it")]
 mod procs;
 #[path = "../support/record.rs"]
 mod record;
