@@ -11,7 +11,10 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one home of the wall clock")]
     fn now(&self) -> UnixMs {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        let now = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        #[cfg(debug_assertions)]
+        let now = now.saturating_add(stepped());
+        UnixMs(now)
     }
 
     #[cfg(target_os = "linux")]
@@ -27,6 +30,16 @@ impl Clock for SystemClock {
         static ORIGIN: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
         ORIGIN.elapsed()
     }
+}
+
+/// How far a test has set this process's wall clock ahead, in milliseconds: what stands in the file that `SLIPWAY_CLOCK_STEP` names,
+/// read at each look at the clock. Release builds hold no trace of it.
+#[cfg(debug_assertions)]
+#[expect(clippy::disallowed_methods, reason = "the app reads the environment for the other rooms")]
+fn stepped() -> i64 {
+    static FILE: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    let file = FILE.get_or_init(|| std::env::var("SLIPWAY_CLOCK_STEP").ok());
+    file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok()).unwrap_or(0)
 }
 
 /// The operating system's randomness, fit for secrets.
