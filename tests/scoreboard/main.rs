@@ -29,6 +29,7 @@ mod recovery;
 mod row;
 mod rows;
 mod score;
+mod sound;
 mod tail;
 
 use options::Options;

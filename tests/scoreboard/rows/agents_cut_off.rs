@@ -10,6 +10,7 @@ use crate::{
     recovery::{Fault, worst},
     row::{Absent, Form, Outcome, Row},
     score::Level,
+    sound::{Held, panics},
     support::{Dice, eventually},
     tail::Tail,
     world::{Part, World},
@@ -43,6 +44,7 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     world.start(Part::Server);
     world.start(Part::Runner);
     world.ready().await;
+    let held = [Part::Server, Part::Runner].map(|part| Held::now(&mut world, part));
     let client = world.client().await;
     let mut tasks = Vec::new();
     while tasks.len() < form.tasks {
@@ -70,6 +72,8 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
         outcome.must(times == 1, || format!("the command of task {} began {times} times: a cut cost something", task.id));
     }
     world.nothing_left().await;
+    outcome.broken.extend(panics(&world));
+    outcome.broken.extend(held.into_iter().filter_map(|held| held.grown(&mut world)));
     Ok(outcome)
 }
 

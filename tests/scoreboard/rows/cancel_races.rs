@@ -7,6 +7,7 @@ use crate::{
     record::Line,
     row::{Absent, Form, Outcome, Row},
     score::Level,
+    sound::{Held, panics},
     support::{Dice, eventually},
     tail::Tail,
     world::{Part, World},
@@ -52,6 +53,7 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     world.start(Part::Server);
     world.start(Part::Runner);
     world.ready().await;
+    let held = [Part::Server, Part::Runner].map(|part| Held::now(&mut world, part));
     let client = world.client().await;
     let mut tasks = Vec::new();
     while tasks.len() < form.tasks {
@@ -69,6 +71,8 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     outcome.broken = odds.buffer_unordered(8).filter_map(async |story| story).collect().await;
     timed(&mut outcome, &all, &cancels, &lines);
     world.nothing_left().await;
+    outcome.broken.extend(panics(&world));
+    outcome.broken.extend(held.into_iter().filter_map(|held| held.grown(&mut world)));
     Ok(outcome)
 }
 
