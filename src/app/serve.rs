@@ -214,8 +214,31 @@ fn times(text: Option<&str>) -> Result<Times> {
     if let Ok(divisor) = text.parse() {
         return Ok(Times::default().divided_by(divisor));
     }
-    match serde_json::from_str(text) {
-        Ok(times) => Ok(times),
+    let mut unknown = None;
+    let mut from = serde_json::Deserializer::from_str(text);
+    // Runners of other versions read over times that they do not know; whoever sets one is to know it.
+    let read = serde_ignored::deserialize(&mut from, |path| {
+        unknown.get_or_insert(path.to_string());
+    });
+    match read.and_then(|times| from.end().map(|()| times)) {
         Err(error) => bail!("--times: {error}"),
+        Ok(times) => match unknown {
+            Some(name) => bail!("--times: there is no time {name}"),
+            None => Ok(times),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_there_is_not_is_refused_where_somebody_sets_it() {
+        assert_eq!(times(Some(r#"{"tickMs": 7}"#)).unwrap().tick_ms, 7);
+        assert_eq!(times(Some("10")).unwrap().tick_ms, 25);
+        let said = |text: &str| times(Some(text)).unwrap_err().to_string();
+        assert_eq!(said(r#"{"tickMss": 7}"#), "--times: there is no time tickMss");
+        assert!(said("{} x").contains("trailing characters"), "{}", said("{} x"));
     }
 }

@@ -72,6 +72,7 @@ mod tests {
             active: 3,
             registered_at: "2026-11-20T08:00:00Z".parse().unwrap(),
             seen_at: seen.map(|at| at.parse().unwrap()),
+            state: None,
             footing: None,
             footing_at: None,
         };

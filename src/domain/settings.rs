@@ -8,7 +8,7 @@ macro_rules! times {
         /// in its answers, so that one setting rules all parts.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-        #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+        #[serde(rename_all = "camelCase", default)]
         pub struct Times { $($(#[$doc])* pub $field: u64),+ }
 
         impl Default for Times {
@@ -100,6 +100,22 @@ times! {
     prune_pause_ms = 50,
     /// The pause between two rounds of the server's clockwork.
     tick_ms = 250,
+    /// What should get on and has not for so long is stuck: said in the log, in the metrics, by `doctor` and by `why`.
+    stuck_ms = 120_000,
+    /// A watch of a glue that has heard neither an event nor a bookmark for so long is deaf; bookmarks come every minute.
+    watch_silent_ms = 180_000,
     /// A gap between two rounds beyond this is an outage of ours: it expires nobody.
     outage_ms = 5_000,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_another_version_are_read_over_and_those_that_are_missing_are_as_usual() {
+        // The server hands its times to runners and agents of other versions.
+        let times: Times = serde_json::from_str(r#"{"tickMs": 7, "madeUpLaterMs": 1}"#).unwrap();
+        assert_eq!(times, Times { tick_ms: 7, ..Times::default() });
+    }
 }

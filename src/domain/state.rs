@@ -142,6 +142,14 @@ words!(
         DependencyNotMet = "DependencyNotMet",
         /// No runner serves the queue.
         NoRunnerForQueue = "NoRunnerForQueue",
+        /// Every runner that serves the queue is full.
+        RunnerAtCapacity = "RunnerAtCapacity",
+        /// A runner that could take it takes nothing.
+        RunnerBehind = "RunnerBehind",
+        /// The runner does not see its cluster.
+        RunnerBlind = "RunnerBlind",
+        /// A live attempt stands in a phase beyond the time that it has.
+        AttemptOverdue = "AttemptOverdue",
         /// The queue's template cannot be rendered for any runner that serves it.
         TemplateInvalid = "TemplateInvalid",
         /// The queue does not allow what the task asks for.

@@ -7,7 +7,7 @@ use crate::{
     domain::Rng,
     wire::{
         AttemptRef, CheckItem, CheckRequest, ClaimRequest, ClaimResponse, Hold, ProblemCode, RegisterRequest, RegisterResponse, ReportItem,
-        ReportRequest, Reported, RunnerBeatRequest, RunnerBeatResponse, RunnerName, Times, Verdict, known_hash,
+        ReportRequest, Reported, RunnerBeatRequest, RunnerBeatResponse, RunnerName, RunnerState, Times, Verdict, known_hash,
     },
 };
 use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration};
@@ -90,10 +90,10 @@ impl Link {
         }
     }
 
-    /// Gives a sign of life with the attempts that the runner believes to hold.
-    pub(super) async fn beat(&self, known: impl IntoIterator<Item = AttemptRef>) -> Result<RunnerBeatResponse, Error> {
+    /// Gives a sign of life with the attempts that the runner believes to hold, and how it stands.
+    pub(super) async fn beat(&self, known: impl IntoIterator<Item = AttemptRef>, state: RunnerState) -> Result<RunnerBeatResponse, Error> {
         let known = known_hash(known.into_iter().map(|of| (of.task, of.attempt)));
-        let request = RunnerBeatRequest { runner: self.name.clone(), instance: self.instance, known };
+        let request = RunnerBeatRequest { runner: self.name.clone(), instance: self.instance, known, state: Some(state) };
         self.client.runner_beat(&request).await
     }
 

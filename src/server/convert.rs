@@ -102,6 +102,7 @@ impl App {
             active: record.active,
             registered_at: timestamp(record.registered_at),
             seen_at: self.seen.at(&record.name).map(timestamp),
+            state: self.seen.state(&record.name).map(Arc::unwrap_or_clone),
             footing: footing.map(Arc::unwrap_or_clone),
             footing_at: footing_at.map(timestamp),
         }

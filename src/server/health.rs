@@ -1,6 +1,6 @@
 //! `GET /health`: how the server is, measured when it is asked.
 
-use super::{error::ApiResult, state::App};
+use super::{auth::Principal, error::ApiResult, state::App};
 use crate::{
     store::KeepUptime,
     wire::{BytesHealth, DatabaseHealth, Health, Problem, timestamp},
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How the server is: its clock, and how long its database and its object store take to read and to write. What is written changes nothing.
 #[utoipa::path(get, path = "/api/v1/health", operation_id = "health", tag = "meta",
     responses((status = 200, body = Health), (status = 503, body = Problem)))]
-pub(super) async fn health(State(app): State<App>) -> ApiResult<Json<Health>> {
+pub(super) async fn health(State(app): State<App>, principal: Principal) -> ApiResult<Json<Health>> {
     let clock = &app.settings.clock;
     let begun = clock.monotonic();
     let (schema, known_schema) = app.store.schema().await?;
@@ -29,5 +29,7 @@ pub(super) async fn health(State(app): State<App>) -> ApiResult<Json<Health>> {
             Err(error) => tracing::warn!(%error, "the object store failed"),
         }
     }
-    Ok(Json(Health { version: env!("CARGO_PKG_VERSION").to_owned(), at: timestamp(app.now()), database, bytes: Some(bytes) }))
+    let stuck =
+        app.watchdog.found().iter().filter(|stuck| stuck.queue.as_ref().is_none_or(|queue| principal.may_in(queue))).cloned().collect();
+    Ok(Json(Health { version: env!("CARGO_PKG_VERSION").to_owned(), at: timestamp(app.now()), database, bytes: Some(bytes), stuck }))
 }

@@ -63,6 +63,7 @@ pub(super) struct Metrics {
     budget_used: Family<ByBudget, Gauge<f64, AtomicU64>>,
     budget_max: Family<ByBudget, Gauge<f64, AtomicU64>>,
     heard: Family<ByRunner, Gauge>,
+    stuck: Family<ByWhy, Gauge>,
     pub(super) log_bytes: Counter,
     pub(super) gap_bytes: Counter,
     requests: Family<ByRequest, Histogram, fn() -> Histogram>,
@@ -94,6 +95,7 @@ impl Metrics {
             budget_used: Family::default(),
             budget_max: Family::default(),
             heard: Family::default(),
+            stuck: Family::default(),
             log_bytes: Counter::default(),
             gap_bytes: Counter::default(),
             requests: Family::new_with_constructor(request_histogram),
@@ -117,6 +119,7 @@ impl Metrics {
             r.register("slipway_budget_max", "The most that they may use", metrics.budget_max.clone());
             r.register("slipway_queue_paused", "1 while nothing is claimed from the queue", metrics.paused.clone());
             r.register("slipway_runner_heartbeat_timestamp_seconds", "When the runner was heard last, Unix time", metrics.heard.clone());
+            r.register("slipway_stuck", "What should get on and does not, by why: GET /api/v1/health names it", metrics.stuck.clone());
             r.register("slipway_agent_log_bytes", "Log bytes taken from agents", metrics.log_bytes.clone());
             r.register("slipway_log_gap_bytes", "Log bytes that agents lost", metrics.gap_bytes.clone());
             r.register("http_request_duration_seconds", "Time to the head of the answer, held calls included", metrics.requests.clone());
@@ -183,6 +186,9 @@ impl Metrics {
             if let Some(at) = app.seen.at(&runner.name) {
                 self.heard.get_or_create(&ByRunner { runner: runner.name.to_string() }).set(at.0 / 1000);
             }
+        }
+        for (code, count) in app.watchdog.counts() {
+            self.stuck.get_or_create(&ByWhy { why: code.as_str() }).set(int(count as u64));
         }
         let mut text = String::new();
         // Writing to a String cannot fail.

@@ -41,6 +41,7 @@ mod runner;
 mod runners;
 mod standby;
 mod state;
+mod stuck;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub async fn serve(listener: impl Into<Listener>, app: App) {
     let tracker = TaskTracker::new();
     tracker.spawn(clockwork::run(app.clone()));
+    tracker.spawn(stuck::run(app.clone()));
     tracker.spawn(metrics::follow(app.clone()));
     tracker.close();
     let stop: CancellationToken = app.stop().clone();

@@ -9,12 +9,12 @@ use crate::{
     domain::{UnixMs, pod::is_dns_label},
     store::{Register, Renew},
     template,
-    wire::{FieldError, Problem, ProblemCode, QueueName, RegisterRequest, RegisterResponse, RunnerList, RunnerName, limits},
+    wire::{FieldError, Problem, ProblemCode, QueueName, RegisterRequest, RegisterResponse, RunnerList, RunnerName, RunnerState, limits},
 };
 use axum::extract::State;
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use uuid::Uuid;
 
@@ -24,11 +24,12 @@ pub(super) struct Seen {
     last: Mutex<HashMap<RunnerName, Sign>>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Sign {
     instance: Uuid,
     up: i64,
     at: UnixMs,
+    state: Option<Arc<RunnerState>>,
 }
 
 impl Seen {
@@ -42,7 +43,23 @@ impl Seen {
     }
 
     fn get(&self, name: &RunnerName) -> Option<Sign> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+        self.map().get(name).cloned()
+    }
+
+    /// How the runner stands, as it said last.
+    pub(super) fn state(&self, name: &RunnerName) -> Option<Arc<RunnerState>> {
+        self.map().get(name)?.state.clone()
+    }
+
+    /// Notes how a runner stands.
+    pub(super) fn told(&self, name: &RunnerName, state: Option<RunnerState>) {
+        if let Some(sign) = self.map().get_mut(name) {
+            sign.state = state.map(Arc::new);
+        }
+    }
+
+    fn map(&self) -> MutexGuard<'_, HashMap<RunnerName, Sign>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,8 +89,12 @@ impl App {
     }
 
     fn note(&self, name: &RunnerName, instance: Uuid) {
-        let sign = Sign { instance, up: self.store.uptime().now(), at: self.now() };
-        self.seen.last.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), sign);
+        let (up, at) = (self.store.uptime().now(), self.now());
+        let mut signs = self.seen.map();
+        match signs.get_mut(name).filter(|sign| sign.instance == instance) {
+            Some(sign) => (sign.up, sign.at) = (up, at),
+            None => drop(signs.insert(name.clone(), Sign { instance, up, at, state: None })),
+        }
     }
 
     /// The instance that keeps a runner's name.

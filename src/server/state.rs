@@ -13,6 +13,7 @@ use super::{
     rates::Rates,
     reads::Reads,
     runners::Seen,
+    stuck::Watchdog,
     unserved::Unserved,
 };
 use crate::{
@@ -83,6 +84,7 @@ pub struct Shared {
     pub(super) unserved: Arc<Unserved>,
     pub(super) pulses: Arc<Pulses>,
     pub(super) seen: Arc<Seen>,
+    pub(super) watchdog: Arc<Watchdog>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) rates: Arc<Rates>,
     pub(super) audit: Arc<Recorder>,
@@ -117,6 +119,7 @@ impl App {
             unserved: Arc::default(),
             pulses: Arc::new(Pulses::since(up)),
             seen: Arc::new(Seen::since(up)),
+            watchdog: Arc::default(),
             metrics: Arc::new(Metrics::new()),
         })))
     }

@@ -37,6 +37,7 @@ mod rules;
 mod runners;
 mod scopes;
 mod strange;
+mod stuck;
 mod tasks;
 mod tokens;
 mod unserved;

@@ -76,6 +76,7 @@ mod tx;
 mod uploads;
 mod uptime;
 mod waits;
+mod watched;
 mod work;
 mod writer;
 
@@ -125,6 +126,7 @@ pub use tokens::{CreateToken, RevokeToken, TokenCreated, TokenRecord, TokensUsed
 pub use uploads::{ForgetUploads, RecordOutput, RecordUpload};
 pub use uptime::{KeepUptime, Uptime};
 pub use waits::{Waits, Wake};
+pub use watched::LiveAttempt;
 pub use writer::Operation;
 
 use crate::domain::{Clock, Rng, Times};

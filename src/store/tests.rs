@@ -20,3 +20,4 @@ mod rules;
 mod scenarios;
 mod submits;
 mod waiting;
+mod watched;

@@ -1,6 +1,6 @@
 //! Work for runners: claims, signs of life, and what the server holds for each.
 
-use super::{AttemptNumber, AttemptRef, KeepJobs, Mounts, Phase, QueueName, Resources, RunnerName, TaskId};
+use super::{AttemptNumber, AttemptRef, KeepJobs, Mounts, Phase, QueueName, Resources, RunnerName, RunnerState, TaskId};
 use crate::domain::evidence::ApiRefusal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -155,6 +155,9 @@ pub struct RunnerBeatRequest {
     pub instance: Uuid,
     /// [`known_hash`] of the attempts that it believes to hold.
     pub known: String,
+    /// How it stands now; absent for a runner that does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RunnerState>,
 }
 
 /// The server's answer to a runner's sign of life.

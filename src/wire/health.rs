@@ -1,6 +1,6 @@
 //! How a server is, for those who may know more than whether it is ready.
 
-use super::Timestamp;
+use super::{AttemptNumber, QueueName, Reason, RunnerName, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How the server is: the answer to `GET /health`.
@@ -17,6 +17,33 @@ pub struct Health {
     /// Where it keeps the bytes of logs, uploads and outputs; servers before 0.2 do not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<BytesHealth>,
+    /// What should get on and does not, as far as the caller may see it; at most 100.
+    #[serde(default)]
+    pub stuck: Vec<Stuck>,
+}
+
+/// Something that should get on and does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Stuck {
+    /// What is wrong: `RunnerBehind` (of a queue), `RunnerBlind` (of a runner), `AttemptOverdue` (of an attempt).
+    pub code: Reason,
+    /// Since when.
+    pub since: Timestamp,
+    /// The queue from which nothing is claimed, or of the attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueName>,
+    /// The runner.
+    pub runner: RunnerName,
+    /// The task that is due, or of the attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// The attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<AttemptNumber>,
+    /// One sentence for people.
+    pub message: String,
 }
 
 /// How the place is where a server keeps bytes.

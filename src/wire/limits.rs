@@ -20,6 +20,12 @@ pub const DEFAULT_PAGE: u32 = 100;
 pub const MAX_CLAIM: u32 = 1_000;
 /// The most kinds of objects that a claim leaves to others.
 pub const MAX_UNSERVED: usize = 100;
+/// The most queues that a runner tells its room in.
+pub const MAX_ROOM_QUEUES: usize = 1_001;
+/// The most silent watches that a glue tells.
+pub const MAX_SILENT_WATCHES: usize = 100;
+/// The most things that are told to be stuck.
+pub const MAX_STUCK: usize = 100;
 /// The longest wait of a claim, in seconds.
 pub const MAX_CLAIM_WAIT_SECONDS: u64 = 60;
 /// The most log bytes kept of an attempt where the queue says nothing (1 GiB).

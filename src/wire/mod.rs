@@ -24,6 +24,7 @@ mod queue;
 mod render;
 mod report;
 mod runner;
+mod runner_state;
 mod task;
 mod template;
 mod token;
@@ -45,7 +46,7 @@ pub use event::{Event, EventKind, LogChunk};
 pub use export::{AttemptLine, ExportQuery, UsageLine};
 pub use footing::{Footing, FootingReport, MissingRight};
 pub use handoff::{Assignment, Fault, Testament};
-pub use health::{BytesHealth, DatabaseHealth, Health};
+pub use health::{BytesHealth, DatabaseHealth, Health, Stuck};
 pub use list::{TaskList, TaskQuery};
 pub use node::{NodeList, NodesReport, RunnerNodes};
 pub use problem::{FieldError, Problem, ProblemCode};
@@ -57,6 +58,7 @@ pub use report::{
     CheckItem, CheckRequest, CheckResponse, Checked, Proof, ReportItem, ReportKind, ReportRequest, ReportResponse, Reported, Verdict,
 };
 pub use runner::{ClusterOffer, RegisterRequest, RegisterResponse, Runner, RunnerList};
+pub use runner_state::{ClusterSight, Room, RunnerState, SilentWatch};
 pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskPatch};
 pub use template::ObjectTemplate;
 pub use token::{CreatedToken, NewToken, RoleGrant, RotateToken, Token, TokenList, Whoami};

@@ -1,6 +1,6 @@
 //! Runners: who they are and what they offer.
 
-use super::{Footing, QueueName, RunnerName, Times, Timestamp};
+use super::{Footing, QueueName, RunnerName, RunnerState, Times, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -84,6 +84,9 @@ pub struct Runner {
     /// When it was heard last; absent where not since the server started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_at: Option<Timestamp>,
+    /// How it stands, as it said last; absent where it does not tell, or has not since the server started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RunnerState>,
     /// What it stands on in its cluster; absent where it is no glue, or has not told since the server started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footing: Option<Footing>,

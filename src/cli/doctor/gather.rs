@@ -76,7 +76,7 @@ pub(super) async fn facts(args: &DoctorArgs, context: &Context) -> Result<Facts,
     let objects = [Check::Runners, Check::Queues, Check::Security, Check::PullSecret, Check::Capacity];
     let by = Instant::now() + SETTLE;
     let (health, seen, large, stream) = tokio::join!(
-        when(may_read && wants(&[Check::Database, Check::Bytes]), async { Ok::<Health, Trouble>(client.health().await?) }),
+        when(may_read && wants(&[Check::Database, Check::Bytes, Check::Stuck]), async { Ok::<Health, Trouble>(client.health().await?) }),
         async {
             let rights = wants(&[Check::Rights, Check::BaseUrl]);
             let runners = when(may_read && wants(&[&clusters[..], &objects[..]].concat()), runners(&client, there, rights, by)).await;

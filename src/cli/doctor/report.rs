@@ -27,6 +27,8 @@ pub(super) enum Check {
     Token,
     /// Runners are alive, and every queue has one.
     Runners,
+    /// What is under way gets on.
+    Stuck,
     /// Glues have the rights that they need in their clusters.
     Rights,
     /// Pods reach the server at the address that their glue gives them.
@@ -58,6 +60,7 @@ impl Check {
             Self::Clock => "clock",
             Self::Database => "database",
             Self::Bytes => "bytes",
+            Self::Stuck => "stuck",
             Self::Version => "version",
             Self::Token => "token",
             Self::Runners => "runners",

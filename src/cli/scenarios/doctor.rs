@@ -23,6 +23,7 @@ fn runners() -> RunnerList {
         active: 1,
         registered_at: "2026-11-20T08:00:00Z".parse().unwrap(),
         seen_at: Some("2026-11-20T09:22:38Z".parse().unwrap()),
+        state: None,
         footing: None,
         footing_at: None,
     };
@@ -32,7 +33,8 @@ fn runners() -> RunnerList {
 /// A server of which nothing bad can be said, with what is answered to `GET /version`.
 fn healthy(version: super::super::scripted::Answer) -> Script {
     let database = DatabaseHealth { kind: "sqlite".into(), schema: 9, known_schema: 9, read_ms: 1, commit_ms: 4 };
-    let health = Health { version: "0.1.0".into(), at: crate::cli::testing::NOW.parse().unwrap(), database, bytes: None };
+    let health =
+        Health { version: "0.1.0".into(), at: crate::cli::testing::NOW.parse().unwrap(), database, bytes: None, stuck: Vec::new() };
     Script::default()
         .on("GET /version", version)
         .on("GET /readyz", super::text("ok\n"))

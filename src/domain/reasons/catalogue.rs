@@ -64,6 +64,24 @@ fn in_the_queue(code: Reason) -> Option<Row> {
             (Wait, "Tasks that it depends on have not ended.", "Nothing to do; what holds one of them up: slipway why ID")
         }
         R::NoRunnerForQueue => (Escalate, "No runner serves the queue.", "Start a runner for it; those that are known: slipway runner ls"),
+        R::RunnerAtCapacity => {
+            (Wait, "Every runner that serves the queue is full.", "It goes on when one of their tasks ends: slipway runner ls")
+        }
+        R::RunnerBehind => (
+            Escalate,
+            "A runner says that it has room, the task is due, and for minutes nothing has been claimed from the queue.",
+            "Read the runner's log, and start it anew where that says nothing: no task is lost by it. slipway doctor",
+        ),
+        R::RunnerBlind => (
+            Escalate,
+            "The runner does not see its cluster: the API server does not answer, or a watch is silent.",
+            "See whether the API server answers, and read the glue's log: slipway doctor",
+        ),
+        R::AttemptOverdue => (
+            Escalate,
+            "A live attempt stands in a phase beyond the time that the phase has.",
+            "Read the log of its runner; if the attempt is gone for good: slipway abandon TASK --reason TEXT",
+        ),
         R::TemplateInvalid => (
             Escalate,
             "The queue's template cannot be rendered for any runner that serves it.",

@@ -1,7 +1,7 @@
 //! How much more may be claimed, counted from what is there. Pure.
 
 use super::{config::Config, sight::Observed};
-use crate::wire::{AttemptRef, Hold, QueueAsk, QueueName, Times, Verdict, limits};
+use crate::wire::{self, AttemptRef, Hold, QueueAsk, QueueName, Times, Verdict, limits};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Room for more attempts.
@@ -26,6 +26,13 @@ impl Room {
             share(queue).or_else(|| share("*")).unwrap_or_default()
         };
         other.queues.iter().chain(&self.queues).any(|(queue, _)| has(other, queue) && !has(self, queue))
+    }
+
+    /// As the server is told of it. `u32::MAX` GPUs: on a cluster the scheduler counts them.
+    pub(super) fn told(&self) -> wire::Room {
+        let mut queues = self.asks();
+        queues.truncate(limits::MAX_ROOM_QUEUES);
+        wire::Room { max: self.total, gpus: u32::MAX, queues }
     }
 
     /// As a claim asks.

@@ -26,7 +26,11 @@ impl Desk {
     /// anew under its own id, so that what it may have brought is not lost.
     pub(super) fn ask(&mut self) {
         let begun = Instant::now();
-        if !self.compared || !self.cache.complete() || begun < self.counted {
+        if !self.compared || !self.cache.complete() {
+            self.room = None;
+            return;
+        }
+        if begun < self.counted {
             return;
         }
         let api = self.hands.cluster.meter.answers();
@@ -34,6 +38,7 @@ impl Desk {
         let room = room(&observed, &self.held, foreign, &self.config, &self.link.times);
         // With thousands of attempts counting takes its time; a few milliseconds later is soon enough then.
         self.counted = begun + begun.elapsed() * 5;
+        self.room = api.then(|| room.told());
         if !api || !room.any() {
             // What a claim given up here has brought is got again under its id, or shows in what the server holds.
             self.claiming = None;

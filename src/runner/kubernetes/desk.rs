@@ -21,7 +21,7 @@ use crate::{
         Refusal,
         link::{Claiming, Link, answered},
     },
-    wire::{AttemptRef, ClusterOffer, Hold, ProblemCode, RegisterRequest, ReportItem},
+    wire::{self, AttemptRef, ClusterOffer, Hold, ProblemCode, RegisterRequest, ReportItem, RunnerState},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -68,6 +68,8 @@ pub(super) struct Desk {
     pub(super) claiming: Option<Claiming>,
     /// The claim on its way, or one given up, whose answer may have been lost; and the room that it was made for.
     pub(super) asked: Option<(Uuid, Room)>,
+    /// What the server is told of the room; none while nothing can be claimed for want of sight.
+    pub(super) room: Option<wire::Room>,
     /// Until when room is not counted again, so that counting takes a small part of the time.
     pub(super) counted: Instant,
     /// Whether a comparison has been made since the registration.
@@ -108,6 +110,7 @@ impl Desk {
             done,
             claiming: None,
             asked: None,
+            room: None,
             counted: Instant::now(),
             compared: false,
             stale: true,
@@ -243,7 +246,9 @@ impl Desk {
 
     /// Whether the server holds the same attempts as we believe.
     async fn beat(&mut self) -> Result<bool, Error> {
-        let answer = self.link.beat(self.held.keys().copied()).await?;
+        let cluster = self.hands.cluster.meter.sight(Duration::from_millis(self.link.times.watch_silent_ms));
+        let state = RunnerState { room: self.room.clone(), cluster: Some(cluster) };
+        let answer = self.link.beat(self.held.keys().copied(), state).await?;
         self.pulse.heard();
         self.cancels = answer.cancels.iter().map(|c| (AttemptRef { task: c.task, attempt: c.attempt }, c.overdue)).collect();
         Ok(answer.known)

@@ -2,7 +2,10 @@
 //! each watch, and what time it is over there.
 
 use super::metrics::Metrics;
-use crate::domain::{Clock, UnixMs};
+use crate::{
+    domain::{Clock, UnixMs},
+    wire::{ClusterSight, SilentWatch, limits},
+};
 use axum::{
     body::{Body, Bytes, HttpBody},
     http::{Method, Request, Response, Uri, header},
@@ -109,6 +112,14 @@ impl Meter {
         let now = self.clock.monotonic();
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         heard.iter().map(|(watch, at)| (watch.clone(), now.saturating_sub(*at))).collect()
+    }
+
+    /// How the cluster is seen: a watch that has been silent for longer than `limit` while the API server answers is deaf.
+    pub(super) fn sight(&self, limit: Duration) -> ClusterSight {
+        let answers = self.answers();
+        let deaf = self.watch_ages().into_iter().filter(|(_, age)| answers && *age > limit);
+        let told = deaf.map(|((resource, namespace), age)| SilentWatch { resource, namespace, seconds: age.as_secs() });
+        ClusterSight { answers, silent: told.take(limits::MAX_SILENT_WATCHES).collect() }
     }
 
     /// Notes a sign of life of a watch, or that one begins now.

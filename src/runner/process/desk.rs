@@ -13,7 +13,7 @@ use crate::{
         Refusal,
         link::{CLAIM_WAIT_SECONDS, Claiming, Link, SWEEP_BEATS, answered},
     },
-    wire::{AttemptRef, ClaimRequest, ClaimResponse, ProblemCode, QueueAsk, RegisterRequest, limits},
+    wire::{AttemptRef, ClaimRequest, ClaimResponse, ProblemCode, QueueAsk, RegisterRequest, Room, RunnerState, limits},
 };
 use std::{collections::BTreeSet, future::pending, sync::Arc, time::Duration};
 use tokio::{
@@ -163,7 +163,8 @@ impl Desk {
 
     /// Whether the server holds the same attempts as we believe.
     async fn beat(&mut self) -> Result<bool, Error> {
-        let answer = self.link.beat(self.known.iter().copied()).await?;
+        let state = RunnerState { room: Some(self.room()), cluster: None };
+        let answer = self.link.beat(self.known.iter().copied(), state).await?;
         let overdue = answer.cancels.into_iter().filter(|order| order.overdue);
         self.overdue = overdue.map(|order| AttemptRef { task: order.task, attempt: order.attempt }).collect();
         Ok(answer.known)
@@ -171,21 +172,28 @@ impl Desk {
 
     /// Asks for as much as there is room for, if there is any. The same claim is asked for until there is an answer.
     fn claim(&self) -> Option<Claiming> {
-        let metas = self.metas();
-        let free = self.config.slots.saturating_sub(u32::try_from(metas.len()).unwrap_or(u32::MAX));
-        let used: BTreeSet<u32> = metas.iter().flat_map(|meta| meta.gpus.iter().copied()).collect();
-        let gpus = (0..self.config.gpus).filter(|gpu| !used.contains(gpu)).count();
+        let Room { max, gpus, queues } = self.room();
         let request = ClaimRequest {
             runner: self.config.name.clone(),
             instance: self.config.instance,
             claim_id: self.link.rng.uuid(),
-            max: free.min(limits::MAX_CLAIM),
-            gpus: u32::try_from(gpus).unwrap_or(u32::MAX),
-            queues: self.config.queues.iter().map(|name| QueueAsk { name: name.clone(), max: None }).collect(),
+            max,
+            gpus,
+            queues,
             wait_seconds: CLAIM_WAIT_SECONDS,
             unserved: Vec::new(),
         };
-        (free > 0).then(|| self.link.claim(request))
+        (max > 0).then(|| self.link.claim(request))
+    }
+
+    /// What is free.
+    fn room(&self) -> Room {
+        let metas = self.metas();
+        let free = self.config.slots.saturating_sub(u32::try_from(metas.len()).unwrap_or(u32::MAX));
+        let used: BTreeSet<u32> = metas.iter().flat_map(|meta| meta.gpus.iter().copied()).collect();
+        let gpus = (0..self.config.gpus).filter(|gpu| !used.contains(gpu)).count();
+        let queues = self.config.queues.iter().map(|name| QueueAsk { name: name.clone(), max: None }).collect();
+        Room { max: free.min(limits::MAX_CLAIM), gpus: u32::try_from(gpus).unwrap_or(u32::MAX), queues }
     }
 
     /// Begins what a claim brought.

@@ -36,6 +36,7 @@ pub(crate) async fn claim(
     let deadline = tokio::time::sleep(wait);
     tokio::pin!(deadline);
     let mut ready = app.store.changes().ready();
+    let _open = app.watchdog.asks(&request.runner);
     loop {
         ready.mark_unchanged();
         if let Some(rest) = app.quiet() {
@@ -52,6 +53,7 @@ pub(crate) async fn claim(
         }
         let claimed = app.store.run(claim.clone()).await?;
         if !claimed.is_empty() {
+            app.watchdog.claimed(claimed.iter().map(|claimed| &claimed.queue), app.store.uptime().now());
             crate::crash_point!("server.claimed");
             let orders = app.orders(&request.runner, claimed.iter().map(|c| (c.task, true))).await?;
             let item = |(c, job): (ClaimedAttempt, _)| ClaimedTask {
@@ -77,7 +79,7 @@ pub(crate) async fn claim(
 impl App {
     /// How long nothing is claimed yet, after a restore: what was claimed after the backup was made is unknown here, and is
     /// to hear first that it must stop.
-    fn quiet(&self) -> Option<Duration> {
+    pub(in crate::server) fn quiet(&self) -> Option<Duration> {
         let times = &self.settings.times;
         let long = i64::try_from(times.restore_quiet_ms).unwrap_or(i64::MAX);
         let rest = self.store.restored_up()?.saturating_add(long) - self.store.uptime().now();

@@ -2,6 +2,8 @@
 
 mod clusters;
 mod connection;
+#[cfg(test)]
+mod healthy;
 mod queues;
 mod runners;
 #[cfg(test)]
@@ -28,6 +30,7 @@ pub(super) fn of(check: Check, facts: &Facts) -> Vec<Line> {
         Check::Database => vec![connection::database(facts)],
         Check::Bytes => vec![connection::bytes(facts)],
         Check::Runners => runners::runners(facts),
+        Check::Stuck => runners::stuck(facts),
         Check::Rights => clusters::rights(facts),
         Check::BaseUrl => clusters::bases(facts),
         Check::Queues | Check::Security | Check::PullSecret | Check::Capacity => queues::queues(check, facts),

@@ -9,7 +9,8 @@ use crate::{
         },
         span::{age, between},
     },
-    wire::{Queue, Runner, Timestamp},
+    domain::reasons,
+    wire::{Queue, Runner, Stuck, Timestamp},
 };
 
 /// Runners are heard every 10 s; one that is silent for longer than this is not at work.
@@ -67,6 +68,29 @@ pub(super) fn runners(facts: &Facts) -> Vec<Line> {
         lines.push(line.about(&queue.name));
     }
     lines
+}
+
+/// What the server finds stuck.
+pub(super) fn stuck(facts: &Facts) -> Vec<Line> {
+    let check = Check::Stuck;
+    let health = match seen(check, facts.health.as_ref()) {
+        Ok(health) => health,
+        Err(line) => return vec![line],
+    };
+    if health.stuck.is_empty() {
+        return vec![Line::ok(check, "everything gets on")];
+    }
+    let line = |stuck: &Stuck| {
+        let since = format!("{}, {} ago: {}", stuck.code, age(between(stuck.since, facts.there())), stuck.message);
+        let fix = reasons::entry(stuck.code).hint;
+        let line = Line::fail(check, since, stuck.task.map_or(fix.to_owned(), |task| fix.replace("TASK", &task.to_string())));
+        match (&stuck.task, &stuck.queue) {
+            (Some(task), _) if stuck.attempt.is_some() => line.about(task),
+            (_, Some(queue)) => line.about(queue),
+            _ => line.about(&stuck.runner),
+        }
+    };
+    health.stuck.iter().map(line).collect()
 }
 
 /// The first few of many, and how many more there are.

@@ -1,157 +1,20 @@
 //! One table: what is changed in a healthy installation, and what is said of it.
 
-use super::of;
+use super::{healthy::*, of};
 use crate::{
     cli::{
         doctor::{
             canary::Sung,
-            certificate::sample,
-            facts::{Facts, Greeted, Looked, Sent, Trouble},
+            facts::{Facts, Trouble},
             report::{Check, Line, Report, Verdict},
         },
-        testing::{NOW, queue},
+        testing::queue,
     },
-    client::Greeting,
-    wire::{
-        BytesHealth, DatabaseHealth, FieldError, Footing, Health, Level, MissingRight, ProblemCode, Queue, QueueCounts, Rendering, Role,
-        Runner, TaskId, TemplateFinding, Timestamp, Version, Whoami,
-    },
+    wire::{FieldError, Level, MissingRight, ProblemCode, Queue, QueueCounts, Reason, Rendering, Role, Stuck, TaskId, Whoami},
 };
 use clap::ValueEnum;
 use serde_json::json;
 use std::time::Duration;
-
-fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
-
-fn version() -> Version {
-    Version { version: "0.1.0".into(), api: "v1".into() }
-}
-
-fn runner(name: &str, kind: &str) -> Runner {
-    Runner {
-        name: name.parse().unwrap(),
-        kind: kind.into(),
-        version: "0.1.0".into(),
-        slots: 8,
-        gpus: 0,
-        queues: vec!["*".into()],
-        active: 3,
-        registered_at: at("2026-11-20T08:00:00Z"),
-        seen_at: Some(at("2026-11-20T09:22:38Z")),
-        footing: None,
-        footing_at: None,
-    }
-}
-
-fn footing() -> Footing {
-    let namespaces = vec!["research".to_owned()];
-    Footing {
-        agent_url: "http://slipway-server.ml.svc".into(),
-        namespaces,
-        checks_queues: true,
-        reads_nodes: true,
-        needed: 20,
-        ..Footing::default()
-    }
-}
-
-fn rendering(cluster: &str, findings: Vec<TemplateFinding>) -> Rendering {
-    Rendering {
-        runner: Some("k8s".parse().unwrap()),
-        cluster: Some(cluster.into()),
-        manifest: Some(json!({"spec": {"template": {"spec": {"imagePullSecrets": [{"name": "registry"}]}}}})),
-        origins: None,
-        faults: Vec::new(),
-        findings,
-        nodes_at: Some(at(NOW)),
-        checked_at: Some(at(NOW)),
-    }
-}
-
-fn finding(level: Level, code: &'static str, pointer: &str) -> TemplateFinding {
-    let [found, message, said] = ["x", "so it is", ""].map(str::to_owned);
-    TemplateFinding { level, code: code.into(), pointer: pointer.into(), found, message, fix: "do this".into(), said, layer: None }
-}
-
-fn sung() -> Sung {
-    Sung {
-        task: TaskId(7),
-        queue: "cpu".parse().unwrap(),
-        ended: true,
-        is_success: true,
-        how: "succeeded".into(),
-        runner: Some("k8s".parse().unwrap()),
-        log_bytes: 42,
-        log_ended: true,
-        speaks: true,
-        code: true,
-        took: Duration::from_secs(3),
-        stuck: None,
-    }
-}
-
-fn bytes(facts: &mut Facts, took_ms: Option<u64>) {
-    facts.health.as_mut().unwrap().as_mut().unwrap().bytes = Some(BytesHealth { url: Some("s3://logs".into()), took_ms });
-}
-
-/// An installation of which nothing bad can be said.
-fn healthy() -> Facts {
-    let glue = Runner { footing: Some(footing()), ..runner("k8s", "kubernetes") };
-    let greeting = Greeting { version: version(), date: Some(at(NOW)), certificate: None };
-    let database = DatabaseHealth { kind: "sqlite".into(), schema: 9, known_schema: 9, read_ms: 1, commit_ms: 4 };
-    Facts {
-        url: "http://127.0.0.1:7227".into(),
-        in_cluster: false,
-        now: at(NOW),
-        client: "0.1.0",
-        greeted: Ok(Greeted { greeting, at: at(NOW), took: Duration::from_millis(2) }),
-        ready: Ok(()),
-        me: Some(Ok(Whoami { user: "ada".into(), role: Role::Admin, grants: Vec::new() })),
-        health: Some(Ok(Health { version: "0.1.0".into(), at: at(NOW), database, bytes: Some(BytesHealth { url: None, took_ms: None }) })),
-        bases: vec![("k8s".parse().unwrap(), footing().agent_url, Ok(version()))],
-        runners: Some(Ok(vec![runner("box", "process"), glue])),
-        queues: Some(Ok(vec![Looked { queue: queue("cpu", 1), rendered: Ok(vec![rendering("eu-1", Vec::new())]) }])),
-        large: Some(Ok(Sent { bytes: 8 << 20, took: Duration::from_millis(300) })),
-        upload: Some(Ok(())),
-        stream: Some(Ok(Duration::from_millis(5))),
-        canary: Some(Ok(sung())),
-    }
-}
-
-fn away() -> Trouble {
-    Trouble::Away("cannot reach http://x: refused".into())
-}
-
-fn refused(code: ProblemCode) -> Trouble {
-    Trouble::Refused(code, "no".into())
-}
-
-fn runners(facts: &mut Facts) -> &mut Vec<Runner> {
-    facts.runners.as_mut().unwrap().as_mut().unwrap()
-}
-
-fn glue(facts: &mut Facts) -> &mut Footing {
-    runners(facts)[1].footing.as_mut().unwrap()
-}
-
-fn look(facts: &mut Facts) -> &mut Looked {
-    &mut facts.queues.as_mut().unwrap().as_mut().unwrap()[0]
-}
-
-fn says(facts: &mut Facts, findings: Vec<TemplateFinding>) {
-    look(facts).rendered = Ok(vec![rendering("eu-1", findings)]);
-}
-
-fn greeted(facts: &mut Facts) -> &mut Greeted {
-    facts.greeted.as_mut().unwrap()
-}
-
-fn certified(facts: &mut Facts, from: &str, until: &str) {
-    facts.url = "https://slipway.example.org".into();
-    greeted(facts).greeting.certificate = Some(sample(from, until));
-}
 
 /// What is changed, the check, what comes of it, and a part of what is said.
 type Row = (fn(&mut Facts), Check, Verdict, &'static str);
@@ -296,6 +159,18 @@ fn rows() -> Vec<Row> {
             "SecretMissing",
         ),
         (|f| look(f).rendered.as_mut().unwrap()[0].manifest = None, Check::PullSecret, Skip, "no queue names a Secret"),
+        (
+            |f| {
+                let (code, since) = (Reason::RunnerBehind, at("2026-11-20T09:18:41Z"));
+                let message = "Task 7 is due and nothing was claimed for 4 min".to_owned();
+                let (runner, queue) = ("k8s".parse().unwrap(), "cpu".parse().ok());
+                let stuck = Stuck { code, since, queue, runner, task: Some(TaskId(7)), attempt: None, message };
+                f.health.as_mut().unwrap().as_mut().unwrap().stuck = vec![stuck];
+            },
+            Check::Stuck,
+            Fail,
+            "Task 7 is due and nothing was claimed",
+        ),
         (|f| says(f, vec![finding(Level::Error, "MigProfileNotAdvertised", "/spec")]), Check::Capacity, Fail, "MigProfileNotAdvertised"),
         (|f| look(f).rendered.as_mut().unwrap()[0].nodes_at = None, Check::Capacity, Skip, "no glue tells its nodes"),
         (|f| f.large = Some(Err(Trouble::Foreign(413, "too large".into()))), Check::LargeBody, Fail, "too large"),

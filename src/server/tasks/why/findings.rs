@@ -28,9 +28,16 @@ pub(super) struct Known {
     pub(super) heard: bool,
 }
 
+impl Known {
+    /// Whether it draws from a queue and can carry what it describes.
+    pub(super) fn serves(&self, queue: &QueueName) -> bool {
+        self.carries && self.runner.queues.iter().any(|name| name == "*" || name == queue.as_str())
+    }
+}
+
 /// No runner that was heard of late serves the queue; none where one does.
 pub(super) fn no_runner(queue: &QueueName, runners: &[Known]) -> Option<Finding> {
-    let serves = |known: &Known| known.carries && known.runner.queues.iter().any(|name| name == "*" || name == queue.as_str());
+    let serves = |known: &Known| known.serves(queue);
     if runners.iter().any(|known| known.heard && serves(known)) {
         return None;
     }

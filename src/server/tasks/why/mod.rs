@@ -2,6 +2,7 @@
 
 mod blocked;
 mod findings;
+mod halted;
 mod limits;
 
 use super::{
@@ -122,7 +123,12 @@ impl App {
             let carries = !for_pods || self.runners.get(&record.name).is_some_and(|runner| runner.cluster.is_some());
             Known { runner: self.runner(record), carries, heard: self.is_heard(&record.name) }
         };
-        found.extend(findings::no_runner(queue, &runners.iter().map(known).collect::<Vec<_>>()));
+        let runners: Vec<_> = runners.iter().map(known).collect();
+        found.extend(findings::no_runner(queue, &runners));
+        let stuck = self.watchdog.found();
+        found.extend(halted::blind(queue, &runners, &stuck));
+        found.extend(halted::behind(queue, &stuck));
+        found.extend(halted::full(queue, &task.spec.resources, &runners));
         found.extend(self.unrenderable(queue).map(|faults| findings::unrenderable(queue, &faults)));
         found.extend(findings::unserved(queue, &self.unserved(queue)));
         found.extend(self.misfit(task).map(|(reason, faults)| findings::misfit(queue, reason, &faults)));
@@ -130,7 +136,8 @@ impl App {
             found.push(self.held_back(task, block).await?);
         }
         let behind = findings::behind(queue, place);
-        found.push(if found.is_empty() { behind } else { behind.beside() });
+        let held = found.iter().any(|finding| finding.blocking);
+        found.push(if held { behind.beside() } else { behind });
         Ok(found)
     }
 
@@ -185,13 +192,16 @@ impl App {
     async fn active(&self, task: &TaskRecord, lease: &LeaseRecord) -> ApiResult<Vec<Finding>> {
         let evidence = self.store.evidence(lease.attempt).await?;
         if lease.uid.is_none() {
-            let found = reasons::pending(evidence.as_ref().unwrap_or(&Evidence::default()));
+            let mut found = reasons::pending(evidence.as_ref().unwrap_or(&Evidence::default()));
+            found.extend(halted::of_attempt(lease, &self.watchdog.found()));
             return Ok(if found.is_empty() { vec![findings::claimed(lease)] } else { found });
         }
         if !self.is_silent(task) {
             // What a runner started itself may still wait for its pods.
             let waits = task.spec.is_agentless() && lease.phase < Some(Phase::Running);
-            return Ok(evidence.filter(|_| waits).map(|evidence| reasons::pending(&evidence)).unwrap_or_default());
+            let mut found = evidence.filter(|_| waits).map(|evidence| reasons::pending(&evidence)).unwrap_or_default();
+            found.extend(halted::of_attempt(lease, &self.watchdog.found()));
+            return Ok(found);
         }
         let silent_ms = self.store.uptime().now().saturating_sub(self.pulses.last(lease.attempt));
         let last = timestamp(UnixMs(self.now().0.saturating_sub(silent_ms)));

@@ -1,0 +1,69 @@
+//! Reasons that lie with whoever claims: full, behind, or blind.
+
+use super::findings::{Known, quote};
+use crate::{
+    domain::{Finding, QueueName, Quote, Reason, Resources},
+    store::LeaseRecord,
+    wire::{Runner, Stuck},
+};
+
+/// The runners at work that could carry the queue's tasks.
+fn serving<'a>(queue: &QueueName, runners: &'a [Known]) -> impl Iterator<Item = &'a Runner> {
+    let serves = |known: &&Known| known.heard && known.serves(queue);
+    runners.iter().filter(serves).map(|known| &known.runner)
+}
+
+/// Every runner that serves the queue is full for a task that needs this; none where one is not, or does not tell.
+pub(super) fn full(queue: &QueueName, needs: &Resources, runners: &[Known]) -> Option<Finding> {
+    let gpus = needs.gpus;
+    let mut quotes = Vec::new();
+    for runner in serving(queue, runners) {
+        let room = runner.state.as_ref()?.room.as_ref()?;
+        let (slots, devices) = (room.of(queue.as_str()) == 0, runner.gpus >= gpus && room.gpus < gpus);
+        if !slots && !devices {
+            return None;
+        }
+        let said = if slots {
+            format!("no room for the queue {queue}: {} attempts, {} slots", runner.active, runner.slots)
+        } else {
+            format!("{} of {} GPUs are free, the task needs {gpus}", room.gpus, runner.gpus)
+        };
+        quotes.push(quote(format!("Runner {}", runner.name), said, runner.seen_at));
+    }
+    let message = match quotes.as_slice() {
+        [] => return None,
+        [one] => format!("{} is full: {}", one.source, one.raw),
+        more => format!("All {} runners that serve the queue {queue} are full", more.len()),
+    };
+    Some(Finding::new(Reason::RunnerAtCapacity, message, quotes))
+}
+
+/// Runners that serve the queue and do not see their clusters; what holds a task up where no other does.
+pub(super) fn blind(queue: &QueueName, runners: &[Known], stuck: &[Stuck]) -> Vec<Finding> {
+    let is_blind = |runner: &Runner| stuck.iter().find(|stuck| stuck.code == Reason::RunnerBlind && stuck.runner == runner.name);
+    let others = serving(queue, runners).any(|runner| is_blind(runner).is_none());
+    let found = serving(queue, runners).filter_map(is_blind).map(finding);
+    found.map(|finding| if others { finding.beside() } else { finding }).collect()
+}
+
+/// Nothing is claimed from the queue although something is due.
+pub(super) fn behind(queue: &QueueName, stuck: &[Stuck]) -> Option<Finding> {
+    stuck.iter().find(|stuck| stuck.code == Reason::RunnerBehind && stuck.queue.as_ref() == Some(queue)).map(finding)
+}
+
+/// What is stuck about a live attempt: itself, or the runner that holds it.
+pub(super) fn of_attempt(lease: &LeaseRecord, stuck: &[Stuck]) -> Vec<Finding> {
+    let own = |stuck: &&Stuck| stuck.task == Some(lease.attempt.task) && stuck.attempt == Some(lease.attempt.attempt);
+    let held = |stuck: &&Stuck| lease.uid.is_none() && stuck.code == Reason::RunnerBlind && stuck.runner == lease.runner;
+    stuck.iter().filter(|stuck| own(stuck) || held(stuck)).map(finding).collect()
+}
+
+fn finding(stuck: &Stuck) -> Finding {
+    let what = match (&stuck.attempt, &stuck.queue) {
+        (Some(attempt), _) => format!("Attempt {attempt}, held by {}", stuck.runner),
+        (None, Some(queue)) => format!("Queue {queue}"),
+        (None, None) => format!("Runner {}", stuck.runner),
+    };
+    let quotes = vec![Quote { at: Some(stuck.since), ..Quote::new(what, stuck.message.clone()) }];
+    Finding::new(stuck.code, stuck.message.clone(), quotes)
+}
