@@ -23,6 +23,8 @@ pub(super) struct Pulses {
 #[derive(Default)]
 struct Pulse {
     up: i64,
+    /// Whether its agent was heard; before that, `up` is when it was about to start.
+    heard: bool,
     usage: Option<Box<Usage>>,
     progress: Option<Progress>,
 }
@@ -34,7 +36,23 @@ impl Pulses {
 
     /// Records a sign of life at uptime `up` (ms).
     pub(super) fn beat(&self, attempt: AttemptRef, up: i64) {
-        self.map().entry(attempt).or_default().up = up;
+        let mut map = self.map();
+        let pulse = map.entry(attempt).or_default();
+        (pulse.up, pulse.heard) = (up, true);
+    }
+
+    /// An attempt is about to start at uptime `up` (ms): until its agent is heard its silence counts from then, not from this server's
+    /// start, so that nobody who looks between the commit of its start and its first sign of life takes it for silent.
+    pub(super) fn starts(&self, attempt: AttemptRef, up: i64) {
+        self.map().entry(attempt).or_insert(Pulse { up, ..Pulse::default() });
+    }
+
+    /// Its start was refused: what was not heard is forgotten again.
+    pub(super) fn refused(&self, attempt: AttemptRef) {
+        let mut map = self.map();
+        if map.get(&attempt).is_some_and(|pulse| !pulse.heard) {
+            map.remove(&attempt);
+        }
     }
 
     /// Keeps what came with a sign of life; what did not come stays as it was told before.
@@ -53,14 +71,14 @@ impl Pulses {
         }
     }
 
-    /// Uptime in ms of the last sign of life; of this server's start where there was none.
+    /// Uptime in ms of the last sign of life; where there was none, of its start, or of this server's.
     pub(super) fn last(&self, attempt: AttemptRef) -> i64 {
-        self.heard(attempt).unwrap_or(self.since_up)
+        self.map().get(&attempt).map_or(self.since_up, |pulse| pulse.up)
     }
 
     /// Uptime in ms of the last sign of life that this server heard.
     pub(super) fn heard(&self, attempt: AttemptRef) -> Option<i64> {
-        self.map().get(&attempt).map(|pulse| pulse.up)
+        self.map().get(&attempt).filter(|pulse| pulse.heard).map(|pulse| pulse.up)
     }
 
     /// Forgets an attempt that is over.
@@ -93,5 +111,30 @@ pub(super) struct HeldPlace<'a>(&'a Pulses);
 impl Drop for HeldPlace<'_> {
     fn drop(&mut self) {
         self.0.held.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{AttemptNumber, TaskId};
+
+    /// Scoreboard, row 19, seed 2567716298: a list that came between the commit of a start and the first sign of life showed the attempt
+    /// as silent since the server's start. A cancel at that moment would have ended the task over the head of its agent.
+    #[test]
+    fn an_attempt_that_is_about_to_start_is_not_silent_since_the_servers_start() {
+        let (pulses, attempt) = (Pulses::since(1_000), AttemptRef { task: TaskId(60), attempt: AttemptNumber(2) });
+        assert_eq!((pulses.last(attempt), pulses.heard(attempt)), (1_000, None));
+        pulses.starts(attempt, 50_000);
+        assert_eq!((pulses.last(attempt), pulses.heard(attempt)), (50_000, None));
+        pulses.beat(attempt, 50_020);
+        // Another start of it, which is refused, changes nothing.
+        pulses.starts(attempt, 60_000);
+        pulses.refused(attempt);
+        assert_eq!((pulses.last(attempt), pulses.heard(attempt)), (50_020, Some(50_020)));
+        let other = AttemptRef { task: TaskId(61), ..attempt };
+        pulses.starts(other, 60_000);
+        pulses.refused(other);
+        assert_eq!(pulses.last(other), 1_000);
     }
 }

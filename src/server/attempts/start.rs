@@ -34,7 +34,11 @@ pub(crate) async fn start(
     let by_object = |t: &TaskRecord| app.queues.get(t.spec.queue.as_str()).is_some_and(|queue| queue.object.is_some());
     let agentless = task.as_ref().is_some_and(|t| t.spec.is_agentless() && !by_object(t));
     let start = Start { task: path.task, attempt: path.n, token, uid: request.uid, nonce: request.nonce, agentless };
-    let attempt_token = app.store.run(start).await?.map_err(refused)?;
+    app.pulses.starts(attempt, app.store.uptime().now());
+    let attempt_token = app.store.run(start).await?.map_err(|why| {
+        app.pulses.refused(attempt);
+        refused(why)
+    })?;
     crate::crash_point!("server.started");
     app.pulses.beat(attempt, app.store.uptime().now());
     let task = task.ok_or_else(|| no_task(path.task))?;
