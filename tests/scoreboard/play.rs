@@ -22,6 +22,8 @@ const TOLD: usize = 10;
 /// Runs what is asked for. It fails where a row does, or where CI lacks what a row needs.
 pub(crate) fn play(options: &Options, rows: &[Row], kept: &Path) -> ExitCode {
     let runtime = Runtime::new().expect("a runtime");
+    // Before the first row: by the end of a long one the sources may be others.
+    let version = version();
     let mut failed = false;
     for row in rows.iter().filter(|row| options.want(row)) {
         if options.list {
@@ -33,7 +35,7 @@ pub(crate) fn play(options: &Options, rows: &[Row], kept: &Path) -> ExitCode {
                 failed |= score.verdict == Verdict::Fail;
                 say(&score);
                 if options.size == Size::Full {
-                    keep(&score, kept).expect("the file of results");
+                    keep(&score, &version, kept).expect("the file of results");
                 }
             }
             Err(fails) => failed |= fails,
@@ -102,10 +104,10 @@ fn say(score: &Score) {
 
 /// Adds the line of a full run to its row's file.
 #[expect(clippy::disallowed_methods, reason = "a result says when it was measured")]
-fn keep(score: &Score, kept: &Path) -> io::Result<()> {
+fn keep(score: &Score, version: &str, kept: &Path) -> io::Result<()> {
     let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%MZ").to_string();
     let path = kept.join(score::file(score.scenario, score.level));
-    let line = serde_json::to_string(&Score { at: Some(at), version: Some(version()), ..score.clone() })?;
+    let line = serde_json::to_string(&Score { at: Some(at), version: Some(version.to_owned()), ..score.clone() })?;
     fs::create_dir_all(kept)?;
     let mut file = fs::OpenOptions::new().create(true).append(true).open(&path)?;
     writeln!(file, "{line}")?;

@@ -18,9 +18,9 @@ use crate::{
 use slipway::{
     app::ambient::SystemRng,
     domain::Rng,
-    wire::{BatchRequest, TaskState},
+    wire::{BatchRequest, TaskId, TaskState, Times},
 };
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, fs, net::SocketAddr, time::Duration};
 use tokio::time::{Instant, sleep};
 
 pub(crate) const ROW: Row = Row { number: 13, level: Level::P, short: 60, full: 2_000, run: |form| Box::pin(run(form)) };
@@ -28,9 +28,11 @@ pub(crate) const ROW: Row = Row { number: 13, level: Level::P, short: 60, full: 
 /// Between a third of a second and three, with output all the while.
 const BODY: &str = "i=0; while [ $i -lt 10 ]; do i=$((i+1)); emit \"line $i of $id: $(head -c 60 /dev/urandom | base64 -w 0)\"; \
                     sleep 0.$((id % 9))2; done";
-const SLOTS: u32 = 16;
+const SLOTS: u32 = 24;
+/// By how much times are smaller than the usual ones, and cuts than those of the scenario.
+const SCALE: u64 = 60;
 /// Milliseconds, a sixtieth of 5 s, 1, 5, 9 and 15 min; the shorter ones more often. The short form has those up to 5 min.
-const LENGTHS: [u64; 8] = [83, 83, 1_000, 1_000, 1_000, 5_000, 9_000, 15_000];
+const LENGTHS: [u64; 12] = [83, 83, 83, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 5_000, 9_000, 15_000];
 
 async fn run(form: Form) -> Result<Outcome, Absent> {
     let mut dice = Dice::of(form.seed);
@@ -38,15 +40,16 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     let server: SocketAddr = world.url.trim_start_matches("http://").parse().expect("an address");
     let proxy = Proxy::before(server, dice.below(u64::MAX)).await;
     world.slots = SLOTS;
-    // The agent reports its end for as long as the longest cut and a third more, as with the usual times.
-    world.times.finish_retry_ms = 20_000;
+    // These two are what an agent's report of its end has to outlast a cut, so they keep their proportion to it.
+    let usual = Times::default();
+    (world.times.finish_retry_ms, world.times.call_retry_max_ms) = (usual.finish_retry_ms / SCALE, usual.call_retry_max_ms / SCALE);
     world.runners_call = Some(format!("http://{}", proxy.address));
     world.start(Part::Server);
     world.start(Part::Runner);
     world.ready().await;
     let held = [Part::Server, Part::Runner].map(|part| Held::now(&mut world, part));
     let client = world.client().await;
-    let mut tasks = Vec::new();
+    let mut tasks = at_the_edge(&world, &proxy).await;
     while tasks.len() < form.tasks {
         let batch = BatchRequest { tasks: vec![world.recorder.task(BODY); (form.tasks - tasks.len()).min(500)] };
         let key = SystemRng.uuid();
@@ -77,6 +80,24 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     Ok(outcome)
 }
 
+/// The longest cut at its worst moment: right before commands end, so that their results and the ends of their logs have to outlast
+/// all of it.
+async fn at_the_edge(world: &World, proxy: &Proxy) -> Vec<TaskId> {
+    let body = "emit before; note ready; while [ ! -e \"$COPIES/../go\" ]; do sleep 0.05; done; emit after";
+    let mut tasks = Vec::new();
+    for _ in 0..SLOTS / 3 {
+        tasks.push(world.submit(&world.recorder.task(body)).await);
+    }
+    for id in &tasks {
+        world.recorded(*id, "ready").await;
+    }
+    proxy.turn(Weather::Reset);
+    fs::write(world.root.join("go"), "").expect("a file");
+    sleep(Duration::from_millis(LENGTHS[11])).await;
+    proxy.turn(Weather::Fair);
+    tasks
+}
+
 /// One fault after the other, until every command has begun.
 async fn storm(world: &World, proxy: &Proxy, dice: &mut Dice, form: Form) -> Vec<Fault> {
     let (mut tail, mut started, mut faults) = (Tail::of(world.recorder.file.clone()), 0, Vec::new());
@@ -99,7 +120,7 @@ async fn storm(world: &World, proxy: &Proxy, dice: &mut Dice, form: Form) -> Vec
             break;
         }
         let weather = *dice.pick(&FOUL).expect("one of them");
-        let length = *dice.pick(&LENGTHS[..form.of(6, 8)]).expect("one of them");
+        let length = *dice.pick(&LENGTHS[..form.of(10, 12)]).expect("one of them");
         let began = uptime();
         proxy.turn(weather);
         sleep(Duration::from_millis(length)).await;
