@@ -261,6 +261,7 @@ async fn serve(command: Vec<String>, takes: bool, running: Arc<AtomicBool>) -> R
         grace_seconds: 1,
         log_limit_bytes: 1 << 30,
         output_limit_bytes: 1 << 30,
+        self_stop: None,
         ending: slipway::wire::Ending::default(),
         times,
     };

@@ -4,7 +4,7 @@ use super::{Ambient, Exit, notebook::Notebook};
 use crate::{
     client::{Backoff, Client, Error},
     domain::{Clock, Rng},
-    wire::{Assignment, AttemptRef, HeartbeatRequest, Phase, StartRequest, StartResponse, StoppedBy, Times},
+    wire::{Assignment, AttemptRef, HeartbeatRequest, Phase, SelfStop, StartRequest, StartResponse, StoppedBy, Times},
 };
 use secrecy::SecretString;
 use std::{sync::Arc, time::Duration};
@@ -30,6 +30,10 @@ pub(super) struct Link {
     pub(super) resume: Option<String>,
     /// What the attempt says of itself.
     pub(super) notebook: Notebook,
+    /// By when the command ends without an answer of the server.
+    pub(super) self_stop: Option<SelfStop>,
+    /// When the last heartbeat that was answered was sent, on the link's monotonic clock.
+    pub(super) answered: watch::Sender<Duration>,
 }
 
 /// Why the command is to stop, and by when it is killed.
@@ -44,6 +48,30 @@ impl Link {
     /// Pauses for one kind of call.
     pub(super) fn backoff(&self, what: &'static str) -> Backoff {
         Backoff::new(what, self.times.call_retry_max_ms, &*self.rng)
+    }
+
+    /// Comes back once the server has given no answer for so long that the command is to end; never where silence ends nothing.
+    ///
+    /// Timers stand still while the machine sleeps, so the clock is looked at again and again.
+    pub(super) async fn silenced(&self) {
+        let Some(SelfStop { stop_ms, .. }) = self.self_stop else { return std::future::pending().await };
+        let stop = Duration::from_millis(stop_ms);
+        loop {
+            let left = stop.saturating_sub(self.silence());
+            if left.is_zero() {
+                return;
+            }
+            sleep(left.min(Duration::from_secs(1))).await;
+        }
+    }
+
+    /// The time that a command has for its end, at most `grace`.
+    pub(super) fn grace(&self, grace: Duration) -> Duration {
+        self.self_stop.map_or(grace, |rule| grace.min(Duration::from_millis(rule.kill_ms).saturating_sub(self.silence())))
+    }
+
+    fn silence(&self) -> Duration {
+        self.clock.monotonic().saturating_sub(*self.answered.borrow())
     }
 
     /// Whether this answer ends the attempt; if so everybody hears of it.
@@ -70,9 +98,10 @@ pub(super) async fn connect(assignment: &Assignment, ambient: &Ambient) -> Resul
     // In memory alone, so that nothing that comes after this process can repeat its start.
     let request = StartRequest { uid: assignment.uid.clone(), nonce: ambient.rng.uuid() };
     let mut backoff = Backoff::new("start", times.call_retry_max_ms, &*ambient.rng);
-    let started = loop {
+    let (sent, started) = loop {
+        let sent = ambient.clock.monotonic();
         match client.start(of, &request).await {
-            Ok(started) => break started,
+            Ok(started) => break (sent, started),
             Err(error) if error.ends_attempt() => return Err(Exit::Over(error.to_string())),
             Err(error) if error.is_final() => return Err(Exit::setup(format!("the server refuses the start: {error}"))),
             Err(Error::Config(why)) => return Err(Exit::setup(why)),
@@ -95,6 +124,8 @@ pub(super) async fn connect(assignment: &Assignment, ambient: &Ambient) -> Resul
         stopping: watch::Sender::new(None),
         resume: started.resume.clone(),
         notebook: Notebook::default(),
+        self_stop: started.self_stop,
+        answered: watch::Sender::new(sent),
     };
     Ok((link, started))
 }
@@ -105,8 +136,10 @@ pub(super) async fn first_beat(link: &Link) -> Result<(), Exit> {
     let limit = Duration::from_millis(link.times.call_timeout_ms);
     let mut backoff = link.backoff("heartbeat");
     loop {
+        let sent = link.clock.monotonic();
         match link.client.heartbeat(link.attempt, &request, limit).await {
             Ok(answer) => {
+                link.answered.send_replace(sent);
                 if answer.cancel {
                     link.cancel.cancel();
                 }
@@ -146,6 +179,7 @@ pub(super) async fn beat(link: Arc<Link>) {
         match answer {
             Ok(answer) => {
                 backoff.succeeded();
+                link.answered.send_replace(sent);
                 if answer.cancel && !cancel_known {
                     link.cancel.cancel();
                 } else if link.clock.monotonic().saturating_sub(sent) < hold / 2 {

@@ -120,6 +120,7 @@ async fn wait(
             () = link.cancel.cancelled() => break StoppedBy::Cancel,
             () = signals.drain.cancelled() => break StoppedBy::Drain,
             () = &mut limit => break StoppedBy::Timeout,
+            () = link.silenced() => break StoppedBy::Silence,
             Some(signal) = signals.passed.recv() => {
                 // Its leader is not reaped yet, so the group is still the command's.
                 let _ = group.map(|group| killpg(group, signal));
@@ -131,10 +132,11 @@ async fn wait(
         return (Some(status), None);
     }
     tracing::info!(%stopped_by, "stopping the command");
-    let until = link.clock.monotonic().saturating_add(bounds.grace);
+    let grace = link.grace(bounds.grace);
+    let until = link.clock.monotonic().saturating_add(grace);
     link.stopping.send_replace(Some(Stopping { by: stopped_by, until }));
     if let Some((checkpoint, log)) = checkpoint {
-        checkpoint.take(stopped_by, bounds.grace, log).await;
+        checkpoint.take(stopped_by, grace, log).await;
     }
     tree.signal(Signal::SIGTERM);
     if let Ok(status) = timeout(until.saturating_sub(link.clock.monotonic()), child.wait()).await {

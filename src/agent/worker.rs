@@ -218,6 +218,7 @@ async fn set_up(
         biased;
         () = site.link.cancel.cancelled() => Err(stopped(StoppedBy::Cancel)),
         () = signals.drain.cancelled() => Err(stopped(StoppedBy::Drain)),
+        () = site.link.silenced() => Err(stopped(StoppedBy::Silence)),
         () = sleep(limit) => {
             let message = format!("code and environment were not ready after {} s", limit.as_secs());
             Err(failed(setup::Fault { reason: Reason::SetupFailed, message }))

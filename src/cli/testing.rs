@@ -207,6 +207,8 @@ pub(super) fn queue(name: &str, revision: i64) -> Queue {
         use_image_entrypoint: false,
         pending_timeout_seconds: None,
         fail_pending_after_seconds: None,
+        idempotent: false,
+        stop_after_seconds: None,
         keep_jobs_seconds: None,
         retention: Retention::default(),
         gpu: None,

@@ -13,6 +13,8 @@ words!(
         Timeout = "timeout",
         /// The machine is going away.
         Drain = "drain",
+        /// The server gave no answer for so long that it may start another attempt.
+        Silence = "silence",
     }
 );
 
@@ -112,7 +114,7 @@ impl Outcome {
             (None, Some(0), None) => End::Succeeded,
             // A command that coped with the loss of a process, and one that was stopped, keep their own end.
             (None, ..) if result.oom_killed => End::Failed(C::Oom, R::OomKilled),
-            (None, None, None) => End::Failed(C::Lost, R::AttemptLost),
+            (Some(StoppedBy::Silence), ..) | (None, None, None) => End::Failed(C::Lost, R::AttemptLost),
             _ => End::Failed(C::User, R::ExitNonZero),
         };
         Self { end, result }
@@ -145,6 +147,7 @@ mod tests {
             (result(None, Some(15), Some(StoppedBy::Cancel)), false, End::Failed(FailureClass::User, Reason::ExitNonZero)),
             (result(Some(0), None, Some(StoppedBy::Timeout)), false, End::Failed(FailureClass::Timeout, Reason::DeadlineExceeded)),
             (result(None, Some(15), Some(StoppedBy::Drain)), false, End::Failed(FailureClass::Infra, Reason::Evicted)),
+            (result(None, Some(15), Some(StoppedBy::Silence)), false, End::Failed(FailureClass::Lost, Reason::AttemptLost)),
             (oom(Some(1), None, None), false, End::Failed(FailureClass::Oom, Reason::OomKilled)),
             (oom(None, Some(9), None), true, End::Failed(FailureClass::Oom, Reason::OomKilled)),
             (oom(None, None, None), false, End::Failed(FailureClass::Oom, Reason::OomKilled)),

@@ -38,6 +38,11 @@ times! {
     heartbeat_hold_ms = 15_000,
     /// After this much silence an attempt shows `HeartbeatLost`; it keeps its slot.
     heartbeat_lost_ms = 600_000,
+    /// In an idempotent queue: after this much silence of the server an agent asks its command to end, unless the queue says
+    /// otherwise.
+    stop_after_ms = 540_000,
+    /// There the command is dead so long before the server may start another attempt.
+    stop_margin_ms = 10_000,
     /// How long a stored result waits for the rest of its log.
     log_settle_ms = 60_000,
     /// The pause between two syncs of open logs.

@@ -181,6 +181,8 @@ pub(super) fn queue(record: &QueueRecord) -> wire::Queue {
         use_image_entrypoint: doc.use_image_entrypoint,
         pending_timeout_seconds: doc.pending_timeout_seconds,
         fail_pending_after_seconds: doc.fail_pending_after_seconds,
+        idempotent: doc.idempotent,
+        stop_after_seconds: doc.stop_after_seconds,
         keep_jobs_seconds: doc.keep_jobs_seconds,
         retention: doc.retention,
         owner: doc.owner,

@@ -42,6 +42,7 @@ mod runners;
 mod standby;
 mod state;
 mod stuck;
+mod supersede;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,7 @@ pub async fn serve(listener: impl Into<Listener>, app: App) {
     let tracker = TaskTracker::new();
     tracker.spawn(clockwork::run(app.clone()));
     tracker.spawn(stuck::run(app.clone()));
+    tracker.spawn(supersede::run(app.clone()));
     tracker.spawn(metrics::follow(app.clone()));
     tracker.close();
     let stop: CancellationToken = app.stop().clone();

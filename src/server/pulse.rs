@@ -25,6 +25,8 @@ struct Pulse {
     up: i64,
     /// Whether its agent was heard; before that, `up` is when it was about to start.
     heard: bool,
+    /// Whether another attempt may follow: nothing that this one says counts any more.
+    fenced: bool,
     usage: Option<Box<Usage>>,
     progress: Option<Progress>,
 }
@@ -34,11 +36,26 @@ impl Pulses {
         Self { since_up: up, last: Mutex::default(), held: AtomicUsize::new(0) }
     }
 
-    /// Records a sign of life at uptime `up` (ms).
-    pub(super) fn beat(&self, attempt: AttemptRef, up: i64) {
+    /// Records a sign of life at uptime `up` (ms); `false` where it comes too late.
+    pub(super) fn beat(&self, attempt: AttemptRef, up: i64) -> bool {
         let mut map = self.map();
         let pulse = map.entry(attempt).or_default();
-        (pulse.up, pulse.heard) = (up, true);
+        if !pulse.fenced {
+            (pulse.up, pulse.heard) = (up, true);
+        }
+        !pulse.fenced
+    }
+
+    /// Refuses every later sign of life of an attempt, where none has come since uptime `up` (ms): looked at and done in one step,
+    /// so that nobody is answered in between.
+    pub(super) fn fence(&self, attempt: AttemptRef, up: i64) -> bool {
+        if self.since_up > up {
+            return false;
+        }
+        let mut map = self.map();
+        let pulse = map.entry(attempt).or_insert_with(|| Pulse { up: self.since_up, ..Pulse::default() });
+        pulse.fenced |= pulse.up <= up;
+        pulse.fenced
     }
 
     /// An attempt is about to start at uptime `up` (ms): until its agent is heard its silence counts from then, not from this server's

@@ -15,6 +15,7 @@ mod evidence;
 mod export;
 mod finishing;
 mod footing;
+mod idempotent;
 mod identity;
 mod listen;
 mod listing;

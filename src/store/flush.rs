@@ -28,10 +28,10 @@ pub(super) const KEEP_WAITING: &str = "insert into waiting (task, queue, attempt
 
 /// Writes what changed of live attempts.
 pub(super) const UPDATE_LEASE: &str = "update lease set phase = j.phase, expires_up = j.expires_up, start_token = j.start_token,
-                    uid = j.uid, nonce = j.nonce, token_hash = j.token_hash, started_at = j.started_at,
+                    uid = j.uid, nonce = j.nonce, token_hash = j.token_hash, started_at = j.started_at, self_stop = j.self_stop,
                     cancel_by = j.cancel_by, cancel_at = j.cancel_at, cancel_up = j.cancel_up,
                     result = j.result, log_bytes = j.log_bytes, log_crc = j.log_crc, settle_up = j.settle_up
-                  from fields($1: of_task int, phase text, expires_up int, start_token text, uid text, nonce text, token_hash bytes, started_at int, cancel_by text, cancel_at int, cancel_up int, result text, log_bytes int, log_crc int, settle_up int) j where lease.task = j.of_task";
+                  from fields($1: of_task int, phase text, expires_up int, start_token text, uid text, nonce text, token_hash bytes, started_at int, self_stop int, cancel_by text, cancel_at int, cancel_up int, result text, log_bytes int, log_crc int, settle_up int) j where lease.task = j.of_task";
 
 /// Writes how tasks ended.
 pub(super) const END_TASK: &str = "update task set state = j.state, class = j.class, reason = j.reason, message = j.message,
@@ -176,7 +176,7 @@ pub(super) fn wait_row(task: TaskId, queue: &QueueName, attempt: AttemptNumber, 
 fn lease_row(lease: &LeaseRecord) -> Value {
     json!({
         "of_task": lease.attempt.task, "phase": lease.phase, "expires_up": lease.expires_up, "start_token": lease.start_token, "uid": lease.uid,
-        "nonce": lease.nonce, "token_hash": lease.token_hash.as_deref().map(hex), "started_at": lease.started_at.map(|at| at.0),
+        "nonce": lease.nonce, "token_hash": lease.token_hash.as_deref().map(hex), "started_at": lease.started_at.map(|at| at.0), "self_stop": i64::from(lease.self_stop),
         "cancel_by": lease.cancel.as_ref().map(|c| &c.by), "cancel_at": lease.cancel.as_ref().map(|c| c.at.0),
         "cancel_up": lease.cancel.as_ref().map(|c| c.up), "result": lease.result.as_ref().map(|r| json!(r).to_string()),
         "log_bytes": lease.log.map(|(bytes, _)| bytes), "log_crc": lease.log.map(|(_, crc)| crc), "settle_up": lease.settle_up,

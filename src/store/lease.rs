@@ -40,6 +40,8 @@ pub struct LeaseRecord {
     pub token_hash: Option<Vec<u8>>,
     /// When it started.
     pub started_at: Option<UnixMs>,
+    /// Whether its agent stops its command by itself once it gets no answer.
+    pub self_stop: bool,
     /// Who asked to stop it, and when; the uptime of the request.
     pub cancel: Option<CancelRequest>,
     /// The first result.
@@ -87,7 +89,7 @@ macro_rules! lease_columns {
         concat!(
             $before,
             " l.task, l.attempt, l.queue, l.runner, l.claim, l.gpus, l.instance, l.phase, l.claimed_at, l.expires_up, l.start_token, l.uid, l.nonce,",
-            " l.token_hash, l.started_at, l.cancel_by, l.cancel_at, l.cancel_up, l.result, l.log_bytes, l.log_crc, l.settle_up ",
+            " l.token_hash, l.started_at, l.self_stop, l.cancel_by, l.cancel_at, l.cancel_up, l.result, l.log_bytes, l.log_crc, l.settle_up ",
             $after
         )
     };
@@ -136,6 +138,7 @@ impl LeaseRecord {
             nonce: text("nonce")?.map(|n| parse("lease", task, &n)).transpose()?,
             token_hash: row.try_get("token_hash")?,
             started_at: int("started_at")?.map(UnixMs),
+            self_stop: row.try_get::<i64>("self_stop")? != 0,
             cancel,
             result: text("result")?.map(|r| parse_json("lease", task, &r)).transpose()?,
             log: int("log_bytes")?.zip(int("log_crc")?).map(|(bytes, crc)| (bytes.cast_unsigned(), u32::try_from(crc).unwrap_or(0))),

@@ -66,6 +66,7 @@ mod sqlite;
 mod standing;
 mod start;
 mod submit;
+mod supersede;
 mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -121,6 +122,7 @@ pub use schema::{MigrationRecord, MigrationStanding, Schema, Site};
 pub use standing::{Block, Standing};
 pub use start::Start;
 pub use submit::{ForgetKeys, Idempotency, NewTask, Submit, Submitted};
+pub use supersede::Supersede;
 pub use tasks::TaskFilter;
 pub use tokens::{CreateToken, RevokeToken, TokenCreated, TokenRecord, TokensUsed};
 pub use uploads::{ForgetUploads, RecordOutput, RecordUpload};

@@ -26,6 +26,8 @@ pub struct Start {
     pub nonce: Uuid,
     /// Whether the command follows at once, without an agent: then nobody reports its phases.
     pub agentless: bool,
+    /// Whether the agent stops its command by itself once it gets no answer.
+    pub self_stop: bool,
 }
 
 impl Transition for Start {
@@ -58,6 +60,7 @@ impl Transition for Start {
         lease.uid = Some(self.uid.clone());
         lease.nonce = Some(self.nonce);
         lease.expires_up = None;
+        lease.self_stop = self.self_stop;
         if first {
             lease.started_at = Some(work.tx.now);
         }

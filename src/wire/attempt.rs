@@ -64,8 +64,23 @@ pub struct StartResponse {
     pub grace_seconds: u64,
     /// The most log bytes that the server keeps.
     pub log_limit_bytes: u64,
+    /// Set where the agent is to end its command once the server gives no answer: another attempt may follow then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_stop: Option<SelfStop>,
     /// The times to go by.
     pub times: Times,
+}
+
+/// By when an agent ends its command without an answer of the server. Counted from when the last heartbeat that was answered was
+/// sent, on a clock that goes on while the machine sleeps (`CLOCK_BOOTTIME`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SelfStop {
+    /// After so many ms the command is asked to end.
+    pub stop_ms: u64,
+    /// After so many ms nothing of it lives, whatever its grace period.
+    pub kill_ms: u64,
 }
 
 /// A sign of life. The first one after the start is answered at once and closes the start for ever; later ones are

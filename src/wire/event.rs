@@ -38,6 +38,9 @@ pub enum EventKind {
     /// An operator gave it up without proof; `data.reason`.
     #[serde(rename = "attempt.abandoned")]
     AttemptAbandoned,
+    /// Its agent was silent for so long that it has stopped the command by itself, as queues that are `idempotent` ask.
+    #[serde(rename = "attempt.superseded")]
+    AttemptSuperseded,
     /// Its pause is over.
     #[serde(rename = "task.queued")]
     TaskQueued,

@@ -23,6 +23,7 @@ mod problem;
 mod queue;
 mod render;
 mod report;
+mod retention;
 mod runner;
 mod runner_state;
 mod task;
@@ -33,7 +34,9 @@ mod why;
 
 pub use arrange::{BoostRequest, MoveEnd, MoveRequest};
 pub use array::{CancelRequest, NewArray, OnlyElements, RerunRequest, TaskArray};
-pub use attempt::{FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, StartRequest, StartResponse};
+pub use attempt::{
+    FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, LogAck, LogQuery, SelfStop, StartRequest, StartResponse,
+};
 pub use audit::{AuditEntry, AuditExportQuery, AuditList, AuditQuery};
 pub use budget::{Budget, BudgetList, BudgetQueue, NewBudget};
 pub use checks::{CheckDue, CheckOrder, ChecksDue, ChecksReport, QueueCheck};
@@ -50,13 +53,12 @@ pub use health::{BytesHealth, DatabaseHealth, Health, Stuck};
 pub use list::{TaskList, TaskQuery};
 pub use node::{NodeList, NodesReport, RunnerNodes};
 pub use problem::{FieldError, Problem, ProblemCode};
-pub use queue::{
-    Keep, KeepDays, KeepJobs, NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList, Retention,
-};
+pub use queue::{NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList};
 pub use render::{QueueRevision, QueueRevisionList, RenderQuery, RenderRequest, RenderResponse, Rendering, TaskManifest};
 pub use report::{
     CheckItem, CheckRequest, CheckResponse, Checked, Proof, ReportItem, ReportKind, ReportRequest, ReportResponse, Reported, Verdict,
 };
+pub use retention::{Keep, KeepDays, KeepJobs, Retention};
 pub use runner::{ClusterOffer, RegisterRequest, RegisterResponse, Runner, RunnerList};
 pub use runner_state::{ClusterSight, Room, RunnerState, SilentWatch};
 pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskPatch};

@@ -7,7 +7,7 @@ use crate::{
 };
 use nix::sys::signal::Signal;
 use slipway::wire::{
-    AttemptRef, FinishRequest, Phase, StoppedBy, Times, Work,
+    AttemptRef, FinishRequest, Phase, SelfStop, StoppedBy, Times, Work,
     handoff::{Testament, files},
 };
 
@@ -129,6 +129,36 @@ async fn the_time_limit_stops_the_command() {
     let (of, mut agent) = run(&server, Recipe { timeout_seconds: Some(1), ..sh("sleep 1000") });
     let end = result(&server, of, &mut agent).await;
     assert_eq!((end.signal, end.stopped_by), (Some(15), Some(StoppedBy::Timeout)));
+}
+
+#[tokio::test]
+async fn a_server_that_is_silent_for_too_long_stops_the_command_where_that_was_agreed() {
+    let server = Server::start().await;
+    let self_stop = Some(SelfStop { stop_ms: 1_500, kill_ms: 2_500 });
+    let deaf = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
+    let (of, mut agent) = run(&server, Recipe { self_stop, grace_seconds: 1_000, ..sh(deaf) });
+    output(&server, of, "ready").await;
+    server.change(|w| w.refused_beats = Some(0));
+    // Nobody hears its heartbeats, and its grace period is cut short: nothing of it lives when another may begin.
+    let end = result(&server, of, &mut agent).await;
+    assert_eq!((end.signal, end.stopped_by), (Some(9), Some(StoppedBy::Silence)));
+}
+
+#[tokio::test]
+async fn a_server_that_answers_now_and_then_stops_nothing() {
+    let server = Server::start().await;
+    let self_stop = Some(SelfStop { stop_ms: 3_000, kill_ms: 4_000 });
+    let (of, mut agent) = run(&server, Recipe { self_stop, ..sh("echo ready; sleep 6; echo done") });
+    output(&server, of, "ready").await;
+    for _ in 0..2 {
+        server.change(|w| w.refused_beats = Some(0));
+        server.until("a heartbeat", |w| w.refused_beats > Some(2)).await;
+        server.change(|w| w.refused_beats = None);
+        let before = server.attempt(of).beats.len();
+        server.until("an answered heartbeat", |w| w.attempts[&of].beats.len() > before).await;
+    }
+    let end = result(&server, of, &mut agent).await;
+    assert_eq!((end.exit_code, end.stopped_by), (Some(0), None));
 }
 
 #[tokio::test]

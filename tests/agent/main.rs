@@ -56,6 +56,7 @@ fn command(words: &[&str]) -> Recipe {
         timeout_seconds: None,
         grace_seconds: 20,
         log_limit_bytes: 1 << 30,
+        self_stop: None,
         gpus: 0,
     }
 }

@@ -14,8 +14,8 @@ use slipway::wire::{
     AttemptNumber, AttemptRef, CancelOrder, CheckRequest, CheckResponse, Checked, ClaimRequest, ClaimResponse, ClaimedTask, Ending,
     FinishRequest, FinishResponse, HeartbeatRequest, HeartbeatResponse, Hold, Holds, LogAck, LogQuery, Notes, Phase, Problem, ProblemCode,
     QueueName, RegisterRequest, RegisterResponse, ReportKind, ReportRequest, ReportResponse, Reported, Resources, RunnerBeatRequest,
-    RunnerBeatResponse, Setup, Sha256, Sources, StartRequest, StartResponse, TaskId, TaskState, Times, UploadRange, Verdict, Work,
-    known_hash,
+    RunnerBeatResponse, SelfStop, Setup, Sha256, Sources, StartRequest, StartResponse, TaskId, TaskState, Times, UploadRange, Verdict,
+    Work, known_hash,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -37,6 +37,7 @@ pub(crate) struct Recipe {
     pub(crate) timeout_seconds: Option<u64>,
     pub(crate) grace_seconds: u64,
     pub(crate) log_limit_bytes: u64,
+    pub(crate) self_stop: Option<SelfStop>,
     pub(crate) gpus: u32,
 }
 
@@ -262,6 +263,7 @@ async fn start(State(s): State<Server>, Path((t, n)): Path<(i64, u32)>, headers:
         timeout_seconds: recipe.timeout_seconds,
         grace_seconds: recipe.grace_seconds,
         log_limit_bytes: recipe.log_limit_bytes,
+        self_stop: recipe.self_stop,
         times: s.times.clone(),
     };
     Ok(Json(response).into_response())

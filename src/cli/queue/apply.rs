@@ -111,6 +111,8 @@ pub(super) fn asked(queue: &Queue) -> NewQueue {
         use_image_entrypoint: queue.use_image_entrypoint,
         pending_timeout_seconds: queue.pending_timeout_seconds,
         fail_pending_after_seconds: queue.fail_pending_after_seconds,
+        idempotent: queue.idempotent,
+        stop_after_seconds: queue.stop_after_seconds,
         keep_jobs_seconds: queue.keep_jobs_seconds,
         retention: queue.retention,
         owner: queue.owner.clone(),

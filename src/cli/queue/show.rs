@@ -112,6 +112,7 @@ fn block(queue: &Queue, budgets: &[Budget], now: Timestamp) -> String {
     field("outputs", queue.limits.output_bytes.map(|bytes| format!("at most {bytes} bytes")));
     field("log limit", queue.limits.log_bytes.map(|bytes| format!("{bytes} bytes")));
     field("no place", pending(queue));
+    field("silence", silence(queue));
     let kept = |kept: KeepJobs| format!("{} after a success, {} after a failure", seconds(kept.success), seconds(kept.failure));
     field("jobs stay", queue.keep_jobs_seconds.map(kept));
     field("keeps", kept_of(&queue.retention));
@@ -160,6 +161,14 @@ fn pending(queue: &Queue) -> Option<String> {
     (!told.is_empty()).then(|| told.join(", "))
 }
 
+/// What becomes of attempts whose agents cannot be reached, where that is not the usual.
+fn silence(queue: &Queue) -> Option<String> {
+    let stops = queue.stop_after_seconds.map(|s| format!(" after {}", span(Duration::from_secs(s))));
+    queue
+        .idempotent
+        .then(|| format!("idempotent: silent agents stop their commands{}, and another attempt follows", stops.unwrap_or_default()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +208,7 @@ mod tests {
         ]}}));
         mig.use_image_entrypoint = true;
         mig.fail_pending_after_seconds = Some(7200);
+        (mig.idempotent, mig.stop_after_seconds) = (true, Some(300));
         mig.retention.tasks = Keep { days: Some(90), count: Some(10_000) };
         mig.retention.logs.days = Some(30);
         mig.keep_jobs_seconds = Some(KeepJobs { success: 60, failure: 86_400 });

@@ -9,7 +9,7 @@ use crate::{
         error::{ApiResult, refused},
         state::App,
     },
-    store::Beat,
+    store::{Beat, Refusal},
     wire::{HeartbeatRequest, HeartbeatResponse, Problem, ProblemCode, Progress},
 };
 use axum::extract::State;
@@ -39,7 +39,9 @@ pub(crate) async fn heartbeat(
     let token_hash = fingerprint(token.expose_secret());
     let mut changes = app.store.changes().task(path.task);
     let lease = app.live(attempt, &token_hash).await?;
-    app.pulses.beat(attempt, app.store.uptime().now());
+    if !app.pulses.beat(attempt, app.store.uptime().now()) {
+        return Err(refused(Refusal::Superseded));
+    }
     app.pulses.told(attempt, request.usage, request.progress);
     let first = lease.start_token.is_some();
     let mut cancel = lease.cancel.is_some();

@@ -2,6 +2,7 @@
 
 use super::AttemptPath;
 use crate::{
+    domain::Times,
     server::{
         auth::Bearer,
         body::{Json, Path},
@@ -10,7 +11,7 @@ use crate::{
         state::App,
     },
     store::{Start, TaskRecord},
-    wire::{Problem, ProblemCode, StartRequest, StartResponse},
+    wire::{NewQueue, Problem, ProblemCode, SelfStop, StartRequest, StartResponse},
 };
 use axum::extract::State;
 use secrecy::ExposeSecret;
@@ -33,7 +34,11 @@ pub(crate) async fn start(
     // Where an object carries it, its runner tells when it runs.
     let by_object = |t: &TaskRecord| app.queues.get(t.spec.queue.as_str()).is_some_and(|queue| queue.object.is_some());
     let agentless = task.as_ref().is_some_and(|t| t.spec.is_agentless() && !by_object(t));
-    let start = Start { task: path.task, attempt: path.n, token, uid: request.uid, nonce: request.nonce, agentless };
+    let queue = task.as_ref().and_then(|t| app.queues.get(t.spec.queue.as_str()));
+    let with_agent = task.as_ref().is_some_and(|t| !t.spec.is_agentless());
+    let self_stop = queue.filter(|queue| queue.idempotent && with_agent).map(|queue| self_stop(&queue, &app.settings.times));
+    let (uid, nonce) = (request.uid, request.nonce);
+    let start = Start { task: path.task, attempt: path.n, token, uid, nonce, agentless, self_stop: self_stop.is_some() };
     app.pulses.starts(attempt, app.store.uptime().now());
     let attempt_token = app.store.run(start).await?.map_err(|why| {
         app.pulses.refused(attempt);
@@ -62,6 +67,28 @@ pub(crate) async fn start(
         resume,
         timeout_seconds,
         grace_seconds: spec.grace_seconds,
+        self_stop,
         times: app.settings.times.clone(),
     }))
+}
+
+/// By when an agent of an idempotent queue ends its command: before the server's silence is so long that another attempt may follow.
+fn self_stop(queue: &NewQueue, times: &Times) -> SelfStop {
+    let kill_ms = times.heartbeat_lost_ms.saturating_sub(times.stop_margin_ms);
+    let stop_ms = queue.stop_after_seconds.map_or(times.stop_after_ms, |seconds| seconds.saturating_mul(1000));
+    SelfStop { stop_ms: stop_ms.min(kill_ms), kill_ms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_dead_before_another_attempt_may_begin() {
+        let of = |stop_after_seconds| self_stop(&NewQueue { stop_after_seconds, ..NewQueue::default() }, &Times::default());
+        assert_eq!(of(None), SelfStop { stop_ms: 540_000, kill_ms: 590_000 });
+        assert_eq!(of(Some(60)), SelfStop { stop_ms: 60_000, kill_ms: 590_000 });
+        let short = Times { heartbeat_lost_ms: 9_000, stop_margin_ms: 1_000, ..Times::default() };
+        assert_eq!(self_stop(&NewQueue::default(), &short), SelfStop { stop_ms: 8_000, kill_ms: 8_000 });
+    }
 }

@@ -12,6 +12,8 @@ use crate::{
 
 /// The longest wait for a place: 30 days.
 const MAX_PENDING_SECONDS: u64 = 30 * 86_400;
+/// The longest silence before an agent stops its command: the command needs some time to end before another attempt begins.
+const MAX_STOP_AFTER_SECONDS: u64 = 580;
 /// How long an ended Job can stay: then the cluster removes it by itself.
 const MAX_KEPT_SECONDS: u64 = 86_400;
 /// The longest that something is kept for: ten years. Whoever wants more sets no limit.
@@ -65,6 +67,13 @@ pub(super) fn check(name: &QueueName, queue: &NewQueue) -> ApiResult<Values> {
         let fine = seconds.is_none_or(|seconds| (1..=MAX_PENDING_SECONDS).contains(&seconds));
         rule(fine, pointer, format!("between 1 and {MAX_PENDING_SECONDS} seconds"));
     }
+    let stops = queue.stop_after_seconds;
+    rule(stops.is_none() || queue.idempotent, "/stopAfterSeconds", "only where idempotent is true: elsewhere silence stops nothing".into());
+    rule(
+        stops.is_none_or(|s| (1..=MAX_STOP_AFTER_SECONDS).contains(&s)),
+        "/stopAfterSeconds",
+        format!("between 1 and {MAX_STOP_AFTER_SECONDS} seconds"),
+    );
     if let Some(kept) = queue.keep_jobs_seconds {
         for (pointer, seconds) in [("/keepJobsSeconds/success", kept.success), ("/keepJobsSeconds/failure", kept.failure)] {
             rule(seconds <= MAX_KEPT_SECONDS, pointer, format!("at most {MAX_KEPT_SECONDS} seconds"));

@@ -87,6 +87,7 @@ mod tests {
             runner: "r".parse().unwrap(),
             phase: None,
             started: false,
+            self_stop: false,
             finished: false,
             cancel_up: None,
             timeout_seconds: None,

@@ -259,7 +259,7 @@ pub(super) fn fresh_uuid() -> Uuid {
 
 pub(super) fn start(claimed: &ClaimedAttempt, uid: &str, nonce: Uuid) -> Start {
     let token = claimed.start_token.clone().into();
-    Start { task: claimed.task, attempt: claimed.attempt, token, uid: uid.into(), nonce, agentless: false }
+    Start { task: claimed.task, attempt: claimed.attempt, token, uid: uid.into(), nonce, agentless: false, self_stop: false }
 }
 
 pub(super) fn spec() -> TaskSpec {

@@ -49,6 +49,8 @@ pub(crate) fn times() -> Times {
         image_grace_ms: 4_000,
         slot_release_ms: 2_000,
         setup_limit_ms: 60_000,
+        stop_after_ms: 45_000,
+        stop_margin_ms: 3_000,
         stuck_ms: 30_000,
         watch_silent_ms: 120_000,
         sweep_ms: 4_000,

@@ -148,7 +148,15 @@ impl Op {
                 Answer::Submitted(store.run(Submit { user: user.into(), tasks, idempotency }).await.unwrap())
             }
             Op::Start { at, token, uid, nonce } => {
-                let start = Start { task: at.task, attempt: at.attempt, token: token.into(), uid: uid.into(), nonce, agentless: false };
+                let start = Start {
+                    task: at.task,
+                    attempt: at.attempt,
+                    token: token.into(),
+                    uid: uid.into(),
+                    nonce,
+                    agentless: false,
+                    self_stop: false,
+                };
                 Answer::Started(store.run(start).await.unwrap())
             }
             Op::Beat(at, token_hash, phase) => {
