@@ -1,6 +1,7 @@
 //! Row 13: runner and agents cut off from their server for the scaled equivalents of 5 seconds and of 1, 5, 9 and 15 minutes, in each
 //! of the ways that networks have.
 
+use super::fenced::fenced;
 use crate::{
     ended::{all_ended, stored},
     judge::judge,
@@ -77,7 +78,8 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     world.nothing_left().await;
     outcome.broken.extend(panics(&world));
     outcome.broken.extend(held.into_iter().filter_map(|held| held.grown(&mut world)));
-    Ok(outcome)
+    drop(world);
+    Ok(outcome.and(fenced(form).await))
 }
 
 /// The longest cut at its worst moment: right before commands end, so that their results and the ends of their logs have to outlast

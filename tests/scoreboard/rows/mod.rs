@@ -3,6 +3,7 @@
 mod agents_cut_off;
 mod cancel_races;
 mod clock_steps;
+mod fenced;
 mod hostile_output;
 mod server_killed;
 mod uploads;
