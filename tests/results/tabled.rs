@@ -24,11 +24,11 @@ fn run() -> Score {
 #[test]
 fn a_run_without_failures_gives_a_bound_and_one_with_failures_their_number() {
     let text = table(&[run()]);
-    assert!(text.contains("| 2000 | 0 | 0 | 0 | 0.15 % | 1.2 s | – | pass |"), "{text}");
+    assert!(text.contains("| 2000 | 0 | 0 | 0 | 0.15 % | 1.3 s | – | pass |"), "{text}");
     assert!(text.contains("\n- 1: ") && !text.contains("\n- 2: "), "{text}");
     let failed = Score { lost: Some(1), duplicated: Some(2), verdict: Verdict::Fail, ..run() };
     let text = table(&[failed]);
-    assert!(text.contains("| 2000 | 1 | 2 | 0 | 3 of 2000 seen | 1.2 s | – | **fail** |"), "{text}");
+    assert!(text.contains("| 2000 | 1 | 2 | 0 | 3 of 2000 seen | 1.3 s | – | **fail** |"), "{text}");
     let broken = Score { tries: None, lost: None, duplicated: None, false_successes: None, worst_recovery_ms: None, ..run() };
     assert!(table(&[broken]).contains("| – | – | – | – | – | – | – |"));
     assert!(!table(&[run()]).to_lowercase().contains("never"));

@@ -173,6 +173,8 @@ fn bound(score: &Score) -> String {
     }
 }
 
+/// Rounded up: it is a worst case.
 fn seconds(milliseconds: u64) -> String {
-    format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
+    let tenths = milliseconds.div_ceil(100);
+    format!("{}.{} s", tenths / 10, tenths % 10)
 }

@@ -118,7 +118,7 @@ async fn storm(world: &World, proxy: &Proxy, dice: &mut Dice, form: Form) -> Vec
             started += fresh;
             sleep(Duration::from_millis(20)).await;
         }
-        if started >= form.tasks || since.elapsed() > Duration::from_mins(2) {
+        if started >= form.tasks || since.elapsed() > Duration::from_mins(4) {
             break;
         }
         let weather = *dice.pick(&FOUL).expect("one of them");
