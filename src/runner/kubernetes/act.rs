@@ -3,13 +3,17 @@
 
 mod object;
 mod refused;
+mod secrets;
 
-use self::refused::{foreign, uncreated, vain};
+use self::{
+    refused::{foreign, uncreated, vain},
+    secrets::{claim, claims},
+};
 use super::{
     barred::Barred,
     cluster::{Cluster, Failed},
     config::Config,
-    facts::{Mark, SeenJob, SeenPod},
+    facts::{SeenJob, SeenPod},
     metrics::Metrics,
     objects::{Objects, objects},
     sight::{Hopeless, Look, Observed},
@@ -23,7 +27,10 @@ use crate::{
     wire::{AttemptRef, Hold, ReportItem, Times},
 };
 use k8s_openapi::api::core::v1::Secret;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tokio::sync::{Semaphore, mpsc};
 
 /// How many acts run at once.
@@ -44,8 +51,12 @@ pub(super) enum Done {
     Looked(Look, u64),
     /// The Job with this UID is on its way out; what to tell the server now.
     Deleted(String, Option<Box<ReportItem>>),
+    /// The pods with these UIDs are gone, or on their way out.
+    DeletedPods(BTreeSet<String>),
     /// Its Secret goes with its Job.
     Adopted,
+    /// No Secret of it is left without an owner.
+    Searched,
     /// Done, and nothing to note.
     Idle,
     /// It could not be done now.
@@ -242,8 +253,9 @@ impl Hands {
         Ok(look)
     }
 
-    /// Deletes a Job with its pods, after one more live look at who it is.
-    pub(super) fn delete(&self, job: &SeenJob, then: Option<Box<ReportItem>>) {
+    /// Deletes a Job with its pods, after one more live look at who it is. Where its Secret is not known to be `owned` by it, that
+    /// is seen to first: nobody would look for it afterwards.
+    pub(super) fn delete(&self, job: &SeenJob, owned: bool, then: Option<Box<ReportItem>>) {
         let (hands, job) = (self.clone(), job.clone());
         let (facts, of) = (job.facts.clone(), job.mark.of);
         self.run(of, async move {
@@ -257,6 +269,9 @@ impl Hands {
                 Ok(Some(job)) if job.metadata.uid.as_ref() == Some(&facts.uid) => {}
                 Ok(_) => return gone,
                 Err(failed) => return vain(of, "its Job cannot be looked at now", &failed),
+            }
+            if !owned && let Err(failed) = hands.own(&job).await {
+                return vain(of, "its Secret cannot be seen to now", &failed);
             }
             match cluster.delete_job(&facts.namespace, &facts.name, &facts.uid).await {
                 Ok(()) => {
@@ -274,86 +289,22 @@ impl Hands {
     pub(super) fn delete_pods(&self, of: AttemptRef, pods: Vec<Arc<SeenPod>>) {
         let hands = self.clone();
         self.run(of, async move {
+            let mut gone = BTreeSet::new();
             for pod in pods.iter().filter(|pod| !pod.facts.deleting) {
                 match hands.cluster.delete_pod(&pod.namespace, &pod.facts.name, &pod.facts.uid).await {
                     Ok(()) => tracing::info!(attempt = %of, pod = pod.facts.name, "deleted a pod that no Job owns"),
                     Err(failed) if failed.gone() => {}
                     Err(failed) => return vain(of, "its pod cannot be deleted now", &failed),
                 }
+                gone.insert(pod.facts.uid.clone());
                 // It lost its owner when the pod did.
                 let left = |secret: &Secret| claim(secret).is_some_and(|of| of == pod.mark.claim);
                 if let Some(name) = &pod.secret {
                     hands.drop_named(of, &pod.namespace, name, left).await;
                 }
             }
-            Done::Idle
+            Done::DeletedPods(gone)
         });
-    }
-
-    /// Sees to it that the Secret goes with the Job.
-    pub(super) fn adopt(&self, job: &SeenJob) {
-        let (hands, facts, mark) = (self.clone(), job.facts.clone(), job.mark.clone());
-        self.run(mark.of, async move {
-            crash_point!("glue.adopt");
-            let (cluster, namespace, name) = (&hands.cluster, &facts.namespace, &facts.name);
-            let owned = match cluster.secret(namespace, name).await {
-                Ok(Some(secret)) if secret.metadata.owner_references.is_none() && claim(&secret).is_some_and(|of| of == mark.claim) => {
-                    cluster.own_secret(namespace, name, &facts.uid).await
-                }
-                Ok(_) => Ok(()),
-                Err(failed) => Err(failed),
-            };
-            match owned {
-                Ok(()) => Done::Adopted,
-                Err(failed) if failed.gone() => Done::Adopted,
-                Err(failed) => vain(mark.of, "its Secret cannot be seen to now", &failed),
-            }
-        });
-    }
-
-    /// Deletes the Secret of an attempt whose Job never came to be.
-    pub(super) fn drop_secret(&self, hold: Hold) {
-        let hands = self.clone();
-        let of = hold.attempt_ref();
-        self.run(of, async move {
-            let Ok(Objects { namespace, name, .. }) = objects(&hold, hands.instance_of(of), &hands.config, &hands.times) else {
-                return Done::Idle;
-            };
-            hands.drop_named(of, &namespace, &name, |secret| claims(secret, &hold)).await
-        });
-    }
-
-    /// Deletes the Secrets of an earlier attempt that were left without a Job for longer than `age`.
-    pub(super) fn drop_leftover(&self, of: AttemptRef, age: Duration) {
-        let hands = self.clone();
-        // Beside whatever is being done about its other objects, so its outcome is nobody's business.
-        tokio::spawn(async move {
-            let _permit = hands.permits.acquire().await;
-            let name = pod::object_name(None, hands.instance_of(of), of);
-            let oldest = hands.cluster.meter.cluster_now().0 - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-            let left = |secret: &Secret| {
-                let old = secret.metadata.creation_timestamp.as_ref().is_some_and(|at| at.0.as_millisecond() < oldest);
-                old && secret.metadata.owner_references.is_none()
-                    && mark(secret).is_some_and(|mark| mark.of == of && mark.runner == hands.config.name)
-            };
-            for namespace in &hands.config.namespaces {
-                hands.drop_named(of, namespace, &name, left).await;
-            }
-        });
-    }
-
-    async fn drop_named(&self, of: AttemptRef, namespace: &str, name: &str, ours: impl Fn(&Secret) -> bool) -> Done {
-        match self.cluster.secret(namespace, name).await {
-            Ok(Some(secret)) if ours(&secret) => {
-                let uid = secret.metadata.uid.unwrap_or_default();
-                match self.cluster.delete_secret(namespace, name, &uid).await {
-                    Err(failed) if !failed.gone() => vain(of, "its Secret cannot be deleted now", &failed),
-                    _ => Done::Idle,
-                }
-            }
-            Ok(_) => Done::Idle,
-            Err(failed) => vain(of, "its Secret cannot be looked at now", &failed),
-        }
     }
 }
 
@@ -363,18 +314,6 @@ fn spoke(pod: &SeenPod) -> Option<&ContainerFacts> {
         c.role != ContainerRole::Sidecar && matches!(c.state, ContainerState::Terminated { exit_code, .. } if exit_code != 0)
     };
     pod.facts.containers.iter().rfind(failed).or(pod.facts.task())
-}
-
-fn mark(secret: &Secret) -> Option<Mark> {
-    Mark::read(secret.metadata.labels.as_ref().unwrap_or(&BTreeMap::new()))
-}
-
-fn claim(secret: &Secret) -> Option<uuid::Uuid> {
-    Some(mark(secret)?.claim)
-}
-
-fn claims(secret: &Secret, hold: &Hold) -> bool {
-    claim(secret) == Some(hold.claim)
 }
 
 #[cfg(test)]

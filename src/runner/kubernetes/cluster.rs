@@ -54,9 +54,9 @@ impl Failed {
         matches!(self, Self::Refused(refusal) if refusal.reason == "AlreadyExists")
     }
 
-    /// Whether nothing is there by this name, or not with this UID.
+    /// Whether nothing is there by this name. A conflict does not say so: it may be another object's UID, and it may be a race.
     pub(super) fn gone(&self) -> bool {
-        matches!(self.status(), Some(404 | 409))
+        self.status() == Some(404)
     }
 }
 
@@ -329,7 +329,7 @@ mod tests {
             failed("create", "jobs", kube::Error::Api(Box::new(status)))
         };
         assert!(call(409, "AlreadyExists", "jobs \"x\" already exists").exists());
-        assert!(call(404, "NotFound", "").gone());
+        assert!(call(404, "NotFound", "").gone() && !call(409, "Conflict", "the object has been modified").gone());
         assert!(matches!(call(403, "Forbidden", "exceeded quota: q"), Failed::Refused(_)));
         assert!(matches!(call(422, "Invalid", ""), Failed::Refused(_)));
         for later in [

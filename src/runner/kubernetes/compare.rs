@@ -13,7 +13,7 @@ use super::{
 use crate::{
     client::Error,
     crash_point,
-    wire::{AttemptNumber, AttemptRef, Hold, ReportItem, ReportKind, Verdict},
+    wire::{AttemptRef, Hold, ReportItem, ReportKind, Verdict},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -53,6 +53,9 @@ impl Desk {
             return;
         }
         note.done();
+        if matches!(done, Done::Created(_, true) | Done::Adopted | Done::Deleted(..) | Done::Searched) {
+            self.leftovers.settle(of);
+        }
         match done {
             Done::Created(job, owned) => (note.written, note.owned, note.refusal) = (Some(Arc::new(*job)), owned, None),
             Done::Uncreated(refusal) => note.uncreated(refusal, now, times),
@@ -63,9 +66,10 @@ impl Desk {
                 note.deleted = Some(uid);
                 self.owed.extend(then.map(|item| (of, *item)));
             }
+            Done::DeletedPods(gone) => note.deleted_pods.extend(gone),
             Done::Adopted => note.owned = true,
             Done::Vain => note.rest(now, times),
-            Done::Idle | Done::Followed(_) => {}
+            Done::Idle | Done::Searched | Done::Followed(_) => {}
         }
     }
 
@@ -157,11 +161,14 @@ impl Desk {
         let of = seen.of;
         let hold = self.held.get(&of);
         match (act, &seen.job, hold) {
-            (Act::Create, _, Some(hold)) => self.create(hold),
+            (Act::Create, _, Some(hold)) => {
+                let hold = hold.clone();
+                self.create(&hold);
+            }
             (Act::DropSecret, _, Some(hold)) if kind_of(hold).is_some() => return,
             (Act::DropSecret, _, Some(hold)) => self.hands.drop_secret(hold.clone()),
             (Act::Adopt, Some(job), _) => self.hands.adopt(job),
-            (Act::Delete(then), Some(job), _) => self.hands.delete(job, then),
+            (Act::Delete(then), Some(job), _) => self.hands.delete(job, seen.owned, then),
             (Act::DeletePods, ..) => self.hands.delete_pods(of, seen.pods.clone()),
             (Act::Look, _, Some(hold)) if kind_of(hold).is_some() => {
                 let Some(kind) = kind_of(hold) else { return };
@@ -178,10 +185,11 @@ impl Desk {
     }
 
     /// Makes what carries an attempt.
-    pub(super) fn create(&self, hold: &Hold) {
+    pub(super) fn create(&mut self, hold: &Hold) {
         if kind_of(hold).is_some() {
             self.hands.create_object(hold.clone(), self.link.client.clone());
         } else {
+            self.leftovers.begin(hold);
             self.hands.create(hold.clone());
         }
     }
@@ -262,20 +270,5 @@ impl Desk {
             }
         }
         Ok(again)
-    }
-
-    /// Looks for Secrets of earlier attempts that a dead process left without a Job.
-    pub(super) fn search(&mut self) {
-        let age = Duration::from_millis(self.link.times.sweep_ms.saturating_mul(10));
-        for hold in self.held.values().filter(|hold| hold.job.is_some()) {
-            for attempt in (1..hold.attempt.0).map(AttemptNumber) {
-                let of = AttemptRef { task: hold.task, attempt };
-                if self.searched.insert(of) {
-                    self.hands.drop_leftover(of, age);
-                }
-            }
-        }
-        let live: BTreeSet<_> = self.held.keys().map(|of| of.task).collect();
-        self.searched.retain(|of| live.contains(&of.task));
     }
 }

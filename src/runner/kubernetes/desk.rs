@@ -8,6 +8,7 @@ use super::{
     config::Config,
     footing,
     health::Pulse,
+    leftovers::Leftovers,
     metrics::Metrics,
     poll::{Polled, poll},
     sight::Notes,
@@ -57,8 +58,8 @@ pub(super) struct Desk {
     pub(super) owed: BTreeMap<AttemptRef, ReportItem>,
     /// Unknown attempts that were spoken of.
     pub(super) warned: BTreeSet<AttemptRef>,
-    /// Earlier attempts whose Secrets were looked for.
-    pub(super) searched: BTreeSet<AttemptRef>,
+    /// Attempts of which a Secret may be left.
+    pub(super) leftovers: Leftovers,
     pub(super) followers: BTreeMap<AttemptRef, AbortOnDropHandle<()>>,
     /// What those who send the logs of several pods are told of them.
     pub(super) courses: BTreeMap<AttemptRef, watch::Sender<Course>>,
@@ -103,7 +104,7 @@ impl Desk {
             cancels: BTreeMap::new(),
             owed: BTreeMap::new(),
             warned: BTreeSet::new(),
-            searched: BTreeSet::new(),
+            leftovers: Leftovers::default(),
             followers: BTreeMap::new(),
             courses: BTreeMap::new(),
             polled: watch::Sender::default(),
@@ -198,7 +199,7 @@ impl Desk {
                     self.stale = true;
                     self.notes.ask_again();
                     self.hands.barred.ask_again(&self.hands.cluster);
-                    self.search();
+                    self.search().await;
                     Duration::ZERO
                 }
                 // A watch that hangs does not tell when the API server is back.

@@ -32,6 +32,7 @@ mod follow;
 mod footing;
 mod health;
 mod kin;
+mod leftovers;
 mod meter;
 mod metrics;
 mod nodes;

@@ -123,6 +123,8 @@ pub(super) struct Note {
     pub(super) written: Option<Arc<SeenJob>>,
     /// The UID of a Job whose deletion was accepted.
     pub(super) deleted: Option<String>,
+    /// The UIDs of pods whose deletion was accepted.
+    pub(super) deleted_pods: BTreeSet<String>,
     pub(super) owned: bool,
     /// Until when nothing more is tried; for ever while something is being done.
     rests_until: Duration,
@@ -280,6 +282,10 @@ impl Note {
         self.keep_course(job.as_deref(), &pods, now);
         self.keep_evidence(hold, job.as_deref(), &pods, look.as_ref());
         self.keep_stage(now.here);
+        // What we did is remembered until the watch shows it; it says nothing of the end before it.
+        for pod in pods.iter_mut().filter(|pod| self.deleted_pods.contains(&pod.facts.uid)) {
+            Arc::make_mut(pod).facts.deleting = true;
+        }
         self.was_there |= job.is_some() || hold.is_some_and(|hold| hold.phase >= Phase::Scheduling);
         let unstarted = match hold.and_then(|hold| Some((hold, hold.job.as_ref()?.object.as_ref()))) {
             Some((_, Some(_))) => self.began.is_none(),

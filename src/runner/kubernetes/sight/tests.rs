@@ -126,3 +126,16 @@ fn trouble_is_timed_only_where_some_patience_is_due() {
     assert_eq!(troubled(&mut notes, waiting(1, "ContainerCreating", ""), 70), Duration::ZERO);
     assert_eq!(troubled(&mut notes, pulling(), 75), Duration::ZERO, "it begins anew");
 }
+
+/// Scoreboard row 6, seed 3939057860: while the watch did not show it, an orphan's deletion was asked for again and again.
+#[test]
+fn a_pod_that_was_deleted_is_on_its_way_out_before_the_watch_shows_it() {
+    let mut notes = Notes::default();
+    let seen = |notes: &mut Notes| {
+        let seen = observe(notes, sight(None, vec![pod(1)], 1), None, at(0));
+        (seen.pods[0].facts.deleting, seen.evidence.pod.is_some_and(|pod| pod.deleting))
+    };
+    assert_eq!(seen(&mut notes), (false, false));
+    notes.get(of(1)).deleted_pods.insert("pod-1".to_owned());
+    assert_eq!(seen(&mut notes), (true, false), "and it is no evidence of what others did");
+}
