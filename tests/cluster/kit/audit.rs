@@ -15,6 +15,8 @@ pub(crate) struct Request {
     #[serde(default)]
     pub(crate) object_ref: ObjectRef,
     pub(crate) response_status: Status,
+    /// When it was answered.
+    pub(crate) stage_timestamp: jiff::Timestamp,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -43,6 +45,11 @@ impl Request {
             && matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
     }
 
+    /// The task whose object it names.
+    pub(crate) fn task(&self) -> Option<i64> {
+        task_of(&self.object_ref.name)
+    }
+
     /// Whether it is about what an API group serves, or asks what it does.
     pub(crate) fn is_about(&self, group: &str) -> bool {
         self.uri.split(['/', '?']).any(|part| part == group)
@@ -59,6 +66,13 @@ impl Request {
         let ObjectRef { resource, subresource, .. } = &self.object_ref;
         if subresource.is_empty() { resource.clone() } else { format!("{resource}/{subresource}") }
     }
+}
+
+/// The task of an object by its name: `slw-<instance>-<task>-a<n>`, with a suffix where it is a pod.
+pub(crate) fn task_of(name: &str) -> Option<i64> {
+    let parts: Vec<_> = name.split('-').skip(2).collect();
+    let of = |pair: &[&str]| pair[1].strip_prefix('a')?.parse::<u32>().ok().and(pair[0].parse().ok());
+    parts.windows(2).find_map(of)
 }
 
 /// The audit log as it stands.

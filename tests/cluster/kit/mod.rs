@@ -9,7 +9,7 @@ mod recorder;
 mod run;
 mod scene;
 mod steps;
-mod testbed;
+pub(crate) mod testbed;
 mod world;
 
 pub(crate) use cluster::HOST;

@@ -55,7 +55,8 @@ impl Scene {
         Api::namespaced(self.client(), &self.namespace)
     }
 
-    async fn make_namespace(&self, name: &str, labels: Value) {
+    /// Makes another namespace of the scene.
+    pub(crate) async fn make_namespace(&self, name: &str, labels: Value) {
         let namespaces: Api<Namespace> = Api::all(self.client());
         let new = serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}})).expect("a namespace");
         namespaces.create(&PostParams::default(), &new).await.expect("a namespace");

@@ -24,7 +24,7 @@ pub(crate) struct Absent {
 }
 
 impl Absent {
-    fn broken(why: impl Into<String>) -> Self {
+    pub(crate) fn broken(why: impl Into<String>) -> Self {
         Self { why: why.into(), may_skip: false }
     }
 }
@@ -34,6 +34,8 @@ impl Absent {
 pub(crate) struct Testbed {
     /// The machine's lock, while a cluster is up on behalf of this run.
     lock: Mutex<Option<File>>,
+    /// Whether it is started without nodes.
+    plane: bool,
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's own switches")]
@@ -42,16 +44,25 @@ fn variable(name: &str) -> Option<String> {
 }
 
 impl Testbed {
+    /// A control plane alone, for tests that play the nodes themselves.
+    pub(crate) fn plane() -> Self {
+        Self { plane: true, ..Self::default() }
+    }
+
     /// Starts the cluster, or takes the one that is there: `SLIPWAY_TEST_CLUSTER=existing` means `$KUBECONFIG`.
     pub(crate) fn open(&self, runtime: &Runtime) -> Result<Cluster, Absent> {
-        let kubeconfig = if variable("SLIPWAY_TEST_CLUSTER").as_deref() == Some("existing") {
-            let path = variable("KUBECONFIG").ok_or_else(|| Absent::broken("SLIPWAY_TEST_CLUSTER=existing needs KUBECONFIG"))?;
-            PathBuf::from(path)
-        } else {
-            self.start()?;
-            Path::new(STATE).join("admin.kubeconfig")
-        };
+        let kubeconfig = self.kubeconfig()?;
         runtime.block_on(Cluster::connect(&kubeconfig)).map_err(Absent::broken)
+    }
+
+    /// The same for whoever connects by itself: the administrator's kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> Result<PathBuf, Absent> {
+        if variable("SLIPWAY_TEST_CLUSTER").as_deref() == Some("existing") {
+            let path = variable("KUBECONFIG").ok_or_else(|| Absent::broken("SLIPWAY_TEST_CLUSTER=existing needs KUBECONFIG"))?;
+            return Ok(PathBuf::from(path));
+        }
+        self.start()?;
+        Ok(Path::new(STATE).join("admin.kubeconfig"))
     }
 
     fn start(&self) -> Result<(), Absent> {
@@ -65,7 +76,7 @@ impl Testbed {
         }
         let held = self.lock.lock().map(|mut held| *held = Some(lock));
         held.map_err(|_| Absent::broken("a test died while it started the cluster"))?;
-        let (status, said) = script("up.sh", &[]).map_err(Absent::broken)?;
+        let (status, said) = script("up.sh", if self.plane { &["plane"] } else { &[] }).map_err(Absent::broken)?;
         let last = said.lines().last().unwrap_or_default().to_owned();
         match status.code() {
             Some(0) => Ok(()),

@@ -81,6 +81,8 @@ pub(crate) struct World {
     glues: BTreeMap<String, Glue>,
     /// `SLIPWAY_CRASH_POINT` of the programs started from now on.
     pub(crate) crash: Option<String>,
+    /// Where glues made from now on find the API server, if not where it is.
+    pub(crate) api: Option<String>,
     started: AtomicU32,
 }
 
@@ -96,8 +98,8 @@ impl World {
         let root = dir.path().canonicalize().expect("its name");
         let listen = free_address(Ipv4Addr::from(HOST).into()).to_string();
         let front = Front::new(format!("http://{listen}"), root.join("data"));
-        let (server, config, glues, crash, started) = (None, None, BTreeMap::new(), None, AtomicU32::default());
-        let mut world = Self { scene: scene.clone(), _dir: dir, root, front, times, listen, server, config, glues, crash, started };
+        let (server, config, glues, crash, api, started) = (None, None, BTreeMap::new(), None, None, AtomicU32::default());
+        let mut world = Self { scene: scene.clone(), _dir: dir, root, front, times, listen, server, config, glues, crash, api, started };
         world.start_server();
         world.client().await;
         world
@@ -133,13 +135,19 @@ impl World {
         &self.root
     }
 
-    /// Starts a glue under this name and waits until the server knows it. `config` is laid over what it needs anyway.
+    /// Starts a glue under this name and waits until the server knows it. `config` is laid over what it needs anyway; a `name` in
+    /// it is the runner's, which replicas share.
     pub(crate) async fn glue(&mut self, name: &str, config: Value) {
         let namespaces = config.get("namespaces").and_then(|list| serde_json::from_value(list.clone()).ok());
         let namespaces: Vec<String> = namespaces.unwrap_or_else(|| vec![self.scene.namespace.clone()]);
         let asked = [("readNodes", "--nodes"), ("checkQueues", "--check")].into_iter().filter(|(field, _)| config[*field] == true);
         let more: Vec<_> = asked.map(|(_, flag)| flag).collect();
         let kubeconfig = identity(&self.scene, &format!("glue-{name}"), &namespaces, &more, &self.root).await;
+        if let Some(api) = &self.api {
+            redirect(&kubeconfig, api);
+        }
+        // It is packed where it is needed.
+        let given = config.get("agentImage").and_then(Value::as_str).map(str::to_owned);
         let mut whole = json!({
             "name": name,
             "url": self.url,
@@ -147,7 +155,7 @@ impl World {
             "allowPlainHttp": true,
             "tokenFile": self.data().join("runner-token"),
             "namespaces": namespaces,
-            "agentImage": self.scene.cluster.agent_image(),
+            "agentImage": given.unwrap_or_else(|| self.scene.cluster.agent_image()),
             "listen": free_address(Ipv4Addr::LOCALHOST.into()),
         });
         for (key, value) in config.as_object().into_iter().flatten() {
@@ -159,7 +167,7 @@ impl World {
         let args = ["glue", "--config", &path(&file), "--kubeconfig", &path(&kubeconfig), "--log", "info"].map(str::to_owned);
         let program = self.program(name, &args);
         self.glues.insert(name.to_owned(), Glue { args: args.to_vec(), program });
-        self.registered(name).await;
+        self.registered(whole["name"].as_str().expect("a runner's name")).await;
     }
 
     async fn registered(&self, name: &str) {
@@ -191,9 +199,19 @@ impl World {
 
     /// Starts a glue again if it has died.
     pub(crate) fn attend(&mut self, name: &str) {
-        if self.glues.get_mut(name).is_some_and(|glue| glue.program.ended().is_some()) {
+        if self.dead(name) {
             self.revive(name);
         }
+    }
+
+    /// The process of a glue.
+    pub(crate) fn pid(&self, name: &str) -> i32 {
+        self.glues.get(name).expect("a glue of this name").program.pid()
+    }
+
+    /// Whether a glue has died.
+    pub(crate) fn dead(&mut self, name: &str) -> bool {
+        self.glues.get_mut(name).is_some_and(|glue| glue.program.ended().is_some())
     }
 
     /// Everything that our programs have said.
@@ -210,6 +228,15 @@ impl World {
         env.extend(self.crash.clone().map(|point| ("SLIPWAY_CRASH_POINT", point)));
         Program::start(&self.root, &format!("{nth}-{name}"), &args, &env)
     }
+}
+
+/// Lets a kubeconfig lead elsewhere. It keeps its authority, by which a glue knows its cluster.
+fn redirect(kubeconfig: &Path, api: &str) {
+    let mut file: Value = serde_json::from_slice(&fs::read(kubeconfig).expect("a kubeconfig")).expect("JSON");
+    for named in file["clusters"].as_array_mut().into_iter().flatten() {
+        named["cluster"]["server"] = json!(api);
+    }
+    fs::write(kubeconfig, file.to_string()).expect("a file");
 }
 
 impl Deref for World {

@@ -32,6 +32,9 @@ start_controllers() {
     --service-account-private-key-file="$pki/sa.key" --root-ca-file="$pki/ca.crt" --use-service-account-credentials \
     --leader-elect=false --bind-address=127.0.0.1 --node-monitor-period=1s --node-monitor-grace-period=12s \
     $(rates) $(syncs)
+}
+
+start_scheduler() {
   # shellcheck disable=SC2046
   run scheduler "$BIN/kube-scheduler" --kubeconfig="$STATE/scheduler.kubeconfig" --leader-elect=false \
     --bind-address=127.0.0.1 $(rates)

@@ -4,6 +4,7 @@
 #
 #   up.sh         for one run of the tests
 #   up.sh keep    until down.sh; runs of the tests use it as it is
+#   up.sh plane   for one run: etcd, API server and controllers alone, for tests that play the nodes themselves
 source "$(dirname "$0")/common.sh"
 source "$TESTBED/prerequisites.sh"
 source "$TESTBED/pki.sh"
@@ -12,11 +13,13 @@ source "$TESTBED/node.sh"
 
 prerequisites
 lock
+parts=${1:-}
 if [ -f "$STATE/kept" ] && node_ready 2>/dev/null; then
-  say "it is up: export KUBECONFIG=$STATE/admin.kubeconfig"
+  say "it is up already: export KUBECONFIG=$STATE/admin.kubeconfig"
   exit 0
 fi
-"$TESTBED/build.sh"
+# shellcheck disable=SC2046
+"$TESTBED/build.sh" $([ "$parts" != plane ] || echo etcd kube-apiserver kube-controller-manager)
 SLIPWAY_CLUSTER_LOCKED=yes "$TESTBED/down.sh"
 trap 'code=$?; [ $code = 0 ] || { tail -n 5 "$STATE"/log/*.log >&2; say "the cluster did not start; its logs are in $STATE/log"; }' EXIT
 
@@ -26,15 +29,20 @@ network
 pki
 start_etcd
 start_apiserver
-start_containerd
-# The images are packed while the API server starts.
-"$TESTBED/image.sh" basic
+if [ "$parts" != plane ]; then
+  start_containerd
+  # The images are packed while the API server starts.
+  "$TESTBED/image.sh" basic
+fi
 await 60 api GET /readyz || fail "the API server does not become ready"
 start_controllers
-start_kubelet
-start_proxy
-start_dns
-await 60 node_ready || fail "$NODE does not become Ready"
+if [ "$parts" != plane ]; then
+  start_scheduler
+  start_kubelet
+  start_proxy
+  start_dns
+  await 60 node_ready || fail "$NODE does not become Ready"
+fi
 await 20 api GET /api/v1/namespaces/default/serviceaccounts/default || fail "the controller-manager makes no service account"
-[ "${1:-}" != keep ] || touch "$STATE/kept"
-say "$NODE is Ready: export KUBECONFIG=$STATE/admin.kubeconfig"
+[ "$parts" != keep ] || touch "$STATE/kept"
+say "it is up: export KUBECONFIG=$STATE/admin.kubeconfig"
