@@ -4,6 +4,12 @@
 #[path = "../benches/bench/table.rs"]
 mod table;
 
+#[cfg(feature = "server")]
+#[path = "scoreboard/api_proxy/call.rs"]
+mod call;
+#[cfg(feature = "server")]
+#[path = "scoreboard/api_proxy/fate.rs"]
+mod fate;
 #[path = "scoreboard/judge.rs"]
 mod judge;
 #[path = "support/record.rs"]
@@ -13,6 +19,9 @@ mod recovery;
 #[path = "scoreboard/score.rs"]
 mod score;
 
+#[cfg(feature = "server")]
+#[path = "results/fates.rs"]
+mod fates;
 #[path = "results/judged.rs"]
 mod judged;
 #[path = "results/tabled.rs"]

@@ -12,6 +12,9 @@ mod procs;
 mod record;
 #[path = "../support/recorder.rs"]
 mod recorder;
+#[path = "../support/service.rs"]
+#[expect(dead_code, reason = "rows need a part of it")]
+mod service;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "rows need a part of it")]
 mod support;
@@ -19,7 +22,14 @@ mod support;
 #[expect(dead_code, reason = "rows need a part of it")]
 mod world;
 
+#[path = "../cluster/kit/mod.rs"]
+#[expect(dead_code, unused_imports, unused_macros, reason = "rows need a part of it")]
+mod kit;
+
+mod api_proxy;
 mod ended;
+mod fleet;
+mod ground;
 mod judge;
 mod logs;
 mod options;
@@ -48,7 +58,9 @@ fn main() -> ExitCode {
     if options.table {
         return play::write_table(&docs).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
     }
-    play::play(&options, &rows::all(), &docs.join("reliability"))
+    let code = play::play(&options, &rows::all(), &docs.join("reliability"));
+    ground::close();
+    code
 }
 
 fn failed(error: &std::io::Error) -> ExitCode {

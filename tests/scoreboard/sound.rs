@@ -1,7 +1,7 @@
 //! What must hold of the programs in every row: no panic, and where they live throughout no growth of what they hold.
 
 use crate::world::{Part, World};
-use std::fs;
+use std::{fs, path::Path};
 
 /// How many descriptors a program may have more at the end, when nothing is left to do: pools and caches that filled.
 const FDS: usize = 40;
@@ -38,11 +38,10 @@ impl Held {
     }
 }
 
-/// Which programs of a world have said that they panicked.
-pub(crate) fn panics(world: &World) -> Vec<String> {
-    let said =
-        |path: &std::path::Path| path.extension().is_some_and(|ending| ending == "err").then(|| fs::read_to_string(path).ok()).flatten();
-    let files = fs::read_dir(&world.root).into_iter().flatten().flatten().map(|entry| entry.path());
+/// Which programs with their output in `root` have said that they panicked.
+pub(crate) fn panics(root: &Path) -> Vec<String> {
+    let said = |path: &Path| path.extension().is_some_and(|ending| ending == "err").then(|| fs::read_to_string(path).ok()).flatten();
+    let files = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
     let told = files.filter_map(|path| {
         let text = said(&path)?;
         let line = text.lines().find(|line| line.contains("panicked at"))?;

@@ -76,7 +76,7 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
         outcome.must(times == 1, || format!("the command of task {} began {times} times: a cut cost something", task.id));
     }
     world.nothing_left().await;
-    outcome.broken.extend(panics(&world));
+    outcome.broken.extend(panics(&world.root));
     outcome.broken.extend(held.into_iter().filter_map(|held| held.grown(&mut world)));
     drop(world);
     Ok(outcome.and(fenced(form).await))

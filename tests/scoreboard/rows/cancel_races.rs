@@ -71,7 +71,7 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     outcome.broken = odds.buffer_unordered(8).filter_map(async |story| story).collect().await;
     timed(&mut outcome, &all, &cancels, &lines);
     world.nothing_left().await;
-    outcome.broken.extend(panics(&world));
+    outcome.broken.extend(panics(&world.root));
     outcome.broken.extend(held.into_iter().filter_map(|held| held.grown(&mut world)));
     Ok(outcome)
 }

@@ -70,7 +70,7 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     let told = world.client().await.health().await.expect("an answer").at.as_millisecond() - SystemClock.now().0;
     outcome.must(steps > 0 && told > STEPS[3], || format!("after {steps} steps the server's clock is {told} ms ahead"));
     world.nothing_left().await;
-    outcome.broken.extend(panics(&world));
+    outcome.broken.extend(panics(&world.root));
     Ok(outcome)
 }
 

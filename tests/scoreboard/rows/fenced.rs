@@ -72,6 +72,6 @@ async fn once(weather: Weather, seed: u64) -> Outcome {
     }
     drop(west);
     world.nothing_left().await;
-    outcome.broken.extend(panics(&world));
+    outcome.broken.extend(panics(&world.root));
     outcome
 }

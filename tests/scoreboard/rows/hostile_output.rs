@@ -79,7 +79,7 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     outcome.must(memory > 0 && memory <= MEMORY, || format!("an agent took {memory} KiB"));
     outcome.must(longest <= HELD_UP, || format!("a command was held up for {longest} s"));
     world.nothing_left().await;
-    outcome.broken.extend(panics(&world));
+    outcome.broken.extend(panics(&world.root));
     outcome.broken.extend(told(&world));
     Ok(outcome)
 }

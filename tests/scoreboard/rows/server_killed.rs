@@ -125,7 +125,7 @@ async fn judged(world: &mut World, acknowledged: &[TaskId], faults: &[Fault]) ->
     let repeated = all.iter().filter(|task| task.attempt.0 > 1).count();
     eprintln!("{} kills, {repeated} tasks needed another attempt, worst recovery {:?} s", faults.len(), outcome.worst_recovery);
     world.nothing_left().await;
-    outcome.broken.extend(panics(world));
+    outcome.broken.extend(panics(&world.root));
     outcome
 }
 

@@ -82,6 +82,6 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     eprintln!("{kills} kills over {} MB: {:.1} % were sent again, heads and heartbeats included", whole / 1_000_000, more * 100.0);
     outcome.must(more <= again, || format!("{:.1} % of the bytes were sent again", more * 100.0));
     world.nothing_left().await;
-    outcome.broken.extend(panics(&world));
+    outcome.broken.extend(panics(&world.root));
     Ok(outcome)
 }

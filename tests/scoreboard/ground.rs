@@ -1,0 +1,221 @@
+//! What rows with a Kubernetes API stand on: the test cluster, one row's part of it, a server, a fleet of simulated pods
+//! and the record that they write.
+
+use crate::{
+    api_proxy::ApiProxy,
+    ended::{all_ended, stored},
+    fleet::{Deed, Fleet, Pen},
+    judge::judge,
+    kit::{Scene, World, cluster::Cluster, testbed::Testbed},
+    record::Line,
+    row::{Absent, Outcome},
+    sound::panics,
+    support::eventually,
+};
+use futures::FutureExt;
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Pod, Secret},
+};
+use kube::{Api, api::ListParams};
+use serde_json::{Value, json};
+use slipway::{
+    app::ambient::SystemRng,
+    domain::{Rng, pod::LABEL_INSTANCE},
+    wire::{BatchRequest, NewTask, TaskId, TaskState, Times, limits::MAX_BATCH},
+};
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, resume_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, sleep},
+};
+
+/// How long what is over may stand in the cluster: the table's five minutes, scaled as the other times are.
+const CLEARED: Duration = Duration::from_secs(45);
+
+static TESTBED: LazyLock<Testbed> = LazyLock::new(Testbed::plane);
+static CLUSTER: OnceCell<Arc<Cluster>> = OnceCell::const_new();
+
+/// Removes the cluster where this run has started one.
+pub(crate) fn close() {
+    if CLUSTER.initialized() {
+        TESTBED.close();
+    }
+}
+
+/// The cluster of this run, started by the first row that needs it.
+async fn cluster() -> Result<Arc<Cluster>, Absent> {
+    let start = async || {
+        let opened = tokio::task::spawn_blocking(|| TESTBED.kubeconfig()).await.expect("the cluster's start");
+        let path = opened.map_err(|absent| Absent { why: absent.why, may_skip: absent.may_skip })?;
+        Cluster::connect(&path).await.map(Arc::new).map_err(|why| Absent { why, may_skip: false })
+    };
+    CLUSTER.get_or_try_init(start).await.cloned()
+}
+
+/// One row's ground.
+pub(crate) struct Ground {
+    pub(crate) scene: Arc<Scene>,
+    pub(crate) world: World,
+    pub(crate) fleet: Fleet,
+    /// Where pods stand; each has a queue of the same name.
+    namespaces: Vec<String>,
+    record: PathBuf,
+}
+
+/// Plays a row on a ground of its own, which is cleared away whatever happens.
+/// It has so many namespaces, and in each a queue.
+pub(crate) async fn on_ground(
+    row: &str,
+    times: Times,
+    namespaces: usize,
+    body: impl AsyncFnOnce(&mut Ground) -> Outcome,
+) -> Result<Outcome, Absent> {
+    let scene = Arc::new(Scene::open(cluster().await?, row).await);
+    let played = AssertUnwindSafe(async {
+        let world = World::with_times(&scene, times).await;
+        let record = world.root().join("record");
+        let mut all = vec![scene.namespace.clone()];
+        for nth in 1..namespaces {
+            let name = format!("{}-{nth}", scene.namespace);
+            scene.make_namespace(&name, json!({"pod-security.kubernetes.io/enforce": "restricted"})).await;
+            all.push(name);
+        }
+        let fleet = Fleet::start(scene.client(), &all, Pen::open(&record)).await;
+        let mut ground = Ground { scene: scene.clone(), world, fleet, namespaces: all, record };
+        ground.queues().await;
+        let outcome = body(&mut ground).await;
+        if !outcome.passes() {
+            let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{row}.log"));
+            fs::write(&path, ground.world.said()).expect("a file");
+            eprintln!("what server and glue said last is in {}", path.display());
+        }
+        outcome
+    });
+    let played = played.catch_unwind().await;
+    if played.is_err() {
+        scene.tell(row).await;
+    }
+    scene.close().await;
+    played.map_or_else(|panic| resume_unwind(panic), Ok)
+}
+
+impl Ground {
+    /// A queue for each namespace. What is over goes at once.
+    async fn queues(&self) {
+        for namespace in &self.namespaces {
+            let spec = json!({"schedulerName": "fleet", "containers": [{"name": "task", "image": "slipway.test/simulated:1"}]});
+            let template = json!({"metadata": {"namespace": namespace}, "spec": spec});
+            self.world.queue(namespace, json!({"podTemplate": template, "keepJobsSeconds": {"success": 0, "failure": 0}})).await;
+        }
+    }
+
+    /// A proxy before the API server, for the glues that are started from now on.
+    pub(crate) async fn proxied(&mut self, seed: u64) -> ApiProxy {
+        let (base, authority) = self.scene.cluster.address();
+        let proxy = ApiProxy::before(&base, &authority, seed).await;
+        self.world.api = Some(proxy.url.clone());
+        proxy
+    }
+
+    /// Starts a glue that serves the queue; `config` is laid over what it needs.
+    pub(crate) async fn glue(&mut self, name: &str, config: Value) {
+        let mut whole = json!({"agentImage": "slipway.test/simulated-agent:1", "namespaces": self.namespaces});
+        for (key, value) in config.as_object().into_iter().flatten() {
+            whole[key] = value.clone();
+        }
+        self.world.glue(name, whole).await;
+    }
+
+    /// Submits tasks, each with what it does, until all are acknowledged.
+    pub(crate) async fn submit(&self, deeds: impl IntoIterator<Item = Deed>) -> Vec<TaskId> {
+        let queues = self.namespaces.iter().cycle();
+        let task =
+            |(deed, queue): (Deed, &String)| NewTask { queue: Some(queue.clone()), command: Some(deed.command()), ..NewTask::default() };
+        let tasks: Vec<_> = deeds.into_iter().zip(queues).map(task).collect();
+        let (client, mut ids) = (self.world.client().await, Vec::new());
+        for part in tasks.chunks(MAX_BATCH) {
+            let (batch, key) = (BatchRequest { tasks: part.to_vec() }, SystemRng.uuid());
+            ids.extend(eventually("a batch to be acknowledged", async || client.submit_batch(&batch, key).await.ok()).await.ids);
+        }
+        ids
+    }
+
+    /// What the tasks wrote.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        fs::read_to_string(&self.record).unwrap_or_default().lines().filter_map(Line::read).collect()
+    }
+
+    /// The file of what the tasks wrote.
+    pub(crate) fn record(&self) -> PathBuf {
+        self.record.clone()
+    }
+
+    /// Waits for the end of all tasks and judges them; also that nothing was disturbed, and that nothing is left in the
+    /// cluster.
+    pub(crate) async fn judged(&self, acknowledged: &[TaskId]) -> Outcome {
+        self.judged_within(acknowledged, CLEARED).await
+    }
+
+    /// The same where what is over may take so long to go.
+    pub(crate) async fn judged_within(&self, acknowledged: &[TaskId], limit: Duration) -> Outcome {
+        let all = all_ended(&self.world).await;
+        let acknowledged: Vec<_> = acknowledged.iter().map(|id| id.0).collect();
+        let findings = judge(&acknowledged, &self.lines(), &stored(&all));
+        let mut outcome = Outcome { tries: acknowledged.len(), findings, ..Outcome::default() };
+        for task in all.iter().filter(|task| task.state != TaskState::Succeeded) {
+            outcome.must(false, || format!("task {} is {}: {:?}", task.id, task.state, task.ended));
+        }
+        let repeated = all.iter().filter(|task| task.attempt.0 > 1).count();
+        let counts = &self.fleet.yard.counts;
+        let of = crate::fleet::Counts::of;
+        eprintln!(
+            "{} pods for {} tasks; {repeated} tasks needed another attempt; {} starts were refused, {} results left in a message",
+            of(&counts.pods),
+            all.len(),
+            of(&counts.refused),
+            of(&counts.untold)
+        );
+        outcome.must(of(&counts.disturbed) == 0, || format!("{} pods were deleted while they ran", of(&counts.disturbed)));
+        outcome.broken.extend(panics(self.world.root()));
+        let left = self.cleared(limit).await;
+        outcome.must(left.is_empty(), || format!("left in the cluster after {limit:?}: {}", left.join(", ")));
+        outcome
+    }
+
+    /// What of ours is left in the cluster, once nothing is or it has had its time.
+    async fn cleared(&self, limit: Duration) -> Vec<String> {
+        let until = Instant::now() + limit;
+        loop {
+            let mut left = self.left::<Job>("Job").await;
+            left.extend(self.left::<Secret>("Secret").await);
+            left.extend(self.left::<Pod>("pod").await);
+            if left.is_empty() || Instant::now() > until {
+                return left;
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    async fn left<K>(&self, kind: &str) -> Vec<String>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + serde::de::DeserializeOwned
+            + std::fmt::Debug,
+    {
+        let (mut left, ours) = (Vec::new(), ListParams::default().labels(LABEL_INSTANCE));
+        for namespace in &self.namespaces {
+            let api: Api<K> = Api::namespaced(self.scene.client(), namespace);
+            let list = api.list_metadata(&ours).await.expect("the list").items;
+            left.extend(list.into_iter().map(|object| format!("{kind} {}", object.metadata.name.unwrap_or_default())));
+        }
+        left
+    }
+}
