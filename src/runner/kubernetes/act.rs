@@ -35,6 +35,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 /// How many acts run at once.
 const AT_ONCE: usize = 32;
+/// Of these so many may remove what is over.
+const REMOVALS_AT_ONCE: usize = AT_ONCE / 4;
 
 /// What became of an act.
 #[derive(Debug)]
@@ -79,6 +81,8 @@ pub(super) struct Hands {
     pub(super) barred: Barred,
     pub(super) done: mpsc::UnboundedSender<(AttemptRef, Done)>,
     permits: Arc<Semaphore>,
+    /// Of these so many may remove what is over: it waits rather than what is about to begin.
+    removals: Arc<Semaphore>,
 }
 
 impl Hands {
@@ -94,6 +98,7 @@ impl Hands {
             barred: Barred::default(),
             done,
             permits,
+            removals: Arc::new(Semaphore::new(REMOVALS_AT_ONCE)),
         }
     }
 
@@ -119,6 +124,17 @@ impl Hands {
             // The semaphore is never closed.
             let _permit = permits.acquire().await;
             // Nobody listens any more where the glue ends.
+            let _ = done.send((of, act.await));
+        });
+    }
+
+    /// The same of what may wait: it leaves most of the room to others.
+    fn run_removal(&self, of: AttemptRef, act: impl Future<Output = Done> + Send + 'static) {
+        let removals = self.removals.clone();
+        let (permits, done) = (self.permits.clone(), self.done.clone());
+        tokio::spawn(async move {
+            let _removal = removals.acquire().await;
+            let _permit = permits.acquire().await;
             let _ = done.send((of, act.await));
         });
     }
@@ -258,7 +274,7 @@ impl Hands {
     pub(super) fn delete(&self, job: &SeenJob, owned: bool, then: Option<Box<ReportItem>>) {
         let (hands, job) = (self.clone(), job.clone());
         let (facts, of) = (job.facts.clone(), job.mark.of);
-        self.run(of, async move {
+        self.run_removal(of, async move {
             let cluster = &hands.cluster;
             crash_point!("glue.delete");
             if let Some(object) = job.object.as_ref().filter(|object| !object.kind.is_job()) {
@@ -288,7 +304,7 @@ impl Hands {
 
     pub(super) fn delete_pods(&self, of: AttemptRef, pods: Vec<Arc<SeenPod>>) {
         let hands = self.clone();
-        self.run(of, async move {
+        self.run_removal(of, async move {
             let mut gone = BTreeSet::new();
             for pod in pods.iter().filter(|pod| !pod.facts.deleting) {
                 match hands.cluster.delete_pod(&pod.namespace, &pod.facts.name, &pod.facts.uid).await {

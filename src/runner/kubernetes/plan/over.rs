@@ -64,12 +64,20 @@ fn remove(seen: &Observed, rules: Rules<'_>, actions: &mut Vec<Action>) {
         // Its Secret must go with it, also where the process that made both died in between.
         Some(_) if !seen.owned => actions.push(Action::In(seen.of, Act::Adopt)),
         Some(_) => actions.push(Action::In(seen.of, Act::Delete(None))),
-        // The cluster's garbage collector is about to remove them, unless somebody made orphans of them.
-        None if seen.orphaned_for.is_some_and(|since| since >= ms(rules.times.sweep_ms))
-            && seen.pods.iter().any(|pod| !pod.facts.deleting) =>
-        {
+        None if is_left(seen, rules.times) && seen.pods.iter().any(|pod| !pod.facts.deleting) => {
             actions.push(Action::In(seen.of, Act::DeletePods));
         }
         None => {}
     }
+}
+
+/// For how many sweeps the cluster's garbage collector may take over pods that have lost their owner: with thousands of them it does.
+const COLLECTED_SWEEPS: u64 = 10;
+
+/// Whether nobody else removes pods without a Job: somebody made orphans of them, which takes their owner's name away, or the garbage
+/// collector does not come.
+fn is_left(seen: &Observed, times: &Times) -> bool {
+    let orphans = seen.pods.iter().any(|pod| pod.owner.is_none() && !pod.facts.deleting);
+    let sweeps = if orphans { 1 } else { COLLECTED_SWEEPS };
+    seen.orphaned_for.is_some_and(|since| since >= ms(times.sweep_ms.saturating_mul(sweeps)))
 }
