@@ -35,7 +35,7 @@ async fn of_a_healthy_installation_nothing_fails_and_each_fault_is_found() {
         let expected = if skipped.contains(&check.as_str()) { "skip" } else { "ok" };
         assert_eq!(verdict, expected, "{check}: {out}");
     }
-    assert_eq!(lines.len(), 18, "{out}");
+    assert_eq!(lines.len(), 19, "{out}");
     assert!(out.contains("and the canary's agent fetched it"), "{out}");
 
     let (code, out, _) = doctor(&world, "runner-token", &[]).await;
