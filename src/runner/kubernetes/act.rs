@@ -3,10 +3,12 @@
 
 mod object;
 mod refused;
+mod room;
 mod secrets;
 
 use self::{
     refused::{foreign, uncreated, vain},
+    room::Room,
     secrets::{claim, claims},
 };
 use super::{
@@ -31,12 +33,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tokio::sync::{Semaphore, mpsc};
-
-/// How many acts run at once.
-const AT_ONCE: usize = 32;
-/// Of these so many may remove what is over.
-const REMOVALS_AT_ONCE: usize = AT_ONCE / 4;
+use tokio::sync::mpsc;
 
 /// What became of an act.
 #[derive(Debug)]
@@ -80,14 +77,11 @@ pub(super) struct Hands {
     pub(super) metrics: Metrics,
     pub(super) barred: Barred,
     pub(super) done: mpsc::UnboundedSender<(AttemptRef, Done)>,
-    permits: Arc<Semaphore>,
-    /// Of these so many may remove what is over: it waits rather than what is about to begin.
-    removals: Arc<Semaphore>,
+    room: Room,
 }
 
 impl Hands {
     pub(super) fn new(cluster: Cluster, config: Arc<Config>, metrics: Metrics, done: mpsc::UnboundedSender<(AttemptRef, Done)>) -> Self {
-        let permits = Arc::new(Semaphore::new(AT_ONCE));
         Self {
             cluster,
             config,
@@ -97,8 +91,7 @@ impl Hands {
             metrics,
             barred: Barred::default(),
             done,
-            permits,
-            removals: Arc::new(Semaphore::new(REMOVALS_AT_ONCE)),
+            room: Room::new(),
         }
     }
 
@@ -119,22 +112,19 @@ impl Hands {
 
     /// Runs an act beside the loop; its outcome comes through `done`.
     fn run(&self, of: AttemptRef, act: impl Future<Output = Done> + Send + 'static) {
-        let (permits, done) = (self.permits.clone(), self.done.clone());
+        let (room, done) = (self.room.clone(), self.done.clone());
         tokio::spawn(async move {
-            // The semaphore is never closed.
-            let _permit = permits.acquire().await;
+            let _place = room.enter().await;
             // Nobody listens any more where the glue ends.
             let _ = done.send((of, act.await));
         });
     }
 
-    /// The same of what may wait: it leaves most of the room to others.
+    /// The same of what is over, after what is about to begin.
     fn run_removal(&self, of: AttemptRef, act: impl Future<Output = Done> + Send + 'static) {
-        let removals = self.removals.clone();
-        let (permits, done) = (self.permits.clone(), self.done.clone());
+        let (room, done) = (self.room.clone(), self.done.clone());
         tokio::spawn(async move {
-            let _removal = removals.acquire().await;
-            let _permit = permits.acquire().await;
+            let _place = room.enter_to_remove().await;
             let _ = done.send((of, act.await));
         });
     }
