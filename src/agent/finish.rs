@@ -30,6 +30,8 @@ pub(super) async fn finish(place: &Place, link: &Arc<Link>, log: &Log, request: 
         let all_sent = log.backlog() == 0;
         match link.client.finish(link.attempt, request).await {
             Ok(answer) if answer.settled => return Ok(()),
+            // The result is stored, and there is nothing more to send: the server waits for the log as long as it likes.
+            Ok(_) if log.is_refused() => return Ok(()),
             Ok(answer) => {
                 backoff.succeeded();
                 crash_point!("agent.stored");

@@ -6,8 +6,8 @@ use crate::{
     crash_point,
     domain::Rng,
     wire::{
-        AttemptRef, CheckItem, CheckRequest, ClaimRequest, ClaimResponse, Hold, ProblemCode, RegisterRequest, RegisterResponse, ReportItem,
-        ReportRequest, Reported, RunnerBeatRequest, RunnerBeatResponse, RunnerName, RunnerState, Times, Verdict, known_hash,
+        AttemptRef, CheckItem, CheckRequest, Checked, ClaimRequest, ClaimResponse, Hold, ProblemCode, RegisterRequest, RegisterResponse,
+        ReportItem, ReportRequest, Reported, RunnerBeatRequest, RunnerBeatResponse, RunnerName, RunnerState, Times, known_hash,
     },
 };
 use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration};
@@ -119,13 +119,13 @@ impl Link {
     }
 
     /// Verdicts on attempts with their claims.
-    pub(super) async fn check(&self, asked: &[(AttemptRef, Uuid)]) -> Result<BTreeMap<AttemptRef, Verdict>, Error> {
+    pub(super) async fn check(&self, asked: &[(AttemptRef, Uuid)]) -> Result<BTreeMap<AttemptRef, Checked>, Error> {
         let mut verdicts = BTreeMap::new();
         for part in asked.chunks(MAX_ITEMS) {
             let items = part.iter().map(|(of, claim)| CheckItem { task: of.task, attempt: of.attempt, claim: *claim }).collect();
             let answer = self.client.check(&CheckRequest { items }).await?;
             // By name: an answer out of order must not condemn another attempt.
-            verdicts.extend(answer.items.into_iter().map(|c| (AttemptRef { task: c.task, attempt: c.attempt }, c.verdict)));
+            verdicts.extend(answer.items.into_iter().map(|c| (AttemptRef { task: c.task, attempt: c.attempt }, c)));
         }
         Ok(verdicts)
     }

@@ -3,7 +3,7 @@
 use super::{error::ApiResult, state::App};
 use crate::{
     blob::{Extent, Gap, LogKey, Progress, Resume, Stint, SyncError, Synced},
-    domain::AttemptRef,
+    domain::{AttemptRef, QueueName},
     store::{LeaseRecord, LogMark, MarkLogs, Settle, StoreError},
     wire::ProblemCode,
 };
@@ -43,12 +43,7 @@ impl App {
         if let Some(progress) = self.logs.progress(key) {
             return Ok(progress);
         }
-        let limit = self.queues.log_limit(&lease.queue).saturating_add(NOTICE_ROOM);
-        let resume = match self.store.log_mark(lease.attempt, member).await? {
-            Some(mark) => Resume { durable: mark.durable, crc: mark.crc.unwrap_or(0), gaps: gaps(&mark), stints: stints(&mark), limit },
-            None => Resume::fresh(limit),
-        };
-        let progress = self.logs.open(key, resume).await?;
+        let progress = self.opened_log(key, &lease.queue).await?;
         // Whoever ends an attempt closes its log after the commit. Looking once more after opening means that one of
         // the two sees the other, so no log of a dead attempt stays open.
         if self.store.lease(lease.attempt.task).await?.is_none_or(|now| now.attempt != lease.attempt) {
@@ -56,6 +51,16 @@ impl App {
             return Err(self.not_live(lease.attempt).await?);
         }
         Ok(progress)
+    }
+
+    /// The log, open, under the limit of a queue. Whether it may be open the caller looks at afterwards.
+    pub(super) async fn opened_log(&self, key: LogKey, queue: &QueueName) -> ApiResult<Progress> {
+        let limit = self.queues.log_limit(queue).saturating_add(NOTICE_ROOM);
+        let resume = match self.store.log_mark(key.attempt, key.member).await? {
+            Some(mark) => Resume { durable: mark.durable, crc: mark.crc.unwrap_or(0), gaps: gaps(&mark), stints: stints(&mark), limit },
+            None => Resume::fresh(limit),
+        };
+        Ok(self.logs.open(key, resume).await?)
     }
 
     /// Closes the logs of attempts that are over: of those whose end was committed and whose caller hung up before the

@@ -167,6 +167,11 @@ fn cluster(request: &RegisterRequest) -> Vec<FieldError> {
     errors
 }
 
+/// Of attempts that ended before they started so long ago a glue hears when it comes back: of those that an outage of a night brings.
+const LAPSED_MS: u64 = 24 * 3_600_000;
+/// And of so many.
+const MAX_LAPSED: u32 = 1_000;
+
 /// Introduces a runner.
 #[utoipa::path(put, path = "/api/v1/runners/{name}", operation_id = "registerRunner", tag = "runner", params(("name" = String, Path)),
     request_body = RegisterRequest, responses((status = 200, body = RegisterResponse), (status = 409, body = Problem), (status = 422, body = Problem)))]
@@ -183,9 +188,11 @@ pub(super) async fn register(
     app.store.run(Register { name: name.clone(), instance: request.instance, doc }).await?;
     app.runners.refresh(&app.store).await?;
     app.note(&name, request.instance);
-    app.store.run(Renew(name)).await?;
+    app.store.run(Renew(name.clone())).await?;
     app.store.changes().made_ready();
-    Ok(axum::Json(RegisterResponse { times: app.settings.times.clone(), instance: app.store.instance().to_owned() }))
+    let since = app.store.uptime().now().saturating_sub_unsigned(LAPSED_MS);
+    let lapsed = if request.cluster.is_some() { app.store.lapsed(&name, since, MAX_LAPSED).await? } else { Vec::new() };
+    Ok(axum::Json(RegisterResponse { times: app.settings.times.clone(), instance: app.store.instance().to_owned(), lapsed }))
 }
 
 /// All runners, by name.

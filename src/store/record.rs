@@ -68,6 +68,8 @@ pub struct AttemptRecord {
     pub started_at: Option<UnixMs>,
     /// When it ended.
     pub ended_at: Option<UnixMs>,
+    /// The same as uptime in ms.
+    pub ended_up: Option<i64>,
     /// How it ended, and whether its log is complete; none where it lives, or was given back before its start.
     pub ended: Option<(Outcome, Option<bool>)>,
     /// Why it found no place, where it was given back for that.

@@ -203,7 +203,8 @@ impl FinishRequest {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FinishResponse {
-    /// Whether the attempt is over. While it is not, the server waits for the log from `nextOffset` on.
+    /// Whether nothing more is to come. While it is not, the server waits for the log from `nextOffset` on, a minute long before the
+    /// attempt is over and then for as long as an agent tries.
     pub settled: bool,
     /// The state of the task now.
     pub state: TaskState,

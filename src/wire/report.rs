@@ -61,6 +61,10 @@ pub struct Checked {
     pub attempt: AttemptNumber,
     /// What it is.
     pub verdict: Verdict,
+    /// Whether it ended by its own result before all of its log came. What still runs of it may be sending the rest: leave that
+    /// alone for `finishRetryMs`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_log: bool,
 }
 
 /// What a runner has to say about attempts whose agents cannot.

@@ -1,6 +1,6 @@
 //! Runners: who they are and what they offer.
 
-use super::{Footing, QueueName, RunnerName, RunnerState, Times, Timestamp};
+use super::{AttemptRef, Footing, QueueName, RunnerName, RunnerState, Times, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -58,6 +58,10 @@ pub struct RegisterResponse {
     pub times: Times,
     /// The installation: five characters minted with the database, part of every object's name.
     pub instance: String,
+    /// To a glue: its attempts of the last day that ended before they started, the newest first and 1,000 at most. Where it died
+    /// between making the Secret and the Job of one, nobody else knows of the Secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lapsed: Vec<AttemptRef>,
 }
 
 /// A runner as users see it.

@@ -134,6 +134,11 @@ impl Log {
         self.stream().backlog()
     }
 
+    /// Whether the server takes no more of it.
+    pub(super) fn is_refused(&self) -> bool {
+        self.stream().refused()
+    }
+
     /// The server wants bytes from `next` on.
     pub(super) fn rewind(&self, next: u64) {
         self.stream().rewind(next);

@@ -101,6 +101,11 @@ impl Stream {
         self.closed
     }
 
+    /// Whether the server takes no more of this log.
+    pub(crate) fn refused(&self) -> bool {
+        self.refused
+    }
+
     /// Whether it is worth asking the server how much it has made durable: all is sent and room is scarce.
     pub(crate) fn wants_release(&self) -> bool {
         !self.refused && self.backlog() == 0 && self.window.base() < self.end() && (self.window.pressed() || self.dropped > 0)

@@ -7,7 +7,7 @@ use super::{
     object::Kind,
     plan::{Act, Action, Rules, due, plan},
     poll::Polled,
-    sight::{Hopeless, Log, Observed},
+    sight::{Hopeless, Late, Log, Observed},
     voices::{Course, follow_pods},
 };
 use crate::{
@@ -125,9 +125,13 @@ impl Desk {
         let asked: Vec<_> = rest.iter().map(|seen| (seen.of, seen.claim)).collect();
         let verdicts = self.link.check(&asked).await?;
         for seen in rest {
-            seen.verdict = verdicts.get(&seen.of).copied();
+            let checked = verdicts.get(&seen.of);
+            seen.verdict = checked.map(|checked| checked.verdict);
+            seen.late = if checked.is_some_and(|checked| checked.awaits_log) { Late::Log } else { Late::Nothing };
+            let note = self.notes.get(seen.of);
             // What is over stays over; whatever else is said is asked again.
-            self.notes.get(seen.of).verdict = seen.verdict.filter(|verdict| *verdict != Verdict::Live);
+            note.verdict = seen.verdict.filter(|verdict| *verdict != Verdict::Live);
+            note.late = seen.late;
         }
         let strange = observed.iter().filter(|seen| seen.verdict == Some(Verdict::Unknown)).count();
         self.metrics.strange.set(i64::try_from(strange).unwrap_or(i64::MAX));

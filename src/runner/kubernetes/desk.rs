@@ -241,6 +241,7 @@ impl Desk {
         };
         let answer = self.link.register(&request).await?;
         (self.hands.instance, self.hands.times) = (answer.instance, answer.times);
+        self.leftovers.recall(answer.lapsed);
         (self.compared, self.stale) = (false, true);
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::{
     config::{Config, File, Surrounding},
     facts::{Mark, SeenJob, SeenPod},
     object::{Kind, SeenObject},
-    sight::{Log, Observed, Rest},
+    sight::{Late, Log, Observed, Rest},
     states::State,
 };
 use crate::{
@@ -120,6 +120,7 @@ pub(super) fn observed(task: i64) -> Observed {
         hopeless: None,
         log: Log::Unsent,
         verdict: None,
+        late: Late::Nothing,
         ended_for: None,
         orphaned_for: None,
         ran_for: None,

@@ -1,5 +1,6 @@
 //! Attempts of which a Secret may be left without a Job: those that this process began to create and that ended before their
-//! Job was there, and earlier attempts of what is held, which a dead process may have begun.
+//! Job was there, and what a dead process may have begun: earlier attempts of what is held, and those that the server says ended
+//! before they started.
 
 use super::{desk::Desk, watch::Sight};
 use crate::wire::{AttemptNumber, AttemptRef, Hold, Verdict};
@@ -19,6 +20,13 @@ impl Leftovers {
     /// Its Secret is about to be made.
     pub(super) fn begin(&mut self, hold: &Hold) {
         self.begun.insert(hold.attempt_ref(), hold.claim);
+    }
+
+    /// These ended before they started; another life of this glue may have begun them.
+    pub(super) fn recall(&mut self, lapsed: impl IntoIterator<Item = AttemptRef>) {
+        for of in lapsed {
+            self.earlier.entry(of).or_default();
+        }
     }
 
     /// Nothing of it is left without an owner.
@@ -60,7 +68,8 @@ impl Desk {
         let doubtful = self.leftovers.doubtful(&self.held, &sights);
         // A server that does not answer is asked in the next sweep.
         let verdicts = self.link.check(&doubtful).await.unwrap_or_default();
-        let over = |of: &AttemptRef| matches!(verdicts.get(of), Some(Verdict::Ended | Verdict::Superseded));
+        let over =
+            |of: &AttemptRef| verdicts.get(of).is_some_and(|checked| matches!(checked.verdict, Verdict::Ended | Verdict::Superseded));
         let over: Vec<_> = doubtful.into_iter().map(|(of, _)| of).filter(over).collect();
         for of in over.into_iter().chain(self.leftovers.due(&self.held)) {
             self.hands.drop_leftover(of);
@@ -93,6 +102,16 @@ mod tests {
         }
         left.settle(of(1));
         assert!(left.doubtful(&BTreeMap::new(), &BTreeMap::new()).is_empty());
+    }
+
+    /// A glue died between Secret and Job, and a runner of another name took the task.
+    #[test]
+    fn what_lapsed_before_this_life_is_looked_for_once() {
+        let mut left = Leftovers::default();
+        left.recall([of(1)]);
+        assert_eq!(left.due(&BTreeMap::new()), [of(1)]);
+        left.settle(of(1));
+        assert!(left.due(&BTreeMap::new()).is_empty() && left.earlier.is_empty());
     }
 
     /// The same row: the successor had ended before the Secret was old enough, and nobody looked again.

@@ -70,6 +70,16 @@ pub(super) enum Log {
     Sent(u64, u32),
 }
 
+/// What the server expects of an attempt that has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Late {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The rest of its log.
+    Log,
+}
+
 /// An attempt as the plan sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Observed {
@@ -106,6 +116,8 @@ pub(super) struct Observed {
     pub(super) log: Log,
     /// What the server says of it, where it does not hold it for us.
     pub(super) verdict: Option<Verdict>,
+    /// What the server still takes from it, although it has ended.
+    pub(super) late: Late,
     /// How long ago its end was learnt: that the server holds it no more, or that only its log is awaited.
     pub(super) ended_for: Option<Duration>,
     /// How long its pods have been without a Job.
@@ -137,6 +149,7 @@ pub(super) struct Note {
     looks: u32,
     next_look: Duration,
     pub(super) verdict: Option<Verdict>,
+    pub(super) late: Late,
     evidence: Evidence,
     told: Option<u64>,
     was_there: bool,
@@ -321,6 +334,7 @@ impl Note {
             hopeless: self.hopeless.clone(),
             log: self.log,
             verdict: self.verdict.filter(|_| hold.is_none()),
+            late: self.late,
             ended_for: since(self.ended_since),
             orphaned_for: since(self.orphaned_since),
             ran_for: since(self.began),

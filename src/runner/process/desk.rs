@@ -232,7 +232,7 @@ impl Desk {
         let rest: Vec<_> = observed.iter().filter(|seen| !self.known.contains(&seen.of)).map(|seen| (seen.of, seen.claim)).collect();
         let verdicts = self.link.check(&rest).await?;
         for seen in observed.iter_mut().filter(|seen| !self.known.contains(&seen.of)) {
-            seen.verdict = verdicts.get(&seen.of).copied();
+            seen.verdict = verdicts.get(&seen.of).map(|checked| checked.verdict);
         }
         Ok(observed)
     }

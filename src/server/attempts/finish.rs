@@ -2,7 +2,7 @@
 
 use super::AttemptPath;
 use crate::{
-    domain::{AttemptRef, End, FailureClass, Outcome, fingerprint},
+    domain::{AttemptRef, fingerprint},
     server::{
         auth::Bearer,
         body::{Json, Path},
@@ -15,10 +15,10 @@ use crate::{
 };
 use axum::extract::State;
 use secrecy::ExposeSecret;
-use subtle::ConstantTimeEq;
 
-/// Stores the result. The first one counts. The attempt is over when its log is whole and durable, or a minute later;
-/// until then `nextOffset` says from where on bytes are missing.
+/// Stores the result. The first one counts. The attempt is over when its log is whole and durable, or a minute later; `nextOffset` says
+/// from where on bytes are missing. As long as its agent tries (`finishRetryMs` from the end on) they are taken after that minute too,
+/// and `logComplete` turns true; `settled` is false until then.
 #[utoipa::path(post, path = "/api/v1/attempts/{task}/{n}/finish", operation_id = "finishAttempt", tag = "attempt", params(AttemptPath),
     request_body = FinishRequest, responses((status = 200, body = FinishResponse), (status = 401, body = Problem), (status = 409, body = Problem),
     (status = 422, body = Problem)))]
@@ -43,7 +43,7 @@ pub(crate) async fn finish(
     let token_hash = fingerprint(token.expose_secret());
     let lease = match app.live(attempt, &token_hash).await {
         Ok(lease) => lease,
-        Err(error) => return repeated(&app, attempt, &token_hash).await?.ok_or(error),
+        Err(error) => return repeated(&app, attempt, &token_hash, (request.log_bytes, request.log_crc)).await?.ok_or(error),
     };
     // The first finish counts, with what it says of the log.
     let log = lease.log.filter(|_| lease.result.is_some()).unwrap_or((request.log_bytes, request.log_crc));
@@ -61,7 +61,7 @@ pub(crate) async fn finish(
     let finished = match app.store.run(finish).await? {
         Ok(finished) => finished,
         // Settled by the log that arrived meanwhile.
-        Err(Refusal::Superseded) => return repeated(&app, attempt, &token_hash).await?.ok_or_else(|| refused(Refusal::Superseded)),
+        Err(Refusal::Superseded) => return repeated(&app, attempt, &token_hash, log).await?.ok_or_else(|| refused(Refusal::Superseded)),
         Err(refusal) => return Err(refused(refusal)),
     };
     crate::crash_point!("server.finished");
@@ -71,30 +71,18 @@ pub(crate) async fn finish(
     Ok(axum::Json(FinishResponse { settled: finished.settled, state: finished.state, next_offset }))
 }
 
-/// Whether an attempt ended by what its agent reported. An end that others brought about has neither exit code nor
-/// signal; nor has that of a command which never started.
-fn reported(outcome: &Outcome, log_known: bool) -> bool {
-    let seen = outcome.result.exit_code.or(outcome.result.signal).is_some();
-    seen || match outcome.end {
-        End::Succeeded => true,
-        End::Cancelled => log_known,
-        End::Failed(class, _) => !matches!(class, FailureClass::Lost | FailureClass::Infra),
-    }
-}
-
-/// The answer to an agent whose finish was stored and whose answer was lost: its attempt ended with a result of its own.
-async fn repeated(app: &App, attempt: AttemptRef, token_hash: &[u8; 32]) -> ApiResult<Option<axum::Json<FinishResponse>>> {
-    let attempts = app.store.attempts(attempt.task).await?;
-    let own = attempts.into_iter().find(|a| {
-        let token = a.token_hash.as_deref().is_some_and(|own| own.ct_eq(token_hash).into());
-        a.attempt == attempt.attempt && token && a.ended.as_ref().is_some_and(|(outcome, log)| reported(outcome, log.is_some()))
-    });
-    if own.is_none() {
-        return Ok(None);
-    }
-    // The first call may have been dropped between its commit and this.
-    app.close_log(attempt).await;
+/// The answer to an agent whose attempt ended with the result that it reported: because the answer to its finish was lost, or
+/// because the rest of its log did not come in time. While that is awaited, it may still come.
+async fn repeated(app: &App, attempt: AttemptRef, token_hash: &[u8; 32], log: (u64, u32)) -> ApiResult<Option<axum::Json<FinishResponse>>> {
+    let ended = app.store.ended_attempt(attempt).await?;
+    let Some(own) = ended.filter(|ended| ended.has_token(token_hash) && ended.is_reported()) else { return Ok(None) };
+    let (settled, next_offset) = if app.is_awaited(&own) {
+        app.complete_late(attempt, log).await?
+    } else {
+        // The first call may have been dropped between its commit and this.
+        app.close_log(attempt).await;
+        (true, app.extent(log_of(attempt)).await?.len)
+    };
     let Some(task) = app.store.task(attempt.task).await? else { return Ok(None) };
-    let next_offset = app.extent(log_of(attempt)).await?.len;
-    Ok(Some(axum::Json(FinishResponse { settled: true, state: task.state, next_offset })))
+    Ok(Some(axum::Json(FinishResponse { settled, state: task.state, next_offset })))
 }

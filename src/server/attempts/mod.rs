@@ -3,6 +3,7 @@
 
 pub(super) mod finish;
 pub(super) mod heartbeat;
+mod late;
 pub(super) mod log;
 pub(super) mod notes;
 pub(super) mod output;

@@ -1,7 +1,9 @@
 //! `POST /runner/attempts:check`: what the server knows of attempts that a runner found.
 
 use crate::{
+    domain::AttemptRef,
     server::{body::Json, convert::verdict, error::ApiResult, state::App},
+    store::Known,
     wire::{CheckRequest, CheckResponse, Checked, Problem},
 };
 use axum::extract::State;
@@ -13,6 +15,11 @@ pub(crate) async fn check(State(app): State<App>, Json { value: request, .. }: J
     super::bounded(request.items.len())?;
     let asked: Vec<_> = request.items.iter().map(|i| (i.task, i.attempt, i.claim)).collect();
     let known = app.store.check(&asked).await?;
-    let items = asked.into_iter().zip(known).map(|((task, attempt, _), known)| Checked { task, attempt, verdict: verdict(known) });
+    let ended = asked.iter().zip(&known).filter(|(_, known)| **known == Known::Ended);
+    let awaiting = app.store.awaiting_logs(ended.map(|((task, attempt, _), _)| AttemptRef { task: *task, attempt: *attempt })).await?;
+    let items = asked.into_iter().zip(known).map(|((task, attempt, _), known)| {
+        let awaits_log = awaiting.contains(&AttemptRef { task, attempt });
+        Checked { task, attempt, verdict: verdict(known), awaits_log }
+    });
     Ok(axum::Json(CheckResponse { items: items.collect() }))
 }

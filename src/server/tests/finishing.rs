@@ -1,6 +1,9 @@
 //! The end of an attempt: result first, then the log, then the end.
 
-use super::rig::{Rig, Who};
+use super::{
+    own::Own,
+    rig::{Rig, Who},
+};
 use serde_json::{Value, json};
 
 async fn shown(rig: &Rig, task: i64) -> Value {
@@ -126,4 +129,73 @@ async fn a_stop_without_exit_code_can_be_repeated_too() {
     let answer = own.finish_with(&rig, &stopped).await.expect(200);
     assert_eq!(answer["state"], "cancelled");
     assert_eq!(own.finish_with(&rig, &stopped).await.expect(200), answer);
+}
+
+/// A finish that describes `hello world` of which `hello ` was sent, and the minute in which the rest did not come.
+async fn cut_off(rig: &Rig, task: Value) -> (i64, Own, Value) {
+    let task = rig.submit(Who::Sam, task).await;
+    let mut own = rig.running().await;
+    own.log(rig, "hello ").await;
+    let whole = json!({"exitCode": 0, "logBytes": 11, "logCrc": crc32c::crc32c(b"hello world")});
+    own.finish_with(rig, &whole).await.expect(200);
+    rig.pass(60_000);
+    rig.tick().await;
+    assert_eq!(shown(rig, task).await["ended"]["logComplete"], false);
+    (task, own, whole)
+}
+
+async fn awaits_log(rig: &Rig, own: &Own) -> Value {
+    let item = json!({"task": own.task, "attempt": own.attempt, "claim": own.claim});
+    rig.post(Who::Runner, "/api/v1/runner/attempts:check", &json!({"items": [item]})).await.expect(200)["items"][0].clone()
+}
+
+/// Row 13 of the scoreboard, seed 383054981: a finish was stored right before a cut that was longer than the wait for the log.
+#[tokio::test]
+async fn the_rest_of_a_log_is_taken_after_the_end() {
+    let rig = Rig::new().await;
+    let (task, mut own, whole) = cut_off(&rig, json!({"command": ["true"]})).await;
+    assert_eq!(awaits_log(&rig, &own).await["awaitsLog"], true, "its runner leaves it alone");
+    let rig = rig.restarted().await;
+    rig.pass(900_000);
+    let state = shown(&rig, task).await["state"].clone();
+    assert_eq!(own.finish_with(&rig, &whole).await.expect(200), json!({"settled": false, "state": state, "nextOffset": 6}));
+    rig.call("PUT", own.path("log?offset=6&crc32c=0")).bearer("slw_a_somebody").await.problem(409, "SUPERSEDED");
+    own.log(&rig, "wor").await;
+    // Between two pieces nobody holds it open.
+    rig.app.close_dead_logs().await.unwrap();
+    assert_eq!(own.finish_with(&rig, &whole).await.expect(200)["nextOffset"], 9);
+    own.log(&rig, "ld").await;
+    for _ in 0..2 {
+        assert_eq!(own.finish_with(&rig, &whole).await.expect(200), json!({"settled": true, "state": "succeeded", "nextOffset": 11}));
+    }
+    assert_eq!(shown(&rig, task).await["ended"], json!({"exitCode": 0, "logComplete": true}));
+    let attempts = rig.get(Who::Sam, format!("/api/v1/tasks/{task}/attempts")).await.expect(200);
+    assert_eq!(attempts["items"][0]["ended"]["logComplete"], true);
+    assert_eq!(rig.get(Who::Sam, format!("/api/v1/tasks/{task}/log")).await.text(), "hello world");
+    assert!(rig.app.logs.open_keys().is_empty());
+    own.put(&rig, 11, b"more").await.problem(409, "SUPERSEDED");
+    assert_eq!(awaits_log(&rig, &own).await.get("awaitsLog"), None);
+}
+
+#[tokio::test]
+async fn an_agent_that_gave_up_is_not_waited_for() {
+    let rig = Rig::new().await;
+    let (task, own, whole) = cut_off(&rig, json!({"command": ["true"]})).await;
+    rig.pass(1_200_000);
+    own.put(&rig, 6, b"world").await.problem(409, "SUPERSEDED");
+    assert_eq!(own.finish_with(&rig, &whole).await.expect(200)["settled"], true);
+    assert_eq!(shown(&rig, task).await["ended"]["logComplete"], false);
+    assert_eq!(awaits_log(&rig, &own).await.get("awaitsLog"), None);
+}
+
+#[tokio::test]
+async fn the_log_of_an_attempt_that_was_ended_from_outside_is_not_awaited() {
+    let rig = Rig::new().await;
+    let task = rig.task().await;
+    let mut own = rig.running().await;
+    own.log(&rig, "some").await;
+    rig.post(Who::Operator, format!("/api/v1/tasks/{task}/attempts/1/abandon"), &json!({"reason": "its node burnt"})).await.expect(200);
+    own.put(&rig, 4, b"more").await.problem(409, "SUPERSEDED");
+    own.finish(&rig, 0).await.problem(409, "SUPERSEDED");
+    assert_eq!(awaits_log(&rig, &own).await.get("awaitsLog"), None);
 }

@@ -95,6 +95,23 @@ async fn a_claim_that_never_starts_goes_back_and_its_agent_is_refused() {
 }
 
 #[tokio::test]
+async fn what_ended_before_it_started_is_remembered_for_its_runner() {
+    let rig = Rig::new().await;
+    rig.submit(spec()).await;
+    let lapsed = rig.claim(1).await.remove(0);
+    rig.submit(spec()).await;
+    rig.pass(rig.times.claim_lease_ms);
+    rig.due().await;
+    let since = rig.store.uptime().now() - 1;
+    rig.store.run(crate::store::Expire(AttemptRef { task: lapsed.task, attempt: lapsed.attempt })).await.unwrap();
+    rig.running().await;
+    let of = async |runner: &str, since| rig.store.lapsed(&runner.parse().unwrap(), since, 10).await.unwrap();
+    assert_eq!(of("r1", since).await, [AttemptRef { task: lapsed.task, attempt: lapsed.attempt }]);
+    assert_eq!(of("r1", since + 1).await, []);
+    assert_eq!(of("r2", since).await, []);
+}
+
+#[tokio::test]
 async fn deadlines_stand_still_while_the_server_is_away() {
     let rig = Rig::new().await;
     rig.submit(spec()).await;

@@ -7,7 +7,7 @@ use crate::{
     store::testing::on_postgres,
     store::{
         Kept, arrays, board, budgets, cascade, claim, deadlines, dependencies, due, events, evidence, export, flush, gate, gather, insert,
-        lease, moves, parents, place, retention, sql, tasks, waits, work,
+        lapsed, lease, moves, parents, place, retention, sql, tasks, waits, work,
     },
 };
 
@@ -57,6 +57,7 @@ fn hot() -> Vec<&'static str> {
         dependencies::DEPENDENCIES,
         flush::DESCRIBE_TASK,
         due::DUE,
+        lapsed::LAPSED,
         lease::LEASE,
         lease::LEASES_OF,
         budgets::USED,

@@ -7,7 +7,7 @@ pub(super) async fn register(State(s): State<Server>, Json(_): Json<RegisterRequ
         return Err(ProblemCode::RunnerNameTaken.into());
     }
     s.change(|w| w.registered = true);
-    Ok(Json(RegisterResponse { times: s.times.clone(), instance: "tests".into() }).into_response())
+    Ok(Json(RegisterResponse { times: s.times.clone(), instance: "tests".into(), lapsed: Vec::new() }).into_response())
 }
 
 pub(super) async fn claim(State(s): State<Server>, Json(r): Json<ClaimRequest>) -> Answer {
@@ -107,7 +107,10 @@ pub(super) async fn check(State(s): State<Server>, Json(r): Json<CheckRequest>) 
     let items = r
         .items
         .into_iter()
-        .map(|i| Checked { task: i.task, attempt: i.attempt, verdict: verdict(&w, AttemptRef { task: i.task, attempt: i.attempt }) })
+        .map(|i| {
+            let verdict = verdict(&w, AttemptRef { task: i.task, attempt: i.attempt });
+            Checked { task: i.task, attempt: i.attempt, verdict, awaits_log: false }
+        })
         .collect();
     Ok(Json(CheckResponse { items }).into_response())
 }

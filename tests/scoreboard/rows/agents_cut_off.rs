@@ -41,9 +41,10 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     let server: SocketAddr = world.url.trim_start_matches("http://").parse().expect("an address");
     let proxy = Proxy::before(server, dice.below(u64::MAX)).await;
     world.slots = SLOTS;
-    // These two are what an agent's report of its end has to outlast a cut, so they keep their proportion to it.
-    let usual = Times::default();
-    (world.times.finish_retry_ms, world.times.call_retry_max_ms) = (usual.finish_retry_ms / SCALE, usual.call_retry_max_ms / SCALE);
+    // What an agent's report of its end has to outlast a cut: the cut, the pause that straddles its end, and the calls around it, as
+    // with the usual times.
+    world.times.call_retry_max_ms = Times::default().call_retry_max_ms / SCALE;
+    world.times.finish_retry_ms = LENGTHS[11] + world.times.call_retry_max_ms + 2 * world.times.call_timeout_ms;
     world.runners_call = Some(format!("http://{}", proxy.address));
     world.start(Part::Server);
     world.start(Part::Runner);
@@ -57,6 +58,9 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
         tasks.extend(eventually("an answer to the batch", async || client.submit_batch(&batch, key).await.ok()).await.ids);
     }
     let faults = storm(&world, &proxy, &mut dice, form).await;
+    all_ended(&world).await;
+    // An agent that was cut off right after its finish sends the rest of its log after the end.
+    world.nothing_left().await;
     let all = all_ended(&world).await;
     let lines = world.recorder.lines();
     let acknowledged: Vec<_> = tasks.iter().map(|id| id.0).collect();
@@ -75,7 +79,6 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
         let times = begun.get(&task.id.0).copied().unwrap_or_default();
         outcome.must(times == 1, || format!("the command of task {} began {times} times: a cut cost something", task.id));
     }
-    world.nothing_left().await;
     outcome.broken.extend(panics(&world.root));
     outcome.broken.extend(held.into_iter().filter_map(|held| held.grown(&mut world)));
     drop(world);

@@ -56,7 +56,7 @@ impl Hands {
     /// Deletes the Secret of an attempt that is over, where it was left without a Job.
     pub(in crate::runner::kubernetes) fn drop_leftover(&self, of: AttemptRef) {
         let hands = self.clone();
-        self.run(of, async move {
+        self.run_removal(of, async move {
             let name = pod::object_name(None, hands.instance_of(of), of);
             let left = |secret: &Secret| {
                 secret.metadata.owner_references.is_none()

@@ -4,7 +4,7 @@ use super::{Act, Action, Rules, ms};
 use crate::{
     runner::kubernetes::{
         facts::{SeenJob, SeenPod},
-        sight::Observed,
+        sight::{Late, Observed},
     },
     wire::{ReportItem, ReportKind, Times, Verdict},
 };
@@ -41,6 +41,8 @@ pub(super) fn stays(seen: &Observed, times: &Times) -> Duration {
     // to run. What has no node shall not get one.
     let (began, placed) = (|pod: &SeenPod| pod.running(), |pod: &SeenPod| pod.facts.node.is_some());
     match seen.pods.last() {
+        // Its agent was cut off from the server, and has the rest of the log.
+        Some(pod) if began(pod) && seen.late == Late::Log => ms(times.finish_retry_ms),
         Some(pod) if began(pod) => ms(times.sweep_ms),
         Some(pod) if placed(pod) => ms(times.slot_release_ms.saturating_mul(2)),
         _ => Duration::ZERO,

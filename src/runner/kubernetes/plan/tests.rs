@@ -3,7 +3,10 @@ mod object;
 use super::*;
 use crate::{
     domain::evidence::{ApiRefusal, ContainerState},
-    runner::kubernetes::examples::{hold, job, observed, of, pod, terminal, waiting, with_state},
+    runner::kubernetes::{
+        examples::{hold, job, observed, of, pod, terminal, waiting, with_state},
+        sight::Late,
+    },
     wire::{Testament, Verdict, handoff::Fault},
 };
 
@@ -249,6 +252,7 @@ fn without_an_agent_the_containers_end_counts_once_its_log_is_sent() {
 #[test]
 fn what_is_over_is_removed_in_time_and_what_is_unknown_never() {
     let ended = |seconds, seen: Observed| Observed { verdict: Some(Verdict::Ended), ended_for: Some(Duration::from_secs(seconds)), ..seen };
+    let awaits_log = |seconds, seen: Observed| Observed { late: Late::Log, ..ended(seconds, seen) };
     let done = |phase| with(Some(job(1)), Some(terminal(1, phase)));
     let verdict = |verdict, seen: Observed| Observed { verdict: Some(verdict), ..seen };
     let orphan = |seconds, seen: Observed| Observed { orphaned_for: Some(Duration::from_secs(seconds)), ..ended(0, seen) };
@@ -281,6 +285,10 @@ fn what_is_over_is_removed_in_time_and_what_is_unknown_never() {
         ("its Secret would be left", Observed { owned: false, ..ended(60, done("Succeeded")) }, None, vec![A("adopt")]),
         ("it is about to end", ended(59, with(Some(job(1)), Some(pod(1)))), None, vec![]),
         ("it does not end", ended(60, with(Some(job(1)), Some(pod(1)))), None, delete()),
+        // Row 13 of the scoreboard, seed 383054981: a finish was stored, and then agent and server were cut off from each other.
+        ("it may still send its log", awaits_log(1_199, with(Some(job(1)), Some(pod(1)))), None, vec![]),
+        ("it never sent its log", awaits_log(1_200, with(Some(job(1)), Some(pod(1)))), None, delete()),
+        ("it died with its log", awaits_log(60, done("Succeeded")), None, delete()),
         ("cancelled on its node", ended(9, with(Some(job(1)), Some(waiting(1, "ContainerCreating", "")))), None, vec![]),
         ("cancelled on its node a while ago", ended(10, with(Some(job(1)), Some(waiting(1, "ContainerCreating", "")))), None, delete()),
         ("cancelled before it had a node", ended(0, with(Some(job(1)), None)), None, delete()),
