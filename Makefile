@@ -1,5 +1,5 @@
 # The one list of commands.
-.PHONY: bench bench-long bench-table
+.PHONY: bench bench-long bench-table bench-kubernetes bench-kubernetes-table
 .PHONY: test test-postgres demo fmt-check lint snapshots chart release agent images images-debug
 .PHONY: scoreboard scoreboard-full scoreboard-table
 .PHONY: test-cluster cluster-build cluster-up cluster-env cluster-down
@@ -41,6 +41,14 @@ bench-long:
 # The newest results into the README.
 bench-table:
 	CARGO_INCREMENTAL=0 cargo bench --locked --bench slipway-bench -- --table
+
+# Short tasks on a control plane, by us and by others in turn (benches/kubernetes/README.md); `BENCH=--long` plays more of them.
+bench-kubernetes:
+	CARGO_INCREMENTAL=0 cargo bench --locked --bench kubernetes -- $(BENCH)
+
+# The newest results into its page.
+bench-kubernetes-table:
+	CARGO_INCREMENTAL=0 cargo bench --locked --bench kubernetes -- --table
 
 # What happens to tasks under faults (docs/RELIABILITY.md): every row in its short form, or `ROW=2`; `SEED=…` repeats a run.
 SCOREBOARD = cargo test --locked --test scoreboard -- $(if $(ROW),--row $(ROW)) $(if $(LEVEL),--level $(LEVEL)) \

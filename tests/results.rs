@@ -1,6 +1,14 @@
 //! What the README shows of the benchmarks, and the reliability page of the scoreboard, is what they measured last; and the judge
 //! of the scoreboard.
 
+#[path = "../benches/kubernetes/case.rs"]
+#[expect(dead_code, reason = "results hold what was played")]
+mod case;
+#[path = "../benches/kubernetes/measure.rs"]
+#[expect(dead_code, reason = "a test needs a part of it")]
+mod measure;
+#[path = "../benches/kubernetes/page.rs"]
+mod page;
 #[path = "../benches/bench/table.rs"]
 mod table;
 
@@ -24,6 +32,8 @@ mod score;
 mod fates;
 #[path = "results/judged.rs"]
 mod judged;
+#[path = "results/measured.rs"]
+mod measured;
 #[path = "results/tabled.rs"]
 mod tabled;
 

@@ -35,7 +35,8 @@ fn newest(dir: &Path) -> io::Result<Option<PathBuf>> {
     }
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|ending| ending == "jsonl") {
+        let dated = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(|c: char| c.is_ascii_digit()));
+        if dated && path.extension().is_some_and(|ending| ending == "jsonl") {
             files.push(path);
         }
     }

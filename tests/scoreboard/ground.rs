@@ -87,7 +87,7 @@ pub(crate) async fn on_ground(
             scene.make_namespace(&name, json!({"pod-security.kubernetes.io/enforce": "restricted"})).await;
             all.push(name);
         }
-        let fleet = Fleet::start(scene.client(), &all, Pen::open(&record)).await;
+        let fleet = Fleet::start(scene.client(), &all, Pen::open(&record), Duration::ZERO).await;
         let mut ground = Ground { scene: scene.clone(), world, fleet, namespaces: all, record };
         ground.queues().await;
         let outcome = body(&mut ground).await;

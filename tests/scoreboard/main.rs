@@ -3,6 +3,9 @@
 //! `make scoreboard` runs the short form of each row, as `cargo test` does, and `make scoreboard-full ROW=2` the full form of one
 //! (`docs/RELIABILITY.md`). Progress, and the story of what failed, go to stderr.
 
+#[path = "../support/fleet/mod.rs"]
+#[expect(unused_imports, reason = "rows need a part of it")]
+mod fleet;
 #[path = "../support/postgres.rs"]
 #[expect(dead_code, reason = "rows need a part of it")]
 mod postgres;
@@ -28,7 +31,6 @@ mod kit;
 
 mod api_proxy;
 mod ended;
-mod fleet;
 mod ground;
 mod judge;
 mod logs;

@@ -204,6 +204,11 @@ impl World {
         }
     }
 
+    /// The process of the server.
+    pub(crate) fn server_pid(&self) -> i32 {
+        self.server.as_ref().expect("a server").pid()
+    }
+
     /// The process of a glue.
     pub(crate) fn pid(&self, name: &str) -> i32 {
         self.glues.get(name).expect("a glue of this name").program.pid()

@@ -3,7 +3,9 @@
 use super::{
     Yard,
     agent::{self, Exit},
+    deed::Deed,
     node::{NODE, now},
+    plain,
 };
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
@@ -13,7 +15,7 @@ use kube::{
 use serde_json::{Value, json};
 use slipway::{
     domain::pod::{AGENT_CONTAINER, POD_UID, START_VOLUME},
-    wire::{Assignment, handoff::files},
+    wire::{Assignment, AttemptRef, handoff::files},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -32,6 +34,12 @@ pub(super) struct Seat {
 
 /// The pod's object is not there any more.
 struct Gone;
+
+/// What runs in a pod.
+enum Load {
+    Agent(Box<Assignment>),
+    Plain(AttemptRef, Deed),
+}
 
 /// Whether a conflict says that another object has the name now, or that the pod has a node already.
 fn is_another(status: &kube::core::Status) -> bool {
@@ -56,11 +64,33 @@ impl Seat {
 
     async fn carry(&self) -> Result<(), Gone> {
         self.bind().await?;
-        let Some(assignment) = self.assignment().await? else { return Ok(()) };
-        let began = now();
+        let Some(load) = self.load().await? else { return Ok(()) };
+        self.start_containers().await;
+        let (began, uid) = (now(), self.pod.uid().unwrap_or_default());
         self.say(&running(&self.pod, &began)).await?;
-        let exit = agent::carry(&self.yard, &assignment, &self.pod.uid().unwrap_or_default(), &self.told).await;
+        let exit = match load {
+            Load::Agent(assignment) => agent::carry(&self.yard, &assignment, &uid, &self.told).await,
+            Load::Plain(of, deed) => plain::carry(&self.yard, of, deed, &uid, &self.told).await,
+        };
         self.say(&terminated(&self.pod, &began, &exit)).await
+    }
+
+    /// What is to run, once all that it needs is there; none where the pod is to go before.
+    async fn load(&self) -> Result<Option<Load>, Gone> {
+        if let Some((of, deed)) = plain::read(&self.pod) {
+            return Ok(Some(Load::Plain(of, deed)));
+        }
+        brings_agent(&self.pod);
+        Ok(self.assignment().await?.map(|assignment| Load::Agent(Box::new(assignment))))
+    }
+
+    /// One after the other where they are to initialise the pod; the others at once.
+    async fn start_containers(&self) {
+        let init = self.pod.spec.as_ref().map_or(0, |spec| spec.init_containers.iter().flatten().count());
+        let takes = self.yard.container * u32::try_from(init + 1).unwrap_or(u32::MAX);
+        if !takes.is_zero() {
+            sleep(takes).await;
+        }
     }
 
     /// What a try came to; none, after a pause, where it is to be tried again. A pod that is gone ends it.
@@ -152,8 +182,8 @@ fn containers(pod: &Pod, at: &str, state: &Value, runs: bool) -> (Value, Value) 
     )
 }
 
-/// The status of a pod whose containers run. What brings the agent must be there, and what tells it the pod's UID.
-fn running(pod: &Pod, at: &str) -> Value {
+/// What brings the agent must be there, and what tells it the pod's UID.
+fn brings_agent(pod: &Pod) {
     let spec = pod.spec.as_ref().expect("a spec");
     assert!(
         spec.init_containers.iter().flatten().any(|init| init.name == AGENT_CONTAINER),
@@ -163,6 +193,10 @@ fn running(pod: &Pod, at: &str) -> Value {
     let uid = spec.containers.iter().flat_map(|container| container.env.iter().flatten()).find(|var| var.name == POD_UID);
     let path = uid.and_then(|var| Some(var.value_from.as_ref()?.field_ref.as_ref()?.field_path.as_str()));
     assert_eq!(path, Some("metadata.uid"), "the agent of {} does not learn its pod's UID", pod.name_any());
+}
+
+/// The status of a pod whose containers run.
+fn running(pod: &Pod, at: &str) -> Value {
     let (init, main) = containers(pod, at, &json!({"running": {"startedAt": at}}), true);
     json!({"phase": "Running", "startTime": at, "conditions": conditions(true, at), "initContainerStatuses": init, "containerStatuses": main})
 }

@@ -2,6 +2,7 @@
 
 use slipway::wire::Work;
 use std::time::Duration;
+use tokio::{sync::watch, time::sleep};
 
 /// What a command stands for: `live MS` or `hold MS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +29,29 @@ impl Deed {
         vec![if self.holds { "hold" } else { "live" }.to_owned(), self.lives.as_millis().to_string()]
     }
 
-    /// What a command stands for; none where no simulated pod knows it.
+    /// What a task's work stands for; none where no simulated pod knows it.
     pub(super) fn read(work: &Work) -> Option<Self> {
         let Work::Command(words) = work else { return None };
-        let [what, ms] = words.as_slice() else { return None };
+        Self::of(words)
+    }
+
+    /// What a command stands for.
+    pub(super) fn of(words: &[String]) -> Option<Self> {
+        let [what, ms] = words else { return None };
         let holds = match what.as_str() {
             "live" => false,
             "hold" => true,
             _ => return None,
         };
         Some(Self { holds, lives: Duration::from_millis(ms.parse().ok()?) })
+    }
+
+    /// Does it; `go` lets go of what holds.
+    pub(super) async fn done(self, go: &watch::Sender<bool>) {
+        if self.holds {
+            // The yard, whose it is, outlives its pods.
+            let _ = go.subscribe().wait_for(|go| *go).await;
+        }
+        sleep(self.lives).await;
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// SIGTERM, as a shell would tell it.
-const TERMINATED: i32 = 143;
+pub(super) const TERMINATED: i32 = 143;
 
 /// How a container ends: what its process exits with, and its termination message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,14 +161,7 @@ impl Agent<'_> {
         let (pen, counts) = (&self.yard.pen, &self.yard.counts);
         pen.note(self.of, "start", self.uid);
         counts.running.fetch_add(1, Ordering::Relaxed);
-        let mut go = self.yard.go.subscribe();
-        let command = async {
-            if deed.holds {
-                // The yard outlives its pods.
-                let _ = go.wait_for(|go| *go).await;
-            }
-            sleep(deed.lives).await;
-        };
+        let command = deed.done(&self.yard.go);
         let ended = tokio::select! {
             biased;
             () = command => Ended::Alone,

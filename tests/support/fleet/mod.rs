@@ -1,18 +1,21 @@
-//! A fleet of simulated pods: this module is kubelet and agent for every pod of ours in some namespaces.
+//! A fleet of simulated pods: this module is kubelet and agent for every pod in some namespaces.
 //!
 //! Server, glue, API server and controllers are the real ones. What is played is what fake nodes cannot do: it binds each
 //! pod to a node, takes the agent's assignment from the pod's Secret, speaks the agent's protocol over HTTP with the
 //! product's own client, and tells the API server what a kubelet would. What a task "does" is in its command
-//! ([`deed::Deed`]), and what it did it writes to the recorder, after the first heartbeat was answered and not before.
+//! ([`deed::Deed`]), and what it did it writes to the recorder, after the first heartbeat was answered and not before. A pod that
+//! bears the label [`TASK`] has no agent, and is carried in the same way.
 
 mod agent;
 mod deed;
 mod kubelet;
 mod node;
 mod pen;
+mod plain;
 
 pub(crate) use deed::Deed;
 pub(crate) use pen::Pen;
+pub(crate) use plain::TASK;
 
 use self::kubelet::Seat;
 use futures::StreamExt;
@@ -21,7 +24,6 @@ use kube::{
     Api, Client, ResourceExt,
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
-use slipway::domain::pod::LABEL_INSTANCE;
 use std::{
     collections::BTreeMap,
     pin::pin,
@@ -29,6 +31,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -37,6 +40,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Yard {
     client: Client,
     pen: Pen,
+    /// How long each container takes to start.
+    container: Duration,
     /// Those that wait for it (`hold`) go on once it is set.
     go: watch::Sender<bool>,
     /// One connection pool for all agents of a server.
@@ -78,10 +83,10 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Plays kubelet and agent in `namespaces`, and the node that the pods are on.
-    pub(crate) async fn start(client: Client, namespaces: &[String], pen: Pen) -> Self {
+    /// Plays kubelet and agent in `namespaces`, and the node that the pods are on. Each `container` takes so long to start.
+    pub(crate) async fn start(client: Client, namespaces: &[String], pen: Pen, container: Duration) -> Self {
         let (go, server, counts) = (watch::Sender::new(false), OnceLock::new(), Counts::default());
-        let yard = Arc::new(Yard { client: client.clone(), pen, go, server, counts });
+        let yard = Arc::new(Yard { client: client.clone(), pen, container, go, server, counts });
         let stop = CancellationToken::new();
         node::join(&client).await;
         let mut tasks = vec![tokio::spawn(stop.clone().run_until_cancelled_owned(node::live(client)).map_done())];
@@ -117,7 +122,7 @@ impl Drop for Fleet {
 /// Takes every pod of a namespace, and tells it when somebody wants it gone.
 async fn watch_pods(yard: Arc<Yard>, namespace: String, stop: CancellationToken) {
     let api: Api<Pod> = Api::namespaced(yard.client.clone(), &namespace);
-    let config = watcher::Config::default().labels(LABEL_INSTANCE).page_size(500);
+    let config = watcher::Config::default().page_size(500);
     let mut stream = pin!(watcher(api, config).default_backoff());
     // By UID, how each is told to go.
     let mut seated: BTreeMap<String, CancellationToken> = BTreeMap::new();
