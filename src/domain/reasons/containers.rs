@@ -32,7 +32,7 @@ fn waiting(container: &ContainerFacts, reason: &str, message: &str, events: &[Ob
     let quotes = vec![quoted(container)];
     let name = line(&container.name);
     match reason {
-        "" | "ContainerCreating" | "PodInitializing" => None,
+        "" | "ContainerCreating" | "PodInitializing" => image::foretold(container, events),
         "CreateContainerConfigError" => Some(misconfigured(name, message, quotes)),
         "CreateContainerError"
         | "RunContainerError"

@@ -1,10 +1,10 @@
 //! Why an attempt that left no result is over.
 
 use super::{
-    Finding, Quote, admission, containers,
+    Finding, Quote, admission, containers, image,
     patience::{Patience, failure, patience},
     scheduler::insufficient,
-    text::{condition, container as quoted, cut, line},
+    text::{condition, container as quoted, cut, event, line},
 };
 use crate::domain::{
     evidence::{Condition, ContainerFacts, ContainerRole, ContainerState, Evidence, Gone, PodFacts},
@@ -54,7 +54,9 @@ pub fn quotes(evidence: &Evidence) -> Vec<Quote> {
         quotes.extend(disruption(pod).map(condition));
         quotes.push(Quote::new("Pod phase", pod.phase.clone()));
         quotes.extend(pod.reason.as_ref().map(|reason| Quote::new("Pod reason", told(reason, pod.message.as_deref()))));
-        quotes.extend(pod.containers.iter().filter(|c| telling(&c.state)).map(quoted));
+        let (telling, silent): (Vec<_>, Vec<_>) = pod.containers.iter().partition(|c| telling(&c.state));
+        quotes.extend(telling.into_iter().map(quoted));
+        quotes.extend(silent.into_iter().filter_map(|c| image::foretelling(c, &evidence.events)).map(event));
     }
     if let Some(job) = &evidence.job {
         quotes.extend(job.conditions.iter().filter(|c| matches!(c.kind.as_str(), "Failed" | "FailureTarget")).map(condition));

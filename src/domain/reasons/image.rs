@@ -22,7 +22,40 @@ const IMAGE: [&str; 7] = [
 ];
 
 /// The words after which no registry is asked: waiting changes nothing.
-pub(super) const HOPELESS: [&str; 2] = ["InvalidImageName", "ErrImageNeverPull"];
+const HOPELESS: [&str; 2] = ["InvalidImageName", "ErrImageNeverPull"];
+
+/// The events that say the same, ten to fifteen seconds before the pod's status does, and how their messages begin: of the first
+/// there are others.
+const FORETOLD: [(&str, &str); 2] = [("InspectFailed", "Failed to apply default image tag"), ("ErrImageNeverPull", "Container image")];
+
+/// Whether a quote says that waiting changes nothing.
+pub(super) fn hopeless(quote: &Quote) -> bool {
+    let by_state = quote.source.starts_with("Container ") && HOPELESS.iter().any(|word| quote.raw.starts_with(word));
+    let foretells = |(reason, words): &(&str, &str)| quote.source.strip_prefix("Event ") == Some(reason) && quote.raw.starts_with(words);
+    by_state || FORETOLD.iter().any(foretells)
+}
+
+/// The newest event in which the kubelet says of a container's image that waiting changes nothing.
+pub(super) fn foretelling<'a>(container: &ContainerFacts, events: &'a [ObjectEvent]) -> Option<&'a ObjectEvent> {
+    let image = format!("\"{}\"", line(&container.image));
+    events.iter().rev().find(|said| said.message.contains(&image) && hopeless(&event(said)))
+}
+
+/// What that means while the container's status does not say it yet.
+pub(super) fn foretold(container: &ContainerFacts, events: &[ObjectEvent]) -> Option<Finding> {
+    let (image, said) = (line(&container.image), foretelling(container, events)?);
+    let quotes = vec![quoted(container), event(said)];
+    Some(if said.reason == "InspectFailed" { no_name(image, quotes) } else { not_loaded(image, quotes) })
+}
+
+fn no_name(image: &str, quotes: Vec<Quote>) -> Finding {
+    Finding::new(Reason::ImageNotFound, format!("{image:?} is not the name of an image"), quotes)
+}
+
+fn not_loaded(image: &str, quotes: Vec<Quote>) -> Finding {
+    let message = format!("{image} is not on the node, and its pull policy is Never");
+    Finding::new(Reason::ImageNotFound, message, quotes).hint("Load the image onto the nodes, or change imagePullPolicy.")
+}
 
 /// The reason where `waiting` is a word for an image that cannot be had.
 pub(super) fn finding(container: &ContainerFacts, waiting: &str, message: &str, events: &[ObjectEvent]) -> Option<Finding> {
@@ -32,13 +65,10 @@ pub(super) fn finding(container: &ContainerFacts, waiting: &str, message: &str, 
     let image = line(&container.image);
     let mut quotes = vec![quoted(container)];
     if waiting == "InvalidImageName" {
-        return Some(Finding::new(Reason::ImageNotFound, format!("{image:?} is not the name of an image"), quotes));
+        return Some(no_name(image, quotes));
     }
     if waiting == "ErrImageNeverPull" {
-        let message = format!("{image} is not on the node, and its pull policy is Never");
-        return Some(
-            Finding::new(Reason::ImageNotFound, message, quotes).hint("Load the image onto the nodes, or change imagePullPolicy."),
-        );
+        return Some(not_loaded(image, quotes));
     }
     // Older kubelets say only that they back off; the registry's answer then stands in the event alone.
     let failed =

@@ -35,10 +35,9 @@ pub fn failure(findings: &[Finding]) -> (FailureClass, Reason, String) {
 
 fn of(finding: &Finding) -> Patience {
     use Reason as R;
-    let hopeless = |raw: &str| image::HOPELESS.iter().any(|word| raw.starts_with(word));
     match finding.code {
         R::ObjectInvalid => Patience::AtOnce,
-        R::ImageNotFound if finding.evidence.iter().any(|q| q.source.starts_with("Container ") && hopeless(&q.raw)) => Patience::AtOnce,
+        R::ImageNotFound if finding.evidence.iter().any(image::hopeless) => Patience::AtOnce,
         R::ImageNotFound
         | R::ImagePullAuth
         | R::ImagePullFailed

@@ -4,9 +4,9 @@ use super::{condition, container, disrupted, event, job, pod, podless, refusal, 
 use crate::domain::{
     evidence::{ContainerRole, ContainerState, Evidence, JobFacts, NOT_SERVED, PodFacts},
     reasons::{
-        Finding, Patience, ReasonClass,
+        Finding, Patience, Quote, ReasonClass,
         ReasonClass::{Change as Ch, Escalate as Es, Wait as Wa},
-        failure, patience, pending, verdict,
+        failure, patience, pending, quotes, verdict,
     },
     state::{FailureClass as C, Reason as R},
 };
@@ -226,6 +226,16 @@ fn what_keeps_the_image_away() {
             AtOnce,
         ),
         (
+            "never pulled, said by an event",
+            with(
+                pod("Pending", waiting("PodInitializing", "")),
+                &[("ErrImageNeverPull", "Container image \"registry.example/train:1\" is not present with pull policy of Never")],
+            ),
+            vec![(R::ImageNotFound, Ch)],
+            vec![],
+            AtOnce,
+        ),
+        (
             "never pulled",
             with(pod("Pending", waiting("ErrImageNeverPull", "not present")), &[]),
             vec![(R::ImageNotFound, Ch)],
@@ -366,4 +376,20 @@ fn a_reason_is_told_in_one_sentence() {
     let quota =
         refusal(403, "Forbidden", "pods \"p\" is forbidden: exceeded quota: q, requested: memory=8Gi, used: memory=0, limited: memory=4Gi");
     assert_eq!(pending(&quota)[0].message, "The request alone exceeds the namespace's quota \"q\": memory=8Gi of at most memory=4Gi");
+}
+
+/// Scoreboard, row 11 at R, seed 752013654: a name that is none failed after 15.8 s, since the kubelet says so in the pod's status only when
+/// it looks at the pod again; in an event it had said so at once.
+#[test]
+fn a_name_that_is_none_is_known_by_the_event_that_comes_before_the_status() {
+    let said = "Failed to apply default image tag \"registry.example/train:1\": couldn't parse image name: invalid reference format";
+    let of = |message: &str| with(pod("Pending", waiting("PodInitializing", "")), &[("InspectFailed", message)]);
+    let found = pending(&of(said));
+    assert_eq!((found[0].code, patience(&found)), (R::ImageNotFound, AtOnce), "{found:?}");
+    let quoted = |quotes: &[Quote]| quotes.iter().any(|quote| quote.raw == said);
+    assert!(quoted(&found[0].evidence) && quoted(&quotes(&of(said))), "as long as it waits, and once it has failed: {found:?}");
+    // Neither another container's name nor another trouble with this image ends it.
+    for other in [said.replace("train:1", "train:12"), "Failed to inspect image \"registry.example/train:1\": busy".to_owned()] {
+        assert_ne!(patience(&pending(&of(&other))), AtOnce, "{other}");
+    }
 }
