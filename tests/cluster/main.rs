@@ -11,6 +11,8 @@ mod luggage;
 #[path = "../support/postgres.rs"]
 #[expect(dead_code, reason = "nobody kills this one")]
 mod postgres;
+#[path = "../support/record.rs"]
+mod record;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -3,9 +3,11 @@
 pub(crate) mod audit;
 pub(crate) mod cluster;
 mod custom;
+mod harm;
 pub(crate) mod identity;
 mod objects;
 mod recorder;
+pub(crate) mod registry;
 mod run;
 mod scene;
 mod steps;

@@ -2,6 +2,7 @@
 //! glue and cluster believe. It also holds tasks back until a test gives the sign.
 
 use super::cluster::HOST;
+use crate::record::Line;
 use slipway::wire::TaskId;
 use std::{
     collections::BTreeMap,
@@ -14,16 +15,6 @@ use tokio::{
     sync::watch,
     task::JoinHandle,
 };
-
-/// What a task told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub(crate) task: i64,
-    pub(crate) attempt: u32,
-    pub(crate) word: String,
-    /// The pod's name.
-    pub(crate) pod: String,
-}
 
 /// A listener that pods reach.
 pub(crate) struct Recorder {
@@ -50,9 +41,18 @@ impl Recorder {
     /// A script that tells its start, does `body` and tells its end. In `body`, `note WORD` tells a word and returns when
     /// it has been heard; `note wait` returns when the test says [`Recorder::go`].
     pub(crate) fn script(&self, body: &str) -> String {
+        self.open_script(&format!("{body}\nnote end"))
+    }
+
+    /// A script that tells its start; what else it tells is up to `body`, which finds its task in `$id`, its attempt in `$n` and its
+    /// pod's UID in `$uid`.
+    pub(crate) fn open_script(&self, body: &str) -> String {
         let (host, port) = (Ipv4Addr::from(HOST), self.port);
-        let note = format!("note() {{ echo \"$SLIPWAY_TASK_ID $n $1 $(hostname)\" | nc {host} {port}; }}");
-        format!("#!/bin/sh\nrest=${{SLIPWAY_ATTEMPT#*-}}; n=${{rest%%-*}}\n{note}\nnote start\n{body}\nnote end\n")
+        // Nobody has heard it where no connection was made; one that was made is heard.
+        let note =
+            format!("note() {{ read -r up _ </proc/uptime; until echo \"$id $n $1 $uid $up\" | nc {host} {port}; do sleep 0.2; done; }}");
+        let who = "id=$SLIPWAY_TASK_ID; rest=${SLIPWAY_ATTEMPT#*-}; n=${rest%%-*}; uid=${rest#*-}";
+        format!("#!/bin/sh\n{who}\n{note}\nnote start\n{body}\n")
     }
 
     /// Lets go of all tasks that wait, and of all that will.
@@ -79,8 +79,8 @@ impl Recorder {
             assert!(own.is_sorted_by_key(|line| line.attempt), "two attempts of task {id} at once: {own:#?}");
             let mut pods = BTreeMap::new();
             for line in own {
-                let pod = pods.entry(line.attempt).or_insert(&line.pod);
-                assert_eq!(*pod, &line.pod, "task {id} attempt {} ran in two pods", line.attempt);
+                let pod = pods.entry(line.attempt).or_insert(&line.uid);
+                assert_eq!(*pod, &line.uid, "task {id} attempt {} ran in two pods", line.attempt);
             }
         }
     }
@@ -91,10 +91,7 @@ async fn hear(mut stream: TcpStream, kept: Arc<Mutex<Vec<Line>>>, mut sign: watc
     if BufReader::new(&mut stream).read_line(&mut text).await.is_err() {
         return;
     }
-    let words: Vec<_> = text.split_whitespace().collect();
-    let [task, attempt, word, pod] = words.as_slice() else { return };
-    let (Ok(task), Ok(attempt)) = (task.parse(), attempt.parse()) else { return };
-    let line = Line { task, attempt, word: (*word).to_owned(), pod: (*pod).to_owned() };
+    let Some(line) = Line::read(text.trim_end()) else { return };
     let waits = line.word == "wait";
     kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     if waits {

@@ -81,6 +81,8 @@ pub(crate) struct World {
     glues: BTreeMap<String, Glue>,
     /// `SLIPWAY_CRASH_POINT` of the programs started from now on.
     pub(crate) crash: Option<String>,
+    /// What the programs started from now on have in their environment besides.
+    pub(crate) env: Vec<(&'static str, String)>,
     /// Where glues made from now on find the API server, if not where it is.
     pub(crate) api: Option<String>,
     started: AtomicU32,
@@ -99,7 +101,9 @@ impl World {
         let listen = free_address(Ipv4Addr::from(HOST).into()).to_string();
         let front = Front::new(format!("http://{listen}"), root.join("data"));
         let (server, config, glues, crash, api, started) = (None, None, BTreeMap::new(), None, None, AtomicU32::default());
-        let mut world = Self { scene: scene.clone(), _dir: dir, root, front, times, listen, server, config, glues, crash, api, started };
+        let env = Vec::new();
+        let mut world =
+            Self { scene: scene.clone(), _dir: dir, root, front, times, listen, server, config, glues, crash, env, api, started };
         world.start_server();
         world.client().await;
         world
@@ -119,6 +123,11 @@ impl World {
         let mut args = ["server", "--listen", &self.listen, "--data-dir", &data, "--log", "info"].map(str::to_owned).to_vec();
         args.extend(self.config.iter().flat_map(|file| ["--config".to_owned(), file.display().to_string()]));
         self.server = Some(self.program("server", &args));
+    }
+
+    /// `kill -9` for the server.
+    pub(crate) fn stop_server(&mut self) {
+        self.server = None;
     }
 
     /// Starts the server anew with a file.
@@ -230,6 +239,7 @@ impl World {
         let times = serde_json::to_string(&self.times).expect("times are JSON");
         let args: Vec<_> = args.iter().map(String::as_str).collect();
         let mut env = vec![("SLIPWAY_TIMES", times)];
+        env.extend(self.env.iter().cloned());
         env.extend(self.crash.clone().map(|point| ("SLIPWAY_CRASH_POINT", point)));
         Program::start(&self.root, &format!("{nth}-{name}"), &args, &env)
     }
