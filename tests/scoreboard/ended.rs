@@ -1,7 +1,7 @@
 //! Waiting for the end of everything, and what the API says then.
 
-use crate::{judge::Stored, support::Front};
-use slipway::wire::{Task, TaskQuery};
+use crate::{judge::Stored, procs::uptime, support::Front};
+use slipway::wire::{Task, TaskId, TaskQuery};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep};
 
@@ -11,16 +11,25 @@ const STUCK: Duration = Duration::from_mins(4);
 
 /// Every task that the API lists, once all have ended or nothing ends any more.
 pub(crate) async fn all_ended(front: &Front) -> Vec<Task> {
-    let (mut open, mut since) = (usize::MAX, Instant::now());
+    all_seen_to_end(front).await.0
+}
+
+/// The same, and when each was first seen to have ended, in seconds of the machine's uptime.
+pub(crate) async fn all_seen_to_end(front: &Front) -> (Vec<Task>, BTreeMap<TaskId, f64>) {
+    let (mut open, mut since, mut seen) = (usize::MAX, Instant::now(), BTreeMap::new());
     loop {
         if let Some(tasks) = listed(front).await {
+            let now = uptime();
+            for task in tasks.iter().filter(|task| task.state.is_terminal()) {
+                seen.entry(task.id).or_insert(now);
+            }
             let left = tasks.iter().filter(|task| !task.state.is_terminal()).count();
             if left != open {
                 eprintln!("{left} of {} tasks are open", tasks.len());
                 (open, since) = (left, Instant::now());
             }
             if left == 0 || since.elapsed() > STUCK {
-                return tasks;
+                return (tasks, seen);
             }
         }
         assert!(since.elapsed() < 2 * STUCK, "the server gives no list of tasks");

@@ -3,61 +3,28 @@
 
 use crate::{
     api_proxy::ApiProxy,
+    batch,
     ended::{all_ended, stored},
     fleet::{Deed, Fleet, Pen},
     judge::judge,
-    kit::{Scene, World, cluster::Cluster, testbed::Testbed},
+    kit::{Scene, World},
+    left,
     record::Line,
     row::{Absent, Outcome},
     sound::panics,
-    support::eventually,
+    stage::{Nodes, on_stage},
 };
-use futures::FutureExt;
-use k8s_openapi::api::{
-    batch::v1::Job,
-    core::v1::{Pod, Secret},
-};
-use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
-use slipway::{
-    app::ambient::SystemRng,
-    domain::{Rng, pod::LABEL_INSTANCE},
-    wire::{BatchRequest, NewTask, TaskId, TaskState, Times, limits::MAX_BATCH},
-};
+use slipway::wire::{NewTask, TaskId, TaskState, Times};
 use std::{
     fs,
-    panic::{AssertUnwindSafe, resume_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, LazyLock},
+    sync::Arc,
     time::Duration,
-};
-use tokio::{
-    sync::OnceCell,
-    time::{Instant, sleep},
 };
 
 /// How long what is over may stand in the cluster: the table's five minutes, scaled as the other times are.
 const CLEARED: Duration = Duration::from_secs(45);
-
-static TESTBED: LazyLock<Testbed> = LazyLock::new(Testbed::plane);
-static CLUSTER: OnceCell<Arc<Cluster>> = OnceCell::const_new();
-
-/// Removes the cluster where this run has started one.
-pub(crate) fn close() {
-    if CLUSTER.initialized() {
-        TESTBED.close();
-    }
-}
-
-/// The cluster of this run, started by the first row that needs it.
-async fn cluster() -> Result<Arc<Cluster>, Absent> {
-    let start = async || {
-        let opened = tokio::task::spawn_blocking(|| TESTBED.kubeconfig()).await.expect("the cluster's start");
-        let path = opened.map_err(|absent| Absent { why: absent.why, may_skip: absent.may_skip })?;
-        Cluster::connect(&path).await.map(Arc::new).map_err(|why| Absent { why, may_skip: false })
-    };
-    CLUSTER.get_or_try_init(start).await.cloned()
-}
 
 /// One row's ground.
 pub(crate) struct Ground {
@@ -77,9 +44,8 @@ pub(crate) async fn on_ground(
     namespaces: usize,
     body: impl AsyncFnOnce(&mut Ground) -> Outcome,
 ) -> Result<Outcome, Absent> {
-    let scene = Arc::new(Scene::open(cluster().await?, row).await);
-    let played = AssertUnwindSafe(async {
-        let world = World::with_times(&scene, times).await;
+    on_stage(Nodes::Played, row, async |scene| {
+        let world = World::with_times(scene, times).await;
         let record = world.root().join("record");
         let mut all = vec![scene.namespace.clone()];
         for nth in 1..namespaces {
@@ -91,19 +57,19 @@ pub(crate) async fn on_ground(
         let mut ground = Ground { scene: scene.clone(), world, fleet, namespaces: all, record };
         ground.queues().await;
         let outcome = body(&mut ground).await;
-        if !outcome.passes() {
-            let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{row}.log"));
-            fs::write(&path, ground.world.said()).expect("a file");
-            eprintln!("what server and glue said last is in {}", path.display());
-        }
+        said(row, &ground.world, &outcome);
         outcome
-    });
-    let played = played.catch_unwind().await;
-    if played.is_err() {
-        scene.tell(row).await;
+    })
+    .await
+}
+
+/// Keeps what server and glue said of a row that failed.
+pub(crate) fn said(row: &str, world: &World, outcome: &Outcome) {
+    if !outcome.passes() {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{row}.log"));
+        fs::write(&path, world.said()).expect("a file");
+        eprintln!("what server and glue said last is in {}", path.display());
     }
-    scene.close().await;
-    played.map_or_else(|panic| resume_unwind(panic), Ok)
 }
 
 impl Ground {
@@ -138,13 +104,7 @@ impl Ground {
         let queues = self.namespaces.iter().cycle();
         let task =
             |(deed, queue): (Deed, &String)| NewTask { queue: Some(queue.clone()), command: Some(deed.command()), ..NewTask::default() };
-        let tasks: Vec<_> = deeds.into_iter().zip(queues).map(task).collect();
-        let (client, mut ids) = (self.world.client().await, Vec::new());
-        for part in tasks.chunks(MAX_BATCH) {
-            let (batch, key) = (BatchRequest { tasks: part.to_vec() }, SystemRng.uuid());
-            ids.extend(eventually("a batch to be acknowledged", async || client.submit_batch(&batch, key).await.ok()).await.ids);
-        }
-        ids
+        batch::submit(&self.world, &deeds.into_iter().zip(queues).map(task).collect::<Vec<_>>()).await
     }
 
     /// What the tasks wrote.
@@ -184,38 +144,8 @@ impl Ground {
         );
         outcome.must(of(&counts.disturbed) == 0, || format!("{} pods were deleted while they ran", of(&counts.disturbed)));
         outcome.broken.extend(panics(self.world.root()));
-        let left = self.cleared(limit).await;
+        let left = left::cleared(&self.scene.client(), &self.namespaces, limit).await;
         outcome.must(left.is_empty(), || format!("left in the cluster after {limit:?}: {}", left.join(", ")));
         outcome
-    }
-
-    /// What of ours is left in the cluster, once nothing is or it has had its time.
-    async fn cleared(&self, limit: Duration) -> Vec<String> {
-        let until = Instant::now() + limit;
-        loop {
-            let mut left = self.left::<Job>("Job").await;
-            left.extend(self.left::<Secret>("Secret").await);
-            left.extend(self.left::<Pod>("pod").await);
-            if left.is_empty() || Instant::now() > until {
-                return left;
-            }
-            sleep(Duration::from_millis(500)).await;
-        }
-    }
-
-    async fn left<K>(&self, kind: &str) -> Vec<String>
-    where
-        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + serde::de::DeserializeOwned
-            + std::fmt::Debug,
-    {
-        let (mut left, ours) = (Vec::new(), ListParams::default().labels(LABEL_INSTANCE));
-        for namespace in &self.namespaces {
-            let api: Api<K> = Api::namespaced(self.scene.client(), namespace);
-            let list = api.list_metadata(&ours).await.expect("the list").items;
-            left.extend(list.into_iter().map(|object| format!("{kind} {}", object.metadata.name.unwrap_or_default())));
-        }
-        left
     }
 }

@@ -30,18 +30,23 @@ mod world;
 mod kit;
 
 mod api_proxy;
+mod batch;
 mod ended;
 mod ground;
 mod judge;
+mod left;
 mod logs;
 mod options;
 mod play;
+mod pods;
 mod proxy;
 mod recovery;
 mod row;
 mod rows;
 mod score;
+mod site;
 mod sound;
+mod stage;
 mod tail;
 
 use options::Options;
@@ -61,7 +66,7 @@ fn main() -> ExitCode {
         return play::write_table(&docs).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
     }
     let code = play::play(&options, &rows::all(), &docs.join("reliability"));
-    ground::close();
+    stage::close();
     code
 }
 

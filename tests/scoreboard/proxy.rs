@@ -3,7 +3,7 @@
 
 use crate::support::{Dice, free_address};
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -51,7 +51,12 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// How much of a message passes in parts, and how slow is slow, comes from `seed` and the number of the connection.
     pub(crate) async fn before(server: SocketAddr, seed: u64) -> Self {
-        let address = free_address(Ipv4Addr::LOCALHOST.into());
+        Self::at(Ipv4Addr::LOCALHOST.into(), server, seed).await
+    }
+
+    /// The same at an address that others than this machine's reach.
+    pub(crate) async fn at(ip: IpAddr, server: SocketAddr, seed: u64) -> Self {
+        let address = free_address(ip);
         let listener = TcpListener::bind(address).await.expect("an address");
         let (weather, sent) = (watch::Sender::new(Weather::Fair), Arc::<AtomicU64>::default());
         let (now, count) = (weather.clone(), sent.clone());

@@ -9,30 +9,33 @@ const FDS: usize = 40;
 /// What a program holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
-    part: Part,
+    pub(crate) part: String,
     pid: i32,
     fds: Vec<String>,
 }
 
 impl Held {
     pub(crate) fn now(world: &mut World, part: Part) -> Self {
-        let pid = world.part(part).pid();
+        Self::of(&format!("{part:?}"), world.part(part).pid())
+    }
+
+    /// The same of any process.
+    pub(crate) fn of(part: &str, pid: i32) -> Self {
         let fds = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         let named = |entry: fs::DirEntry| fs::read_link(entry.path()).map_or_else(|_| "?".to_owned(), |to| to.display().to_string());
         // A server keeps the newest files of logs open, some hundreds of them.
-        Self { part, pid, fds: fds.map(named).filter(|to| !to.contains("/logs/")).collect() }
+        Self { part: part.to_owned(), pid, fds: fds.map(named).filter(|to| !to.contains("/logs/")).collect() }
     }
 
-    /// How it has grown since; none where it has not, or is another process.
-    pub(crate) fn grown(self, world: &mut World) -> Option<String> {
-        let now = Self::now(world, self.part);
+    /// How it has grown since; none where it has not. Another process in its place is a fault.
+    pub(crate) fn grown(&self, now: &Self) -> Option<String> {
         if now.pid == self.pid && (1..=self.fds.len() + FDS).contains(&now.fds.len()) {
             return None;
         }
         let new: Vec<_> = now.fds.iter().filter(|fd| !self.fds.contains(fd)).take(20).collect();
-        let of = (self.part, self.pid, self.fds.len(), now.pid, now.fds.len());
+        let of = (&self.part, self.pid, self.fds.len(), now.pid, now.fds.len());
         Some(format!(
-            "{:?} (process {}) had {} descriptors, at the end (process {}) {}; of the new ones: {new:?}",
+            "{} (process {}) had {} descriptors, at the end (process {}) {}; of the new ones: {new:?}",
             of.0, of.1, of.2, of.3, of.4
         ))
     }

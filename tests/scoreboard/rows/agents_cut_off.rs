@@ -49,7 +49,7 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     world.start(Part::Server);
     world.start(Part::Runner);
     world.ready().await;
-    let held = [Part::Server, Part::Runner].map(|part| Held::now(&mut world, part));
+    let held = [Part::Server, Part::Runner].map(|part| (part, Held::now(&mut world, part)));
     let client = world.client().await;
     let mut tasks = at_the_edge(&world, &proxy).await;
     while tasks.len() < form.tasks {
@@ -80,7 +80,7 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
         outcome.must(times == 1, || format!("the command of task {} began {times} times: a cut cost something", task.id));
     }
     outcome.broken.extend(panics(&world.root));
-    outcome.broken.extend(held.into_iter().filter_map(|held| held.grown(&mut world)));
+    outcome.broken.extend(held.into_iter().filter_map(|(part, held)| held.grown(&Held::now(&mut world, part))));
     drop(world);
     Ok(outcome.and(fenced(form).await))
 }

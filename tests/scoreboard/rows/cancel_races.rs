@@ -53,7 +53,7 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     world.start(Part::Server);
     world.start(Part::Runner);
     world.ready().await;
-    let held = [Part::Server, Part::Runner].map(|part| Held::now(&mut world, part));
+    let held = [Part::Server, Part::Runner].map(|part| (part, Held::now(&mut world, part)));
     let client = world.client().await;
     let mut tasks = Vec::new();
     while tasks.len() < form.tasks {
@@ -72,7 +72,7 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     timed(&mut outcome, &all, &cancels, &lines);
     world.nothing_left().await;
     outcome.broken.extend(panics(&world.root));
-    outcome.broken.extend(held.into_iter().filter_map(|held| held.grown(&mut world)));
+    outcome.broken.extend(held.into_iter().filter_map(|(part, held)| held.grown(&Held::now(&mut world, part))));
     Ok(outcome)
 }
 

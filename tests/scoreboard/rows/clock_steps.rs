@@ -7,7 +7,7 @@ use crate::{
     row::{Absent, Form, Outcome, Row},
     score::Level,
     sound::panics,
-    support::Dice,
+    support::{Dice, Front},
     world::{Part, World},
 };
 use slipway::{
@@ -20,15 +20,15 @@ use std::{collections::BTreeMap, fs, path::Path};
 pub(crate) const ROW: Row = Row { number: 19, level: Level::P, short: 15, full: 200, run: |form| Box::pin(run(form)) };
 
 /// By how many milliseconds a clock may be ahead: an hour, the ten minutes by which nodes differ, nothing.
-const STEPS: [i64; 5] = [-3_600_000, -600_000, 0, 600_000, 3_600_000];
+pub(super) const STEPS: [i64; 5] = [-3_600_000, -600_000, 0, 600_000, 3_600_000];
 const SLOTS: u32 = 8;
 /// The limit of the tasks that would run for ever, in seconds, and how exact it is to be kept.
-const LIMIT: u64 = 2;
-const EXACT: f64 = 1.0;
+pub(super) const LIMIT: u64 = 2;
+pub(super) const EXACT: f64 = 1.0;
 
 /// What a task is there to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// It runs for a while and succeeds in its first attempt.
     Plain,
     /// It is ended by its time limit, neither early nor late.
@@ -52,8 +52,12 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     world.ready().await;
     let mut kinds = BTreeMap::new();
     for nth in 0..form.tasks {
-        let kind = [Kind::Plain, Kind::Plain, Kind::Limited, Kind::Repeated][nth % 4];
-        kinds.insert(world.submit(&task(&world, kind, &mut dice)).await, kind);
+        let kind = Kind::of(nth);
+        let recorded = match kind {
+            Kind::Limited => world.recorder.open_task(LIMITED),
+            _ => world.recorder.task(&kind.body(&mut dice)),
+        };
+        kinds.insert(world.submit(&kind.task(recorded)).await, kind);
     }
     let (steps, all) = stepped(&world, &clocks, &mut dice).await;
     let lines = world.recorder.lines();
@@ -74,20 +78,34 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     Ok(outcome)
 }
 
-fn task(world: &World, kind: Kind, dice: &mut Dice) -> NewTask {
-    let task = match kind {
-        Kind::Plain => world.recorder.task(&format!("emit one; sleep {}.{}; emit two", dice.below(3), dice.below(10))),
-        Kind::Limited => world.recorder.open_task("trap 'note term; exit 143' TERM; sleep 60 & wait $!"),
-        Kind::Repeated => world.recorder.task("if [ $n = 1 ]; then note exit:3; exit 3; fi; emit two"),
-    };
-    let retries = Some(Retries { user: u32::from(kind == Kind::Repeated), infra: 100, ..Retries::default() });
-    NewTask { retries, timeout_seconds: Some(if kind == Kind::Limited { LIMIT } else { 600 }), ..task }
+/// What the tasks do that would run for ever.
+pub(super) const LIMITED: &str = "trap 'note term; exit 143' TERM; sleep 60 & wait $!";
+
+impl Kind {
+    pub(super) fn of(nth: usize) -> Self {
+        [Self::Plain, Self::Plain, Self::Limited, Self::Repeated][nth % 4]
+    }
+
+    /// What it does before its end.
+    pub(super) fn body(self, dice: &mut Dice) -> String {
+        match self {
+            Self::Plain => format!("echo one; sleep {}.{}; echo two", dice.below(3), dice.below(10)),
+            Self::Limited => LIMITED.to_owned(),
+            Self::Repeated => "if [ $n = 1 ]; then note exit:3; exit 3; fi; echo two".to_owned(),
+        }
+    }
+
+    /// The task with its limit and its retries.
+    pub(super) fn task(self, task: NewTask) -> NewTask {
+        let retries = Some(Retries { user: u32::from(self == Self::Repeated), infra: 100, ..Retries::default() });
+        NewTask { retries, timeout_seconds: Some(if self == Self::Limited { LIMIT } else { 600 }), ..task }
+    }
 }
 
 /// Lets the clocks step until all tasks have ended. How often they did, and the tasks.
-async fn stepped(world: &World, clocks: &[impl AsRef<Path>], dice: &mut Dice) -> (usize, Vec<Task>) {
-    let client = world.client().await;
-    let mut ended = std::pin::pin!(all_ended(world));
+pub(super) async fn stepped(front: &Front, clocks: &[impl AsRef<Path>], dice: &mut Dice) -> (usize, Vec<Task>) {
+    let client = front.client().await;
+    let mut ended = std::pin::pin!(all_ended(front));
     let mut steps = 0;
     loop {
         let step = async {
@@ -108,14 +126,14 @@ async fn stepped(world: &World, clocks: &[impl AsRef<Path>], dice: &mut Dice) ->
 }
 
 /// Sets a clock, at once for whoever looks.
-fn set(clock: &Path, ahead: i64) {
+pub(super) fn set(clock: &Path, ahead: i64) {
     let fresh = clock.with_extension("fresh");
     fs::write(&fresh, ahead.to_string()).expect("a file");
     fs::rename(fresh, clock).expect("a file");
 }
 
 /// What is wrong with the end of a task; none where it is as it should be.
-fn wrong(task: &Task, kind: Kind, lines: &[Line]) -> Option<String> {
+pub(super) fn wrong(task: &Task, kind: Kind, lines: &[Line]) -> Option<String> {
     let class = task.ended.clone().unwrap_or_default().class;
     let right = match kind {
         Kind::Plain => (task.state, task.attempt.0) == (TaskState::Succeeded, 1),
@@ -131,7 +149,7 @@ fn wrong(task: &Task, kind: Kind, lines: &[Line]) -> Option<String> {
 }
 
 /// How long a task ran until it was told to stop, from the record.
-fn ran(id: TaskId, lines: &[Line]) -> Option<f64> {
+pub(super) fn ran(id: TaskId, lines: &[Line]) -> Option<f64> {
     let at = |word: &str| lines.iter().find(|line| line.task == id.0 && line.word == word).map(|line| line.at);
     Some(at("term")? - at("start")?)
 }

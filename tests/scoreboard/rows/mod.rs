@@ -9,6 +9,7 @@ mod glue_between;
 mod glue_killed;
 mod hostile_output;
 mod many_pods;
+mod real;
 mod server_killed;
 mod two_glues;
 mod uploads;
@@ -16,9 +17,9 @@ mod watches_lie;
 
 use crate::row::Row;
 
-/// All rows, in the order in which they run: those with a Kubernetes API last.
+/// All rows, in the order in which they run: those with a Kubernetes API last, and of these those on a real node.
 pub(crate) fn all() -> Vec<Row> {
-    vec![
+    let rows = vec![
         server_killed::ROW,
         agents_cut_off::ROW,
         uploads::ROW,
@@ -31,5 +32,6 @@ pub(crate) fn all() -> Vec<Row> {
         two_glues::ROW,
         watches_lie::ROW,
         many_pods::ROW,
-    ]
+    ];
+    rows.into_iter().chain(real::all()).collect()
 }
