@@ -23,21 +23,23 @@ impl Desk {
     }
 
     /// Keeps a claim open for as much as there is room for. One that would miss a queue which has room again is made
-    /// anew under its own id, so that what it may have brought is not lost.
+    /// anew under its own id, so that what it may have brought is not lost. Where the count of the room is put off, the loop
+    /// calls again when it is due.
     pub(super) fn ask(&mut self) {
         let begun = Instant::now();
         if !self.compared || !self.cache.complete() {
             self.room = None;
+            self.pace.settle();
             return;
         }
-        if begun < self.counted {
+        if !self.pace.begin(begun) {
             return;
         }
         let api = self.hands.cluster.meter.answers();
         let (observed, foreign) = self.observe();
         let room = room(&observed, &self.held, foreign, &self.config, &self.link.times);
         // With thousands of attempts counting takes its time; a few milliseconds later is soon enough then.
-        self.counted = begun + begun.elapsed() * 5;
+        self.pace.counted(begun, Instant::now());
         self.room = api.then(|| room.told());
         if !api || !room.any() {
             // What a claim given up here has brought is got again under its id, or shows in what the server holds.

@@ -10,6 +10,7 @@ use super::{
     health::Pulse,
     leftovers::Leftovers,
     metrics::Metrics,
+    pace::Pace,
     poll::{Polled, poll},
     sight::Notes,
     voices::Course,
@@ -71,8 +72,8 @@ pub(super) struct Desk {
     pub(super) asked: Option<(Uuid, Room)>,
     /// What the server is told of the room; none while nothing can be claimed for want of sight.
     pub(super) room: Option<wire::Room>,
-    /// Until when room is not counted again, so that counting takes a small part of the time.
-    pub(super) counted: Instant,
+    /// When room is counted.
+    pub(super) pace: Pace,
     /// Whether a comparison has been made since the registration.
     pub(super) compared: bool,
     /// Whether what the server holds is to be read anew at the next comparison, whatever the cluster shows.
@@ -112,7 +113,7 @@ impl Desk {
             claiming: None,
             asked: None,
             room: None,
-            counted: Instant::now(),
+            pace: Pace::new(Instant::now()),
             compared: false,
             stale: true,
         }
@@ -158,6 +159,8 @@ impl Desk {
                     rested = Instant::now() + soon.elapsed();
                     continue;
                 }
+                // What was put off may be all that there is to do.
+                () = at(self.pace.due()) => continue,
                 answer = answered(&mut self.claiming) => {
                     self.claiming = None;
                     match answer {

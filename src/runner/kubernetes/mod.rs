@@ -38,6 +38,7 @@ mod metrics;
 mod nodes;
 mod object;
 mod objects;
+mod pace;
 mod plan;
 mod poll;
 pub mod rbac;
