@@ -14,6 +14,10 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 const NAME: &str = "kubernetes";
 /// The port of health and metrics where the file names none.
 const PORT: u16 = 7228;
+/// Four writes a task: fifty tasks a second. The API server bounds what it takes by itself (429, which is tried again later), and never
+/// more than a few dozen calls of ours are open at once; this bounds only how fast many short ones may follow each other.
+const QPS: u32 = 200;
+const BURST: u32 = 2 * QPS;
 
 /// The file of `slipway glue --config`, YAML or JSON.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -51,9 +55,9 @@ pub struct File {
     pub agent_image_pull_policy: Option<PullPolicy>,
     /// The address of health and metrics; default port 7228, of all addresses in a pod and of this machine elsewhere.
     pub listen: Option<SocketAddr>,
-    /// Writes to the API server per second, on average; default 50.
+    /// Writes to the API server per second, on average; default 200.
     pub qps: Option<u32>,
-    /// Writes to the API server at once; default 100.
+    /// Writes to the API server at once; default 400.
     pub burst: Option<u32>,
     /// Whether it reads the cluster's nodes and tells the server, which then says what never fits; default no. It takes a
     /// right for the whole cluster (`slipway glue rbac --nodes`).
@@ -265,8 +269,8 @@ impl Config {
             agent_image,
             agent_pull_policy: file.agent_image_pull_policy.map(PullPolicy::as_str),
             listen,
-            qps: positive("qps", file.qps, 50)?,
-            burst: positive("burst", file.burst, 100)?,
+            qps: positive("qps", file.qps, QPS)?,
+            burst: positive("burst", file.burst, BURST)?,
             read_nodes: file.read_nodes,
             check_queues: file.check_queues,
             version: around.version,
@@ -317,7 +321,7 @@ mod tests {
     fn little_has_to_be_said() {
         let config = file(serde_json::json!({"url": "https://10.0.0.5:7227", "agentImage": "agent:1"})).unwrap();
         assert_eq!((config.name.as_str(), config.namespaces.as_slice()), ("kubernetes", &["research".to_owned()][..]));
-        assert_eq!((config.max_pods, config.max_unstarted, config.qps, config.burst), (100, 20, 50, 100));
+        assert_eq!((config.max_pods, config.max_unstarted, config.qps, config.burst), (100, 20, 200, 400));
         assert_eq!((config.served(), config.listen.to_string()), (vec!["*".to_owned()], "127.0.0.1:7228".to_owned()));
         assert_eq!(config.agent_url, config.url);
     }

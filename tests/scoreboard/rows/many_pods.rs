@@ -46,7 +46,7 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
 async fn crowd(ground: &mut Ground, form: Form, at_once: usize) -> Outcome {
     let mut dice = Dice::of(form.seed);
     let listen = free_address(Ipv4Addr::LOCALHOST.into());
-    let config = json!({"maxPods": at_once, "maxUnstarted": 100, "qps": 200, "burst": 400, "listen": listen});
+    let config = json!({"maxPods": at_once, "maxUnstarted": 100, "listen": listen});
     ground.glue("k8s", config).await;
 
     // They run until all do, and then end over half a minute.
