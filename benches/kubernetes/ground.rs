@@ -76,6 +76,12 @@ impl Ground {
         Ok(())
     }
 
+    /// Keeps the record.
+    pub(crate) fn keep(&self, dir: &Path) -> Result<(), Failure> {
+        fs::copy(self.dir().join("record"), dir.join(format!("{}.record", self.namespace())))?;
+        Ok(())
+    }
+
     /// Waits until all tasks are over.
     pub(crate) async fn all_over(&self, signal: Signal, case: Case) -> Result<(), Failure> {
         let mut over = 0;

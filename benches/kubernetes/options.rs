@@ -18,7 +18,7 @@ pub(crate) struct Options {
     pub(crate) container: Duration,
     /// `--qps N`: our glue's writes a second, and twice that at once; else what it does by itself.
     pub(crate) qps: Option<u32>,
-    /// `--keep DIR`: what server and glue say is kept there.
+    /// `--keep DIR`: what server and glue say is kept there, and the record of each run.
     pub(crate) keep: Option<String>,
     /// `--out FILE`: results go there, not into `benches/results`.
     pub(crate) out: Option<String>,

@@ -15,7 +15,7 @@ use crate::{
     side::{Player, Side},
     sight::{Signal, uptime},
 };
-use std::{collections::BTreeMap, process::Command, sync::Arc};
+use std::{collections::BTreeMap, path::Path, process::Command, sync::Arc};
 
 /// Plays what is asked for; its lines.
 pub(crate) async fn play(options: &Options) -> Result<Vec<Line>, Failure> {
@@ -49,6 +49,7 @@ async fn all(cluster: &Arc<Cluster>, options: &Options) -> Result<Vec<Line>, Fai
                 let mut ground = Ground::open(cluster, side, options).await?;
                 let player = side.ready(&mut ground, *case, options).await?;
                 let line = one(&ground, &player, (side.name(), *case, pair)).await?;
+                options.keep.as_ref().map_or(Ok(()), |dir| ground.keep(Path::new(dir)))?;
                 // A controller may have to take its leave of what is deleted.
                 ground.close().await;
                 drop(player);
