@@ -45,6 +45,7 @@ mod moving;
 mod resume;
 mod screen;
 mod server_faults;
+mod several;
 mod slow;
 mod standby;
 mod storm;
