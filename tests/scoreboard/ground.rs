@@ -5,21 +5,21 @@ use crate::{
     api_proxy::ApiProxy,
     batch,
     ended::{all_ended, stored},
-    fleet::{Deed, Fleet, Pen},
+    fleet::{Counts, Deed, Fleet, Pen},
     judge::judge,
     kit::{Scene, World},
     left,
     record::Line,
     row::{Absent, Outcome},
     sound::panics,
-    stage::{Nodes, on_stage},
+    stage::{Nodes, on_stage, second},
 };
 use serde_json::{Value, json};
 use slipway::wire::{NewTask, TaskId, TaskState, Times};
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Ground {
     pub(crate) scene: Arc<Scene>,
     pub(crate) world: World,
     pub(crate) fleet: Fleet,
+    /// The same namespace in another cluster, where the row has one, and the simulated pods there.
+    elsewhere: Option<(Arc<Scene>, Fleet)>,
     /// Where pods stand; each has a queue of the same name.
     namespaces: Vec<String>,
     record: PathBuf,
@@ -54,9 +56,12 @@ pub(crate) async fn on_ground(
             all.push(name);
         }
         let fleet = Fleet::start(scene.client(), &all, Pen::open(&record), Duration::ZERO).await;
-        let mut ground = Ground { scene: scene.clone(), world, fleet, namespaces: all, record };
+        let mut ground = Ground { scene: scene.clone(), world, fleet, elsewhere: None, namespaces: all, record };
         ground.queues().await;
         let outcome = body(&mut ground).await;
+        if let Some((other, _)) = &ground.elsewhere {
+            other.close().await;
+        }
         said(row, &ground.world, &outcome);
         outcome
     })
@@ -82,9 +87,23 @@ impl Ground {
         }
     }
 
+    /// A second cluster, whose glues serve the same queue.
+    pub(crate) async fn expand(&mut self) -> Result<(), Absent> {
+        let scene = Arc::new(self.scene.mirrored(second().await?).await);
+        let pen = Pen::open(&self.record);
+        let fleet = Fleet::start(scene.client(), std::slice::from_ref(&scene.namespace), pen, Duration::ZERO).await;
+        self.elsewhere = Some((scene, fleet));
+        Ok(())
+    }
+
     /// A proxy before the API server, for the glues that are started from now on.
     pub(crate) async fn proxied(&mut self, seed: u64) -> ApiProxy {
-        let (base, authority) = self.scene.cluster.address();
+        let scene = self.scene.clone();
+        self.proxied_in(&scene, seed).await
+    }
+
+    async fn proxied_in(&mut self, scene: &Scene, seed: u64) -> ApiProxy {
+        let (base, authority) = scene.cluster.address();
         let proxy = ApiProxy::before(&base, &authority, seed).await;
         self.world.api = Some(proxy.url.clone());
         proxy
@@ -92,11 +111,24 @@ impl Ground {
 
     /// Starts a glue that serves the queue; `config` is laid over what it needs.
     pub(crate) async fn glue(&mut self, name: &str, config: Value) {
+        let whole = self.glues_config(config);
+        self.world.glue(name, whole).await;
+    }
+
+    /// The same in the other cluster, behind a proxy of its own.
+    pub(crate) async fn glue_elsewhere(&mut self, name: &str, seed: u64, config: Value) -> ApiProxy {
+        let scene = self.elsewhere.as_ref().expect("another cluster").0.clone();
+        let (proxy, whole) = (self.proxied_in(&scene, seed).await, self.glues_config(config));
+        self.world.glue_in(&scene, name, whole).await;
+        proxy
+    }
+
+    fn glues_config(&self, config: Value) -> Value {
         let mut whole = json!({"agentImage": "slipway.test/simulated-agent:1", "namespaces": self.namespaces});
         for (key, value) in config.as_object().into_iter().flatten() {
             whole[key] = value.clone();
         }
-        self.world.glue(name, whole).await;
+        whole
     }
 
     /// Submits tasks, each with what it does, until all are acknowledged.
@@ -133,18 +165,22 @@ impl Ground {
             outcome.must(false, || format!("task {} is {}: {:?}", task.id, task.state, task.ended));
         }
         let repeated = all.iter().filter(|task| task.attempt.0 > 1).count();
-        let counts = &self.fleet.yard.counts;
-        let of = crate::fleet::Counts::of;
+        let fleets = || [&self.fleet].into_iter().chain(self.elsewhere.as_ref().map(|(_, fleet)| fleet));
+        let of = |what: fn(&Counts) -> &AtomicU64| fleets().map(|fleet| Counts::of(what(&fleet.yard.counts))).sum::<u64>();
         eprintln!(
             "{} pods for {} tasks; {repeated} tasks needed another attempt; {} starts were refused, {} results left in a message",
-            of(&counts.pods),
+            of(|counts| &counts.pods),
             all.len(),
-            of(&counts.refused),
-            of(&counts.untold)
+            of(|counts| &counts.refused),
+            of(|counts| &counts.untold)
         );
-        outcome.must(of(&counts.disturbed) == 0, || format!("{} pods were deleted while they ran", of(&counts.disturbed)));
+        let disturbed = of(|counts| &counts.disturbed);
+        outcome.must(disturbed == 0, || format!("{disturbed} pods were deleted while they ran"));
         outcome.broken.extend(panics(self.world.root()));
-        let left = left::cleared(&self.scene.client(), &self.namespaces, limit).await;
+        let mut left = left::cleared(&self.scene.client(), &self.namespaces, limit).await;
+        if let Some((other, _)) = &self.elsewhere {
+            left.extend(left::cleared(&other.client(), std::slice::from_ref(&other.namespace), limit).await);
+        }
         outcome.must(left.is_empty(), || format!("left in the cluster after {limit:?}: {}", left.join(", ")));
         outcome
     }

@@ -9,7 +9,10 @@ use std::{
     panic::{AssertUnwindSafe, resume_unwind},
     sync::Arc,
 };
-use tokio::{sync::Mutex, task::spawn_blocking};
+use tokio::{
+    sync::Mutex,
+    task::{block_in_place, spawn_blocking},
+};
 
 /// What pods run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,8 @@ struct Up {
     nodes: Nodes,
     testbed: Testbed,
     cluster: Arc<Cluster>,
+    /// Another control plane beside it, where a row has asked for one.
+    second: Option<Arc<Cluster>>,
 }
 
 static UP: Mutex<Option<Up>> = Mutex::const_new(None);
@@ -55,8 +60,20 @@ async fn cluster(nodes: Nodes) -> Result<Arc<Cluster>, Absent> {
         .expect("the cluster's start")
         .map_err(|absent| Absent { why: absent.why, may_skip: absent.may_skip })?;
     let cluster = Cluster::connect(&path).await.map(Arc::new).map_err(|why| Absent { why, may_skip: false })?;
-    *up = Some(Up { nodes, testbed, cluster: cluster.clone() });
+    *up = Some(Up { nodes, testbed, cluster: cluster.clone(), second: None });
     Ok(cluster)
+}
+
+/// Another cluster beside that of this run; it has no nodes, and goes with the first.
+pub(crate) async fn second() -> Result<Arc<Cluster>, Absent> {
+    let mut up = UP.lock().await;
+    let up = up.as_mut().ok_or_else(|| Absent { why: "there is no first cluster".to_owned(), may_skip: false })?;
+    if let Some(second) = &up.second {
+        return Ok(second.clone());
+    }
+    let path = block_in_place(|| up.testbed.second()).map_err(|absent| Absent { why: absent.why, may_skip: absent.may_skip })?;
+    let cluster = Cluster::connect(&path).await.map(Arc::new).map_err(|why| Absent { why, may_skip: false })?;
+    Ok(up.second.insert(cluster).clone())
 }
 
 /// Plays a row in a part of the cluster that is its own, and is given back whatever happens.

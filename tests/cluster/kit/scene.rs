@@ -43,6 +43,13 @@ impl Scene {
         scene
     }
 
+    /// The same namespace in another cluster.
+    pub(crate) async fn mirrored(&self, cluster: Arc<Cluster>) -> Self {
+        let scene = Self { cluster, namespace: self.namespace.clone(), namespaces: Mutex::default(), resources: Mutex::default() };
+        scene.make_namespace(&self.namespace, json!({"pod-security.kubernetes.io/enforce": "restricted"})).await;
+        scene
+    }
+
     pub(crate) fn client(&self) -> Client {
         self.cluster.client.clone()
     }

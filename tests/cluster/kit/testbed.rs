@@ -65,6 +65,15 @@ impl Testbed {
         Ok(Path::new(STATE).join("admin.kubeconfig"))
     }
 
+    /// A second control plane, beside the one that this run has started: the administrator's kubeconfig.
+    pub(crate) fn second(&self) -> Result<PathBuf, Absent> {
+        if self.lock.lock().is_ok_and(|lock| lock.is_none()) {
+            return Err(missing("there is a second cluster only beside one of these scripts".to_owned()));
+        }
+        ran("second.sh", &[])?;
+        Ok(Path::new(STATE).join("second/admin.kubeconfig"))
+    }
+
     fn start(&self) -> Result<(), Absent> {
         let lock = match File::create(LOCK) {
             Ok(file) => file,
@@ -76,13 +85,7 @@ impl Testbed {
         }
         let held = self.lock.lock().map(|mut held| *held = Some(lock));
         held.map_err(|_| Absent::broken("a test died while it started the cluster"))?;
-        let (status, said) = script("up.sh", if self.plane { &["plane"] } else { &[] }).map_err(Absent::broken)?;
-        let last = said.lines().last().unwrap_or_default().to_owned();
-        match status.code() {
-            Some(0) => Ok(()),
-            Some(MISSING) => Err(missing(last)),
-            _ => Err(Absent::broken(format!("up.sh failed:\n{said}"))),
-        }
+        ran("up.sh", if self.plane { &["plane"] } else { &[] })
     }
 
     /// Removes the cluster, unless it is somebody's who means to keep it.
@@ -96,6 +99,16 @@ impl Testbed {
             }
         }
         *lock = None;
+    }
+}
+
+/// Runs a script that starts something.
+fn ran(name: &str, args: &[&str]) -> Result<(), Absent> {
+    let (status, said) = script(name, args).map_err(Absent::broken)?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(MISSING) => Err(missing(said.lines().last().unwrap_or_default().to_owned())),
+        _ => Err(Absent::broken(format!("{name} failed:\n{said}"))),
     }
 }
 

@@ -147,11 +147,16 @@ impl World {
     /// Starts a glue under this name and waits until the server knows it. `config` is laid over what it needs anyway; a `name` in
     /// it is the runner's, which replicas share.
     pub(crate) async fn glue(&mut self, name: &str, config: Value) {
+        self.glue_in(&self.scene.clone(), name, config).await;
+    }
+
+    /// The same in another cluster's scene.
+    pub(crate) async fn glue_in(&mut self, scene: &Scene, name: &str, config: Value) {
         let namespaces = config.get("namespaces").and_then(|list| serde_json::from_value(list.clone()).ok());
-        let namespaces: Vec<String> = namespaces.unwrap_or_else(|| vec![self.scene.namespace.clone()]);
+        let namespaces: Vec<String> = namespaces.unwrap_or_else(|| vec![scene.namespace.clone()]);
         let asked = [("readNodes", "--nodes"), ("checkQueues", "--check")].into_iter().filter(|(field, _)| config[*field] == true);
         let more: Vec<_> = asked.map(|(_, flag)| flag).collect();
-        let kubeconfig = identity(&self.scene, &format!("glue-{name}"), &namespaces, &more, &self.root).await;
+        let kubeconfig = identity(scene, &format!("glue-{name}"), &namespaces, &more, &self.root).await;
         if let Some(api) = &self.api {
             redirect(&kubeconfig, api);
         }
@@ -164,7 +169,7 @@ impl World {
             "allowPlainHttp": true,
             "tokenFile": self.data().join("runner-token"),
             "namespaces": namespaces,
-            "agentImage": given.unwrap_or_else(|| self.scene.cluster.agent_image()),
+            "agentImage": given.unwrap_or_else(|| scene.cluster.agent_image()),
             "listen": free_address(Ipv4Addr::LOCALHOST.into()),
         });
         for (key, value) in config.as_object().into_iter().flatten() {

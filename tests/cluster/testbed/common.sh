@@ -11,9 +11,16 @@ LOCK=/run/lock/slipway-cluster.lock
 GATEWAY=10.88.0.1 # the bridge: how pods reach the host, the node's InternalIP, and where the API server listens
 BRIDGE=slipway0
 NODE=node-1
-API=https://$GATEWAY:6443
+PORT=6443 ETCD_PORT=23790 PEER_PORT=23800 CONTROLLERS_PORT=10257
+API=https://$GATEWAY:$PORT
 # What the harness takes for "a prerequisite is missing": a skip for a person, a failure in CI.
 readonly MISSING=77
+
+# What follows is about the second control plane (second.sh): a cluster of its own, in a part of the first one's state.
+second() {
+  STATE=$STATE/second PORT=6444 ETCD_PORT=23791 PEER_PORT=23801 CONTROLLERS_PORT=10258
+  API=https://$GATEWAY:$PORT
+}
 
 say() { echo "cluster: $*" >&2; }
 fail() { say "$*"; exit 1; }

@@ -1,15 +1,15 @@
-# etcd, API server, controller-manager, scheduler; sourced by up.sh and by plane.sh.
+# etcd, API server, controller-manager, scheduler; sourced by up.sh and by second.sh.
 
 start_etcd() {
-  run etcd "$BIN/etcd" --data-dir "$STATE/etcd" --unsafe-no-fsync --listen-client-urls http://127.0.0.1:23790 \
-    --advertise-client-urls http://127.0.0.1:23790 --listen-peer-urls http://127.0.0.1:23800 \
-    --initial-advertise-peer-urls http://127.0.0.1:23800 --initial-cluster default=http://127.0.0.1:23800
+  run etcd "$BIN/etcd" --data-dir "$STATE/etcd" --unsafe-no-fsync --listen-client-urls http://127.0.0.1:$ETCD_PORT \
+    --advertise-client-urls http://127.0.0.1:$ETCD_PORT --listen-peer-urls http://127.0.0.1:$PEER_PORT \
+    --initial-advertise-peer-urls http://127.0.0.1:$PEER_PORT --initial-cluster default=http://127.0.0.1:$PEER_PORT
 }
 
 # The audit log counts what each user wrote and which verbs it used. Pods that lose their node are evicted after 10 s.
 start_apiserver() {
   local pki=$STATE/pki
-  run apiserver "$BIN/kube-apiserver" --etcd-servers=http://127.0.0.1:23790 --secure-port=6443 \
+  run apiserver "$BIN/kube-apiserver" --etcd-servers=http://127.0.0.1:$ETCD_PORT --secure-port=$PORT \
     --bind-address=$GATEWAY --advertise-address=$GATEWAY \
     --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key" --client-ca-file="$pki/ca.crt" \
     --service-account-key-file="$pki/sa.pub" --service-account-signing-key-file="$pki/sa.key" \
@@ -30,7 +30,7 @@ start_controllers() {
   # shellcheck disable=SC2046
   run controller-manager "$BIN/kube-controller-manager" --kubeconfig="$STATE/controller-manager.kubeconfig" \
     --service-account-private-key-file="$pki/sa.key" --root-ca-file="$pki/ca.crt" --use-service-account-credentials \
-    --leader-elect=false --bind-address=127.0.0.1 --node-monitor-period=1s --node-monitor-grace-period=12s \
+    --leader-elect=false --bind-address=127.0.0.1 --secure-port=$CONTROLLERS_PORT --node-monitor-period=1s --node-monitor-grace-period=12s \
     $(rates) $(syncs)
 }
 

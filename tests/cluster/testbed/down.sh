@@ -7,6 +7,8 @@ source "$(dirname "$0")/common.sh"
 [ "$(id -u)" = 0 ] || missing "it needs root"
 lock
 
+# In a shell of its own, where the names are those of the second control plane.
+[ ! -d "$STATE/second" ] || (second; for name in controller-manager apiserver etcd; do stop $name; done)
 for name in kwok coredns kube-proxy kubelet scheduler controller-manager apiserver etcd; do stop $name; done
 
 # Containers outlive the kubelet. They are ended through the runtime, which may itself be gone: then a shim is found by

@@ -1,6 +1,8 @@
-//! Row 5: two glues serve one queue, as replicas under one name and as runners of two names; both are killed at times.
+//! Row 5: two glues serve one queue, as replicas under one name, as runners of two names, and as runners in two clusters; both are
+//! killed at times.
 
 use crate::{
+    api_proxy::ApiProxy,
     fleet::Deed,
     ground::{Ground, on_ground},
     kit::times,
@@ -8,30 +10,56 @@ use crate::{
     score::Level,
     support::Dice,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) const ROW: Row = Row { number: 5, level: Level::P, short: 60, full: 2_000, run: |form| Box::pin(run(form)) };
 
 const GLUES: [&str; 2] = ["east", "west"];
 
 async fn run(form: Form) -> Result<Outcome, Absent> {
-    let half = Form { tasks: form.tasks.div_ceil(2), ..form };
+    let third = Form { tasks: form.tasks.div_ceil(3), ..form };
     eprintln!("two replicas under one name");
-    let same = on_ground("two_replicas", times(), 1, async |ground| side_by_side(ground, half, Some("k8s")).await).await?;
+    let same = on_ground("two_replicas", times(), 1, async |ground| side_by_side(ground, third, Some("k8s")).await).await?;
     eprintln!("two runners");
-    let different = on_ground("two_runners", times(), 1, async |ground| side_by_side(ground, half, None).await).await?;
-    Ok(same.and(different))
+    let different = on_ground("two_runners", times(), 1, async |ground| side_by_side(ground, third, None).await).await?;
+    eprintln!("two runners in two clusters");
+    let apart = on_ground("two_clusters", times(), 1, async |ground| apart(ground, third).await).await?;
+    Ok(same.and(different).and(apart))
 }
 
 /// `shared` is the name that both have.
 async fn side_by_side(ground: &mut Ground, form: Form, shared: Option<&str>) -> Outcome {
-    let mut dice = Dice::of(form.seed);
     let mut proxies = Vec::new();
     for name in GLUES {
         // Each has a proxy of its own, which does nothing but count.
         proxies.push(ground.proxied(form.seed).await);
-        ground.glue(name, json!({"name": shared.unwrap_or(name), "maxPods": 20, "maxUnstarted": 10})).await;
+        ground.glue(name, config(shared.unwrap_or(name))).await;
     }
+    struck(ground, form, &proxies, shared.is_none()).await
+}
+
+/// Each in a cluster of its own.
+async fn apart(ground: &mut Ground, form: Form) -> Outcome {
+    if let Err(absent) = ground.expand().await {
+        eprintln!("without a second cluster: {}", absent.why);
+        let mut outcome = Outcome::default();
+        outcome.must(absent.may_skip, || absent.why.clone());
+        return outcome;
+    }
+    let [here, there] = GLUES;
+    let mut proxies = vec![ground.proxied(form.seed).await];
+    ground.glue(here, config(here)).await;
+    proxies.push(ground.glue_elsewhere(there, form.seed, config(there)).await);
+    struck(ground, form, &proxies, true).await
+}
+
+fn config(name: &str) -> Value {
+    json!({"name": name, "maxPods": 20, "maxUnstarted": 10})
+}
+
+/// Both are killed at times; `both` says whether each must have had something to do.
+async fn struck(ground: &mut Ground, form: Form, proxies: &[ApiProxy], both: bool) -> Outcome {
+    let mut dice = Dice::of(form.seed);
     let kills = form.of(3, 40);
     let mut tasks = Vec::new();
     for nth in 0..kills {
@@ -45,6 +73,6 @@ async fn side_by_side(ground: &mut Ground, form: Form, shared: Option<&str>) -> 
     let writes: u64 = proxies.iter().map(|proxy| proxy.tally().written()).sum();
     eprintln!("Jobs created by each: {created:?}; {writes} writes for {} tasks", tasks.len());
     outcome.must(created.iter().any(|count| *count > 0), || "neither has created a Job".to_owned());
-    outcome.must(shared.is_some() || created.iter().all(|count| *count > 0), || format!("one had nothing to do: {created:?}"));
+    outcome.must(!both || created.iter().all(|count| *count > 0), || format!("one had nothing to do: {created:?}"));
     outcome
 }
