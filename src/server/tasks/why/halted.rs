@@ -24,7 +24,7 @@ pub(super) fn full(queue: &QueueName, needs: &Resources, runners: &[Known]) -> O
             return None;
         }
         let said = if slots {
-            format!("no room for the queue {queue}: {} attempts, {} slots", runner.active, runner.slots)
+            format!("no room for the queue {queue}, {} of {} slots taken", runner.active, runner.slots)
         } else {
             format!("{} of {} GPUs are free, the task needs {gpus}", room.gpus, runner.gpus)
         };
