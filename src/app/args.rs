@@ -2,6 +2,8 @@
 
 mod admin;
 
+#[cfg(feature = "glue")]
+pub(super) use admin::ReapArgs;
 pub(super) use admin::{AdminCommand, BackupArgs, Listing, MigrateArgs, RestoreArgs};
 
 use crate::{cli, wire::RunnerName};

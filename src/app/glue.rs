@@ -29,8 +29,21 @@ pub(super) const LOG: &str = "info,kube_client=off,kube_runtime=error";
 /// `slipway glue`.
 pub(super) async fn run(args: GlueArgs) -> Result<()> {
     let stop = surroundings::stop()?;
-    let file = args.config.as_deref().map_or(Ok(File::default()), read)?;
-    let found = find(&args.cluster).await?;
+    let Prepared { config, found, token } = prepare(args.config.as_deref(), &args.cluster).await?;
+    carry(config, found, token, stop).await
+}
+
+/// What a glue is told, and the cluster that it is for.
+pub(super) struct Prepared {
+    pub(super) config: Config,
+    pub(super) found: Found,
+    pub(super) token: Bearer,
+}
+
+/// Reads a glue's file and what stands around it.
+pub(super) async fn prepare(path: Option<&Path>, cluster: &ClusterArgs) -> Result<Prepared> {
+    let file = path.map_or(Ok(File::default()), read)?;
+    let found = find(cluster).await?;
     let token =
         match (surroundings::variable("SLIPWAY_TOKEN"), &file.token_file) {
             (Some(token), _) => Bearer::Fixed(token.into()),
@@ -47,11 +60,18 @@ pub(super) async fn run(args: GlueArgs) -> Result<()> {
     let allowed = surroundings::variable("SLIPWAY_ALLOW_PLAIN_HTTP").is_some_and(|said| said == "true" || said == "1");
     let file = File { allow_plain_http: file.allow_plain_http || allowed, ..file };
     let around = Surrounding { ca, ..surrounding(&found, surroundings::variable("SLIPWAY_URL")) };
-    let config = Config::new(file, around).map_err(|error| match &args.config {
+    let config = Config::new(file, around).map_err(|error| match path {
         Some(path) => anyhow!("{}: {error}", path.display()),
         None => anyhow!("{error}; write it into a file and name that with --config"),
     })?;
-    carry(config, found, token, stop).await
+    Ok(Prepared { config, found, token })
+}
+
+/// The server that a glue works for.
+pub(super) fn server(config: &Config, token: Bearer) -> Result<Client> {
+    let client = Client::trusting(&config.url, None, &format!("slipway-glue/{}", config.version), config.ca.as_deref())?;
+    // The address was judged with the rest of the configuration.
+    Ok(client.with_bearer(token).allowing_plain_http(true))
 }
 
 /// A glue that is about to run inside `up`.
@@ -89,9 +109,7 @@ impl Beside {
 }
 
 async fn carry(config: Config, found: Found, token: Bearer, stop: CancellationToken) -> Result<()> {
-    let client = Client::trusting(&config.url, None, &format!("slipway-glue/{}", config.version), config.ca.as_deref())?;
-    // The address was judged with the rest of the configuration.
-    let client = client.with_bearer(token).allowing_plain_http(true);
+    let client = server(&config, token)?;
     let ambient = Ambient { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
     tracing::info!(cluster = found.server(), namespaces = config.namespaces.join(","), server = config.url, "starting");
     Ok(kubernetes::run(config, found, client, ambient, stop).await?)

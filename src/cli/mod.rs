@@ -56,7 +56,7 @@ mod span;
 mod style;
 mod submit;
 mod switch;
-mod table;
+pub(crate) mod table;
 mod task_ref;
 mod template;
 #[cfg(test)]

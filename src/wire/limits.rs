@@ -24,6 +24,8 @@ pub const MAX_UNSERVED: usize = 100;
 pub const MAX_ROOM_QUEUES: usize = 1_001;
 /// The most silent watches that a glue tells.
 pub const MAX_SILENT_WATCHES: usize = 100;
+/// The most unknown Jobs that a glue names.
+pub const MAX_UNKNOWN_JOBS: usize = 20;
 /// The most things that are told to be stuck.
 pub const MAX_STUCK: usize = 100;
 /// The longest wait of a claim, in seconds.

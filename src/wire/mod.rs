@@ -60,7 +60,7 @@ pub use report::{
 };
 pub use retention::{Keep, KeepDays, KeepJobs, Retention};
 pub use runner::{ClusterOffer, RegisterRequest, RegisterResponse, Runner, RunnerList};
-pub use runner_state::{ClusterSight, Room, RunnerState, SilentWatch};
+pub use runner_state::{ClusterSight, Room, RunnerState, SilentWatch, UnknownJobs};
 pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskPatch};
 pub use template::ObjectTemplate;
 pub use token::{CreatedToken, NewToken, RoleGrant, RotateToken, Token, TokenList, Whoami};

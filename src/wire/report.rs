@@ -48,6 +48,9 @@ pub enum Verdict {
 pub struct CheckResponse {
     /// One per item.
     pub items: Vec<Checked>,
+    /// The installation: what the names of its objects begin with. Empty from servers before 0.2.
+    #[serde(default)]
+    pub installation: String,
 }
 
 /// The verdict on one attempt.

@@ -49,6 +49,21 @@ pub struct ClusterSight {
     /// The watches that have heard neither an event nor a bookmark for too long, at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silent: Vec<SilentWatch>,
+    /// What stands in it under the runner's name and is of no attempt that the server knows; absent where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<UnknownJobs>,
+}
+
+/// Jobs that a glue leaves alone because the server does not know them: begun after the backup that a server was restored from, or by
+/// another installation. They take slots, and `slipway admin reap` removes them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UnknownJobs {
+    /// How many.
+    pub count: u32,
+    /// At most 20 of them, as `namespace/name`.
+    pub named: Vec<String>,
 }
 
 /// A watch that hears nothing.

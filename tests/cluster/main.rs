@@ -46,6 +46,7 @@ mod objects;
 mod owned;
 mod places;
 mod ready;
+mod restored;
 mod rights;
 mod runs;
 mod secrets;
@@ -57,6 +58,7 @@ fn main() -> std::process::ExitCode {
         [
             ground::tests(),
             runs::tests(),
+            restored::tests(),
             slices::tests(),
             accounts::tests(),
             chart::tests(),

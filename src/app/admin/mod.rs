@@ -3,6 +3,8 @@
 mod archive;
 mod backup;
 mod migrate;
+#[cfg(feature = "glue")]
+mod reap;
 mod restore;
 
 use super::{args::AdminCommand, surroundings::say};
@@ -18,6 +20,8 @@ pub(super) async fn run(command: AdminCommand) -> Result<ExitCode> {
         AdminCommand::Restore(args) => restore::run(&args).await?,
         AdminCommand::Migrate(args) => return migrate::run(&args).await,
         AdminCommand::MintToken => mint()?,
+        #[cfg(feature = "glue")]
+        AdminCommand::Reap(args) => reap::run(&args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

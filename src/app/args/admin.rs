@@ -13,6 +13,7 @@ Examples:
   slipway admin restore --from slipway.tar --data-dir /srv/new --database postgres://slipway@db/slipway
                                                                    into Postgres, also from SQLite
   slipway admin migrate --check                                    what a new version would change
+  slipway admin reap --config glue.yaml                            Jobs that the server does not know
   slipway admin mint-token > admin-token                           for a Secret that is made before the server";
 
 #[derive(Debug, Subcommand)]
@@ -26,6 +27,10 @@ pub(in crate::app) enum AdminCommand {
     /// Bring the database of a server that does not run to this version, or say what that would do
     #[command(after_help = MIGRATE_HELP)]
     Migrate(MigrateArgs),
+    /// List what stands in a cluster under a glue's name and is of no task that the server knows; with --yes remove it
+    #[cfg(feature = "glue")]
+    #[command(after_help = REAP_HELP)]
+    Reap(ReapArgs),
     /// Print a fresh token that no server knows yet, to keep as the admin token (`adminTokenFile`)
     MintToken,
 }
@@ -77,6 +82,36 @@ pub(in crate::app) struct MigrateArgs {
 pub(in crate::app) enum Listing {
     Table,
     Json,
+}
+
+#[cfg(feature = "glue")]
+const REAP_HELP: &str = "\
+Such Jobs began after the backup that the server was restored from, or another server made them. A glue never touches them; they take its
+slots, and slipway doctor names them. Objects of other kinds than Job are not looked at.
+
+Examples:
+  slipway admin reap --config glue.yaml                            what there is; nothing is removed
+  slipway admin reap --config glue.yaml --yes                      remove what this installation has forgotten
+  slipway admin reap --config glue.yaml --installation k3f9a --yes
+                                                                   and what the installation k3f9a left, as the server was called before a restore";
+
+#[cfg(feature = "glue")]
+#[derive(Debug, clap::Args)]
+pub(in crate::app) struct ReapArgs {
+    /// The glue's file: its namespaces, its name, its server
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::app) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::app) cluster: crate::app::args::ClusterArgs,
+    /// An installation whose Jobs are meant too; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::app) installation: Vec<String>,
+    /// Remove them, with their pods
+    #[arg(long, short)]
+    pub(in crate::app) yes: bool,
+    /// How: table or json
+    #[arg(long, short, value_name = "FORMAT", value_enum, default_value = "table", hide_possible_values = true)]
+    pub(in crate::app) output: Listing,
 }
 
 /// Where a server's data is.

@@ -3,6 +3,7 @@
 use super::{
     capacity::room,
     desk::Desk,
+    facts::SeenJob,
     sight::{Now, Observed},
 };
 use crate::{
@@ -10,11 +11,12 @@ use crate::{
     runner::link::CLAIM_WAIT_SECONDS,
     wire::{ClaimRequest, ClaimResponse, Hold},
 };
+use std::sync::Arc;
 use tokio::time::Instant;
 
 impl Desk {
-    /// Every attempt as it is known now, and how many Jobs bear the runner's name for another installation.
-    pub(super) fn observe(&mut self) -> (Vec<Observed>, usize) {
+    /// Every attempt as it is known now, and the Jobs that bear the runner's name for another installation.
+    pub(super) fn observe(&mut self) -> (Vec<Observed>, Vec<Arc<SeenJob>>) {
         let (sights, foreign) = self.cache.sights(|mark| mark.instance == self.hands.instance_of(mark.of));
         let now = Now { here: self.clock.monotonic(), cluster: self.hands.cluster.meter.cluster_now() };
         let observed = self.notes.observe(sights, &self.held, now, &self.link.times);
@@ -37,7 +39,7 @@ impl Desk {
         }
         let api = self.hands.cluster.meter.answers();
         let (observed, foreign) = self.observe();
-        let room = room(&observed, &self.held, foreign, &self.config, &self.link.times);
+        let room = room(&observed, &self.held, foreign.len(), &self.config, &self.link.times);
         // With thousands of attempts counting takes its time; a few milliseconds later is soon enough then.
         self.pace.counted(begun, Instant::now());
         self.room = api.then(|| room.told());

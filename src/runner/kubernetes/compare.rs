@@ -3,6 +3,7 @@
 use super::{
     act::Done,
     desk::Desk,
+    facts::SeenJob,
     follow::follow,
     object::Kind,
     plan::{Act, Action, Rules, due, plan},
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     client::Error,
     crash_point,
-    wire::{AttemptRef, Hold, ReportItem, ReportKind, Verdict},
+    wire::{AttemptRef, Hold, ReportItem, ReportKind, UnknownJobs, Verdict, limits},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -93,8 +94,9 @@ impl Desk {
         self.stale = false;
         self.followers.retain(|of, _| self.held.contains_key(of));
         self.courses.retain(|of, _| self.held.contains_key(of));
-        let mut observed = self.observe().0;
+        let (mut observed, foreign) = self.observe();
         self.ask_about(&mut observed).await?;
+        self.note_unknown(&observed, &foreign);
         let rules = Rules { times: &self.link.times, cancels: &self.cancels, api: self.hands.cluster.meter.answers() };
         let actions = plan(&observed, &self.held, rules);
         self.compared = true;
@@ -133,9 +135,26 @@ impl Desk {
             note.verdict = seen.verdict.filter(|verdict| *verdict != Verdict::Live);
             note.late = seen.late;
         }
-        let strange = observed.iter().filter(|seen| seen.verdict == Some(Verdict::Unknown)).count();
-        self.metrics.strange.set(i64::try_from(strange).unwrap_or(i64::MAX));
         Ok(())
+    }
+
+    /// Notes what stands under our name and is of no attempt that the server knows.
+    fn note_unknown(&mut self, observed: &[Observed], foreign: &[Arc<SeenJob>]) {
+        let unknown = observed.iter().filter(|seen| seen.verdict == Some(Verdict::Unknown)).filter_map(|seen| seen.job.as_ref());
+        let mut named: Vec<_> = unknown.chain(foreign).map(|job| format!("{}/{}", job.facts.namespace, job.facts.name)).collect();
+        let count = u32::try_from(named.len()).unwrap_or(u32::MAX);
+        self.metrics.strange.set(count.into());
+        named.sort_unstable();
+        named.truncate(limits::MAX_UNKNOWN_JOBS);
+        let now = (count > 0).then_some(UnknownJobs { count, named });
+        if let Some(jobs) = now.as_ref().filter(|_| now != self.unknown) {
+            tracing::warn!(
+                count,
+                named = jobs.named.join(", "),
+                "Jobs under this name are of no attempt that the server knows: they are left alone"
+            );
+        }
+        self.unknown = now;
     }
 
     /// Carries out a plan; what is to be reported comes back.

@@ -23,7 +23,7 @@ use crate::{
         Refusal,
         link::{Claiming, Link, answered},
     },
-    wire::{self, AttemptRef, ClusterOffer, Hold, ProblemCode, RegisterRequest, ReportItem, RunnerState},
+    wire::{self, AttemptRef, ClusterOffer, ClusterSight, Hold, ProblemCode, RegisterRequest, ReportItem, RunnerState, UnknownJobs},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -72,6 +72,8 @@ pub(super) struct Desk {
     pub(super) asked: Option<(Uuid, Room)>,
     /// What the server is told of the room; none while nothing can be claimed for want of sight.
     pub(super) room: Option<wire::Room>,
+    /// What stands under our name and is of no attempt that the server knows.
+    pub(super) unknown: Option<UnknownJobs>,
     /// When room is counted.
     pub(super) pace: Pace,
     /// Whether a comparison has been made since the registration.
@@ -113,6 +115,7 @@ impl Desk {
             claiming: None,
             asked: None,
             room: None,
+            unknown: None,
             pace: Pace::new(Instant::now()),
             compared: false,
             stale: true,
@@ -251,7 +254,8 @@ impl Desk {
 
     /// Whether the server holds the same attempts as we believe.
     async fn beat(&mut self) -> Result<bool, Error> {
-        let cluster = self.hands.cluster.meter.sight(Duration::from_millis(self.link.times.watch_silent_ms));
+        let sight = self.hands.cluster.meter.sight(Duration::from_millis(self.link.times.watch_silent_ms));
+        let cluster = ClusterSight { unknown: self.unknown.clone(), ..sight };
         let state = RunnerState { room: self.room.clone(), cluster: Some(cluster) };
         let answer = self.link.beat(self.held.keys().copied(), state).await?;
         self.pulse.heard();

@@ -119,7 +119,7 @@ impl Meter {
         let answers = self.answers();
         let deaf = self.watch_ages().into_iter().filter(|(_, age)| answers && *age > limit);
         let told = deaf.map(|((resource, namespace), age)| SilentWatch { resource, namespace, seconds: age.as_secs() });
-        ClusterSight { answers, silent: told.take(limits::MAX_SILENT_WATCHES).collect() }
+        ClusterSight { answers, silent: told.take(limits::MAX_SILENT_WATCHES).collect(), unknown: None }
     }
 
     /// Notes a sign of life of a watch, or that one begins now.

@@ -42,6 +42,7 @@ mod pace;
 mod plan;
 mod poll;
 pub mod rbac;
+mod reap;
 #[cfg(test)]
 mod scripted;
 mod sight;
@@ -51,6 +52,7 @@ mod watch;
 
 pub use config::{Config, File, LayerFile, PullPolicy, Queues, Surrounding};
 pub use connect::{Found, Reach, find};
+pub use reap::{Reaper, UnknownJob};
 
 use super::Refusal;
 use crate::{

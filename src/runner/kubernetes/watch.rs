@@ -147,11 +147,11 @@ impl Cache {
         state.watches.iter().filter_map(|(watch, (_, trouble))| Some((watch, trouble.as_ref()?))).map(told).collect()
     }
 
-    /// Every attempt whose objects are of the right installation, and how many Jobs bear our name for another one.
-    pub(super) fn sights(&self, ours: impl Fn(&Mark) -> bool) -> (BTreeMap<AttemptRef, Sight>, usize) {
+    /// Every attempt whose objects are of the right installation, and the Jobs that bear our name for another one.
+    pub(super) fn sights(&self, ours: impl Fn(&Mark) -> bool) -> (BTreeMap<AttemptRef, Sight>, Vec<Arc<SeenJob>>) {
         let mut state = self.state();
         let mut sights: BTreeMap<AttemptRef, Sight> = BTreeMap::new();
-        let mut foreign = 0;
+        let mut foreign = Vec::new();
         for job in state.jobs.values() {
             if ours(&job.mark) {
                 let sight = sights.entry(job.mark.of).or_default();
@@ -159,7 +159,7 @@ impl Cache {
                     sight.job = Some(job.clone());
                 }
             } else {
-                foreign += 1;
+                foreign.push(job.clone());
             }
         }
         for pod in state.pods.values().filter(|pod| ours(&pod.mark)) {
@@ -325,10 +325,11 @@ mod tests {
         assert_eq!(before.len(), 2);
         cache.state().replace(&watch, vec![Kept::Job(job(2))]);
         let (after, foreign) = cache.sights(|mark| mark.instance == "k3f9a");
-        assert_eq!(foreign, 0);
+        assert_eq!(foreign, []);
         assert!(after[&job(1).mark.of].job.is_none() && after[&job(1).mark.of].pods.len() == 1, "a deletion missed is seen");
         assert!(after[&job(1).mark.of].revision > before[&job(1).mark.of].revision);
-        assert_eq!(cache.sights(|mark| mark.instance == "other"), (BTreeMap::new(), 1));
+        let (none, foreign) = cache.sights(|mark| mark.instance == "other");
+        assert!(none.is_empty() && foreign.len() == 1);
     }
 
     #[test]

@@ -21,5 +21,5 @@ pub(crate) async fn check(State(app): State<App>, Json { value: request, .. }: J
         let awaits_log = awaiting.contains(&AttemptRef { task, attempt });
         Checked { task, attempt, verdict: verdict(known), awaits_log }
     });
-    Ok(axum::Json(CheckResponse { items: items.collect() }))
+    Ok(axum::Json(CheckResponse { items: items.collect(), installation: app.store.instance().to_owned() }))
 }

@@ -53,6 +53,10 @@ fn bounds(state: &RunnerState) -> Vec<FieldError> {
     {
         errors.push(many("/state/cluster/silent", limits::MAX_SILENT_WATCHES));
     }
+    let unknown = state.cluster.iter().filter_map(|cluster| cluster.unknown.as_ref());
+    if unknown.flat_map(|jobs| &jobs.named).enumerate().any(|(nth, name)| nth >= limits::MAX_UNKNOWN_JOBS || name.len() > 2 * MAX_NAME) {
+        errors.push(many("/state/cluster/unknown/named", limits::MAX_UNKNOWN_JOBS));
+    }
     errors
 }
 

@@ -41,6 +41,14 @@ impl World {
         (ran.status.code(), said(&ran.stdout) + &said(&ran.stderr))
     }
 
+    /// A command beside the server; answers what it said, data and conversation.
+    pub(crate) fn admin(&self, words: &[&str]) -> (String, String) {
+        let ran = Command::new(env!("CARGO_BIN_EXE_slipway")).arg("admin").args(words).output().expect("the program runs");
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(ran.status.success(), "{words:?}: {}", said(&ran.stderr));
+        (said(&ran.stdout), said(&ran.stderr))
+    }
+
     /// Applies a file of the checkout; answers what was said.
     pub(crate) fn apply(&self, file: &str) -> String {
         let (code, said) = self.slipway(&["queue", "apply", "-f", file]);

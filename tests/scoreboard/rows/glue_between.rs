@@ -11,7 +11,7 @@ use crate::{
     support::{Dice, eventually},
 };
 use serde_json::json;
-use slipway::wire::TaskId;
+use slipway::wire::{TaskId, Timestamp};
 use std::collections::BTreeMap;
 
 pub(crate) const ROW: Row = Row { number: 3, level: Level::P, short: 40, full: 2_000, run: |form| Box::pin(run(form)) };
@@ -59,16 +59,25 @@ async fn between(ground: &mut Ground, form: Form) -> Outcome {
 
 /// The glue claims them all and dies before it creates anything. Answers when another one was started.
 async fn claimed(ground: &mut Ground, deeds: Vec<Deed>, nth: usize) -> (Vec<TaskId>, f64) {
-    ground.world.kill("k8s");
-    let tasks = ground.submit(deeds).await;
     let proof = ground.world.root().join(format!("claimed-{nth}"));
+    let before = registered(ground).await;
+    ground.world.kill("k8s");
     ground.world.crash = Some(format!("glue.claimed@{}", proof.display()));
     ground.world.revive("k8s");
+    // Until it is there the tasks might go to the claim that its predecessor had open.
+    eventually("the glue to be there again", async || (registered(ground).await > before).then_some(())).await;
+    let tasks = ground.submit(deeds).await;
     eventually("a death between claim and create", async || ground.world.dead("k8s").then_some(())).await;
     assert!(proof.exists(), "it died where it was meant to");
     ground.world.crash = None;
     ground.world.revive("k8s");
     (tasks, uptime())
+}
+
+/// When the glue registered last.
+async fn registered(ground: &Ground) -> Option<Timestamp> {
+    let runners = ground.world.client().await.runners().await.ok()?.items;
+    runners.into_iter().find(|runner| runner.name.as_str() == "k8s").map(|runner| runner.registered_at)
 }
 
 /// The API server has created all Jobs, and the glue dies before it hears of one.

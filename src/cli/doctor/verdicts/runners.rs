@@ -52,6 +52,11 @@ pub(super) fn runners(facts: &Facts) -> Vec<Line> {
         let fix = "see whether it runs and reaches the server; one that is gone for good does no harm";
         lines.push(Line::warn(check, heard, fix).about(&runner.name));
     }
+    for runner in &alive {
+        let Some(unknown) = runner.state.as_ref().and_then(|state| state.cluster.as_ref()?.unknown.as_ref()) else { continue };
+        let seen = format!("{} Jobs in its cluster are of no task that the server knows: {}", unknown.count, few(&unknown.named));
+        lines.push(Line::warn(check, seen, "look at them, then: slipway admin reap --config GLUE.yaml").about(&runner.name));
+    }
     let none = Vec::new();
     let queues = facts.queues.as_ref().and_then(|queues| queues.as_ref().ok()).unwrap_or(&none);
     for queue in queues.iter().map(|looked| &looked.queue) {

@@ -10,7 +10,10 @@ use crate::{
         },
         testing::queue,
     },
-    wire::{FieldError, Level, MissingRight, ProblemCode, Queue, QueueCounts, Reason, Rendering, Role, Stuck, TaskId, Whoami},
+    wire::{
+        ClusterSight, FieldError, Level, MissingRight, ProblemCode, Queue, QueueCounts, Reason, Rendering, Role, RunnerState, Stuck,
+        TaskId, UnknownJobs, Whoami,
+    },
 };
 use clap::ValueEnum;
 use serde_json::json;
@@ -104,6 +107,16 @@ fn rows() -> Vec<Row> {
         (|f| glue(f).unknown = Some("no answer".into()), Check::Rights, Warn, "no answer"),
         (|f| runners(f)[1].footing = None, Check::Rights, Warn, "has not told"),
         (|f| drop(runners(f).remove(1)), Check::Rights, Skip, "no glue is at work"),
+        (
+            |f| {
+                let unknown = Some(UnknownJobs { count: 7, named: vec!["jobs/slw-k3f9a-7-a1".into()] });
+                let cluster = Some(ClusterSight { answers: true, unknown, ..ClusterSight::default() });
+                runners(f)[1].state = Some(RunnerState { room: None, cluster });
+            },
+            Check::Runners,
+            Warn,
+            "7 Jobs in its cluster are of no task that the server knows: jobs/slw-k3f9a-7-a1",
+        ),
         (|f| f.bases[0].2 = Err(away()), Check::BaseUrl, Fine, "the canary reached it"),
         (|f| (f.bases[0].2, f.canary) = (Err(away()), None), Check::BaseUrl, Skip, "only they can reach"),
         (|f| (f.bases[0].2, f.canary, f.in_cluster) = (Err(away()), None, true), Check::BaseUrl, Fail, "cannot reach"),
