@@ -116,10 +116,20 @@ impl Seat {
         let params = PostParams::default();
         loop {
             let bound = self.pods.create_subresource::<Value, Value>("binding", &name, &params, &binding).await;
+            // An earlier try may have acted although its answer was lost.
+            if matches!(&bound, Err(kube::Error::Api(status)) if is_another(status)) && self.is_bound().await {
+                return Ok(());
+            }
             if self.took("binding", bound).await?.is_some() {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether the pod is on the node.
+    async fn is_bound(&self) -> bool {
+        let there = self.pods.get(&self.pod.name_any()).await.ok();
+        there.is_some_and(|pod| pod.uid() == self.pod.uid() && pod.spec.is_some_and(|spec| spec.node_name.as_deref() == Some(NODE)))
     }
 
     /// Reads what the pod's Secret holds for the agent, as mounting it would; none where the pod is to go before it is there.
