@@ -1,7 +1,7 @@
 //! A server in the place of one that is lost, over a backup, while pods run.
 
 use crate::{
-    kit::{Recorder, Scene, World, tests},
+    kit::{Recorder, Scene, World, admin, tests},
     support::eventually,
 };
 use k8s_openapi::api::{
@@ -20,7 +20,7 @@ impl World {
         self.stop_server();
         let (data, before) = (self.data(), self.root().join("before"));
         fs::rename(&data, &before).expect("the old directory goes aside");
-        self.admin(&["restore", "--from", backup, "--data-dir", &data.display().to_string()]);
+        admin(&["restore", "--from", backup, "--data-dir", &data.display().to_string()]);
         for token in ["admin-token", "runner-token"] {
             fs::copy(before.join(token), data.join(token)).expect("a token");
         }
@@ -39,7 +39,7 @@ async fn what_began_after_the_backup_is_left_alone_and_named_until_somebody_remo
     let (mut world, recorder) = (World::with_glue(&scene).await, Recorder::start().await);
     let (kept, _) = world.waiting(&recorder, "note wait").await;
     let backup = world.root().join("backup.tar").display().to_string();
-    world.admin(&["backup", "--data-dir", &world.data().display().to_string(), "--to", &backup]);
+    admin(&["backup", "--data-dir", &world.data().display().to_string(), "--to", &backup]);
     let (_, pod) = world.waiting(&recorder, "note wait").await;
     let job = pod.metadata.owner_references.as_ref().expect("an owner")[0].name.clone();
     let installation = job.split('-').nth(1).expect("a name with the installation").to_owned();
@@ -52,7 +52,7 @@ async fn what_began_after_the_backup_is_left_alone_and_named_until_somebody_remo
 
     let path = |name: &str| world.root().join(name).display().to_string();
     let (config, kubeconfig) = (path("k8s.yaml"), path("glue-k8s.kubeconfig"));
-    let reap = |more: &[&str]| world.admin(&[&["reap", "--config", &config, "--kubeconfig", &kubeconfig], more].concat());
+    let reap = |more: &[&str]| admin(&[&["reap", "--config", &config, "--kubeconfig", &kubeconfig], more].concat());
     let (listed, said) = reap(&["--yes"]);
     assert!(listed.contains(&job) && listed.contains("left"), "{listed}");
     assert!(said.contains(&format!("--installation {installation}")), "{said}");

@@ -20,6 +20,6 @@ pub(crate) use objects::{limit, phase, task, task_container};
 pub(crate) use recorder::Recorder;
 pub(crate) use run::{Group, Test, run, tests};
 pub(crate) use scene::Scene;
-pub(crate) use steps::plain_queue;
+pub(crate) use steps::{admin, plain_queue};
 pub(crate) use testbed::script;
 pub(crate) use world::{World, times};

@@ -18,6 +18,14 @@ pub(crate) fn plain_queue() -> Value {
     json!({"defaults": {"image": "slipway.test/busybox:1"}, "podTemplate": {}})
 }
 
+/// A command beside the server; answers what it said, data and conversation.
+pub(crate) fn admin(words: &[&str]) -> (String, String) {
+    let ran = Command::new(env!("CARGO_BIN_EXE_slipway")).arg("admin").args(words).output().expect("the program runs");
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(ran.status.success(), "{words:?}: {}", said(&ran.stderr));
+    (said(&ran.stdout), said(&ran.stderr))
+}
+
 impl World {
     /// Creates or replaces a queue.
     pub(crate) async fn queue(&self, name: &str, queue: Value) {
@@ -39,14 +47,6 @@ impl World {
             .expect("the program runs");
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (ran.status.code(), said(&ran.stdout) + &said(&ran.stderr))
-    }
-
-    /// A command beside the server; answers what it said, data and conversation.
-    pub(crate) fn admin(&self, words: &[&str]) -> (String, String) {
-        let ran = Command::new(env!("CARGO_BIN_EXE_slipway")).arg("admin").args(words).output().expect("the program runs");
-        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(ran.status.success(), "{words:?}: {}", said(&ran.stderr));
-        (said(&ran.stdout), said(&ran.stderr))
     }
 
     /// Applies a file of the checkout; answers what was said.
