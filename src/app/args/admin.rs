@@ -27,7 +27,7 @@ pub(in crate::app) enum AdminCommand {
     /// Bring the database of a server that does not run to this version, or say what that would do
     #[command(after_help = MIGRATE_HELP)]
     Migrate(MigrateArgs),
-    /// List what stands in a cluster under a glue's name and is of no task that the server knows; with --yes remove it
+    /// List, or remove, Jobs that a glue finds in its cluster and the server does not know
     #[cfg(feature = "glue")]
     #[command(after_help = REAP_HELP)]
     Reap(ReapArgs),
@@ -86,14 +86,13 @@ pub(in crate::app) enum Listing {
 
 #[cfg(feature = "glue")]
 const REAP_HELP: &str = "\
-Such Jobs began after the backup that the server was restored from, or another server made them. A glue never touches them; they take its
-slots, and slipway doctor names them. Objects of other kinds than Job are not looked at.
+Such Jobs began after the backup that the server was restored from, or another server made them. A glue never
+touches them; they take its slots, and slipway doctor names them. Other kinds of objects are not looked at.
 
 Examples:
   slipway admin reap --config glue.yaml                            what there is; nothing is removed
   slipway admin reap --config glue.yaml --yes                      remove what this installation has forgotten
-  slipway admin reap --config glue.yaml --installation k3f9a --yes
-                                                                   and what the installation k3f9a left, as the server was called before a restore";
+  slipway admin reap --config glue.yaml --installation k3f9a       also what was made before a restore, as k3f9a";
 
 #[cfg(feature = "glue")]
 #[derive(Debug, clap::Args)]
