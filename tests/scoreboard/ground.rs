@@ -125,8 +125,10 @@ impl Ground {
 
     fn glues_config(&self, config: Value) -> Value {
         let mut whole = json!({"agentImage": "slipway.test/simulated-agent:1", "namespaces": self.namespaces});
-        for (key, value) in config.as_object().into_iter().flatten() {
-            whole[key] = value.clone();
+        if let Value::Object(more) = config {
+            for (key, value) in more {
+                whole[key] = value;
+            }
         }
         whole
     }
