@@ -34,10 +34,12 @@ pub struct Refine {
     pub better: Option<(FailureClass, Reason, Reason)>,
 }
 
-/// The attempt where it ended within the time and did not succeed.
+/// The attempt where it ended within the time and did not succeed. Of one that never started what was seen at its end says why; what
+/// comes of its objects later is the runner's own doing.
 const JUST_ENDED: &str = "insert into evidence (task, attempt, doc, seen_at)
      select a.task, a.attempt, $5, $6 from attempt a
-     where a.task = $1 and a.attempt = $2 and a.claim = $3 and (a.uid is null or a.uid = $4)
+     where a.task = $1 and a.attempt = $2 and a.claim = $3
+       and (a.uid = $4 or (a.uid is null and not exists (select 1 from evidence e where e.task = a.task and e.attempt = a.attempt)))
        and a.ended_up >= $7 and a.state is distinct from 'succeeded'
      on conflict (task, attempt) do update set doc = excluded.doc, seen_at = excluded.seen_at";
 const BETTER_ATTEMPT: &str =

@@ -159,6 +159,24 @@ async fn evidence_goes_with_success_and_stays_with_everything_else() {
     }
 }
 
+/// Scoreboard, row 11 at R, seed 4271155798: a pod is deleted whose image cannot be had, and what its status says then took the place of
+/// the registry's words.
+#[tokio::test]
+async fn what_kept_an_attempt_from_starting_outlives_its_objects() {
+    let rig = Rig::new().await;
+    for (told, kept) in [(Some(saw("403 Forbidden")), saw("403 Forbidden")), (None, saw("its pod is deleted"))] {
+        let id = rig.submit(spec()).await;
+        let (at, claim) = rig.claimed().await;
+        let ended =
+            Reporting::Ended { class: FailureClass::Image, reason: Reason::ImagePullAuth, message: "no access".into(), proven: true };
+        assert!(rig.store.run(report(at, claim, None, told.clone(), ended)).await.unwrap().applied);
+        assert_eq!(rig.state(id).await, TaskState::Failed);
+        let later = Refine { attempt: at, claim, uid: Some("pod-1".into()), evidence: saw("its pod is deleted"), better: None };
+        assert_eq!(rig.store.run(later).await.unwrap(), told.is_none(), "kept where nothing else says why");
+        assert_eq!(rig.history(id).await[0].evidence, Some(kept));
+    }
+}
+
 /// The finish of an agent that was told to go.
 fn drained(at: AttemptRef, token_hash: [u8; 32], settled: Option<bool>) -> Finish {
     let result = AttemptResult { signal: Some(15), stopped_by: Some(StoppedBy::Drain), ..AttemptResult::default() };

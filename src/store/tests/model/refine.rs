@@ -8,7 +8,8 @@ impl Task {
     pub(super) fn refine(&mut self, at: AttemptRef, claim: Uuid, uid: Option<&str>, saw: u32, since: i64) -> bool {
         let ours = |over: &&mut Over| over.claim == claim && (over.uid.is_none() || over.uid == uid) && over.ended_up >= since;
         let over = self.history.get_mut(&at.attempt.0).filter(ours).filter(|over| over.end != Some(End::Succeeded));
-        let Some(over) = over else { return false };
+        // What never started is explained by what was seen at its end.
+        let Some(over) = over.filter(|over| over.uid.is_some() || over.saw.is_none()) else { return false };
         over.saw = Some(saw);
         let (told, better) = (End::Failed(FailureClass::Infra, Reason::Evicted), End::Failed(FailureClass::Infra, Reason::NodeLost));
         if over.end == Some(told) {
