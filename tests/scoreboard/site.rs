@@ -145,7 +145,7 @@ impl Site {
     /// Waits until all of `tasks` have told `word`.
     pub(crate) async fn all_told(&self, tasks: &[TaskId], word: &str) {
         let what = format!("{word} of {} tasks", tasks.len());
-        within(Duration::from_mins(5), &what, async || (self.count(tasks, word) == tasks.len()).then_some(())).await;
+        within(Duration::from_mins(10), &what, async || (self.count(tasks, word) == tasks.len()).then_some(())).await;
     }
 
     /// The attempts of a task, oldest first.

@@ -9,7 +9,11 @@ use crate::{
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
-use slipway::{app::ambient::SystemClock, domain::Clock, wire::Times};
+use slipway::{
+    app::ambient::SystemClock,
+    domain::Clock,
+    wire::{NewTask, Times},
+};
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 
 pub(crate) const ROW: Row = Row { number: 19, level: Level::R, short: 4, full: 40, run: |form| Box::pin(run(form)) };
@@ -46,14 +50,16 @@ async fn stepping(site: &mut Site, form: Form) -> Outcome {
     });
     let spec = json!({"containers": [container], "volumes": [{"name": "clocks", "hostPath": {"path": dir}}]});
     site.queue("q", json!({"podTemplate": {"spec": spec}})).await;
-    site.glue("k8s", json!({"maxPods": 8})).await;
+    site.glue("k8s", json!({"maxPods": 6})).await;
     site.throughout(&["k8s"]);
     let kinds: Vec<_> = (0..form.tasks).map(Kind::of).collect();
     let tasks: Vec<_> = kinds
         .iter()
         .map(|kind| {
             let body = kind.body(&mut dice);
-            kind.task(if *kind == Kind::Limited { site.open_task("q", &body) } else { site.task("q", &body) })
+            let task = if *kind == Kind::Limited { site.open_task("q", &body) } else { site.task("q", &body) };
+            // Enough to say when it was told to end.
+            kind.task(NewTask { grace_seconds: Some(10), ..task })
         })
         .collect();
     let ids = site.submit(&tasks).await;

@@ -22,7 +22,7 @@ pub(crate) const ROW: Row = Row { number: 13, level: Level::R, short: 10, full: 
 /// How long each glue's agents are cut off, in seconds; the short form's are a sixtieth.
 const CUTS: [u64; 5] = [5, 60, 300, 540, 900];
 /// How many pods a glue has at once.
-const PODS: u32 = 6;
+const PODS: u32 = 3;
 /// For some seconds it prints, and it tells the digest of all that it printed.
 const BODY: &str = "emit() { echo \"$1\"; echo \"$1\" >>copy; }; i=0
 while [ $i -lt 12 ]; do i=$((i+1)); emit \"line $i of $id: $(head -c 60 /dev/urandom | base64 | tr -d '\\n')\"; sleep 0.$((id % 9))2; done

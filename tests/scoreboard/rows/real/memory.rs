@@ -1,14 +1,16 @@
 //! Row 10: commands that run out of memory. The kernel kills the command itself, a child of it, or all that is in the pod.
 
 use crate::{
+    procs::uptime,
     row::{Absent, Form, Outcome, Row},
     score::Level,
     site::{Site, on_site, times},
 };
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use serde_json::json;
 use slipway::wire::{FailureClass, Reason, Task, TaskId, TaskState};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::sleep;
 
 pub(crate) const ROW: Row = Row { number: 10, level: Level::R, short: 3, full: 20, run: |form| Box::pin(run(form)) };
 
@@ -76,10 +78,22 @@ fn story(task: &Task, victim: Victim, took: f64) -> String {
     format!("task {} ({victim:?}) is {} in attempt {} after {took:.1} s: {:?}", task.id, task.state, task.attempt, task.ended)
 }
 
-/// Whether the pod's container ended without a word of its agent; none where that cannot be seen.
+/// Whether the pod's container ended without a word of its agent; none where that was not to be seen for a minute: a busy kubelet says
+/// so later than the agent.
 async fn left_alone(site: &Site, id: TaskId) -> Option<bool> {
-    let pod: Pod = site.scene.pods(id).await.pop()?;
-    let statuses = pod.status?.container_statuses?;
-    let ended = statuses.into_iter().find(|status| status.name == "task")?.state?.terminated?;
-    Some(ended.message.is_none_or(|message| message.is_empty()))
+    let until = uptime() + 60.0;
+    loop {
+        if let Some(end) = site.scene.pods(id).await.iter().find_map(ended) {
+            return Some(end.message.is_none_or(|message| message.is_empty()));
+        }
+        if uptime() > until {
+            return None;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn ended(pod: &Pod) -> Option<ContainerStateTerminated> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find(|status| status.name == "task")?.state.as_ref()?.terminated.clone()
 }
