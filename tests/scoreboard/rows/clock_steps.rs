@@ -145,7 +145,8 @@ pub(super) fn wrong(task: &Task, kind: Kind, lines: &[Line]) -> Option<String> {
         }
     };
     let story = || format!("task {} ({kind:?}) is {} in attempt {}: {:?}", task.id, task.state, task.attempt, task.ended);
-    (!right).then(|| format!("{}, after {:?} s", story(), ran(task.id, lines)))
+    let told = || lines.iter().filter(|line| line.task == task.id.0).map(|line| format!("{} {} {}", line.attempt, line.word, line.at));
+    (!right).then(|| format!("{}, after {:?} s; on record: {:?}", story(), ran(task.id, lines), told().collect::<Vec<_>>()))
 }
 
 /// How long a task ran until it was told to stop, from the record.

@@ -29,15 +29,9 @@ while [ $i -lt 12 ]; do i=$((i+1)); emit \"line $i of $id: $(head -c 60 /dev/ura
 note sum:$(sha256sum <copy | cut -c1-64)";
 
 async fn run(form: Form) -> Result<Outcome, Absent> {
-    // An agent's report of its end has to outlast the longest cut, and the calls that straddle its end.
-    let usual = Times::default();
-    let short = crate::kit::times();
-    let longest = CUTS[4] * 1_000 / 60;
-    let short = Times {
-        call_retry_max_ms: usual.call_retry_max_ms / 60,
-        finish_retry_ms: longest + usual.call_retry_max_ms / 60 + 3 * short.call_timeout_ms,
-        ..short
-    };
+    // An agent's report of its end has to outlast the longest cut, and calls on connections whose other side is gone: some thirty of
+    // them, as with the usual times.
+    let short = Times { call_timeout_ms: 2_000, call_retry_max_ms: 1_000, finish_retry_ms: 60_000, ..crate::kit::times() };
     on_site("cut_off", form.of(short, times(form)), async |site| cut_off(site, form).await).await
 }
 
