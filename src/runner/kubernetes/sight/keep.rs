@@ -81,7 +81,9 @@ impl Note {
             self.evidence.pod = Some(PodFacts { deleting: pod.facts.deleting && by_others, ..pod.facts.clone() });
         }
         if let Some(look) = look {
-            self.evidence.events.clone_from(&look.events);
+            if !past {
+                self.evidence.events.clone_from(&look.events);
+            }
             self.evidence.log_tail = look.log_tail.clone().or(self.evidence.log_tail.take());
         }
         self.evidence.refusal = self.refusal.clone().filter(|_| job.is_none());

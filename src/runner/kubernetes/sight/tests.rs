@@ -1,7 +1,10 @@
 use super::*;
 use crate::{
-    domain::evidence::ContainerState,
-    runner::kubernetes::examples::{hold, job, of, pod, terminal, waiting, with_state},
+    domain::evidence::{ContainerState, ObjectEvent},
+    runner::kubernetes::{
+        examples::{hold, job, object, object_hold, of, pod, terminal, waiting, with_state},
+        states::State,
+    },
 };
 
 const TIMES: fn() -> Times = Times::default;
@@ -138,4 +141,22 @@ fn a_pod_that_was_deleted_is_on_its_way_out_before_the_watch_shows_it() {
     assert_eq!(seen(&mut notes), (false, false));
     notes.get(of(1)).deleted_pods.insert("pod-1".to_owned());
     assert_eq!(seen(&mut notes), (true, false), "and it is no evidence of what others did");
+}
+
+/// An image's name that is none stands in an event before it stands in the pod's status. By what came of the pods of an object that
+/// was deleted for it, the attempt ended as one whose object somebody else had deleted.
+#[test]
+fn events_that_follow_our_own_deletion_of_an_object_say_nothing_of_the_end_before_it() {
+    let mut notes = Notes::default();
+    let seen = |notes: &mut Notes, reason: &str, now| {
+        let (job, pod) = (object(1, State::Created), waiting(1, "ContainerCreating", ""));
+        let event = ObjectEvent { about: "Pod".into(), reason: reason.into(), message: String::new(), kind: "Warning".into(), at: None };
+        let look = Look { job: Some(job.clone().into()), pods: vec![pod.clone().into()], events: vec![event], ..Look::default() };
+        notes.get(of(1)).looked(look, at(now).here, 1, &TIMES());
+        let seen = observe(notes, sight(Some(job), vec![pod], 1), Some(object_hold(1)), at(now));
+        seen.evidence.events.into_iter().map(|event| event.reason).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&mut notes, "InspectFailed", 1), ["InspectFailed"]);
+    notes.get(of(1)).deleted = Some("job-1".to_owned());
+    assert_eq!(seen(&mut notes, "Killing", 2), ["InspectFailed"]);
 }
