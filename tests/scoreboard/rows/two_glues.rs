@@ -33,7 +33,7 @@ async fn side_by_side(ground: &mut Ground, form: Form, shared: Option<&str>) -> 
     for name in GLUES {
         // Each has a proxy of its own, which does nothing but count.
         proxies.push(ground.proxied(form.seed).await);
-        ground.glue(name, config(shared.unwrap_or(name))).await;
+        ground.glue(name, config(shared.unwrap_or(name), form)).await;
     }
     struck(ground, form, &proxies, shared.is_none()).await
 }
@@ -48,13 +48,14 @@ async fn apart(ground: &mut Ground, form: Form) -> Outcome {
     }
     let [here, there] = GLUES;
     let mut proxies = vec![ground.proxied(form.seed).await];
-    ground.glue(here, config(here)).await;
-    proxies.push(ground.glue_elsewhere(there, form.seed, config(there)).await);
+    ground.glue(here, config(here, form)).await;
+    proxies.push(ground.glue_elsewhere(there, form.seed, config(there, form)).await);
     struck(ground, form, &proxies, true).await
 }
 
-fn config(name: &str) -> Value {
-    json!({"name": name, "maxPods": 20, "maxUnstarted": 10})
+/// Room for a part of what is submitted at once, so that one cannot take it all.
+fn config(name: &str, form: Form) -> Value {
+    json!({"name": name, "maxPods": form.of(4, 20), "maxUnstarted": form.of(2, 10)})
 }
 
 /// Both are killed at times; `both` says whether each must have had something to do.
