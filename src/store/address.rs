@@ -26,7 +26,9 @@ pub fn names_file(url: &str, file: &Path) -> bool {
     let named = Path::new(rest.strip_prefix("//").unwrap_or(rest));
     let whole = |path: &Path| {
         let path = absolute(path).ok()?;
-        Some((path.parent()?.canonicalize().ok()?, path.file_name()?.to_owned()))
+        let dir = path.parent()?;
+        // A directory that is still to be made is taken by its name.
+        Some((dir.canonicalize().unwrap_or_else(|_| dir.to_owned()), path.file_name()?.to_owned()))
     };
     scheme.eq_ignore_ascii_case("sqlite") && whole(named).is_some_and(|named| whole(file) == Some(named))
 }
@@ -67,6 +69,7 @@ mod tests {
         ] {
             assert!(names_file(&same, &file), "{same}");
         }
+        assert!(names_file(&format!("sqlite:{path}/new/slipway.db"), &dir.path().join("new/slipway.db")), "a directory to come");
         for other in
             [format!("sqlite:{path}/other.db"), format!("postgres:{path}/slipway.db"), "sqlite:".to_owned(), format!("{path}/slipway.db")]
         {

@@ -70,19 +70,22 @@ struct Caller {
     /// How long nobody has served, the longest time; what follows within a second of a failure belongs to it.
     worst: watch::Sender<Duration>,
     calm: watch::Receiver<bool>,
+    /// How often it has asked and heard, or not.
+    asked: watch::Receiver<u64>,
 }
 
 impl Caller {
     fn of(url: &str) -> Self {
         let worst = watch::Sender::new(Duration::ZERO);
         let (calm_is, calm) = watch::channel(false);
+        let (count, asked) = watch::channel(0);
         // No connection is used twice: a follower of the one that is gone learns of it, and the Service is asked again.
         let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(1)).build();
         let (client, url, longest) = (client.expect("a client"), format!("{url}/readyz"), worst.clone());
         let ask = async move {
             let (mut first, mut last) = (None::<Instant>, Instant::now());
             loop {
-                let asked = Instant::now();
+                let began = Instant::now();
                 let fine = client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
                 if fine {
                     let over = last.elapsed() > Duration::from_secs(1);
@@ -92,20 +95,22 @@ impl Caller {
                     calm_is.send_replace(over);
                 } else {
                     last = Instant::now();
-                    let since = *first.get_or_insert(asked);
+                    let since = *first.get_or_insert(began);
                     longest.send_modify(|worst| *worst = last.duration_since(since).max(*worst));
                     calm_is.send_replace(false);
                 }
+                count.send_modify(|count| *count += 1);
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        Self { task: tokio::spawn(ask), worst, calm }
+        Self { task: tokio::spawn(ask), worst, calm, asked }
     }
 
     /// The longest time for which nobody has served since this was asked last, once somebody has served for a second.
     async fn outage(&mut self) -> Duration {
-        // What began in this moment counts.
-        sleep(Duration::from_millis(100)).await;
+        // What began in this moment counts: the next whole question comes after the one that is under way.
+        let seen = *self.asked.borrow();
+        self.asked.wait_for(|asked| *asked >= seen + 2).await.expect("it goes on");
         let calm = tokio::time::timeout(Duration::from_mins(1), self.calm.wait_for(|calm| *calm)).await;
         calm.expect("somebody serves").expect("it goes on");
         self.worst.send_replace(Duration::ZERO)

@@ -67,6 +67,22 @@ async fn a_file_is_looked_at_brought_forward_and_left_alone_where_it_is_newer() 
     world.ready().await;
     assert_eq!(counted(&world, &check).await, (Some(0), "current".to_owned(), all, 0));
     assert_eq!(migrate(&world, &["--data-dir", &dir]).await.0, Some(0));
+
+    // But where there is something to do, it is.
+    let mut conn = connected(&file).await;
+    for change in [
+        "create table kept as select * from _sqlx_migrations",
+        "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)",
+    ] {
+        sqlx::query(AssertSqlSafe(change)).execute(&mut conn).await.expect("the change");
+    }
+    let (code, _, said) = migrate(&world, &["--data-dir", &dir]).await;
+    assert_eq!((code, said.contains("another server uses")), (Some(1), true), "{said}");
+    assert_eq!(counted(&world, &check).await.1, "behind", "nothing was changed");
+    for change in ["insert or ignore into _sqlx_migrations select * from kept", "drop table kept"] {
+        sqlx::query(AssertSqlSafe(change)).execute(&mut conn).await.expect("the change");
+    }
+    conn.close().await.expect("closed");
     world.part(Part::Server).kill();
 
     for (change, state, why) in [

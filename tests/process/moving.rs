@@ -86,7 +86,9 @@ async fn a_server_moves_to_postgres_and_back_and_loses_nothing() {
     let said = world.refused(&backup, &url).await;
     assert!(said.contains("the database is not empty"), "{said}");
     world.more.clear();
-    world.restored_into("back", &backup, &[]).await;
+    // As a server's environment names its own file.
+    let own = format!("sqlite:{}", world.root.join("back/slipway.db").display());
+    world.restored_into("back", &backup, &["--database", &own]).await;
     assert!(world.data().join("slipway.db").exists());
     world.ready().await;
     assert_eq!(world.sums(&ended).await, sums);

@@ -17,7 +17,6 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use secrecy::ExposeSecret;
 use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions},
@@ -40,14 +39,15 @@ pub(super) async fn run(args: &RestoreArgs) -> Result<()> {
     } else {
         Box::new(File::open(&args.from).with_context(|| format!("cannot read {}", args.from.display()))?)
     };
-    let into = match &args.database {
+    let database = args.postgres(&dir.join(DATABASE));
+    let into = match database {
         None => None,
-        Some(url) => Some(EmptyDatabase::take(url.expose_secret()).await.context("cannot restore into the Postgres database")?),
+        Some(url) => Some(EmptyDatabase::take(url).await.context("cannot restore into the Postgres database")?),
     };
     let dir = DataDir::take(&dir)?;
     match unpack(&dir, from, into).await {
         Ok((about, restored, progress)) => {
-            tell(&dir, args.database.is_some(), &about, &restored, &progress);
+            tell(&dir, database.is_some(), &about, &restored, &progress);
             Ok(())
         }
         Err(error) => {

@@ -57,6 +57,13 @@ pub(in crate::app) struct RestoreArgs {
     pub(in crate::app) database: Option<SecretString>,
 }
 
+impl RestoreArgs {
+    /// The Postgres database to fill, where it is not the file in the data directory that is named.
+    pub(in crate::app) fn postgres(&self, file: &Path) -> Option<&str> {
+        postgres(self.database.as_ref(), file)
+    }
+}
+
 const MIGRATE_HELP: &str = "\
 A server does this by itself when it starts. Migrations only go forward: back up before.
 
@@ -92,7 +99,7 @@ touches them; they take its slots, and slipway doctor names them. Other kinds of
 Examples:
   slipway admin reap --config glue.yaml                            what there is; nothing is removed
   slipway admin reap --config glue.yaml --yes                      remove what this installation has forgotten
-  slipway admin reap --config glue.yaml --installation k3f9a       also what was made before a restore, as k3f9a";
+  slipway admin reap --config glue.yaml --installation k3f9a       also what k3f9a made, before a restore";
 
 #[cfg(feature = "glue")]
 #[derive(Debug, clap::Args)]
@@ -127,6 +134,10 @@ pub(in crate::app) struct SiteArgs {
 impl SiteArgs {
     /// The Postgres database, where it is not the file in the data directory that is named.
     pub(in crate::app) fn postgres(&self, file: &Path) -> Option<&str> {
-        self.database.as_ref().map(ExposeSecret::expose_secret).filter(|url| !names_file(url, file))
+        postgres(self.database.as_ref(), file)
     }
+}
+
+fn postgres<'a>(database: Option<&'a SecretString>, file: &Path) -> Option<&'a str> {
+    database.map(ExposeSecret::expose_secret).filter(|url| !names_file(url, file))
 }
