@@ -1,4 +1,4 @@
-//! Row 14: the server killed and started again while twenty agents upload their logs.
+//! Row 14: the server killed and started again while twenty agents upload large logs, and many short tasks pass beside them.
 
 use crate::{
     ended::{all_ended, stored},
@@ -14,12 +14,16 @@ use crate::{
     world::{Part, World},
 };
 use slipway::wire::TaskState;
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-pub(crate) const ROW: Row = Row { number: 14, level: Level::P, short: 4, full: 20, run: |form| Box::pin(run(form)) };
+pub(crate) const ROW: Row = Row { number: 14, level: Level::P, short: 8, full: 2_000, run: |form| Box::pin(run(form)) };
 
-/// Millions of bytes that one task writes in the short form, and in the full one.
+/// How many tasks write much, in the short form and in the full one; all others pass through half as many slots more.
+const LARGE: (usize, usize) = (4, 20);
+/// The millions of bytes that each of them writes.
 const SIZES: (u64, u64) = (8, 400);
+/// The bytes that each of the others writes.
+const SMALL: u64 = 50_000;
 /// The pause after each million, in seconds: an agent keeps 257 MiB for a server that is slow, and this row is not about what it
 /// drops beyond that.
 const PAUSES: (f64, f64) = (0.1, 1.2);
@@ -36,19 +40,24 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     let server: SocketAddr = world.url.trim_start_matches("http://").parse().expect("an address");
     let proxy = Proxy::before(server, dice.below(u64::MAX)).await;
     world.runners_call = Some(format!("http://{}", proxy.address));
-    world.slots = u32::try_from(form.tasks).expect("a number of slots");
+    let large = form.of(LARGE.0, LARGE.1);
+    world.slots = u32::try_from(large + large / 2).expect("a number of slots");
     world.start(Part::Server);
     world.start(Part::Runner);
     world.ready().await;
     let (pieces, pause) = (form.of(SIZES.0, SIZES.1), form.of(PAUSES.0, PAUSES.1));
-    let (kills, again, size) = (form.of(KILLS.0, KILLS.1), form.of(AGAIN.0, AGAIN.1), pieces * 1_000_000);
-    let piece = format!("head -c 1000000 /dev/urandom | tee -a \"$COPIES/$id-$n\"; sleep {pause}");
-    let body = format!("i=0; while [ $i -lt {pieces} ]; do i=$((i+1)); {piece}; done");
-    let mut tasks = Vec::new();
-    for _ in 0..form.tasks {
-        tasks.push(world.submit(&world.recorder.task(&body)).await);
+    let (kills, again) = (form.of(KILLS.0, KILLS.1), form.of(AGAIN.0, AGAIN.1));
+    let piece = |size: u64| format!("head -c {size} /dev/urandom | tee -a \"$COPIES/$id-$n\"");
+    let much = format!("i=0; while [ $i -lt {pieces} ]; do i=$((i+1)); {}; sleep {pause}; done", piece(1_000_000));
+    let little = piece(SMALL);
+    let kinds: Vec<_> = (0..form.tasks).map(|nth| if nth < large { (&much, pieces * 1_000_000) } else { (&little, SMALL) }).collect();
+    let (mut tasks, mut sizes) = (Vec::new(), BTreeMap::new());
+    for (body, size) in kinds {
+        let id = world.submit(&world.recorder.task(body)).await;
+        tasks.push(id);
+        sizes.insert(id, size);
     }
-    let whole = size * tasks.len() as u64;
+    let whole: u64 = sizes.values().sum();
     let mut worst = 0.0_f64;
     for nth in 1..=kills {
         // At a random point of each share of the way.
@@ -74,7 +83,7 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
     };
     for task in &all {
         outcome.must(task.state == TaskState::Succeeded && task.attempt.0 == 1, || format!("task {}: {:?}", task.id, task.ended));
-        let same = same(&world, task, size).await;
+        let same = same(&world, task, sizes[&task.id]).await;
         outcome.must(same, || format!("the log of task {} is not what its command wrote", task.id));
     }
     #[expect(clippy::cast_precision_loss, reason = "a share")]
