@@ -14,10 +14,12 @@ use crate::{
     sound::panics,
     stage::{Nodes, on_stage, second},
 };
+use futures::FutureExt;
 use serde_json::{Value, json};
 use slipway::wire::{NewTask, TaskId, TaskState, Times};
 use std::{
     fs,
+    panic::{AssertUnwindSafe, resume_unwind},
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
@@ -58,7 +60,7 @@ pub(crate) async fn on_ground(
         let fleet = Fleet::start(scene.client(), &all, Pen::open(&record), Duration::ZERO).await;
         let mut ground = Ground { scene: scene.clone(), world, fleet, elsewhere: None, namespaces: all, record };
         ground.queues().await;
-        let outcome = body(&mut ground).await;
+        let outcome = played(row, &mut ground, body, |ground| &ground.world).await;
         if let Some((other, _)) = &ground.elsewhere {
             other.close().await;
         }
@@ -68,13 +70,26 @@ pub(crate) async fn on_ground(
     .await
 }
 
+/// Plays a row. Should it break off, what server and glue said is kept too.
+pub(crate) async fn played<T>(row: &str, place: &mut T, body: impl AsyncFnOnce(&mut T) -> Outcome, world: fn(&T) -> &World) -> Outcome {
+    let played = AssertUnwindSafe(body(place)).catch_unwind().await;
+    played.unwrap_or_else(|panic| {
+        keep(row, world(place));
+        resume_unwind(panic)
+    })
+}
+
 /// Keeps what server and glue said of a row that failed.
 pub(crate) fn said(row: &str, world: &World, outcome: &Outcome) {
     if !outcome.passes() {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{row}.log"));
-        fs::write(&path, world.said()).expect("a file");
-        eprintln!("what server and glue said last is in {}", path.display());
+        keep(row, world);
     }
+}
+
+fn keep(row: &str, world: &World) {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{row}.log"));
+    fs::write(&path, world.said()).expect("a file");
+    eprintln!("what server and glue said last is in {}", path.display());
 }
 
 impl Ground {

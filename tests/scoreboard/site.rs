@@ -4,7 +4,7 @@
 use crate::{
     batch,
     ended::{all_seen_to_end, stored},
-    ground::said,
+    ground::{played, said},
     judge::judge,
     kit::{Recorder, Scene, World},
     left,
@@ -49,7 +49,7 @@ pub(crate) async fn on_site(row: &str, times: Times, body: impl AsyncFnOnce(&mut
         let (world, recorder) = (World::with_times(scene, times).await, Recorder::start().await);
         let namespaces = vec![scene.namespace.clone()];
         let mut site = Site { scene: scene.clone(), world, recorder, namespaces, held: Vec::new() };
-        let mut outcome = body(&mut site).await;
+        let mut outcome = played(row, &mut site, body, |site| &site.world).await;
         outcome.broken.extend(panics(site.world.root()));
         for before in &site.held {
             outcome.broken.extend(before.grown(&site.holds(&before.part)));

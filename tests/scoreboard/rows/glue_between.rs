@@ -57,12 +57,13 @@ async fn between(ground: &mut Ground, form: Form) -> Outcome {
     outcome
 }
 
-/// The glue claims them all and dies before it creates anything. Answers when another one was started.
+/// The glue claims them all and dies before it creates the first. Answers when another one was started.
 async fn claimed(ground: &mut Ground, deeds: Vec<Deed>, nth: usize) -> (Vec<TaskId>, f64) {
     let proof = ground.world.root().join(format!("claimed-{nth}"));
     let before = registered(ground).await;
     ground.world.kill("k8s");
-    ground.world.crash = Some(format!("glue.claimed@{}", proof.display()));
+    // It may hear of the claim by its answer, or by what the server says that it holds; either way it comes by here.
+    ground.world.crash = Some(format!("glue.create@{}", proof.display()));
     ground.world.revive("k8s");
     // Until it is there the tasks might go to the claim that its predecessor had open.
     eventually("the glue to be there again", async || (registered(ground).await > before).then_some(())).await;
