@@ -15,7 +15,7 @@ use slipway::{
     domain::Rng,
     wire::{TaskId, TaskState},
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::{task::JoinSet, time::sleep};
 
 pub(crate) const ROW: Row = Row { number: 18, level: Level::R, short: 5, full: 40, run: |form| Box::pin(run(form)) };
@@ -61,20 +61,30 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
 }
 
 async fn clinging(site: &mut Site, form: Form) -> Outcome {
-    site.queue("alone", json!({})).await;
-    site.queue("shared", json!({"podTemplate": {"spec": {"shareProcessNamespace": true}}})).await;
+    // Without a request a pod has the least weight of all on the node, and whoever makes thousands of processes, or counts them, starves it.
+    let containers = json!([{"name": "task", "resources": {"requests": {"cpu": "250m"}}}]);
+    for (name, shares) in [("alone", false), ("shared", true)] {
+        site.queue(name, json!({"podTemplate": {"spec": {"shareProcessNamespace": shares, "containers": containers}}})).await;
+    }
     // Few at once: what is timed here is the agent, and thousands of processes take the machine's.
     site.glue("k8s", json!({"maxPods": 4})).await;
     site.throughout(&["k8s"]);
     let habits: Vec<_> = [DoubleFork, Session, Deaf, Output, Zombies].into_iter().cycle().take(form.tasks).collect();
     // The second half of a full run, and every second task of a short one.
     let queue = |nth: usize| if (nth + nth / 5).is_multiple_of(2) { "shared" } else { "alone" };
-    let tasks: Vec<_> =
-        habits.iter().enumerate().map(|(nth, habit)| site.open_task(queue(nth), &body(*habit, form.of(500, 10_000)))).collect();
-    let ids = site.submit(&tasks).await;
-    let mut ends = watch(site, &ids, &habits).await;
+    let task = |nth: usize| site.open_task(queue(nth), &body(habits[nth], form.of(500, 10_000)));
+    // One that makes thousands of processes holds up the whole machine, so each of these is alone with it.
+    let (crowds, others): (Vec<_>, Vec<_>) = (0..habits.len()).partition(|nth| habits[*nth] == Zombies);
+    let (mut ids, mut of, mut ends) = (Vec::new(), BTreeMap::new(), Vec::new());
+    for group in [others].into_iter().chain(crowds.into_iter().map(|nth| vec![nth])) {
+        let submitted = site.submit(&group.iter().map(|nth| task(*nth)).collect::<Vec<_>>()).await;
+        let kinds: Vec<_> = group.iter().map(|nth| habits[*nth]).collect();
+        ends.extend(watch(site, &submitted, &kinds).await);
+        of.extend(submitted.iter().copied().zip(kinds));
+        ids.extend(submitted);
+    }
     let mut judged = site.judged(&ids).await;
-    for (task, habit) in judged.tasks.iter().map(|task| (task, habits[ids.iter().position(|id| *id == task.id).unwrap_or_default()])) {
+    for (task, habit) in judged.tasks.iter().map(|task| (task, of[&task.id])) {
         let state = if habit == Deaf { TaskState::Cancelled } else { TaskState::Succeeded };
         let right = task.state == state && task.attempt.0 == 1;
         judged.outcome.must(right, || format!("task {} ({habit:?}) is {}: {:?}", task.id, task.state, task.ended));
@@ -137,6 +147,7 @@ async fn outlived(uid: &str, since: f64) -> (f64, Vec<String>) {
         if !alive.iter().any(lives) || now > since + 120.0 {
             return (now - since, alive.into_iter().filter(|line| line != "/pause").collect());
         }
-        sleep(Duration::from_millis(50)).await;
+        // A look goes over the cgroups of all pods.
+        sleep(Duration::from_millis(200)).await;
     }
 }
