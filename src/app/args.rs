@@ -24,7 +24,9 @@ Examples:
   slipway up                            server and runner on this machine, nothing to set up
   slipway submit -- python train.py     submit a command and follow it
   slipway ls                            what runs and what waits
-  slipway logs -f @                     the log of your last task, live";
+  slipway logs -f @                     the log of your last task, live
+  slipway help exit-codes               what scripts can rely on; slipway help lists all there is
+  eval \"$(slipway --slurm-aliases)\"     Slurm's words as shell functions: sbatch, srun, squeue, scancel, sinfo, sacct";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -301,6 +303,17 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         root().debug_assert();
+    }
+
+    #[test]
+    fn the_reference_of_the_command_line_is_made_from_it() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/CLI.md");
+        let now = cli::reference(root());
+        if std::fs::read_to_string(path).unwrap_or_default() != now {
+            let fresh = std::env::temp_dir().join("slipway-CLI.md");
+            std::fs::write(&fresh, now).unwrap();
+            panic!("docs/CLI.md is stale; look at the difference, then: cp {} docs/CLI.md", fresh.display());
+        }
     }
 
     #[test]

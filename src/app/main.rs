@@ -27,7 +27,17 @@ pub fn main() -> ExitCode {
     if by_name {
         return agent::main(&words, &["agent"]);
     }
-    let command = Cli::parse().command;
+    let command = match parsed(words) {
+        Ok(Some(command)) => command,
+        Ok(None) => {
+            print!("{}", cli::slurm::ALIASES);
+            return ExitCode::SUCCESS;
+        }
+        Err(why) => {
+            say(format_args!("error: {why}"));
+            return ExitCode::from(cli::Exit::Usage.code());
+        }
+    };
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(command)),
         Err(error) => {
@@ -35,6 +45,20 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What is to be run; none where shell functions are asked for. What is wrong with the words themselves ends the program here.
+fn parsed(words: Vec<OsString>) -> Result<Option<Command>, String> {
+    let mut words = words;
+    if words == ["--slurm-aliases"] {
+        return Ok(None);
+    }
+    if words.first().is_some_and(|word| word == "slurm") {
+        let typed: Option<Vec<_>> = words[1..].iter().map(|word| word.to_str().map(str::to_owned)).collect();
+        let typed = typed.ok_or("what was typed is no text")?;
+        words = cli::slurm::translated(&typed, |path| std::fs::read_to_string(path))?.into_iter().map(OsString::from).collect();
+    }
+    Ok(Some(Cli::parse_from(std::iter::once(OsString::from("slipway")).chain(words)).command))
 }
 
 async fn run(command: Command) -> ExitCode {

@@ -46,7 +46,7 @@ impl AfterArgs {
             Self { detach: true, .. } => After::Detach,
             Self { wait: true, .. } => After::Wait,
             Self { follow: true, .. } => After::Follow,
-            _ if terminal && format.is_none_or(|f| f == Format::Table) => After::Follow,
+            _ if terminal && format.is_none_or(Format::is_for_people) => After::Follow,
             // To want the task's own exit code is to want to wait for it.
             Self { propagate_exit_code: true, .. } => After::Wait,
             _ => After::Detach,
@@ -58,7 +58,7 @@ impl AfterArgs {
         let id = task.id;
         let many = array::of(&task).is_some();
         context.on_interrupt(if many { gather::detached(id) } else { detached(id) });
-        match self.way(context.console.terminal().stdout, context.common.output) {
+        match self.way(context.console.terminal().stdout, context.asked()) {
             After::Detach => {
                 print(context, &task)?;
                 let follow = if many { "Wait for it: slipway wait" } else { "Follow it: slipway logs -f" };
@@ -67,7 +67,7 @@ impl AfterArgs {
             }
             After::Wait => {
                 // Whoever reads the output gets the id at once, or the whole object at the end.
-                let whole = matches!(context.format(), Format::Json | Format::Yaml);
+                let whole = context.format().is_whole();
                 if !whole {
                     context.console.line(id)?;
                 }
@@ -100,7 +100,7 @@ impl AfterArgs {
     /// Goes on with several tasks just submitted; a person at a terminal gets their ids, too.
     pub(crate) async fn go_all(self, context: &Context, client: &Client, submitted: BatchResponse) -> Result<Exit, Failure> {
         let waits = self.wait || self.propagate_exit_code;
-        let whole = matches!(context.format(), Format::Json | Format::Yaml);
+        let whole = context.format().is_whole();
         if !(waits && whole) {
             let lines = |answer: &BatchResponse| answer.ids.iter().map(ToString::to_string).collect::<Vec<_>>();
             context.print(&submitted, lines, |answer| lines(answer).join("\n") + "\n")?;

@@ -58,7 +58,7 @@ pub(super) async fn run(args: AuditArgs, context: &Context) -> Result<Exit, Fail
         cursor: None,
     };
     let log = context.client()?.audit(&query).await?;
-    if log.items.is_empty() && context.common.output.is_none() {
+    if log.items.is_empty() && context.asked().is_none() {
         context.console.note("Nothing was done.");
         return Ok(Exit::Ok);
     }

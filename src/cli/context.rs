@@ -7,6 +7,7 @@ use super::{
     exit::{Exit, Failure, loopback},
     login::warn_of_open,
     place::Place,
+    query::Query,
 };
 use crate::{
     client::{Client, authorities_in},
@@ -33,12 +34,30 @@ pub enum Format {
     /// For people.
     #[default]
     Table,
+    /// The same with more columns, and nothing cut.
+    Wide,
     /// The API's object, unchanged.
     Json,
+    /// The items of a list, or the object, one a line.
+    Jsonl,
     /// The API's object as YAML.
     Yaml,
     /// Ids or names only, one a line.
     Name,
+}
+
+impl Format {
+    /// Whether a person reads it.
+    #[must_use]
+    pub fn is_for_people(self) -> bool {
+        matches!(self, Self::Table | Self::Wide)
+    }
+
+    /// Whether it is the API's object, in whatever notation.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        matches!(self, Self::Json | Self::Jsonl | Self::Yaml)
+    }
 }
 
 /// The options of every command that talks to a server.
@@ -60,9 +79,12 @@ pub struct Common {
     /// Where a server on this machine keeps its data, and the token to use when none is named
     #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR", hide_env_values = true, global = true)]
     pub data_dir: Option<PathBuf>,
-    /// How to print data: table, json, yaml, or name for ids and names only
+    /// How to print data: table, wide, json, jsonl for one object a line, yaml, or name for ids and names only
     #[arg(short, long, value_name = "FORMAT", value_enum, hide_possible_values = true, global = true)]
     pub output: Option<Format>,
+    /// Print what this expression of jq makes of the JSON
+    #[arg(long, value_name = "EXPR", conflicts_with = "output", global = true)]
+    pub jq: Option<Query>,
     /// Leave the header of tables out
     #[arg(long, global = true)]
     pub no_headers: bool,
@@ -271,7 +293,12 @@ impl Context {
 
     /// How to print data.
     pub(crate) fn format(&self) -> Format {
-        self.common.output.unwrap_or_default()
+        self.asked().unwrap_or_default()
+    }
+
+    /// How data is to be printed, where that was said.
+    pub(crate) fn asked(&self) -> Option<Format> {
+        self.common.jq.as_ref().map(|_| Format::Json).or(self.common.output)
     }
 
     /// Reads a file that the user named; `-` is standard input.
@@ -303,16 +330,31 @@ impl Context {
     ) -> Result<(), Failure> {
         let broken = |e: &dyn fmt::Display| Failure::new(Exit::Error, format!("cannot print the answer: {e}"));
         match self.format() {
-            Format::Json => self.console.line(serde_json::to_string_pretty(object).map_err(|e| broken(&e))?),
+            Format::Json => self.document(&(serde_json::to_string_pretty(object).map_err(|e| broken(&e))? + "\n")),
+            Format::Jsonl => self.console.text(&lines(&serde_json::to_value(object).map_err(|e| broken(&e))?)),
             Format::Yaml => self.console.text(&serde_yaml::to_string(object).map_err(|e| broken(&e))?),
             Format::Name => self.console.text(&names(object).into_iter().map(|name| name + "\n").collect::<String>()),
-            Format::Table => self.console.text(&table(object)),
+            Format::Table | Format::Wide => self.console.text(&table(object)),
         }
     }
 
-    /// The width to which tables are cut: the terminal's, and none in a pipe.
+    /// Prints a document in the format that was asked for, or what the expression of `--jq`, under which it is JSON, makes of it.
+    pub(crate) fn document(&self, text: &str) -> Result<(), Failure> {
+        match &self.common.jq {
+            Some(query) => self.console.text(&query.apply(text)?),
+            None => self.console.text(text),
+        }
+    }
+
+    /// The width to which tables are cut: the terminal's, and none in a pipe or where all is to be seen.
     pub(crate) fn width(&self) -> Option<u16> {
-        self.console.terminal().width.filter(|_| self.console.terminal().stdout)
+        let cuts = self.console.terminal().stdout && !self.wide();
+        self.console.terminal().width.filter(|_| cuts)
+    }
+
+    /// Whether tables have their further columns.
+    pub(crate) fn wide(&self) -> bool {
+        self.format() == Format::Wide
     }
 
     /// Whether tables have headers.
@@ -328,6 +370,12 @@ pub(super) struct Target {
     pub(super) why: String,
     /// What is kept of it.
     pub(super) entry: Option<Entry>,
+}
+
+/// The items of a list, or the object itself, one a line.
+fn lines(object: &serde_json::Value) -> String {
+    let items = object.as_array().or_else(|| object.get("items")?.as_array());
+    items.map_or_else(|| format!("{object}\n"), |items| items.iter().map(|item| format!("{item}\n")).collect())
 }
 
 fn read_token(file: &Path) -> io::Result<SecretString> {

@@ -43,9 +43,9 @@ impl fmt::Display for Change {
 /// Tells at once what was done to one of several: should a later one be refused, it is known what was done.
 pub(super) fn told(context: &Context, name: &impl fmt::Display, change: Change) -> Result<(), Failure> {
     match context.format() {
-        Format::Table => context.console.line(format_args!("{name} {change}")),
+        Format::Table | Format::Wide => context.console.line(format_args!("{name} {change}")),
         Format::Name => context.console.line(name),
-        Format::Json | Format::Yaml => Ok(()),
+        Format::Json | Format::Jsonl | Format::Yaml => Ok(()),
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Exit {
     Conflict,
     /// 7: the wait ended before the task did; the task goes on.
     TimedOut,
+    /// 8: as things are it can never run.
+    Unsatisfiable,
     /// 130: interrupted; nothing was cancelled.
     Interrupted,
     /// The task's own exit code, where that was asked for.
@@ -32,6 +34,20 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Every exit but a task's own code, with its meaning for people.
+    pub const ALL: [(Self, &'static str); 10] = [
+        (Self::Ok, "it did what was asked"),
+        (Self::Error, "it failed, or a comparison found differences (queue diff, doctor)"),
+        (Self::Usage, "what was typed, or a file that was given, is wrong"),
+        (Self::TaskFailed, "the task did not succeed; with --propagate-exit-code its own code stands here"),
+        (Self::Authentication, "no token, or none that the server takes"),
+        (Self::NotFound, "what was named does not exist"),
+        (Self::Conflict, "at odds with the present state of things, or changed by somebody else meanwhile"),
+        (Self::TimedOut, "the wait ended before the task did; the task goes on"),
+        (Self::Unsatisfiable, "as things are it can never run (submit --check, why --exit-status)"),
+        (Self::Interrupted, "interrupted; nothing was cancelled"),
+    ];
+
     /// The process's exit code.
     #[must_use]
     pub fn code(self) -> u8 {
@@ -44,6 +60,7 @@ impl Exit {
             Self::NotFound => 5,
             Self::Conflict => 6,
             Self::TimedOut => 7,
+            Self::Unsatisfiable => 8,
             Self::Interrupted => 130,
             Self::Task(code) => code,
         }

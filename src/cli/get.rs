@@ -2,7 +2,7 @@
 
 use super::{
     array,
-    context::{Common, Context, Format},
+    context::{Common, Context},
     exit::{Exit, Failure},
     notes,
     span::{age, between, span},
@@ -38,9 +38,9 @@ pub(super) async fn run(args: GetArgs, context: &Context) -> Result<Exit, Failur
     let task = client.task(id).await?;
     // Attempts are an object of their own; only people want both at once.
     let attempts =
-        if context.format() == Format::Table && array::of(&task).is_none() { client.attempts(id).await?.items } else { Vec::new() };
+        if context.format().is_for_people() && array::of(&task).is_none() { client.attempts(id).await?.items } else { Vec::new() };
     // The reason is a courtesy: a server that does not give any must not keep the rest from being shown.
-    let why = if context.format() == Format::Table && held_up(&task) { client.why(id).await.ok() } else { None };
+    let why = if context.format().is_for_people() && held_up(&task) { client.why(id).await.ok() } else { None };
     let why = why.as_ref();
     context.print(
         &task,

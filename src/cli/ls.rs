@@ -24,6 +24,8 @@ Examples:
   slipway ls --state failed --since 1d     what failed since yesterday
   slipway ls 1040 --state failed           the elements of an array, or a task's children, that failed
   slipway ls -l team=vision,tier!=test     by label, in Kubernetes' syntax
+  slipway ls -o wide                       with times, runners and labels
+  slipway ls --all --jq '.items[].user'         what jq makes of the JSON
   slipway ls --state queued -o name | xargs slipway cancel";
 
 /// The arguments of `ls`.
@@ -113,16 +115,21 @@ pub(super) async fn run(args: LsArgs, context: &Context) -> Result<Exit, Failure
         // An empty list says nothing of a task that there is not.
         client.task(parent).await?;
     }
-    if list.items.is_empty() && context.common.output.is_none() {
+    if list.items.is_empty() && context.asked().is_none() {
         context.console.note(empty(&args));
         return Ok(Exit::Ok);
     }
     let names = |list: &TaskList| list.items.iter().map(|task| task.id.to_string()).collect();
     let now = context.now();
     context.print(&list, names, |list| {
-        let header: &'static [&'static str] = if args.all { &WITH_USER } else { &WITHOUT_USER };
-        let rows = list.items.iter().map(|task| row(task, now, args.all, context.console.marks())).collect();
-        Table::new(header, rows).render(context.headers(), context.width())
+        let marks = context.console.marks();
+        let table = if context.wide() {
+            Table::new(&WIDE, list.items.iter().map(|task| wide(task, marks)).collect())
+        } else {
+            let header: &'static [&'static str] = if args.all { &WITH_USER } else { &WITHOUT_USER };
+            Table::new(header, list.items.iter().map(|task| row(task, now, args.all, marks)).collect())
+        };
+        table.render(context.headers(), context.width())
     })?;
     if list.next_cursor.is_some() {
         let of = args.parent.as_ref().map(|parent| format!("{parent} ")).unwrap_or_default();
@@ -161,6 +168,35 @@ async fn pages(client: &Client, query: TaskQuery, rows: u32) -> Result<TaskList,
 
 const WITHOUT_USER: [&str; 8] = ["ID", "NAME", "QUEUE", "STATE", "PHASE", "AGE", "RUN", "NOTE"];
 const WITH_USER: [&str; 9] = ["ID", "NAME", "USER", "QUEUE", "STATE", "PHASE", "AGE", "RUN", "NOTE"];
+
+const WIDE: [&str; 13] =
+    ["ID", "NAME", "USER", "QUEUE", "PRIORITY", "STATE", "PHASE", "SUBMITTED", "STARTED", "FINISHED", "RUNNER", "LABELS", "NOTE"];
+
+/// The row of a task with all there is, and times that can be sorted.
+fn wide(task: &Task, marks: Marks) -> Vec<Cell> {
+    let at = |at: Option<Timestamp>| cell(at.map(|at| format!("{at:.0}")).unwrap_or_default());
+    let labels: Vec<_> = task.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let name = match (&task.name, &task.command) {
+        (Some(name), _) => name.clone(),
+        (None, Some(command)) => shell(command),
+        (None, None) => String::new(),
+    };
+    vec![
+        cell(array::name(task)),
+        cell(name + &array::shape(task)),
+        cell(&task.user),
+        cell(&task.queue),
+        cell(task.priority),
+        cell(task.state).tone(Tone::of(task.state)),
+        cell(task.phase.map(|phase| phase.to_string()).unwrap_or_default()),
+        at(Some(task.created_at)),
+        at(task.started_at),
+        at(task.finished_at),
+        cell(task.runner.as_ref().map(ToString::to_string).unwrap_or_default()),
+        cell(labels.join(",")),
+        note(task, marks),
+    ]
+}
 
 /// The row of a task, seen at `now`.
 fn row(task: &Task, now: Timestamp, user: bool, marks: Marks) -> Vec<Cell> {
@@ -246,6 +282,8 @@ mod tests {
             anstream::adapter::strip_str(&table).to_string()
         };
         insta::assert_snapshot!(shown(false) + "\n" + &shown(true));
+        let all = Table::new(&WIDE, tasks.iter().map(|task| wide(task, Marks::new(true))).collect()).render(true, None);
+        insta::assert_snapshot!("wide", anstream::adapter::strip_str(&all).to_string());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod abandon;
 mod after;
+mod api;
 mod array;
 mod audit;
 mod batch;
@@ -13,6 +14,7 @@ mod boost;
 mod budget;
 mod cancel;
 mod capture;
+mod check;
 mod code;
 mod completion;
 mod console;
@@ -22,6 +24,7 @@ mod credential;
 mod doctor;
 mod documents;
 mod ending;
+mod events;
 mod exit;
 mod export;
 mod file;
@@ -31,6 +34,7 @@ mod get;
 #[cfg(test)]
 mod help;
 mod judged;
+mod lines;
 mod login;
 mod logs;
 mod ls;
@@ -41,6 +45,7 @@ mod outputs;
 mod place;
 mod point;
 mod progress;
+mod query;
 mod queue;
 mod rerun;
 mod runner;
@@ -52,6 +57,7 @@ mod scenarios;
 mod scripted;
 mod several;
 mod shift;
+pub(crate) mod slurm;
 mod span;
 mod style;
 mod submit;
@@ -62,6 +68,7 @@ mod template;
 #[cfg(test)]
 mod testing;
 mod token;
+mod topics;
 mod usage;
 mod verdict;
 mod version;
@@ -71,6 +78,7 @@ mod why;
 
 pub use abandon::AbandonArgs;
 pub use after::AfterArgs;
+pub use api::ApiArgs;
 pub use audit::AuditArgs;
 pub use boost::BoostArgs;
 pub use budget::BudgetArgs;
@@ -80,6 +88,7 @@ pub use console::{ColorChoice, Console, Sink, Terminal};
 pub use context::{Common, Context, DEFAULT_URL, Format, Surroundings};
 pub use credential::Credential;
 pub use doctor::DoctorArgs;
+pub use events::EventsArgs;
 pub use exit::{Exit, Failure};
 pub use export::ExportArgs;
 pub(crate) use file::parse as parse_file;
@@ -91,6 +100,7 @@ pub use ls::LsArgs;
 pub use nodes::NodesArgs;
 pub use outputs::OutputsArgs;
 pub use place::Place;
+pub use query::Query;
 pub use queue::QueueArgs;
 pub use rerun::RerunArgs;
 pub use runner::{EXAMPLES as RUNNER_LS_EXAMPLES, RunnerLsArgs};
@@ -100,6 +110,9 @@ pub use switch::ContextArgs;
 pub use task_ref::TaskRef;
 pub use template::TemplateArgs;
 pub use token::TokenArgs;
+pub use topics::HelpArgs;
+#[cfg(test)]
+pub(crate) use topics::markdown as reference;
 pub use version::VersionArgs;
 pub use wait::WaitArgs;
 pub use whoami::WhoamiArgs;
@@ -123,6 +136,9 @@ pub enum Command {
     /// Print or follow a task's log
     #[command(after_help = logs::EXAMPLES)]
     Logs(LogsArgs),
+    /// Show what happened to a task, and when
+    #[command(after_help = events::EXAMPLES)]
+    Events(EventsArgs),
     /// List and fetch the files that a task left
     #[command(after_help = outputs::EXAMPLES)]
     Outputs(OutputsArgs),
@@ -162,6 +178,9 @@ pub enum Command {
     /// Print history as lines of JSON
     #[command(after_help = export::EXAMPLES)]
     Export(ExportArgs),
+    /// Make any call of the API
+    #[command(after_help = api::EXAMPLES)]
+    Api(ApiArgs),
     /// Show who did what
     #[command(after_help = audit::EXAMPLES)]
     Audit(AuditArgs),
@@ -186,6 +205,9 @@ pub enum Command {
     /// Print a script that teaches a shell to complete commands
     #[command(after_help = completion::EXAMPLES)]
     Completion(CompletionArgs),
+    /// Explain a command, the exit codes, the variables or a reason
+    #[command(after_help = topics::EXAMPLES)]
+    Help(HelpArgs),
     /// What `app` hangs below its own `runner`.
     #[command(skip)]
     RunnerLs(RunnerLsArgs),
@@ -199,6 +221,7 @@ impl Command {
             Self::Get(args) => args.common.clone(),
             Self::Why(args) => args.common.clone(),
             Self::Logs(args) => args.common.clone(),
+            Self::Events(args) => args.common.clone(),
             Self::Outputs(args) => args.common.clone(),
             Self::Cancel(args) => args.common.clone(),
             Self::Wait(args) => args.common.clone(),
@@ -212,6 +235,7 @@ impl Command {
             Self::Nodes(args) => args.common.clone(),
             Self::Doctor(args) => args.common.clone(),
             Self::Export(args) => args.common.clone(),
+            Self::Api(args) => args.common.clone(),
             Self::Audit(args) => args.common.clone(),
             Self::Token(args) => args.common.clone(),
             Self::Login(args) => args.common.clone(),
@@ -220,7 +244,7 @@ impl Command {
             Self::Whoami(args) => args.common.clone(),
             Self::Version(args) => args.common.clone(),
             Self::RunnerLs(args) => args.common.clone(),
-            Self::Completion(_) => Common::default(),
+            Self::Completion(_) | Self::Help(_) => Common::default(),
         }
     }
 }
@@ -249,6 +273,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Get(args) => get::run(args, context).await,
         Command::Why(args) => why::run(args, context).await,
         Command::Logs(args) => logs::run(args, context).await,
+        Command::Events(args) => events::run(args, context).await,
         Command::Outputs(args) => outputs::run(args, context).await,
         Command::Cancel(args) => cancel::run(args, context).await,
         Command::Wait(args) => wait::run(args, context).await,
@@ -262,6 +287,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Nodes(args) => nodes::run(args, context).await,
         Command::Doctor(args) => Box::pin(doctor::run(*args, context)).await,
         Command::Export(args) => export::run(args, context).await,
+        Command::Api(args) => api::run(args, context).await,
         Command::Audit(args) => audit::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
         Command::Login(args) => login::login(args, context).await,
@@ -270,6 +296,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Whoami(args) => whoami::run(args, context).await,
         Command::Version(args) => version::run(args, context).await,
         Command::Completion(args) => completion::run(&args, context),
+        Command::Help(args) => topics::run(&args, context),
         Command::RunnerLs(args) => runner::ls(args, context).await,
     }
 }

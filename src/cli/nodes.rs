@@ -28,7 +28,7 @@ pub struct NodesArgs {
 /// Lists nodes.
 pub(super) async fn run(_args: NodesArgs, context: &Context) -> Result<Exit, Failure> {
     let nodes = context.client()?.nodes().await?;
-    if nodes.items.is_empty() && context.common.output.is_none() {
+    if nodes.items.is_empty() && context.asked().is_none() {
         context.console.note("No runner tells its nodes. Let a glue do it: readNodes: true, and slipway glue rbac --nodes");
         return Ok(Exit::Ok);
     }

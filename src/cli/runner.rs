@@ -27,7 +27,7 @@ const SILENT_SECONDS: u64 = 60;
 /// Lists runners.
 pub(super) async fn ls(_args: RunnerLsArgs, context: &Context) -> Result<Exit, Failure> {
     let runners = context.client()?.runners().await?;
-    if runners.items.is_empty() && context.common.output.is_none() {
+    if runners.items.is_empty() && context.asked().is_none() {
         context.console.note("No runners. Start one: slipway runner");
         return Ok(Exit::Ok);
     }

@@ -5,6 +5,7 @@ mod doctor;
 mod formats;
 mod judged;
 mod login;
+mod reading;
 mod rules;
 mod why;
 
@@ -150,7 +151,7 @@ async fn logs_are_the_bytes_and_the_exit_status_is_an_option() {
         .start()
         .await;
     let bench = Bench::default();
-    assert_eq!(bench.types(&server, &["logs", "@2"]).await, 0);
+    assert_eq!(bench.types(&server, &["logs", "@2", "--raw"]).await, 0);
     assert_eq!(bench.types(&server, &["logs", "1042", "--attempt", "2", "--exit-status"]).await, 3);
     assert_eq!(bench.out.text(), "a\u{1b}[31mbtwo");
 }

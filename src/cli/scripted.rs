@@ -23,6 +23,7 @@ pub(super) struct Answer {
     body: String,
     after: After,
     date: &'static str,
+    range: Option<&'static str>,
 }
 
 /// The time of the tests as a server says it.
@@ -39,7 +40,7 @@ enum After {
 /// An object of the API.
 pub(super) fn json(status: u16, object: &impl Serialize) -> Answer {
     let kind = if status < 400 { "application/json" } else { "application/problem+json" };
-    Answer { status, kind, body: serde_json::to_string(object).unwrap(), after: After::End, date: DATE }
+    Answer { status, kind, body: serde_json::to_string(object).unwrap(), after: After::End, date: DATE, range: None }
 }
 
 /// A problem document.
@@ -49,12 +50,12 @@ pub(super) fn problem(problem: &crate::wire::Problem) -> Answer {
 
 /// Raw bytes of a log.
 pub(super) fn text(body: &str) -> Answer {
-    Answer { status: 200, kind: "text/plain", body: body.into(), after: After::End, date: DATE }
+    Answer { status: 200, kind: "text/plain", body: body.into(), after: After::End, date: DATE, range: None }
 }
 
 /// An event stream that stays open.
 pub(super) fn sse(body: &str) -> Answer {
-    Answer { status: 200, kind: "text/event-stream", body: body.into(), after: After::Hang, date: DATE }
+    Answer { status: 200, kind: "text/event-stream", body: body.into(), after: After::Hang, date: DATE, range: None }
 }
 
 impl Answer {
@@ -66,6 +67,11 @@ impl Answer {
     /// The same with another status, as something before the server may answer.
     pub(super) fn with_status(self, status: u16) -> Self {
         Self { status, ..self }
+    }
+
+    /// The same as a part of something larger: `bytes 4-9/10`.
+    pub(super) fn part(self, range: &'static str) -> Self {
+        Self { status: 206, range: Some(range), ..self }
     }
 
     /// The same from a server whose clock says this.
@@ -152,10 +158,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             Err(io::Error::other("broken on purpose"))
         }))),
     };
-    Response::builder()
-        .status(answer.status)
-        .header(header::CONTENT_TYPE, answer.kind)
-        .header(header::DATE, answer.date)
-        .body(body)
-        .unwrap()
+    let head = Response::builder().status(answer.status).header(header::CONTENT_TYPE, answer.kind).header(header::DATE, answer.date);
+    let head = answer.range.into_iter().fold(head, |head, range| head.header(header::CONTENT_RANGE, range));
+    head.body(body).unwrap()
 }

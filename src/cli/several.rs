@@ -1,7 +1,7 @@
 //! Acting on several tasks: one that fails keeps no other from its turn.
 
 use super::{
-    context::{Context, Format},
+    context::Context,
     exit::{Exit, Failure},
 };
 use crate::wire::{Task, TaskList};
@@ -10,7 +10,7 @@ use crate::wire::{Task, TaskList};
 pub(crate) fn print(context: &Context, tasks: Vec<Task>, line: impl Fn(&Task) -> String) -> Result<(), Failure> {
     match (tasks.as_slice(), context.format()) {
         ([], _) => Ok(()),
-        ([task], Format::Json | Format::Yaml) => context.print(task, |task| vec![task.id.to_string()], &line),
+        ([task], format) if format.is_whole() => context.print(task, |task| vec![task.id.to_string()], &line),
         _ => context.print(
             &TaskList { items: tasks, next_cursor: None },
             |list| list.items.iter().map(|task| task.id.to_string()).collect(),

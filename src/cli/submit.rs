@@ -5,6 +5,7 @@ use super::{
     array,
     batch::{self, Described},
     capture::Facts,
+    check,
     code::{self, CodeArgs},
     context::{Common, Context},
     ending::EndingArgs,
@@ -33,6 +34,7 @@ Examples:
   slipway submit --after 1041 -- make eval            once another task has succeeded
   slipway submit --keep model.pt -- python train.py   keep a file that it writes: slipway outputs get @
   slipway submit --dry-run -- python train.py         which code would go with it
+  slipway submit --check --gpus 16 -- python train.py only if a cluster could ever run it
   slipway submit -f chain.yaml                        several tasks, which name each other by ref
   ID=$(slipway submit -- make eval)                   in a pipe: only the id, at once
   slipway submit --wait -- make test                  exit code 0, or 3 when the task fails
@@ -98,7 +100,7 @@ pub struct SubmitArgs {
     #[arg(long, value_name = "SIZE")]
     memory: Option<Memory>,
     /// The image that it runs in, where the queue allows it
-    #[arg(long, value_name = "IMAGE")]
+    #[arg(long, value_name = "IMAGE", alias = "docker")]
     image: Option<String>,
     /// A value of one of the queue's variables; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
@@ -121,7 +123,10 @@ pub struct SubmitArgs {
     /// The task that it belongs to: to cancel that one cancels this one too
     #[arg(long, value_name = "ID")]
     parent: Option<i64>,
-    /// Show what would be sent, and send nothing
+    /// Submit nothing that no cluster of the queue could ever run, as things are: exit code 8
+    #[arg(long)]
+    check: bool,
+    /// Show what would be sent, and send nothing; with --check ask the server about it
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -266,6 +271,9 @@ impl SubmitArgs {
             task
         });
         let request = BatchRequest { tasks: tasks.collect() };
+        if self.check {
+            check::refuse(client, &request.tasks, context).await?;
+        }
         if self.dry_run {
             context.print(&request, |_| Vec::new(), yaml)?;
             return Ok(Exit::Ok);
@@ -305,6 +313,9 @@ pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Fai
     for line in captured.facts.lines() {
         context.console.note(line);
     }
+    if args.check {
+        check::refuse(&client, std::slice::from_ref(&task), context).await?;
+    }
     if args.dry_run {
         let dry = Dry { preflight: &captured.facts, task: &task };
         context.print(&dry, |_| Vec::new(), |dry| yaml(dry.task))?;
@@ -312,8 +323,11 @@ pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Fai
     }
     code::send(&captured, context, &client).await?;
     context.on_interrupt("Interrupted before the server answered: the task may be submitted or not.\n  look: slipway ls");
-    let task = client.submit(&task, context.key()).await?;
-    args.after.go(context, &client, task).await
+    let submitted = client.submit(&task, context.key()).await?;
+    if !args.check {
+        check::warn(&client, &task, context).await;
+    }
+    args.after.go(context, &client, submitted).await
 }
 
 /// What would be sent, with what is told of its code.

@@ -80,7 +80,7 @@ pub(super) fn run(args: ContextArgs, context: &Context) -> Result<Exit, Failure>
         ContextCommand::Ls => {
             let is_current = |name: &String| contexts.current.as_ref() == Some(name);
             let all: Vec<_> = contexts.contexts.iter().map(|(name, entry)| Shown::of(name, entry, is_current(name))).collect();
-            if all.is_empty() && context.common.output.is_none() {
+            if all.is_empty() && context.asked().is_none() {
                 context.console.note("No contexts. Make one: slipway login https://SERVER");
                 return Ok(Exit::Ok);
             }

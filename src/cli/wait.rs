@@ -1,7 +1,7 @@
 //! `slipway wait`
 
 use super::{
-    context::{Common, Context, Format},
+    context::{Common, Context},
     exit::{Exit, Failure},
     follow, several,
     span::{parse_duration, span},
@@ -79,7 +79,7 @@ pub(super) async fn ends(mut waiting: BTreeSet<TaskId>, way: &Way, context: &Con
         while let Some(end) = ends.join_next().await {
             let task = end.map_err(|e| Failure::new(Exit::Error, format!("cannot wait: {e}")))??;
             waiting.remove(&task.id);
-            if context.format() == Format::Table {
+            if context.format().is_for_people() {
                 context.console.line(format_args!("{} {}", task.id, verdict::sentence(&task)))?;
             }
             done.push(task);
@@ -94,7 +94,7 @@ pub(super) async fn ends(mut waiting: BTreeSet<TaskId>, way: &Way, context: &Con
         None => all.await.map(|()| true)?,
     };
     let exits: Vec<_> = done.iter().map(|task| Exit::of_task(task, way.propagate_exit_code)).collect();
-    if context.format() != Format::Table {
+    if !context.format().is_for_people() {
         several::print(context, done, |task| task.id.to_string())?;
     }
     if !in_time {

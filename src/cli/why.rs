@@ -7,16 +7,17 @@ use super::{
     style::{Marks, Tone, clean, cut, paint},
     task_ref::TaskRef,
 };
-use crate::wire::{Finding, Position, Quote, ReasonClass, Task, Timestamp, Why};
+use crate::wire::{Finding, Position, Quote, ReasonClass, Task, TaskState, Timestamp, Why};
 use std::fmt::Write;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   slipway why 1042                  why it waits, or ended as it did, and what to do
   slipway why @                     the same of your last one
+  slipway why 1042 --exit-status    and exit with 8 if it waits for what somebody has to change
   slipway why 1042 -o json          the API's object, with all evidence in full
 
-Every reason has a code, which docs/REASONS.md explains.";
+Every reason has a code; what it means: slipway help why CODE";
 
 /// Evidence is cut to this many characters for people; `-o json` has it in full.
 const MAX_QUOTE: usize = 400;
@@ -29,6 +30,9 @@ pub struct WhyArgs {
     /// The task: its id, its name, or @ for your last
     #[arg(value_name = "TASK")]
     task: TaskRef,
+    /// Exit with 8 if it waits for what will not come by itself, and with 3 if it ended and did not succeed
+    #[arg(long)]
+    exit_status: bool,
     #[command(flatten)]
     pub(super) common: Common,
 }
@@ -42,7 +46,17 @@ pub(super) async fn run(args: WhyArgs, context: &Context) -> Result<Exit, Failur
     let marks = Marks::new(context.console.terminal().unicode);
     let codes = |why: &Why| why.reasons.iter().map(|reason| reason.code.to_string()).collect();
     context.print(&why, codes, |why| block(&task, why, context.now(), marks))?;
-    Ok(Exit::Ok)
+    Ok(if args.exit_status { exit(&why) } else { Exit::Ok })
+}
+
+/// The exit for where a task stands: whether it can go on as it is.
+fn exit(why: &Why) -> Exit {
+    match why.state {
+        TaskState::Succeeded => Exit::Ok,
+        state if state.is_terminal() => Exit::TaskFailed,
+        _ if why.verdict == Some(ReasonClass::Change) => Exit::Unsatisfiable,
+        _ => Exit::Ok,
+    }
 }
 
 /// The first blocking reason of a task, in one line.
@@ -135,13 +149,28 @@ mod tests {
     use super::*;
     use crate::{
         cli::testing::{NOW, task},
-        wire::{AttemptNumber, Phase, Reason, TaskId, TaskState},
+        wire::{AttemptNumber, Phase, Reason, TaskId},
     };
 
     fn why(state: TaskState, reasons: Vec<Finding>) -> Why {
         let verdict = crate::domain::reasons::verdict(&reasons);
         let since = "2026-11-20T09:10:30Z".parse().unwrap();
         Why { task: TaskId(1039), state, attempt: AttemptNumber(1), phase: None, since, position: None, verdict, reasons }
+    }
+
+    #[test]
+    fn scripts_learn_whether_it_can_go_on() {
+        let waits = |code: Reason| vec![Finding::new(code, "", vec![Quote::new("Queue q", "x")])];
+        for (state, reasons, code) in [
+            (TaskState::Queued, waits(Reason::BehindInQueue), 0),
+            (TaskState::Active, waits(Reason::NoNodeMatchesSelector), 8),
+            (TaskState::Active, waits(Reason::ImageNotFound), 8),
+            (TaskState::Queued, waits(Reason::NoRunnerForQueue), 0),
+            (TaskState::Failed, waits(Reason::ExitNonZero), 3),
+            (TaskState::Succeeded, Vec::new(), 0),
+        ] {
+            assert_eq!(exit(&why(state, reasons)).code(), code, "{state}");
+        }
     }
 
     #[test]

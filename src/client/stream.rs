@@ -108,6 +108,13 @@ impl Patience {
 }
 
 impl LogStream {
+    /// The same, from this place on.
+    #[must_use]
+    pub fn after(mut self, attempt: AttemptNumber, offset: u64) -> Self {
+        self.0.last_id = Some(format!("{attempt}:{offset}"));
+        self
+    }
+
     /// Waits for the next piece. Safe to drop while it waits.
     ///
     /// # Errors

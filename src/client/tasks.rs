@@ -2,8 +2,8 @@
 
 use super::{Client, Error};
 use crate::wire::{
-    AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, BoostRequest, CancelRequest, Indices, MoveRequest, NewTask,
-    OutputList, RerunRequest, Sha256, Task, TaskId, TaskList, TaskManifest, TaskPatch, TaskQuery, UploadRange, Why,
+    AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, BoostRequest, CancelRequest, EventList, EventQuery, Indices,
+    MoveRequest, NewTask, OutputList, RerunRequest, Sha256, Task, TaskId, TaskList, TaskManifest, TaskPatch, TaskQuery, UploadRange, Why,
 };
 use reqwest::{Method, Response};
 use serde::Serialize;
@@ -94,6 +94,11 @@ impl Client {
         self.call(Method::GET, &format!("api/v1/tasks/{id}/attempts")).send().await
     }
 
+    /// One page of what happened to a task, oldest first.
+    pub async fn events(&self, id: TaskId, query: &EventQuery) -> Result<EventList, Error> {
+        self.call(Method::GET, &format!("api/v1/tasks/{id}/events")).query(query).send().await
+    }
+
     /// Why a task is where it is, or ended as it did.
     pub async fn why(&self, id: TaskId) -> Result<Why, Error> {
         self.call(Method::GET, &format!("api/v1/tasks/{id}/why")).send().await
@@ -127,5 +132,14 @@ impl Client {
     /// The stored bytes of a log as they come; read the answer piece by piece, it may be large.
     pub async fn log(&self, id: TaskId, range: LogRange) -> Result<Response, Error> {
         self.call(Method::GET, &format!("api/v1/tasks/{id}/log")).query(&range).timeout(DOWNLOAD).response().await
+    }
+
+    /// The last bytes of a log: with status 206 and a `Content-Range`, or, where it has gaps, all of it.
+    ///
+    /// # Errors
+    /// A problem with status 416 where it is empty.
+    pub async fn log_end(&self, id: TaskId, attempt: Option<AttemptNumber>, bytes: u64) -> Result<Response, Error> {
+        let call = self.call(Method::GET, &format!("api/v1/tasks/{id}/log")).query(&LogRange { attempt, ..LogRange::default() });
+        call.header("range", &format!("bytes=-{bytes}")).timeout(DOWNLOAD).response().await
     }
 }

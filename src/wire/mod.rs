@@ -45,7 +45,7 @@ pub use claim::{
     RunnerBeatResponse, UnservedKind, known_hash,
 };
 pub use depend::{Dependee, DependsOn};
-pub use event::{Event, EventKind, LogChunk};
+pub use event::{Event, EventKind, EventList, EventQuery, LogChunk};
 pub use export::{AttemptLine, ExportQuery, UsageLine};
 pub use footing::{Footing, FootingReport, MissingRight};
 pub use handoff::{Assignment, Fault, Testament};

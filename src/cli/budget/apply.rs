@@ -2,7 +2,7 @@
 
 use crate::{
     cli::{
-        context::{Context, Format},
+        context::Context,
         documents::{Change, Named, load, told},
         exit::{Exit, Failure},
     },
@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, path: &Path) -> Result<Exit, Failure>
         told(context, &name, change)?;
         budgets.push(budget);
     }
-    if matches!(context.format(), Format::Json | Format::Yaml) {
+    if context.format().is_whole() {
         context.print(&BudgetList { items: budgets }, |_| Vec::new(), |_| String::new())?;
     }
     Ok(Exit::Ok)

@@ -16,7 +16,7 @@ use std::{cmp::Reverse, fmt::Write};
 /// Lists budgets.
 pub(super) async fn ls(context: &Context) -> Result<Exit, Failure> {
     let budgets = context.client()?.budgets().await?;
-    if budgets.items.is_empty() && context.common.output.is_none() {
+    if budgets.items.is_empty() && context.asked().is_none() {
         context.console.note("No budgets. Create one: slipway budget set gpu-pool --max 8");
         return Ok(Exit::Ok);
     }

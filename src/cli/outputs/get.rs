@@ -3,7 +3,7 @@
 use super::none;
 use crate::{
     cli::{
-        context::{Context, Format},
+        context::Context,
         exit::{Exit, Failure},
     },
     client::{Client, cut_off},
@@ -61,12 +61,13 @@ pub(super) async fn fetch(context: &Context, client: &Client, id: TaskId, left: 
     for file in chosen {
         let to = dir.join(&file.path);
         save(client, id, &file, &to).await?;
-        match context.format() {
-            Format::Table | Format::Name => context.console.line(to.display())?,
-            Format::Json | Format::Yaml => fetched.push(Fetched { output: file, to }),
+        if context.format().is_whole() {
+            fetched.push(Fetched { output: file, to });
+        } else {
+            context.console.line(to.display())?;
         }
     }
-    if matches!(context.format(), Format::Json | Format::Yaml) {
+    if context.format().is_whole() {
         context.print(&fetched, |_| Vec::new(), |_| String::new())?;
     }
     Ok(Exit::Ok)

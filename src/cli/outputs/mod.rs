@@ -69,7 +69,7 @@ pub(super) async fn run(args: OutputsArgs, context: &Context) -> Result<Exit, Fa
         OutputsCommand::Ls { task, attempt } => {
             let id = task.id(context, &client).await?;
             let left = client.outputs(id, attempt.map(AttemptNumber)).await?;
-            if left.items.is_empty() && context.common.output.is_none() {
+            if left.items.is_empty() && context.asked().is_none() {
                 context.console.note(none(id));
                 return Ok(Exit::Ok);
             }

@@ -4,7 +4,7 @@ use super::wanted::{FileArgs, load};
 use crate::{
     cli::{
         budget,
-        context::{Context, Format},
+        context::Context,
         documents::{Change, Named, told},
         exit::{Exit, Failure},
         judged::{Judged, together},
@@ -53,7 +53,7 @@ pub(super) async fn run(context: &Context, args: &FileArgs, force: bool) -> Resu
         warn(context, &client, &name, &wanted).await;
         queues.push(queue);
     }
-    if matches!(context.format(), Format::Json | Format::Yaml) {
+    if context.format().is_whole() {
         context.print(&QueueList { items: queues }, |_| Vec::new(), |_| String::new())?;
     }
     Ok(Exit::Ok)

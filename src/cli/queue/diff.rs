@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     cli::{
-        context::{Context, Format},
+        context::Context,
         exit::{Exit, Failure},
         style::{Tone, paint},
     },
@@ -80,7 +80,7 @@ pub(super) async fn run(context: &Context, args: &FileArgs) -> Result<Exit, Fail
     let differs = found.iter().any(|difference| difference.change != "unchanged");
     let names = |found: &Vec<Difference>| found.iter().filter(|d| d.change != "unchanged").map(Difference::name).collect();
     context.print(&found, names, |found| found.iter().map(block).collect())?;
-    if !differs && context.format() == Format::Table {
+    if !differs && context.format().is_for_people() {
         context.console.aside("nothing would change");
     }
     Ok(if differs { Exit::Error } else { Exit::Ok })

@@ -22,6 +22,6 @@ pub(super) async fn run(context: &Context, names: &[QueueName]) -> Result<Exit, 
         queues
     };
     let whole = |queue: &Queue| NewQueue { name: Some(queue.name.clone()), ..asked(queue) };
-    context.console.text(&native::text(&queues.iter().map(whole).collect::<Vec<_>>(), context.format())?)?;
+    context.document(&native::text(&queues.iter().map(whole).collect::<Vec<_>>(), context.format())?)?;
     Ok(Exit::Ok)
 }

@@ -41,12 +41,12 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Fa
     }
     let named: Vec<NewQueue> = wanted.queues.into_iter().map(|(name, queue)| NewQueue { name: Some(name), ..queue }).collect();
     let Some(dir) = &args.dir else {
-        context.console.text(&native::text(&named, context.format())?)?;
+        context.document(&native::text(&named, context.format())?)?;
         return Ok(Exit::Ok);
     };
     for queue in &named {
         let Some(name) = &queue.name else { continue };
-        let json = context.format() == Format::Json;
+        let json = matches!(context.format(), Format::Json | Format::Jsonl);
         let path = dir.join(format!("{name}.{}", if json { "json" } else { "yaml" }));
         write(&path, &native::text(std::slice::from_ref(queue), context.format())?).await?;
         context.console.line(path.display())?;

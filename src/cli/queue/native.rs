@@ -32,8 +32,10 @@ pub(super) fn text(queues: &[NewQueue], format: Format) -> Result<String, Failur
             serde_json::json!({"queues": all})
         }
     };
-    if format == Format::Json {
-        return serde_json::to_string_pretty(&whole).map(|text| text + "\n").map_err(broken);
+    match format {
+        Format::Json => return serde_json::to_string_pretty(&whole).map(|text| text + "\n").map_err(broken),
+        Format::Jsonl => return Ok(whole.to_string() + "\n"),
+        _ => {}
     }
     // The name of a queue stands first.
     let mut out = String::new();

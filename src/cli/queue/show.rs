@@ -4,7 +4,7 @@ use super::pod;
 use crate::{
     cli::{
         budget::word,
-        context::{Context, Format},
+        context::Context,
         exit::{Exit, Failure},
         span::{age, between, span},
         style::{Tone, clean, paint},
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Lists queues.
 pub(super) async fn ls(context: &Context) -> Result<Exit, Failure> {
     let queues = context.client()?.queues().await?;
-    if queues.items.is_empty() && context.common.output.is_none() {
+    if queues.items.is_empty() && context.asked().is_none() {
         context.console.note("No queues. Create one: slipway queue apply -f queue.yaml");
         return Ok(Exit::Ok);
     }
@@ -32,7 +32,7 @@ pub(super) async fn get(context: &Context, name: &QueueName) -> Result<Exit, Fai
     let client = context.client()?;
     let queue = client.queue(name).await?;
     // Budgets are objects of their own; only people want both at once.
-    let asks = context.format() == Format::Table && !queue.budgets.is_empty();
+    let asks = context.format().is_for_people() && !queue.budgets.is_empty();
     let budgets = if asks { client.budgets().await?.items } else { Vec::new() };
     context.print(&queue, |queue| vec![queue.name.to_string()], |queue| block(queue, &budgets, context.now()))?;
     Ok(Exit::Ok)

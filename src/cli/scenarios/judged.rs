@@ -112,3 +112,31 @@ async fn lint_says_when_no_cluster_can_be_looked_at() {
     assert!(server.seen()[0].body.contains("\"command\":[\"true\"]"), "{}", server.seen()[0].body);
     insta::assert_snapshot!(bench.errors(&server));
 }
+
+#[tokio::test]
+async fn what_could_never_run_is_refused_where_that_is_asked_for() {
+    let both =
+        |ours: Vec<TemplateFinding>| RenderResponse { items: vec![rendering("eu-1", vec![missing_class()]), rendering("us-2", ours)] };
+    let submitted = json(201, &crate::cli::testing::task(1042, crate::wire::TaskState::Queued));
+    let script = || Script::default().on("POST /api/v1/tasks", submitted.clone());
+    let render = "POST /api/v1/queues/gpu/render";
+    let server = script().on(render, json(200, &both(vec![missing_class()]))).start().await;
+    let bench = Bench::default();
+    assert_eq!(bench.types(&server, &["submit", "--check", "-q", "gpu", "--", "true"]).await, 8);
+    assert!(bench.errors(&server).contains("There is no priority class gold") && bench.out.text().is_empty(), "{}", bench.errors(&server));
+    assert_eq!(server.lines(), [render], "nothing was submitted");
+    assert!(server.seen()[0].body.contains(r#""command":["true"]"#));
+    let script_alone = Bench::default();
+    assert_eq!(script_alone.types(&server, &["submit", "-q", "gpu", "--", "true"]).await, 0);
+    assert_eq!((script_alone.err.text().as_str(), server.lines().len()), ("", 2), "a script is asked nothing more");
+    let person = Bench::person();
+    assert_eq!(person.types(&server, &["submit", "--detach", "-q", "gpu", "--", "true"]).await, 0);
+    assert!(person.err.text().contains("As things are it could never run:"), "{}", person.err.text());
+
+    // One cluster that could is enough.
+    let server = script().on(render, json(200, &both(Vec::new()))).start().await;
+    assert_eq!(bench.types(&server, &["submit", "--check", "-q", "gpu", "--", "true"]).await, 0, "{}", bench.errors(&server));
+    // Machines need no pod.
+    let server = script().on(render, json(200, &RenderResponse { items: vec![Rendering { runner: None, ..machines() }] })).start().await;
+    assert_eq!(bench.types(&server, &["submit", "--check", "-q", "gpu", "--", "true"]).await, 0);
+}

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     cli::{
-        context::{Context, Format},
+        context::Context,
         exit::{Exit, Failure},
         judged::Judged,
     },
@@ -38,9 +38,10 @@ pub(super) async fn run(context: &Context, of: &Of, live: bool) -> Result<Exit, 
         let message = "no cluster can be looked at: no runner on Kubernetes that serves these queues tells its nodes, or asks its cluster";
         return Err(Failure::new(Exit::Error, message).hint("slipway nodes -h says how a glue does"));
     }
-    match context.format() {
-        Format::Json | Format::Yaml => context.print(&all, |_| Vec::new(), |_| String::new())?,
-        Format::Table | Format::Name => context.console.text(&all.iter().map(Judged::text).collect::<String>())?,
+    if context.format().is_whole() {
+        context.print(&all, |_| Vec::new(), |_| String::new())?;
+    } else {
+        context.console.text(&all.iter().map(Judged::text).collect::<String>())?;
     }
     Ok(if failed { Exit::Error } else { Exit::Ok })
 }

@@ -16,7 +16,7 @@ pub(super) async fn run(context: &Context, of: &Of, provenance: bool) -> Result<
     } else {
         job.manifest
     };
-    context.console.text(&text(&document, context.common.output)?)?;
+    context.document(&text(&document, context.asked())?)?;
     Ok(Exit::Ok)
 }
 
@@ -26,6 +26,7 @@ fn text(document: &Value, format: Option<Format>) -> Result<String, Failure> {
         Some(Format::Json) => {
             Ok(serde_json::to_string_pretty(document).map_err(|error| Failure::new(Exit::Error, error.to_string()))? + "\n")
         }
+        Some(Format::Jsonl) => Ok(document.to_string() + "\n"),
         _ => Ok(native::yaml(document)),
     }
 }

@@ -6,6 +6,7 @@ pub(super) mod attempts;
 pub(super) mod batch;
 pub(super) mod cancel;
 mod depend;
+pub(super) mod events;
 pub(super) mod get;
 pub(super) mod intake;
 mod kin;

@@ -33,6 +33,7 @@ fn read(kind: &str, value: &Value) -> Result<Value, String> {
         Task,
         TaskList,
         AttemptList,
+        EventList,
         Why,
         RegisterRequest,
         RegisterResponse,

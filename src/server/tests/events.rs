@@ -42,6 +42,30 @@ async fn a_watcher_sees_what_is_new_and_in_order() {
 }
 
 #[tokio::test]
+async fn what_happened_to_a_task_is_read_page_by_page() {
+    let rig = Rig::new().await;
+    a_life(&rig).await;
+    let task = a_life(&rig).await;
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = rig.get(Who::Viewer, format!("/api/v1/tasks/{task}/events?limit=4{cursor}")).await.expect(200);
+        assert_eq!(page["complete"], true);
+        let items = page["items"].as_array().unwrap();
+        assert!(items.iter().all(|event| event["task"] == task) && items.len() <= 4);
+        seen.extend(items.iter().map(|event| event["kind"].as_str().unwrap().to_owned()));
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, LIFE);
+    for bad in ["limit=0", "limit=1001", "cursor=x", "after=1"] {
+        rig.get(Who::Viewer, format!("/api/v1/tasks/{task}/events?{bad}")).await.problem(400, "INVALID_PARAMETER");
+    }
+    rig.get(Who::Viewer, "/api/v1/tasks/999/events").await.problem(404, "TASK_NOT_FOUND");
+}
+
+#[tokio::test]
 async fn a_watcher_resumes_where_it_was_or_at_the_beginning() {
     let rig = Rig::new().await;
     a_life(&rig).await;
