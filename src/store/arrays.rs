@@ -3,9 +3,16 @@
 //! An array has no attempt and stands in none of the hot tables: its elements do. Its row of `array` counts them
 //! (`gather.rs`).
 
-use super::{error::Result, events::NewEvent, flush::exec, lease::parse, sql::Row, submit::NewTask, writer::Tx};
+use super::{
+    error::Result,
+    events::NewEvent,
+    lease::parse,
+    sql::{Row, cells},
+    submit::NewTask,
+    writer::Tx,
+};
 use crate::domain::{ArraySpec, ElementCounts, Indices, TaskId, UnixMs, array::free_slots};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// What of an array is no part of its description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,36 +132,38 @@ pub(super) async fn insert(arrays: &[NewArray<'_>], tx: &mut Tx<'_>) -> Result<(
         let spec = array.spec;
         let (up, last_out) = (tx.up.now(), TaskId(array.id.0 + i64::from(out)));
         let queued_up = |id: TaskId| (id <= last_out).then_some(up);
-        rows.push(json!([
+        let waiting = count - out;
+        rows.push(cells![
             array.id,
             count,
             spec.size,
-            spec.indices,
+            &spec.indices,
             spec.max_parallel,
             array.slots(),
-            count - out,
+            waiting,
+            waiting,
             out,
-            i64::from(array.gated)
-        ]));
+            0,
+            array.gated
+        ]);
         for (id, index) in array.ids(0..count).zip(spec.indices.iter()) {
-            elements.push(json!([id, array.id, index, queued_up(id)]));
+            elements.push(cells![id, array.id, index, queued_up(id)]);
             let data = json!({ "queue": array.task.spec.queue, "name": array.task.spec.name });
             let actor = Some(array.user.to_owned());
             tx.events.push(NewEvent { kind: "task.submitted", task: Some(id), attempt: None, actor, data });
         }
     }
-    exec(
-        tx,
-        "insert into task_array (task, elements, size, indices, max_parallel, slots, waiting, throttled, queued, active, gated)
-         select j.task, j.elements, j.size, j.indices, j.max_parallel, j.slots, j.waiting, j.waiting, j.queued, 0, j.gated
-         from rows($1: task int, elements int, size int, indices text, max_parallel int, slots int, waiting int, queued int, gated int) j",
-        Value::Array(rows),
+    tx.each(
+        "insert into task_array each($1: task int, elements int, size int, indices text, max_parallel int, slots int, waiting int,
+             throttled int, queued int, active int, gated int)",
+        rows,
     )
     .await?;
-    exec(tx, INSERT_ELEMENTS, Value::Array(elements)).await
+    tx.each(INSERT_ELEMENTS, elements).await?;
+    Ok(())
 }
 
 /// Writes the rows of elements: what each shares with its array, and the place that tells it apart.
 pub(super) const INSERT_ELEMENTS: &str = "insert into task (id, queue, usr, name, labels, band, spec, created_at, parent, idx, queued_up)
     select j.element, t.queue, t.usr, t.name, t.labels, t.band, 'null', t.created_at, t.id, j.place, j.since_up
-    from rows($1: element int, of_array int, place int, since_up int) j join task t on t.id = j.of_array";
+    from each($1: element int, of_array int, place int, since_up int) j, task t where t.id = j.of_array";

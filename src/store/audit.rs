@@ -3,12 +3,10 @@
 use super::{
     Store,
     error::Result,
-    flush::exec,
-    sql::{self, Row},
+    sql::{self, Row, cells},
     writer::{Statement, Tx},
 };
 use crate::domain::UnixMs;
-use serde_json::{Value, json};
 
 /// What somebody did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,16 +34,10 @@ impl Statement for Audit {
     type Output = ();
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
-        let row = |r: &AuditRow| json!([r.at.0, r.user, r.action, r.object, r.address, r.status, r.request_id]);
+        let row = |r: &AuditRow| cells![r.at, &r.user, &r.action, &r.object, &r.address, r.status, &r.request_id];
         let rows = batch.iter().flat_map(|audit| audit.0.iter().map(row)).collect();
-        exec(
-            tx,
-            "insert into audit (at, usr, action, object, address, status, request_id)
-             select j.at, j.usr, j.action, j.object, j.address, j.status, j.request_id
-             from rows($1: nth, at int, usr text, action text, object text, address text, status int, request_id text) j order by j.nth",
-            Value::Array(rows),
-        )
-        .await?;
+        tx.each("insert into audit each($1: at int, usr text, action text, object text, address text, status int, request_id text)", rows)
+            .await?;
         Ok(vec![(); batch.len()])
     }
 }

@@ -5,16 +5,14 @@
 
 use super::{
     error::Result,
-    flush::exec,
     lease::parse,
-    sql::{self, Conn, Row},
+    sql::{self, Cells, Conn, Row, cells},
     writer::Tx,
 };
 use crate::domain::{
     BudgetName, QueueName, TaskId, Times,
     order::{Amount, Board, BudgetRules, Cost, Head, Holders, Kept, Lane, QueueRules, Reservation, Size, Terms, User},
 };
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The first row of every lane of the queue `$1`: each step goes to the next lane by the primary key. The last rank of all
@@ -34,14 +32,12 @@ pub(super) const LANES: &str = "with recursive lane (task, tier, usr, gpus, weig
 
 /// The first rows of some lanes after given places, `$2` of each at most.
 ///
-/// Differs because SQLite has no `lateral`, and Postgres would try each ready row against the inner query.
-pub(super) const NEXT: &str = "select j.nth as lane, r.rank, r.task, r.attempt, r.since_up
-     from rows($1: nth, queue text, tier int, usr text, gpus int, weight int, after_rank int, after_task int) j
-     {sqlite: cross join ready r on r.task in (select x.task; postgres: cross join lateral (select x.*}
-         from ready x where x.queue = j.queue and x.tier = j.tier and x.usr = j.usr
+/// Differs because SQLite runs it for one lane after the other, and has no `lateral`.
+pub(super) const NEXT: &str = "select j.lane as lane, x.rank, x.task, x.attempt, x.since_up
+     from each($1: lane int, queue text, tier int, usr text, gpus int, weight int, after_rank int, after_task int) j{sqlite: , ; postgres:  cross join lateral (select * from }ready x
+          where x.queue = j.queue and x.tier = j.tier and x.usr = j.usr
               and x.gpus = j.gpus and x.weight = j.weight and (x.rank, x.task) > (j.after_rank, j.after_task)
-          order by x.rank, x.task limit $2){sqlite: ; postgres:  r}
-     order by j.nth, r.rank, r.task";
+          order by x.rank, x.task limit $2{sqlite: ; postgres: ) x order by j.lane, x.rank, x.task}";
 
 /// What lives and counts: no result is stored.
 const LIVE: &str = "select task, queue, usr, load_gpus, load_weight, claimed_up from lease where result is null";
@@ -161,10 +157,10 @@ impl Ahead {
         if asked.is_empty() {
             return Ok(());
         }
-        let key = |(queue, lane, (rank, task)): &(QueueName, Lane, (i64, TaskId))| {
-            json!([queue, lane.tier, &*lane.user, lane.size.gpus, lane.size.weight, rank, task])
+        let key = |(nth, (queue, lane, (rank, task))): (i64, &(QueueName, Lane, (i64, TaskId)))| {
+            cells![nth, queue, lane.tier, &*lane.user, lane.size.gpus, lane.size.weight, *rank, *task]
         };
-        let lanes = Value::Array(asked.iter().map(key).collect());
+        let lanes: Vec<Cells> = (0..).zip(&asked).map(key).collect();
         let limit = i64::try_from(each.div_ceil(asked.len()).clamp(2, 256)).unwrap_or(2);
         let rows = sql::query(NEXT).bind(lanes).bind(limit).fetch_all(conn).await?;
         let mut found: HashMap<usize, Vec<Head>> = HashMap::new();
@@ -195,21 +191,18 @@ impl Ahead {
 /// Keeps what changed of use and reservations.
 pub(super) async fn keep(tx: &mut Tx<'_>) -> Result<()> {
     let used: Vec<(QueueName, User, i64)> = tx.board.take_used();
-    let rows = Value::Array(used.iter().map(|(queue, user, used)| json!([queue, &**user, used])).collect());
-    exec(
-        tx,
-        "insert into usage (queue, usr, used) select j.queue, j.usr, j.used from rows($1: queue text, usr text, used int) j where true
+    let rows = used.iter().map(|(queue, user, used)| cells![queue, &**user, *used]).collect();
+    tx.each(
+        "insert into usage each($1: queue text, usr text, used int)
          on conflict (queue, usr) do update set used = excluded.used",
         rows,
     )
     .await?;
     if let Some(Holders { budgets, runners }) = tx.board.take_held() {
         sql::query("delete from reservation").execute(&mut *tx.conn).await?;
-        let budgets = budgets.into_iter().map(|(name, task)| json!(["budget", name, task]));
-        let rows = budgets.chain(runners.into_iter().map(|(name, task)| json!(["runner", name, task]))).collect();
-        let insert =
-            "insert into reservation (kind, name, task) select j.kind, j.name, j.task from rows($1: kind text, name text, task int) j";
-        exec(tx, insert, Value::Array(rows)).await?;
+        let budgets = budgets.into_iter().map(|(name, task)| cells!["budget", &name, task]);
+        let rows = budgets.chain(runners.into_iter().map(|(name, task)| cells!["runner", &name, task])).collect();
+        tx.each("insert into reservation each($1: kind text, name text, task int)", rows).await?;
     }
     Ok(())
 }

@@ -218,7 +218,7 @@ fn event(tx: &mut Tx<'_>, kind: &'static str, budget: &BudgetName, by: &str) {
 /// What the live attempts of some queues use whose result is not stored, by queue and user.
 pub(super) const USED: &str =
     "select l.queue, l.usr, cast(sum(l.load_gpus) as bigint) as gpus, cast(sum(l.load_weight) as bigint) as weight
-     from values($1: name text) j join lease l on l.queue = j.name where l.result is null group by l.queue, l.usr";
+     from lease l where l.queue in list($1: text) and l.result is null group by l.queue, l.usr";
 
 /// By queue, of each user the use in thousandths of GPUs and of weight.
 type Used = BTreeMap<QueueName, Vec<(String, [i64; 2])>>;
@@ -257,7 +257,7 @@ impl Store {
         }
         let queues = rules(&sql::query(NAMING).fetch_all(&self.readers).await?)?;
         let names: Vec<&QueueName> = queues.keys().collect();
-        let rows_of_use = sql::query(USED).bind(json!(names)).fetch_all(&self.readers).await?;
+        let rows_of_use = sql::query(USED).bind(sql::list(names)).fetch_all(&self.readers).await?;
         let used = used(&rows_of_use)?;
         rows.iter()
             .map(|row| {

@@ -2,11 +2,12 @@
 
 use super::{
     lease::CancelRequest,
+    sql::cells,
     work::{Held, Work},
     writer::Transition,
 };
 use crate::domain::{Event, TaskId, TaskState};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Asks a task to stop: at once before its start, by its agent after it. Its children follow.
 pub struct Cancel {
@@ -42,9 +43,9 @@ impl Transition for Cancel {
                 work.tx.deadline_written();
             }
             if held.kin.gated.is_some() {
-                work.asked.push(json!([held.task, self.by, work.tx.now.0]));
+                work.asked.push(cells![held.task, &self.by, work.tx.now]);
             }
-            work.cascades.push(json!([held.task, self.by]));
+            work.cascades.push(cells![held.task, &self.by, None::<&str>]);
             work.event(held, "task.cancelRequested", Some(&self.by), Value::Null);
             // No state before the end refuses a cancel.
             let _ = held.take(Event::Cancel { silent: self.silent }, None, work);

@@ -5,12 +5,11 @@ use super::{
     cancel::{Cancel, Cancelled},
     error::Result,
     lease::parse,
-    sql::{self, Row},
+    sql::{self, Cells, Row, cells},
     work::{Held, Work},
     writer::{Statement, Transition, Tx},
 };
 use crate::domain::{AttemptRef, Indices, TaskId, TaskState};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The most children that one commit cancels.
@@ -38,19 +37,19 @@ impl Transition for CancelElements {
         let held = held?;
         let state = held.life.state();
         if held.is_open_array() {
-            work.cascades.push(json!([held.task, self.by, self.indices]));
+            work.cascades.push(cells![held.task, &self.by, &self.indices]);
         }
         Some(Cancelled { state })
     }
 }
 
 /// Begins what a batch asked for; a parent without open children needs nothing.
-pub(super) async fn begin(rows: Vec<Value>, tx: &mut Tx<'_>) -> Result<()> {
+pub(super) async fn begin(rows: Vec<Cells>, tx: &mut Tx<'_>) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
     let now = tx.now.0;
-    let done = sql::query(BEGIN).bind(Value::Array(rows)).bind(now).execute(&mut *tx.conn).await?;
+    let done = sql::query(BEGIN).bind(rows).bind(now).execute(&mut *tx.conn).await?;
     if done > 0 {
         tx.made_due();
     }
@@ -59,7 +58,7 @@ pub(super) async fn begin(rows: Vec<Value>, tx: &mut Tx<'_>) -> Result<()> {
 
 /// Keeps the wish to cancel the children of tasks.
 pub(super) const BEGIN: &str = "insert into cascade (task, by, at, after, indices)
-    select j.task, j.by, $2, j.task, j.indices from rows($1: task int, by text, indices text) j
+    select j.task, j.by, $2, j.task, j.indices from each($1: task int, by text, indices text) j
     where exists (select 1 from task c where c.parent = j.task and c.state is null)";
 
 /// Cancels children whose parents were cancelled: a step of them. Their own children follow in later steps.
@@ -78,9 +77,9 @@ pub struct Cascaded {
 /// The next open children of a task after one of them.
 pub(super) const CHILDREN: &str = "select id from task where parent = $1 and id > $2 and state is null order by id limit $3";
 
-/// The next elements of an array after one of them, among the indices in a list of ranges.
-pub(super) const ELEMENTS: &str = "select id from task where parent = $1 and id > $2 and state is null
-    and exists (select 1 from rows($4: low int, high int) j where idx between j.low and j.high) order by id limit $3";
+/// The next elements of an array after one of them, among the indices of some ranges; in SQLite so many of each range.
+pub(super) const ELEMENTS: &str = "select t.id from each($1: low int, high int) j, task t
+    where t.parent = $2 and t.id > $3 and t.state is null and t.idx between j.low and j.high order by t.id limit $4";
 
 impl Statement for Cascade {
     type Output = Cascaded;
@@ -116,13 +115,18 @@ impl Statement for Cascade {
 async fn next(row: &Row, most: usize, tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
     let task: i64 = row.try_get("task")?;
     let after: i64 = row.try_get("after")?;
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
     let indices: Option<&str> = row.try_get("indices")?;
     let ids: Vec<i64> = match indices {
-        None => sql::query_scalar(CHILDREN).bind(task).bind(after).bind(most).fetch_all(&mut *tx.conn).await?,
+        None => sql::query_scalar(CHILDREN).bind(task).bind(after).bind(limit).fetch_all(&mut *tx.conn).await?,
         Some(indices) => {
-            let ranges = json!(parse::<Indices>("cascade", task, indices)?.ranges());
-            sql::query_scalar(ELEMENTS).bind(task).bind(after).bind(most).bind(ranges).fetch_all(&mut *tx.conn).await?
+            let indices: Indices = parse("cascade", task, indices)?;
+            let ranges: Vec<Cells> = indices.ranges().iter().map(|(low, high)| cells![*low, *high]).collect();
+            let elements = sql::query_scalar(ELEMENTS).bind(ranges).bind(task).bind(after).bind(limit);
+            let mut ids: Vec<i64> = elements.fetch_all(&mut *tx.conn).await?;
+            ids.sort_unstable();
+            ids.truncate(most);
+            ids
         }
     };
     Ok(ids.into_iter().map(TaskId).collect())

@@ -7,7 +7,6 @@ use super::{
     sql,
 };
 use crate::domain::{AttemptNumber, TaskId};
-use serde_json::json;
 use uuid::Uuid;
 
 /// What an attempt is.
@@ -41,11 +40,11 @@ impl Store {
         let ids: Vec<i64> = items.iter().map(|(task, ..)| task.0).collect();
         let rows = sql::query(
             "select t.id, l.attempt as live, l.claim, coalesce(l.attempt, w.attempt, r.attempt, t.attempt) as newest
-             from values($1: task int) j join task t on t.id = j.task
+             from task t
              left join lease l on l.task = t.id left join waiting w on w.task = t.id
-             left join ready r on r.task = t.id",
+             left join ready r on r.task = t.id where t.id in list($1: int)",
         )
-        .bind(json!(ids))
+        .bind(sql::list(ids))
         .fetch_all(&self.readers)
         .await?;
         let mut known = std::collections::HashMap::new();

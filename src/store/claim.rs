@@ -4,11 +4,10 @@ use super::{
     board::{self, Ahead},
     error::Result,
     events::NewEvent,
-    flush::exec,
     gather,
     lease::{LeaseRecord, lease_columns},
     place::DELETE_READY,
-    sql,
+    sql::{self, Cells, cells},
     writer::{Statement, Tx},
 };
 use crate::domain::{
@@ -16,7 +15,7 @@ use crate::domain::{
     order::{Ask, Board, Next, Pick},
 };
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
@@ -74,17 +73,14 @@ impl std::fmt::Debug for ClaimedAttempt {
 /// The live attempts of claims that came before.
 pub(super) const REPEATED: &str = lease_columns!(
     "select",
-    "from rows($1: runner text, claim text) j join lease l on l.runner = j.runner and l.claim = j.claim order by l.task"
+    "from each($1: runner text, claim text) j, lease l where l.runner = j.runner and l.claim = j.claim order by l.task"
 );
 
 type Answers = HashMap<(RunnerName, Uuid), Vec<ClaimedAttempt>>;
 
 /// Writes what was claimed.
-const INSERT_LEASE: &str = "insert into lease (task, attempt, queue, usr, runner, claim, gpus, load_gpus, load_weight, since_up, claimed_up, claimed_at,
-         expires_up, start_token)
-     select j.task, j.attempt, j.queue, j.usr, j.runner, j.claim, j.gpus, j.load_gpus, j.load_weight,
-         j.since_up, j.claimed_up, j.claimed_at, j.expires_up, j.start_token
-     from rows($1: task int, attempt int, queue text, usr text, runner text, claim text, gpus int, load_gpus int, load_weight int, since_up int, claimed_up int, claimed_at int, expires_up int, start_token text) j";
+const INSERT_LEASE: &str = "insert into lease each($1: task int, attempt int, queue text, usr text, runner text, claim text, gpus int,
+         load_gpus int, load_weight int, since_up int, claimed_up int, claimed_at int, expires_up int, start_token text)";
 
 impl Statement for Claim {
     type Output = Vec<ClaimedAttempt>;
@@ -95,7 +91,7 @@ impl Statement for Claim {
         let mut given = repeated(batch, tx).await?;
         let mut ahead = Ahead::default();
         let mut answers = Vec::with_capacity(batch.len());
-        let (mut leases, mut gone) = (Vec::new(), Vec::new());
+        let (mut leases, mut taken) = (Vec::new(), Vec::new());
         let expires = tx.up.after(tx.times.claim_lease_ms);
         for claim in batch {
             // A repeat may have arrived in the same batch as the first.
@@ -109,13 +105,13 @@ impl Statement for Claim {
                 let Pick { queue, lane, head } = pick;
                 let attempt = AttemptNumber(head.attempt).next();
                 let cost = tx.board.queue(&queue).map(|bench| bench.cost_of(lane.size)).unwrap_or_default();
-                let (now, up) = (tx.now.0, tx.up.now());
-                leases.push(json!([
+                let (now, up) = (tx.now, tx.up.now());
+                leases.push(cells![
                     head.task,
                     attempt,
-                    queue,
+                    &queue,
                     &*lane.user,
-                    claim.runner,
+                    &claim.runner,
                     claim.claim,
                     lane.size.gpus,
                     cost.gpus.0,
@@ -124,9 +120,9 @@ impl Statement for Claim {
                     up,
                     now,
                     expires,
-                    start_token
-                ]));
-                gone.push(json!(head.task));
+                    &start_token
+                ]);
+                taken.push(head.task);
                 tx.events.push(NewEvent {
                     kind: "attempt.claimed",
                     task: Some(head.task),
@@ -145,10 +141,9 @@ impl Statement for Claim {
             tx.deadline_written();
         }
         ahead.leave(tx.board);
-        let taken: Vec<TaskId> = leases.iter().filter_map(|row| row.get(0)?.as_i64().map(TaskId)).collect();
         gather::claimed(&taken, tx).await?;
-        exec(tx, DELETE_READY, Value::Array(gone)).await?;
-        exec(tx, INSERT_LEASE, Value::Array(leases)).await?;
+        tx.each(DELETE_READY, sql::column(taken)).await?;
+        tx.each(INSERT_LEASE, leases).await?;
         Ok(answers)
     }
 }
@@ -199,7 +194,8 @@ impl Claim {
 /// What claims that came before may still start, by runner and claim.
 async fn repeated(batch: &[Claim], tx: &mut Tx<'_>) -> Result<Answers> {
     let asked: HashSet<(&RunnerName, Uuid)> = batch.iter().map(|c| (&c.runner, c.claim)).collect();
-    let rows = sql::query(REPEATED).bind(json!(asked)).fetch_all(&mut *tx.conn).await?;
+    let asked: Vec<Cells> = asked.into_iter().map(|(runner, claim)| cells![runner, claim]).collect();
+    let rows = sql::query(REPEATED).bind(asked).fetch_all(&mut *tx.conn).await?;
     let mut live = Answers::new();
     for row in &rows {
         let lease = LeaseRecord::read(row)?;

@@ -3,14 +3,12 @@
 use super::{
     catalog::{self, Kind, Table},
     error::{Result, StoreError},
-    flush::hex,
     migrations::SQLITE,
     numbers, postgres, schema,
-    sql::{self, Conn, Row},
+    sql::{self, Arg, Cells, Conn, Row},
     sqlite,
 };
 use futures::TryStreamExt;
-use serde_json::Value;
 use std::path::Path;
 
 /// What goes together: so many rows at most, or so many bytes, or one row that is larger.
@@ -100,19 +98,19 @@ async fn rows(tables: &[Table], from: &mut Conn, to: &mut Conn, told: Told<'_>) 
             let mut all = sql::query_of(read).fetch(&mut *from);
             while let Some(row) = all.try_next().await? {
                 let cells = table.columns.iter().enumerate().map(|(at, column)| cell(&row, at, column.kind, &mut bytes));
-                portion.push(Value::Array(cells.collect::<Result<_>>()?));
+                portion.push(cells.collect::<Result<Cells>>()?);
                 if portion.len() >= ROWS || bytes >= BYTES {
                     gone += portion.len() as u64;
                     let portion = std::mem::take(&mut portion);
                     bytes = 0;
-                    sql::query_of(write.clone()).bind(Value::Array(portion)).execute(&mut *to).await?;
+                    sql::query_of(write.clone()).bind(portion).execute(&mut *to).await?;
                     told(gone);
                 }
             }
         }
         if !portion.is_empty() {
             gone += portion.len() as u64;
-            sql::query_of(write).bind(Value::Array(portion)).execute(&mut *to).await?;
+            sql::query_of(write).bind(portion).execute(&mut *to).await?;
         }
         if table.numbered() {
             numbers::go_on(&table.name, numbers::last(&table.name, from).await?, to).await?;
@@ -132,11 +130,11 @@ fn statements(table: &Table) -> Result<(String, String)> {
     }
     let (name, names, marks, key) = (&table.name, names.join(", "), marks.join(", "), table.key().join(", "));
     let read = format!("select {names} from {name} order by {key}");
-    Ok((read, format!("insert into {name} ({names}) select {names} from rows($1: {marks}) j")))
+    Ok((read, format!("insert into {name} each($1: {marks})")))
 }
 
 /// A value as an argument holds it, and its size.
-fn cell(row: &Row, at: usize, kind: Kind, bytes: &mut usize) -> Result<Value> {
+fn cell(row: &Row, at: usize, kind: Kind, bytes: &mut usize) -> Result<Arg> {
     *bytes += 8;
     Ok(match kind {
         Kind::Int => row.at::<Option<i64>>(at)?.into(),
@@ -148,7 +146,7 @@ fn cell(row: &Row, at: usize, kind: Kind, bytes: &mut usize) -> Result<Value> {
         Kind::Bytes => {
             let raw: Option<Vec<u8>> = row.at(at)?;
             *bytes += raw.as_ref().map_or(0, Vec::len);
-            raw.map(|raw| hex(&raw)).into()
+            raw.into()
         }
     })
 }

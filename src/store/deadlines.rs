@@ -5,7 +5,7 @@
 //! commit on.
 
 use super::{
-    sql::Row,
+    sql::{Cells, Row, cells},
     uptime::Uptime,
     work::{Held, Work},
     writer::Transition,
@@ -24,12 +24,11 @@ pub(super) struct Deadline {
 }
 
 /// Writes the deadlines of tasks.
-pub(super) const KEEP_DEADLINE: &str = "insert into deadline (task, start_up, end_up, running)
-     select j.task, j.start_up, j.end_up, j.running from rows($1: task int, start_up int, end_up int, running int) j where true
+pub(super) const KEEP_DEADLINE: &str = "insert into deadline each($1: task int, start_up int, end_up int, running int)
      on conflict (task) do update set start_up = excluded.start_up, end_up = excluded.end_up, running = excluded.running";
 
 /// Forgets the deadlines of tasks.
-pub(super) const FORGET_DEADLINE: &str = "delete from deadline where task in list($1: int)";
+pub(super) const FORGET_DEADLINE: &str = "delete from deadline where task in each($1: task int)";
 
 impl Deadline {
     /// Those of a task that is queued for the first time now; none where it has no limits.
@@ -46,8 +45,8 @@ impl Deadline {
     }
 
     /// As a row.
-    pub(super) fn row(&self, task: TaskId) -> serde_json::Value {
-        serde_json::json!([task, self.start_up, self.end_up, i64::from(self.running)])
+    pub(super) fn row(&self, task: TaskId) -> Cells {
+        cells![task, self.start_up, self.end_up, self.running]
     }
 }
 

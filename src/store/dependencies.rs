@@ -8,14 +8,12 @@
 use super::{
     Store,
     error::Result,
-    flush::exec,
     lease::{parse, parse_json},
-    sql,
+    sql::{self, cells},
     work::{Held, Work},
     writer::{Statement, Transition, Tx},
 };
 use crate::domain::{Dependency, DependencyKind, OnFailure, TaskId, TaskState};
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 
 /// What a new task waits for.
@@ -37,19 +35,18 @@ pub enum On {
 }
 
 /// The states of tasks that have ended, null of others; a task that does not exist is absent.
-pub(super) const STATES: &str = "select t.id, t.state from values($1: task int) j join task t on t.id = j.task";
+pub(super) const STATES: &str = "select t.id, t.state from task t where t.id in list($1: int)";
 
-const KEEP_DEPENDENCY: &str = "insert into dependency (task, on_task, kind, on_failure, ended)
-     select j.task, j.on_task, j.kind, j.on_failure, j.ended from rows($1: task int, on_task int, kind text, on_failure text, ended text) j";
+const KEEP_DEPENDENCY: &str = "insert into dependency each($1: task int, on_task int, kind text, on_failure text, ended text)";
 
 /// Notes that tasks have ended which others wait for.
 pub(super) const AWAIT: &str = "insert into awaited (task, state)
-     select j.task, j.state from rows($1: task int, state text) j
+     select j.task, j.state from each($1: task int, state text) j
      where exists (select 1 from dependency d where d.on_task = j.task and d.ended is null)
      on conflict (task) do nothing";
 
 /// Marks dependencies as counted.
-pub(super) const COUNT: &str = "update dependency set ended = j.state from rows($1: id int, other int, state text) j
+pub(super) const COUNT: &str = "update dependency set ended = j.state from each($1: id int, other int, state text) j
      where dependency.task = j.id and dependency.on_task = j.other";
 
 /// Tasks that have ended and for which nobody waits any more: whoever did was told, or has ended.
@@ -67,7 +64,7 @@ pub(super) async fn known(tasks: impl Iterator<Item = TaskId>, tx: &mut Tx<'_>) 
     if ids.is_empty() {
         return Ok(Known::new());
     }
-    let rows = sql::query(STATES).bind(json!(ids)).fetch_all(&mut *tx.conn).await?;
+    let rows = sql::query(STATES).bind(sql::list(ids)).fetch_all(&mut *tx.conn).await?;
     rows.iter()
         .map(|row| {
             let id: i64 = row.try_get("id")?;
@@ -101,23 +98,19 @@ pub(super) async fn insert(tasks: &[(&After, TaskId, &[TaskId])], known: &Known,
                 On::Nth(nth) => siblings.get(*nth).copied().unwrap_or(*id),
             };
             let met = After::met(*on, *kind, known);
-            rows.push(json!([id, to, kind, after.on_failure, met]));
+            rows.push(cells![*id, to, *kind, after.on_failure, met]);
             if let (None, Some(end)) = (met, known.get(&to).copied().flatten()) {
                 ended.insert(to, end);
             }
         }
     }
-    exec(tx, KEEP_DEPENDENCY, Value::Array(rows)).await?;
+    tx.each(KEEP_DEPENDENCY, rows).await?;
     tell(ended.into_iter(), tx).await
 }
 
 /// Sees to it that whoever waits for tasks that have ended hears of it.
 pub(super) async fn tell(ended: impl Iterator<Item = (TaskId, TaskState)>, tx: &mut Tx<'_>) -> Result<()> {
-    let rows: Vec<Value> = ended.map(|(task, state)| json!([task, state])).collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let told = sql::query(AWAIT).bind(Value::Array(rows)).execute(&mut *tx.conn).await?;
+    let told = tx.each(AWAIT, ended.map(|(task, state)| cells![task, state]).collect()).await?;
     if told > 0 {
         tx.made_due();
     }
@@ -147,7 +140,7 @@ impl Transition for Unblock {
         let ended = std::mem::take(&mut held.ended);
         held.touched = true;
         held.waits.blockers = held.waits.blockers.saturating_sub(u32::try_from(ended.len()).unwrap_or(u32::MAX));
-        work.counted.extend(ended.iter().map(|d| json!([held.task, d.on, d.ended])));
+        work.counted.extend(ended.iter().map(|d| cells![held.task, d.on, d.ended]));
         match ended.iter().find(|dependency| dependency.has_failed()) {
             Some(failed) => {
                 let message = match failed.ended {

@@ -4,7 +4,7 @@ use super::{
     Store,
     error::Result,
     lease::parse_json,
-    sql::{self, Pool, Row},
+    sql::{self, Cells, Pool, Row, cells},
     writer::Tx,
 };
 use crate::domain::{AttemptNumber, EventId, Outcome, QueueName, TaskId, TaskState, UnixMs};
@@ -57,17 +57,17 @@ pub(super) async fn append(tx: &mut Tx<'_>) -> Result<Option<i64>> {
         return Ok(None);
     }
     let rows = std::mem::take(&mut tx.events).into_iter().map(|e| {
-        let data = if e.data.is_null() { Value::Null } else { Value::String(e.data.to_string()) };
-        json!([tx.now.0, e.task, e.attempt, e.kind, e.actor, data])
+        let data = (!e.data.is_null()).then(|| e.data.to_string());
+        cells![tx.now, e.task, e.attempt, e.kind, e.actor, data]
     });
-    let rows = Value::Array(rows.collect());
+    let rows: Vec<Cells> = rows.collect();
     let newest = sql::query_scalar::<i64>(APPEND).bind(rows).fetch_all(&mut *tx.conn).await?;
     Ok(newest.into_iter().max())
 }
 
 /// Appends events in their order; answers ids, the newest among them. Differs because SQLite has no insert in a `with`.
-const APPEND: &str = "{sqlite: ; postgres: with new as (}insert into event (at, task, attempt, kind, actor, data)
-     select j.at, j.task, j.attempt, j.kind, j.actor, j.data from rows($1: nth, at int, task int, attempt int, kind text, actor text, data text) j order by j.nth
+const APPEND: &str =
+    "{sqlite: ; postgres: with new as (}insert into event each($1: at int, task int, attempt int, kind text, actor text, data text)
      returning id{sqlite: ; postgres: ) select max(id) from new}";
 
 /// The id of the newest event, 0 before the first.
@@ -88,7 +88,7 @@ pub(super) const LAST_EVENT: &str = "select id, at, task, attempt, kind, actor, 
 impl Store {
     /// The newest event of a task among some kinds.
     pub async fn last_event(&self, task: TaskId, kinds: &[&str]) -> Result<Option<EventRecord>> {
-        let row = sql::query(LAST_EVENT).bind(task.0).bind(json!(kinds)).fetch_optional(&self.readers).await?;
+        let row = sql::query(LAST_EVENT).bind(task.0).bind(sql::list(kinds.iter().copied())).fetch_optional(&self.readers).await?;
         row.as_ref().map(read).transpose()
     }
 

@@ -12,12 +12,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 /// Keeps what was seen last.
-pub(super) const KEEP_EVIDENCE: &str = "insert into evidence (task, attempt, doc, seen_at)
-     select j.task, j.attempt, j.doc, j.seen_at from rows($1: task int, attempt int, doc text, seen_at int) j where true
+pub(super) const KEEP_EVIDENCE: &str = "insert into evidence each($1: task int, attempt int, doc text, seen_at int)
      on conflict (task, attempt) do update set doc = excluded.doc, seen_at = excluded.seen_at";
 /// Drops what nobody will ask for.
-pub(super) const FORGET_EVIDENCE: &str =
-    "delete from evidence where (task, attempt) in (select j.id, j.nr from rows($1: id int, nr int) j)";
+pub(super) const FORGET_EVIDENCE: &str = "delete from evidence using each($1: id int, nr int) j where task = j.id and attempt = j.nr";
 
 /// What a runner saw of an attempt that ended a short while ago: kept with it where it did not succeed. It may give the
 /// end a better reason; class and state never change, and a later end of the task is not touched.

@@ -9,7 +9,6 @@ use super::{
     tasks::{live, read_attempt, tasks_where},
 };
 use crate::domain::{QueueName, TaskId};
-use serde_json::json;
 use std::collections::HashMap;
 
 /// Tasks of a page.
@@ -17,9 +16,10 @@ const PAGE: u32 = 200;
 
 /// The attempts of tasks that are over.
 pub(super) const ENDED_ATTEMPTS: &str = "select a.*, a.class as end_class, a.reason as end_reason, null as doc
-     from values($1: id int) j join attempt a on a.task = j.id where a.ended_at is not null order by a.task, a.attempt";
+     from attempt a where a.task in list($1: int) and a.ended_at is not null order by a.task, a.attempt";
 /// The recorded lengths of the logs of tasks.
-pub(super) const LOG_BYTES: &str = "select l.task, l.attempt, cast(sum(l.durable) as bigint) as bytes from values($1: id int) j join log l on l.task = j.id group by l.task, l.attempt";
+pub(super) const LOG_BYTES: &str =
+    "select l.task, l.attempt, cast(sum(l.durable) as bigint) as bytes from log l where l.task in list($1: int) group by l.task, l.attempt";
 
 /// An attempt and the recorded bytes of its log.
 pub type AttemptOfPage = (AttemptRecord, u64);
@@ -39,7 +39,7 @@ impl Store {
 
     /// Every attempt of tasks as they were just read, in the order of the tasks, oldest first, without evidence.
     pub async fn attempts_of_page(&self, tasks: &[TaskRecord]) -> Result<Vec<Vec<AttemptOfPage>>> {
-        let ids = json!(tasks.iter().map(|task| task.id).collect::<Vec<_>>());
+        let ids = sql::list(tasks.iter().map(|task| task.id));
         let mut ended: HashMap<TaskId, Vec<AttemptRecord>> = HashMap::new();
         for row in sql::query(ENDED_ATTEMPTS).bind(ids.clone()).fetch_all(&self.readers).await? {
             let task = TaskId(row.try_get("task")?);

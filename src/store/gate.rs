@@ -10,7 +10,6 @@ use super::{
     writer::Tx,
 };
 use crate::domain::QueueName;
-use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 
 /// What stands at the entrance of a queue.
@@ -35,9 +34,9 @@ impl Gates {
         let names: Vec<&QueueName> = asked.keys().copied().collect();
         let rows = sql::query(
             "select q.name, q.draining_by, q.draining_reason, q.draining_at, {sqlite: q.doc ->> '$.limits.maxPending'; postgres: (q.doc::json -> 'limits' ->> 'maxPending')::bigint} as max
-             from values($1: name text) j join queue q on q.name = j.name",
+             from queue q where q.name in list($1: text)",
         )
-        .bind(json!(names))
+        .bind(sql::list(names))
         .fetch_all(&mut *tx.conn)
         .await?;
         let mut gates = HashMap::new();

@@ -4,14 +4,12 @@
 
 use super::{
     error::Result,
-    flush::exec,
     lease::parse_json,
-    sql::{self, Row},
+    sql::{self, Cells, Row, cells},
     work::{Held, Work},
     writer::{Statement, Tx},
 };
 use crate::domain::{AttemptResult, End, Event, FailureClass, Outcome, Reason, TaskId, TaskState, UnixMs, array::free_slots};
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 
 /// The most elements that one commit lets out of the throttle.
@@ -58,12 +56,12 @@ impl Moves {
         if self.0.is_empty() {
             return Ok(Vec::new());
         }
-        let deltas: Vec<Value> = self
+        let deltas: Vec<Cells> = self
             .0
             .iter()
-            .map(|(array, delta)| json!([array, delta[0], delta[1], delta[2], delta[3], delta[4], delta[5], delta[6]]))
+            .map(|(array, delta)| cells![*array, delta[0], delta[1], delta[2], delta[3], delta[4], delta[5], delta[6]])
             .collect();
-        let rows = sql::query(COUNT).bind(Value::Array(deltas)).fetch_all(&mut *tx.conn).await?;
+        let rows = sql::query(COUNT).bind(deltas).fetch_all(&mut *tx.conn).await?;
         let mut ended = Vec::new();
         let mut left = STEP;
         for row in &rows {
@@ -82,7 +80,7 @@ impl Moves {
 /// Adds to the counts of arrays.
 pub(super) const COUNT: &str = "update task_array set waiting = waiting + j.w, queued = queued + j.q, active = active + j.a, succeeded = succeeded + j.s, failed = failed + j.f,
         cancelled = cancelled + j.c, throttled = throttled + j.t
-    from rows($1: of_task int, w int, q int, a int, s int, f int, c int, t int) j where task_array.task = j.of_task
+    from each($1: of_task int, w int, q int, a int, s int, f int, c int, t int) j where task_array.task = j.of_task
     returning task, elements, slots, waiting + queued + active as open, throttled, gated";
 
 /// Lets the first `$3` elements out of the throttle of an array with ids `$1` to `$2`.
@@ -139,7 +137,7 @@ pub(super) async fn claimed(tasks: &[TaskId], tx: &mut Tx<'_>) -> Result<()> {
     if tasks.is_empty() {
         return Ok(());
     }
-    let rows = sql::query(ARRAYS_OF).bind(json!(tasks)).fetch_all(&mut *tx.conn).await?;
+    let rows = sql::query(ARRAYS_OF).bind(sql::column(tasks.iter().copied())).fetch_all(&mut *tx.conn).await?;
     let mut moves = Moves::default();
     for row in &rows {
         moves.add(TaskId(row.try_get("parent")?), TaskState::Queued, TaskState::Active);
@@ -148,7 +146,7 @@ pub(super) async fn claimed(tasks: &[TaskId], tx: &mut Tx<'_>) -> Result<()> {
 }
 
 /// The arrays of those tasks that are elements, one row per element.
-pub(super) const ARRAYS_OF: &str = "select t.parent from values($1: id int) j join task t on t.id = j.id where t.idx is not null";
+pub(super) const ARRAYS_OF: &str = "select t.parent from each($1: id int) j, task t where t.id = j.id and t.idx is not null";
 
 /// Lets elements out of the throttle of arrays that have slots for them: what a batch could not do in its own step.
 #[derive(Clone, Copy, Debug)]
@@ -176,12 +174,12 @@ pub(super) const ENDED: &str = "select a.task, a.elements, a.succeeded, a.failed
         (select {sqlite: json_group_array(json_array(idx, class, reason)); postgres: coalesce(json_agg(json_build_array(idx, class, reason)), '[]')::text} from
             (select t.idx, t.class, t.reason from task t where a.failed > 0 and t.id between a.task + 1 and a.task + a.elements
                 and t.state = 'failed' order by t.id limit $2) f) as failures
-    from values($1: id int) j join task_array a on a.task = j.id";
+    from each($1: id int) j, task_array a where a.task = j.id";
 
 /// Ends arrays whose last element has ended: failed if any element did, else cancelled if any was.
 pub(super) async fn end(arrays: &[TaskId], tx: &mut Tx<'_>) -> Result<()> {
     let named = u32::try_from(NAMED).unwrap_or(u32::MAX);
-    let rows = sql::query(ENDED).bind(json!(arrays)).bind(named).fetch_all(&mut *tx.conn).await?;
+    let rows = sql::query(ENDED).bind(sql::column(arrays.iter().copied())).bind(named).fetch_all(&mut *tx.conn).await?;
     let mut held: HashMap<TaskId, Held> = Work::load(arrays, tx).await?;
     let mut work = Work::new(tx);
     for row in &rows {
@@ -233,18 +231,18 @@ pub(super) async fn open(arrays: &[TaskId], tx: &mut Tx<'_>) -> Result<()> {
     if arrays.is_empty() {
         return Ok(());
     }
-    exec(tx, "delete from waiting where task in list($1: int)", json!(arrays)).await?;
-    exec(tx, "update task_array set gated = 0 where task in list($1: int)", json!(arrays)).await?;
+    tx.each("delete from waiting where task in each($1: task int)", sql::column(arrays.iter().copied())).await?;
+    tx.each("update task_array set gated = 0 where task in each($1: task int)", sql::column(arrays.iter().copied())).await?;
     tx.made_due();
     Ok(())
 }
 
 /// Writes that the arrays among the cancelled tasks were asked to stop as a whole.
-pub(super) async fn asked_to_stop(rows: Vec<Value>, tx: &mut Tx<'_>) -> Result<()> {
-    exec(
-        tx,
-        "update task_array set cancel_by = j.by, cancel_at = j.at from rows($1: of_task int, by text, at int) j where task_array.task = j.of_task",
-        Value::Array(rows),
+pub(super) async fn asked_to_stop(rows: Vec<Cells>, tx: &mut Tx<'_>) -> Result<()> {
+    tx.each(
+        "update task_array set cancel_by = j.by, cancel_at = j.at from each($1: of_task int, by text, at int) j where task_array.task = j.of_task",
+        rows,
     )
-    .await
+    .await?;
+    Ok(())
 }

@@ -6,10 +6,10 @@ use super::{
     dependencies::{self, Known},
     error::Result,
     events::NewEvent,
-    flush::{KEEP_WAITING, exec, wait_row},
+    flush::{KEEP_WAITING, wait_row},
     place::{Grounds, Place, Places},
     record::StoredSpec,
-    sql,
+    sql::{self, Cells, cells},
     submit::{NewTask, Submit},
     uploads::note_uses,
     waits::Waits,
@@ -19,7 +19,7 @@ use crate::domain::{
     AttemptNumber, TaskId,
     order::{User, rank_of, size_of},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A new task, or an element of one that is an array, under its id.
 struct Entry<'a> {
@@ -40,23 +40,24 @@ pub(super) async fn insert(batch: &[Submit], which: &[usize], known: &Known, tx:
     let row = |((user, task), id): (&(&String, &NewTask), &TaskId)| {
         let s = &task.spec;
         let ready = task.array.is_none() && task.waits(known).over(up, now);
-        Ok(json!([
-            id,
-            s.queue,
-            user,
-            s.name,
+        Ok(cells![
+            *id,
+            &s.queue,
+            *user,
+            &s.name,
             json!(s.labels).to_string(),
             s.priority.band(),
             serde_json::to_string(&StoredSpec::from(s))?,
             task.rerun_of,
-            task.not_before.map(|at| at.0),
+            task.not_before,
             ready.then_some(up),
-            task.parent.as_ref().map(|parent| parent.id)
-        ]))
+            task.parent.as_ref().map(|parent| parent.id),
+            now
+        ])
     };
-    let rows = tasks.iter().zip(&ids).map(row).collect::<std::result::Result<_, serde_json::Error>>();
+    let rows = tasks.iter().zip(&ids).map(row).collect::<std::result::Result<Vec<Cells>, serde_json::Error>>();
     let rows = rows.map_err(|e| super::StoreError::Corrupt { table: "task", id: 0, what: e.to_string() })?;
-    sql::query(INSERT).bind(Value::Array(rows)).bind(tx.now.0).execute(&mut *tx.conn).await?;
+    tx.each(INSERT, rows).await?;
     let users: Vec<User> = tasks.iter().map(|(user, _)| user.as_str().into()).collect();
     let (mut ready, mut held, mut arrays) = (Vec::new(), Vec::new(), Vec::new());
     for (((_, task), id), user) in tasks.iter().zip(&ids).zip(&users) {
@@ -95,9 +96,8 @@ pub(super) async fn insert(batch: &[Submit], which: &[usize], known: &Known, tx:
 }
 
 /// Writes tasks under ids of ours.
-pub(super) const INSERT: &str = "insert into task (id, queue, usr, name, labels, band, spec, rerun_of, not_before, queued_up, parent, created_at)
-    select j.id, j.queue, j.usr, j.name, j.labels, j.band, j.spec, j.rerun_of, j.not_before,
-        j.queued_up, j.parent, $2 from rows($1: id int, queue text, usr text, name text, labels text, band int, spec text, rerun_of int, not_before int, queued_up int, parent int) j";
+pub(super) const INSERT: &str = "insert into task each($1: id int, queue text, usr text, name text, labels text, band int, spec text,
+        rerun_of int, not_before int, queued_up int, parent int, created_at int)";
 
 /// The last id that was given; `$1` more are about to be. Differs because SQLite notes each id that a row is written with, and
 /// Postgres does not.
@@ -146,15 +146,17 @@ async fn insert_waiting(tasks: &[(Entry<'_>, Waits)], tx: &mut Tx<'_>) -> Result
         tx.board.came(&entry.task.spec.queue);
     }
     let row = |(entry, waits): &(Entry<'_>, Waits)| wait_row(entry.id, &entry.task.spec.queue, AttemptNumber::NONE, waits, None);
-    exec(tx, KEEP_WAITING, Value::Array(tasks.iter().map(row).collect())).await
+    tx.each(KEEP_WAITING, tasks.iter().map(row).collect()).await?;
+    Ok(())
 }
 
 /// The limits of tasks that are queued now.
 async fn insert_deadlines(tasks: &[Entry<'_>], tx: &mut Tx<'_>) -> Result<()> {
     let of = |task: &NewTask| Deadline::of(task.spec.max_wait_seconds, task.spec.total_timeout_seconds, tx.up);
-    let rows: Vec<Value> = tasks.iter().filter_map(|entry| Some(of(entry.task)?.row(entry.id))).collect();
+    let rows: Vec<Cells> = tasks.iter().filter_map(|entry| Some(of(entry.task)?.row(entry.id))).collect();
     if !rows.is_empty() {
         tx.deadline_written();
     }
-    exec(tx, KEEP_DEADLINE, Value::Array(rows)).await
+    tx.each(KEEP_DEADLINE, rows).await?;
+    Ok(())
 }

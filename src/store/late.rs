@@ -3,14 +3,12 @@
 use super::{
     Store,
     error::Result,
-    flush::exec,
     record::AttemptRecord,
-    sql,
+    sql::{self, Cells, cells},
     tasks::read_attempt,
     writer::{Statement, Tx},
 };
 use crate::domain::{AttemptNumber, AttemptRef, End, FailureClass, TaskId};
-use serde_json::json;
 use std::collections::BTreeSet;
 
 impl AttemptRecord {
@@ -45,17 +43,15 @@ impl Statement for CompleteLog {
     type Output = ();
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
-        let rows = || batch.iter().map(|CompleteLog(of)| json!([of.task, of.attempt])).collect();
-        exec(
-            tx,
-            "update attempt set log_complete = 1 from rows($1: of_task int, of_attempt int) j
+        let rows = || batch.iter().map(|CompleteLog(of)| cells![of.task, of.attempt]).collect();
+        tx.each(
+            "update attempt set log_complete = 1 from each($1: of_task int, of_attempt int) j
              where attempt.task = j.of_task and attempt.attempt = j.of_attempt and attempt.log_complete = 0",
             rows(),
         )
         .await?;
-        exec(
-            tx,
-            "update task set log_complete = 1 from rows($1: of_task int, of_attempt int) j
+        tx.each(
+            "update task set log_complete = 1 from each($1: of_task int, of_attempt int) j
              where task.id = j.of_task and task.attempt = j.of_attempt and task.log_complete = 0",
             rows(),
         )
@@ -75,16 +71,16 @@ impl Store {
 
     /// Which of these attempts [await their logs](AttemptRecord::awaits_log).
     pub async fn awaiting_logs(&self, of: impl IntoIterator<Item = AttemptRef>) -> Result<BTreeSet<AttemptRef>> {
-        let asked: Vec<_> = of.into_iter().map(|of| json!([of.task, of.attempt])).collect();
+        let asked: Vec<Cells> = of.into_iter().map(|of| cells![of.task, of.attempt]).collect();
         if asked.is_empty() {
             return Ok(BTreeSet::new());
         }
         let sql = "select a.*, a.class as end_class, a.reason as end_reason, null as doc
-                   from rows($1: of_task int, of_attempt int) j
-                   join attempt a on a.task = j.of_task and a.attempt = j.of_attempt where a.log_complete = 0";
+                   from each($1: of_task int, of_attempt int) j, attempt a
+                   where a.task = j.of_task and a.attempt = j.of_attempt and a.log_complete = 0";
         let (up, patience) = (self.uptime().now(), self.times.finish_retry_ms);
         let mut awaiting = BTreeSet::new();
-        for row in sql::query(sql).bind(json!(asked)).fetch_all(&self.readers).await? {
+        for row in sql::query(sql).bind(asked).fetch_all(&self.readers).await? {
             let task = TaskId(row.try_get("task")?);
             let record = read_attempt(&row, task)?;
             if record.awaits_log(up, patience) {

@@ -3,9 +3,9 @@
 use super::{
     Store,
     error::Result,
-    flush::{exec, last_of},
+    flush::last_of,
     lease::parse_json,
-    sql::{self, Row},
+    sql::{self, Row, cells},
     writer::{Statement, Tx},
 };
 use crate::domain::AttemptRef;
@@ -39,14 +39,11 @@ impl Statement for MarkLogs {
         let mut marks: Vec<&LogMark> = batch.iter().flat_map(|marks| &marks.0).collect();
         marks.sort_by_key(|m| m.durable);
         let rows = marks.into_iter().map(|m| {
-            json!([m.attempt.task, m.attempt.attempt, m.member, m.durable, m.crc, json!(m.gaps).to_string(), json!(m.stints).to_string()])
+            cells![m.attempt.task, m.attempt.attempt, m.member, m.durable, m.crc, json!(m.gaps).to_string(), json!(m.stints).to_string()]
         });
         let rows = last_of(rows, 3);
-        exec(
-            tx,
-            "insert into log (task, attempt, member, durable, crc, gaps, stints)
-             select j.task, j.attempt, j.member, j.durable, j.crc, j.gaps, j.stints
-             from rows($1: task int, attempt int, member int, durable int, crc int, gaps text, stints text) j where true
+        tx.each(
+            "insert into log each($1: task int, attempt int, member int, durable int, crc int, gaps text, stints text)
              on conflict (task, attempt, member) do update set durable = excluded.durable, crc = excluded.crc, gaps = excluded.gaps,
              stints = excluded.stints
              where excluded.durable >= log.durable",

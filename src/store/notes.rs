@@ -13,8 +13,7 @@ use crate::domain::{AttemptNumber, AttemptRef, Notes, TaskId};
 use std::collections::HashMap;
 
 /// Keeps what was said last.
-pub(super) const KEEP_NOTES: &str = "insert into notes (task, attempt, doc)
-     select j.task, j.attempt, j.doc from rows($1: task int, attempt int, doc text) j where true
+pub(super) const KEEP_NOTES: &str = "insert into notes each($1: task int, attempt int, doc text)
      on conflict (task, attempt) do update set doc = excluded.doc";
 
 /// Keeps what a live attempt says of itself, in place of what it said before.

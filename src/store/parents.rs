@@ -2,7 +2,6 @@
 
 use super::{error::Result, lease::parse, sql, submit::Submit, writer::Tx};
 use crate::domain::{TaskId, TaskState};
-use serde_json::json;
 use std::collections::HashMap;
 
 /// The task that a new one is to belong to.
@@ -36,7 +35,7 @@ pub(super) struct Standing {
 
 /// The tasks that others are to belong to.
 pub(super) const PARENTS: &str = "select t.id, t.usr, t.state, coalesce(l.cancel_at, y.cancel_at) is not null as cancelled
-    from values($1: id int) j join task t on t.id = j.id left join lease l on l.task = t.id left join task_array y on y.task = t.id";
+    from task t left join lease l on l.task = t.id left join task_array y on y.task = t.id where t.id in list($1: int)";
 
 /// Reads the parents that a batch names.
 pub(super) async fn parents(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashMap<TaskId, Standing>> {
@@ -44,7 +43,7 @@ pub(super) async fn parents(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashMap
     if named.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = sql::query(PARENTS).bind(json!(named)).fetch_all(&mut *tx.conn).await?;
+    let rows = sql::query(PARENTS).bind(sql::list(named)).fetch_all(&mut *tx.conn).await?;
     rows.iter()
         .map(|row| {
             let id: i64 = row.try_get("id")?;

@@ -3,8 +3,7 @@
 use super::{
     board,
     error::Result,
-    flush::exec,
-    sql::{self, Row},
+    sql::{self, Row, cells},
     work::Held,
     writer::{Statement, Tx},
 };
@@ -12,7 +11,6 @@ use crate::domain::{
     AttemptNumber, Priority, QueueName, Status, TaskId,
     order::{Head, Lane, Size, User, counted_weight, rank_of, tier_of},
 };
-use serde_json::{Value, json};
 
 /// A row of `ready`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +33,11 @@ pub(super) struct Grounds {
 }
 
 /// Takes rows out of `ready`.
-pub(super) const DELETE_READY: &str = "delete from ready where task in list($1: int)";
+pub(super) const DELETE_READY: &str = "delete from ready where task in each($1: task int)";
 
 /// Puts rows into `ready`.
-const INSERT_READY: &str = "insert into ready (queue, tier, usr, gpus, weight, rank, task, attempt, since_up, age_up)
-     select j.queue, j.tier, j.usr, j.gpus, j.weight, j.rank, j.task, j.attempt,
-         j.since_up, j.age_up from rows($1: queue text, tier int, usr text, gpus int, weight int, rank int, task int, attempt int, since_up int, age_up int) j";
+const INSERT_READY: &str = "insert into ready each($1: queue text, tier int, usr text, gpus int, weight int, rank int, task int,
+         attempt int, since_up int, age_up int)";
 
 impl Place {
     /// The place of a task that is ready.
@@ -123,18 +120,19 @@ impl Places {
         for Place { queue, lane, head, .. } in &self.leaving {
             tx.board.remove(queue, lane, head.rank, head.task);
         }
-        exec(tx, DELETE_READY, Value::Array(self.leaving.iter().map(|place| json!(place.head.task)).collect())).await
+        tx.each(DELETE_READY, sql::column(self.leaving.iter().map(|place| place.head.task))).await?;
+        Ok(())
     }
 
     pub(super) async fn enter(self, tx: &mut Tx<'_>) -> Result<()> {
         let row = |Place { queue, lane, head, age_up }: &Place| {
             let Size { gpus, weight } = lane.size;
-            json!([queue, lane.tier, &*lane.user, gpus, weight, head.rank, head.task, head.attempt, head.since_up, age_up])
+            cells![queue, lane.tier, &*lane.user, gpus, weight, head.rank, head.task, head.attempt, head.since_up, *age_up]
         };
         if !self.entering.is_empty() {
             tx.made_ready();
         }
-        exec(tx, INSERT_READY, Value::Array(self.entering.iter().map(row).collect())).await?;
+        tx.each(INSERT_READY, self.entering.iter().map(row).collect()).await?;
         for Place { queue, lane, head, .. } in self.entering {
             tx.board.add(&queue, &lane, head);
         }

@@ -8,12 +8,10 @@
 use super::{
     Store,
     error::Result,
-    flush::exec,
     sql::{self, Dialect},
     writer::{Statement, Tx},
 };
 use crate::domain::{QueueName, TaskId, UnixMs};
-use serde_json::{Value, json};
 use std::time::Duration;
 
 /// What is removed of a task.
@@ -136,11 +134,11 @@ impl Statement for Prune {
                 if done > 0 && tx.clock.monotonic().saturating_sub(began) >= STEP_TIME {
                     break;
                 }
-                let ids = json!(piece);
+                let ids = piece.to_vec();
                 match prune.what {
-                    Kept::Task => delete(&ids, tx).await?,
-                    Kept::Log => expire_log(&ids, tx).await?,
-                    Kept::Events => expire_events(&ids, tx).await?,
+                    Kept::Task => delete(ids, tx).await?,
+                    Kept::Log => expire_log(ids, tx).await?,
+                    Kept::Events => expire_events(ids, tx).await?,
                 }
                 done += piece.len();
             }
@@ -152,67 +150,79 @@ impl Statement for Prune {
 
 /// The rows of tasks, in the order in which they go: the task itself last.
 pub(super) const DELETE: [&str; 8] = [
-    "delete from notes where task in list($1: int)",
-    "delete from upload_use where task in list($1: int)",
-    "delete from evidence where task in list($1: int)",
-    "delete from attempt where task in list($1: int)",
-    "delete from log where task in list($1: int)",
-    "delete from dependency where task in list($1: int)",
-    "delete from task_array where task in list($1: int)",
-    "delete from task where id in list($1: int)",
+    "delete from notes where task in each($1: task int)",
+    "delete from upload_use where task in each($1: task int)",
+    "delete from evidence where task in each($1: task int)",
+    "delete from attempt where task in each($1: task int)",
+    "delete from log where task in each($1: task int)",
+    "delete from dependency where task in each($1: task int)",
+    "delete from task_array where task in each($1: task int)",
+    "delete from task where id in each($1: id int)",
 ];
 
 /// Elements of some arrays, `$2` at most: their arrays go after them.
-pub(super) const ELEMENTS_OF: &str = "select c.id from values($1: id int) j join task c on c.parent = j.id and c.idx is not null and c.state is not null order by c.id desc limit $2";
-const WITH_ELEMENTS: &str = "select j.id from values($1: id int) j
-     where exists (select 1 from task c where c.parent = j.id and c.idx is not null)";
+pub(super) const ELEMENTS_OF: &str =
+    "select c.id from task c where c.parent in list($1: int) and c.idx is not null and c.state is not null order by c.id desc limit $2";
+const WITH_ELEMENTS: &str = "select y.task from each($1: id int) j, task_array y where y.task = j.id
+     and exists (select 1 from task c where c.parent = y.task and c.idx is not null)";
 
 /// Which of some tasks may be deleted.
-pub(super) const DELETABLE: &str = concat!("select t.id from values($1: id int) j join task t on t.id = j.id where ", deletable!());
-const NOTE_UNLOGGED: &str = "insert into unlogged (task) select j.id from values($1: id int) j where true on conflict do nothing";
-pub(super) const NEWEST_EVENT_OF: &str = "select max((select max(e.id) from event e where e.task = j.id)) from values($1: id int) j";
-pub(super) const DELETE_EVENTS: &str = "delete from event where task in list($1: int)";
+pub(super) const DELETABLE: &str = concat!("select t.id from each($1: id int) j, task t where t.id = j.id and ", deletable!());
+const NOTE_UNLOGGED: &str = "insert into unlogged each($1: task int) on conflict do nothing";
+pub(super) const NEWEST_EVENT_OF: &str =
+    "select (select max(e.id) from event e where e.task = t.id) from task t where t.id in list($1: int)";
+pub(super) const DELETE_EVENTS: &str = "delete from event where task in each($1: task int)";
 
-async fn delete(ids: &Value, tx: &mut Tx<'_>) -> Result<()> {
-    let ids: Vec<i64> = sql::query_scalar(DELETABLE).bind(ids.clone()).fetch_all(&mut *tx.conn).await?;
-    let elements: Vec<i64> = sql::query_scalar(ELEMENTS_OF).bind(json!(ids)).bind(ELEMENTS).fetch_all(&mut *tx.conn).await?;
-    if !elements.is_empty() {
-        delete_rows(&json!(elements), tx).await?;
-    }
+async fn delete(ids: Vec<TaskId>, tx: &mut Tx<'_>) -> Result<()> {
+    let ids = among(DELETABLE, ids, tx).await?;
+    let elements = sql::query_scalar(ELEMENTS_OF).bind(sql::list(ids.iter().copied())).bind(ELEMENTS);
+    let elements: Vec<i64> = elements.fetch_all(&mut *tx.conn).await?;
+    delete_rows(elements.into_iter().map(TaskId).collect(), tx).await?;
     // An array with elements left goes in a later step.
-    let kept: Vec<i64> = sql::query_scalar(WITH_ELEMENTS).bind(json!(ids)).fetch_all(&mut *tx.conn).await?;
-    let ids: Vec<i64> = ids.into_iter().filter(|id| !kept.contains(id)).collect();
-    delete_rows(&json!(ids), tx).await
+    let kept = among(WITH_ELEMENTS, ids.clone(), tx).await?;
+    delete_rows(ids.into_iter().filter(|id| !kept.contains(id)).collect(), tx).await
 }
 
-async fn delete_rows(ids: &Value, tx: &mut Tx<'_>) -> Result<()> {
-    forget_events(ids, tx).await?;
-    for sql in DELETE {
-        sql::query(sql).bind(ids.clone()).execute(&mut *tx.conn).await?;
+/// Those of some tasks that a statement finds.
+async fn among(sql: &'static str, ids: Vec<TaskId>, tx: &mut Tx<'_>) -> Result<Vec<TaskId>> {
+    let found: Vec<i64> = sql::query_scalar(sql).bind(sql::column(ids)).fetch_all(&mut *tx.conn).await?;
+    Ok(found.into_iter().map(TaskId).collect())
+}
+
+async fn delete_rows(ids: Vec<TaskId>, tx: &mut Tx<'_>) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
     }
-    sql::query(NOTE_UNLOGGED).bind(ids.clone()).execute(&mut *tx.conn).await?;
+    forget_events(&ids, tx).await?;
+    for sql in DELETE {
+        tx.each(sql, sql::column(ids.iter().copied())).await?;
+    }
+    tx.each(NOTE_UNLOGGED, sql::column(ids)).await?;
     Ok(())
 }
 
-async fn expire_log(ids: &Value, tx: &mut Tx<'_>) -> Result<()> {
-    let ended = "select t.id from values($1: id int) j join task t on t.id = j.id where t.state is not null and t.log_expired = 0";
-    let ids: Vec<i64> = sql::query_scalar(ended).bind(ids.clone()).fetch_all(&mut *tx.conn).await?;
-    exec(tx, "update task set log_expired = 1 where id in list($1: int)", json!(ids)).await?;
-    exec(tx, NOTE_UNLOGGED, json!(ids)).await
+async fn expire_log(ids: Vec<TaskId>, tx: &mut Tx<'_>) -> Result<()> {
+    let ended = "select t.id from each($1: id int) j, task t where t.id = j.id and t.state is not null and t.log_expired = 0";
+    let ids = among(ended, ids, tx).await?;
+    tx.each("update task set log_expired = 1 where id in each($1: id int)", sql::column(ids.iter().copied())).await?;
+    tx.each(NOTE_UNLOGGED, sql::column(ids)).await?;
+    Ok(())
 }
 
-async fn expire_events(ids: &Value, tx: &mut Tx<'_>) -> Result<()> {
-    let ended = "select t.id from values($1: id int) j join task t on t.id = j.id where t.state is not null and t.events_expired = 0";
-    let ids: Vec<i64> = sql::query_scalar(ended).bind(ids.clone()).fetch_all(&mut *tx.conn).await?;
-    forget_events(&json!(ids), tx).await?;
-    exec(tx, "update task set events_expired = 1 where id in list($1: int)", json!(ids)).await
+async fn expire_events(ids: Vec<TaskId>, tx: &mut Tx<'_>) -> Result<()> {
+    let ended = "select t.id from each($1: id int) j, task t where t.id = j.id and t.state is not null and t.events_expired = 0";
+    let ids = among(ended, ids, tx).await?;
+    forget_events(&ids, tx).await?;
+    tx.each("update task set events_expired = 1 where id in each($1: id int)", sql::column(ids)).await?;
+    Ok(())
 }
 
 /// Deletes the events of tasks, and keeps in mind up to where the log of events has holes.
-async fn forget_events(ids: &Value, tx: &mut Tx<'_>) -> Result<()> {
-    let newest: Option<i64> = sql::query_scalar(NEWEST_EVENT_OF).bind(ids.clone()).fetch_one(&mut *tx.conn).await?;
-    let Some(newest) = newest else { return Ok(()) };
-    sql::query(DELETE_EVENTS).bind(ids.clone()).execute(&mut *tx.conn).await?;
+async fn forget_events(ids: &[TaskId], tx: &mut Tx<'_>) -> Result<()> {
+    let newest = sql::query_scalar(NEWEST_EVENT_OF).bind(sql::list(ids.iter().copied()));
+    let newest: Vec<Option<i64>> = newest.fetch_all(&mut *tx.conn).await?;
+    let Some(newest) = newest.into_iter().flatten().max() else { return Ok(()) };
+    tx.each(DELETE_EVENTS, sql::column(ids.iter().copied())).await?;
     sql::query(
         "insert into meta (key, value) values ('events_forgotten', $1) on conflict (key) do update
          set value = {sqlite: max; postgres: greatest}(cast(meta.value as bigint), cast(excluded.value as bigint))",
@@ -231,8 +241,8 @@ impl Statement for BytesGone {
     type Output = ();
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
-        let ids: Vec<TaskId> = batch.iter().flat_map(|gone| &gone.0).copied().collect();
-        exec(tx, "delete from unlogged where task in list($1: int)", json!(ids)).await?;
+        let ids = batch.iter().flat_map(|gone| &gone.0).copied();
+        tx.each("delete from unlogged where task in each($1: task int)", sql::column(ids)).await?;
         Ok(vec![(); batch.len()])
     }
 }

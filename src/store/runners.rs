@@ -3,13 +3,12 @@
 use super::{
     Store,
     error::Result,
-    flush::{exec, last_of},
+    flush::last_of,
     lease::parse,
-    sql::{self, Row},
+    sql::{self, Row, cells},
     writer::{Statement, Tx},
 };
 use crate::domain::{RunnerName, UnixMs};
-use serde_json::json;
 use uuid::Uuid;
 
 /// A registered runner.
@@ -42,11 +41,9 @@ impl Statement for Register {
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
         let now = tx.now.0;
-        let rows = last_of(batch.iter().map(|r| json!([r.name, r.instance, r.doc, now])), 1);
-        exec(
-            tx,
-            "insert into runner (name, instance, doc, registered_at)
-             select j.name, j.instance, j.doc, j.registered_at from rows($1: name text, instance text, doc text, registered_at int) j where true
+        let rows = last_of(batch.iter().map(|r| cells![&r.name, r.instance, &r.doc, now]), 1);
+        tx.each(
+            "insert into runner each($1: name text, instance text, doc text, registered_at int)
              on conflict (name) do update set instance = excluded.instance, doc = excluded.doc, registered_at = excluded.registered_at",
             rows,
         )
@@ -63,8 +60,8 @@ impl Statement for Renew {
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
         let names: Vec<&RunnerName> = batch.iter().map(|r| &r.0).collect();
-        sql::query("update lease set expires_up = {sqlite: max; postgres: greatest}(expires_up, $2) where expires_up is not null and runner in list($1: text)")
-            .bind(json!(names))
+        sql::query("update lease set expires_up = {sqlite: max; postgres: greatest}(expires_up, $2) where expires_up is not null and runner in each($1: name text)")
+            .bind(sql::column(names))
             .bind(tx.up.after(tx.times.claim_lease_ms))
             .execute(&mut *tx.conn)
             .await?;

@@ -12,7 +12,6 @@ use crate::domain::{
     BudgetName, RunnerName, TaskId,
     order::{Amount, Ask, Board, BudgetUse, Next, Resource},
 };
-use serde_json::json;
 use std::collections::BTreeMap;
 
 /// The most tasks ahead that are counted.
@@ -77,7 +76,7 @@ impl Store {
     pub async fn standing(&self, task: TaskId) -> Result<Option<Standing>> {
         // One snapshot for all of it.
         let mut tx = self.readers.snapshot().await?;
-        let row = sql::query(super::work::LOAD).bind(json!([task])).fetch_optional(&mut tx).await?;
+        let row = sql::query(super::work::LOAD).bind(sql::column([task])).fetch_optional(&mut tx).await?;
         let Some((row, place)) = row.as_ref().map(|row| Place::read(row).map(|place| (row, place))).transpose()? else { return Ok(None) };
         let Some(place) = place else { return Ok(None) };
         let now = self.uptime().now();

@@ -3,20 +3,19 @@
 use super::{
     dependencies::{self, After, Known, On},
     error::Result,
-    flush::{exec, hex},
     gate::Gates,
     halt::Halt,
     insert::insert,
     lease::parse_json,
     parents::{NoParent, Parent, parents, refused},
     record::TaskRecord,
-    sql,
+    sql::{self, Cells, cells},
     uploads::Sent,
     waits::Waits,
     writer::{Statement, Tx},
 };
 use crate::domain::{ArraySpec, AttemptNumber, QueueName, Sha256, TaskId, TaskSpec, TaskState, UnixMs};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::HashMap;
 
 /// A task to store; its spec has been checked.
@@ -221,11 +220,12 @@ async fn earlier(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashMap<IdemKey, (
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
+    let asked: Vec<Cells> = (0_i64..).zip(&keys).map(|(at, (principal, route, key))| cells![at, principal, *route, key]).collect();
     let rows = sql::query(
-        "select j.nth as at, i.digest, i.ids from rows($1: nth, principal text, route text, key text) j
-         join idempotency i on i.principal = j.principal and i.route = j.route and i.key = j.key",
+        "select j.at as at, i.digest, i.ids from each($1: at int, principal text, route text, key text) j, idempotency i
+         where i.principal = j.principal and i.route = j.route and i.key = j.key",
     )
-    .bind(json!(keys))
+    .bind(asked)
     .fetch_all(&mut *tx.conn)
     .await?;
     rows.iter()
@@ -241,19 +241,14 @@ async fn earlier(batch: &[Submit], tx: &mut Tx<'_>) -> Result<HashMap<IdemKey, (
 }
 
 async fn remember(batch: &[Submit], ids: &HashMap<usize, Vec<TaskId>>, tx: &mut Tx<'_>) -> Result<()> {
-    let now = tx.now.0;
+    let now = tx.now;
     let rows = ids.iter().filter_map(|(&at, ids)| {
         let ((principal, route, key), digest) = batch[at].key()?;
-        Some(json!([principal, route, key, hex(&digest), json!(ids).to_string(), now]))
+        Some(cells![principal, route, key, digest.as_slice(), json!(ids).to_string(), now])
     });
-    let rows = Value::Array(rows.collect());
-    exec(
-        tx,
-        "insert into idempotency (principal, route, key, digest, ids, created_at)
-         select j.principal, j.route, j.key, j.digest, j.ids, j.created_at from rows($1: principal text, route text, key text, digest bytes, ids text, created_at int) j",
-        rows,
-    )
-    .await
+    let rows = rows.collect();
+    tx.each("insert into idempotency each($1: principal text, route text, key text, digest bytes, ids text, created_at int)", rows).await?;
+    Ok(())
 }
 
 /// How long a key is remembered, in ms (24 h).

@@ -11,7 +11,7 @@ use crate::domain::{AttemptNumber, AttemptRef, Evidence, Indices, LabelSelector,
 use std::collections::{BTreeMap, HashMap};
 
 /// The queues of some tasks.
-pub(super) const QUEUES: &str = "select t.id, t.queue from values($1: id int) j join task t on t.id = j.id";
+pub(super) const QUEUES: &str = "select t.id, t.queue from task t where t.id in list($1: int)";
 
 /// Which tasks a list shows. An empty list of values means any.
 #[derive(Clone, Debug, Default)]
@@ -110,7 +110,7 @@ impl Store {
     pub async fn tasks_of(&self, tasks: impl IntoIterator<Item = TaskId>) -> Result<HashMap<TaskId, TaskRecord>> {
         let ids: Vec<i64> = tasks.into_iter().map(|task| task.0).collect();
         let mut sql = tasks_where();
-        sql.push(" where ").push_in("t.id", "int", serde_json::json!(ids));
+        sql.push(" where ").push_in("t.id", "int", ids);
         let rows = sql.fetch_all(&self.readers).await?;
         rows.iter().map(|row| TaskRecord::read(row).map(|task| (task.id, task))).collect()
     }
@@ -118,7 +118,7 @@ impl Store {
     /// The queues of those of some tasks that exist.
     pub async fn existing(&self, tasks: impl IntoIterator<Item = TaskId>) -> Result<BTreeMap<TaskId, QueueName>> {
         let ids: Vec<i64> = tasks.into_iter().map(|task| task.0).collect();
-        let rows = sql::query(QUEUES).bind(serde_json::json!(ids)).fetch_all(&self.readers).await?;
+        let rows = sql::query(QUEUES).bind(sql::list(ids)).fetch_all(&self.readers).await?;
         let of = |row: &Row| {
             let id: i64 = row.try_get("id")?;
             Ok((TaskId(id), parse("task", id, row.try_get("queue")?)?))
@@ -158,7 +158,7 @@ impl Store {
         sql.push(" where true");
         let mut any = |column: &str, values: Vec<String>| {
             if !values.is_empty() {
-                sql.push(" and ").push_in(column, "text", serde_json::json!(values));
+                sql.push(" and ").push_in(column, "text", values);
             }
         };
         any("t.queue", filter.queues.iter().map(ToString::to_string).collect());

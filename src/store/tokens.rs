@@ -3,14 +3,12 @@
 use super::{
     Store,
     error::Result,
-    flush::exec,
-    flush::hex,
     lease::{parse, parse_json},
-    sql::{self, Row},
+    sql::{self, Row, cells},
     writer::{Statement, Tx},
 };
 use crate::domain::{Role, UnixMs};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// A token without its secret.
@@ -73,21 +71,20 @@ impl Statement for CreateToken {
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<TokenCreated>> {
         let mut created = Vec::with_capacity(batch.len());
         for t in batch {
-            let row = json!([
-                hex(&t.hash),
-                t.user,
+            let row = cells![
+                t.hash.as_slice(),
+                &t.user,
                 t.role,
-                t.tail,
-                t.by,
-                tx.now.0,
-                t.expires_at.map(|at| at.0),
+                &t.tail,
+                &t.by,
+                tx.now,
+                t.expires_at,
                 t.queues.as_ref().map(|queues| json!(queues).to_string())
-            ]);
-            exec(
-                tx,
-                "insert into token (hash, usr, role, tail, created_by, created_at, expires_at, queues)
-                 select j.hash, j.usr, j.role, j.tail, j.created_by, j.created_at, j.expires_at, j.queues from rows($1: hash bytes, usr text, role text, tail text, created_by text, created_at int, expires_at int, queues text) j",
-                Value::Array(vec![row]),
+            ];
+            tx.each(
+                "insert into token each($1: hash bytes, usr text, role text, tail text, created_by text, created_at int,
+                     expires_at int, queues text)",
+                vec![row],
             )
             .await?;
             let id: i64 = sql::query_scalar("select max(id) from token").fetch_one(&mut *tx.conn).await?;
@@ -114,12 +111,11 @@ impl Statement for TokensUsed {
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
         for used in batch {
-            let rows = used.0.iter().map(|(id, at)| json!([id, at.0])).collect();
-            exec(
-                tx,
-                "update token set last_used_at = j.at from rows($1: of_token int, at int) j
+            let rows = used.0.iter().map(|(id, at)| cells![*id, *at]).collect();
+            tx.each(
+                "update token set last_used_at = j.at from each($1: of_token int, at int) j
                  where token.id = j.of_token and coalesce(token.last_used_at, 0) < j.at",
-                Value::Array(rows),
+                rows,
             )
             .await?;
         }

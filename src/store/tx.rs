@@ -1,6 +1,12 @@
 //! What a batch shares while it runs.
 
-use super::{board, error::Result, events::NewEvent, sql::Conn, uptime::Uptime};
+use super::{
+    board,
+    error::Result,
+    events::NewEvent,
+    sql::{self, Cells, Conn},
+    uptime::Uptime,
+};
 use crate::domain::{Clock, Rng, TaskId, Times, UnixMs, order::Board};
 
 /// The transaction of a batch, as statements see it.
@@ -20,6 +26,11 @@ pub(super) struct Tx<'a> {
 }
 
 impl Tx<'_> {
+    /// Runs a statement for each of some rows; answers how many rows it wrote.
+    pub(super) async fn each(&mut self, sql: &'static str, rows: Vec<Cells>) -> Result<u64> {
+        if rows.is_empty() { Ok(0) } else { Ok(sql::query(sql).bind(rows).execute(&mut *self.conn).await?) }
+    }
+
     /// Rules of queues or budgets are among what is written.
     pub(super) fn rules_written(&mut self) {
         self.board.outdate();

@@ -3,14 +3,13 @@
 use super::{
     Store,
     error::Result,
-    flush::{exec, last_of},
+    flush::last_of,
     lease::parse,
-    sql,
+    sql::{self, cells},
     submit::{NewTask, Submit},
     writer::{Statement, Tx},
 };
 use crate::domain::{Sha256, TaskId, UnixMs};
-use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
 /// Records that a user sent all bytes of an upload, which are on the disk. Repeating it makes it as young as new.
@@ -27,11 +26,9 @@ impl Statement for RecordUpload {
     type Output = ();
 
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
-        let rows = last_of(batch.iter().map(|u| json!([u.sha256, u.owner, u.size, tx.now.0])), 2);
-        exec(
-            tx,
-            "insert into upload (sha256, owner, size, created_at)
-             select j.sha256, j.owner, j.size, j.created_at from rows($1: sha256 text, owner text, size int, created_at int) j where true
+        let rows = last_of(batch.iter().map(|u| cells![&u.sha256, &u.owner, u.size, tx.now]), 2);
+        tx.each(
+            "insert into upload each($1: sha256 text, owner text, size int, created_at int)
              on conflict (sha256, owner) do update set created_at = excluded.created_at",
             rows,
         )
@@ -64,14 +61,13 @@ impl Statement for RecordOutput {
     async fn run(batch: &[Self], tx: &mut Tx<'_>) -> Result<Vec<()>> {
         let whole = batch.iter().map(|o| RecordUpload { owner: Self::owner(o.task), sha256: o.sha256.clone(), size: o.size });
         RecordUpload::run(&whole.collect::<Vec<_>>(), tx).await?;
-        let uses = batch.iter().map(|o| json!([o.sha256, o.task])).collect();
-        exec(tx, KEEP_USE, uses).await?;
+        let uses = batch.iter().map(|o| cells![&o.sha256, o.task]).collect();
+        tx.each(KEEP_USE, uses).await?;
         Ok(vec![(); batch.len()])
     }
 }
 
-const KEEP_USE: &str = "insert into upload_use (sha256, task) select j.sha256, j.task from rows($1: sha256 text, task int) j where true
-     on conflict do nothing";
+const KEEP_USE: &str = "insert into upload_use each($1: sha256 text, task int) on conflict do nothing";
 
 /// Of the uploads that a batch of submits names, those that are there, by who sent them.
 pub(super) struct Sent(HashMap<String, HashSet<String>>);
@@ -85,7 +81,7 @@ impl Sent {
             return Ok(sent);
         }
         let sql = "select sha256, owner from upload where sha256 in list($1: text)";
-        for row in sql::query(sql).bind(json!(named)).fetch_all(&mut *tx.conn).await? {
+        for row in sql::query(sql).bind(sql::list(named)).fetch_all(&mut *tx.conn).await? {
             sent.0.entry(row.try_get("sha256")?).or_default().insert(row.try_get("owner")?);
         }
         Ok(sent)
@@ -102,12 +98,9 @@ impl Sent {
 
 /// Notes which uploads new tasks need.
 pub(super) async fn note_uses<'a>(tasks: impl Iterator<Item = (TaskId, &'a NewTask)>, tx: &mut Tx<'_>) -> Result<()> {
-    let rows = tasks.flat_map(|(id, task)| task.spec.setup.uploads().map(move |sum| json!([sum, id])));
-    let rows: Vec<Value> = rows.collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    exec(tx, KEEP_USE, Value::Array(rows)).await
+    let rows = tasks.flat_map(|(id, task)| task.spec.setup.uploads().map(move |sum| cells![sum, id]));
+    tx.each(KEEP_USE, rows.collect()).await?;
+    Ok(())
 }
 
 /// The most uploads in one step.
@@ -136,7 +129,7 @@ impl Statement for ForgetUploads {
             .bind(STEP)
             .fetch_all(&mut *tx.conn)
             .await?;
-            exec(tx, "delete from upload where sha256 in list($1: text)", json!(rows)).await?;
+            tx.each("delete from upload where sha256 in each($1: sha256 text)", sql::column(&rows)).await?;
             answers.push(rows.iter().map(|sum| parse("upload", 0, sum)).collect::<Result<_>>()?);
         }
         Ok(answers)

@@ -11,7 +11,7 @@ use super::{
     lease::{LeaseRecord, lease_columns, parse, parse_json},
     place::Place,
     record::{Limits, band_priority, terminal},
-    sql::{self, Row},
+    sql::{self, Cells, Row, cells},
     waits::Waits,
     writer::Tx,
 };
@@ -39,8 +39,7 @@ pub(super) const LOAD: &str = lease_columns!(
             (select count(*) from attempt a where a.task = t.id and a.state is null and a.reason is not null
                 and a.attempt > (select coalesce(max(b.attempt), 0) from attempt b where b.task = t.id and b.state is not null)) as holds,
             lg.durable as marked, lg.crc as marked_crc, e.doc as evidence,",
-    "from values($1: id int) j
-     join task t on t.id = j.id
+    "from each($1: id int) j{sqlite: , ; postgres:  join }task t{sqlite: ; postgres:  on t.id = j.id}
      left join lease l on l.task = t.id
      left join evidence e on e.task = l.task and e.attempt = l.attempt
      left join log lg on lg.task = l.task and lg.attempt = l.attempt and lg.member = 0
@@ -48,7 +47,7 @@ pub(super) const LOAD: &str = lease_columns!(
      left join task_array y on y.task = t.id
      left join waiting w on w.task = t.id
      left join deadline dl on dl.task = t.id
-     left join ready r on r.task = t.id"
+     left join ready r on r.task = t.id{sqlite:  where t.id = j.id; postgres: }"
 );
 
 /// One task while a batch works on it.
@@ -137,20 +136,20 @@ pub(super) struct Work<'a, 'tx> {
     /// Attempts whose evidence nobody will ask for.
     pub(super) forgotten: Vec<AttemptRef>,
     /// Whose children are to be cancelled: the task, by whom, and where not all of them are, the indices.
-    pub(super) cascades: Vec<Value>,
+    pub(super) cascades: Vec<Cells>,
     /// Arrays that were asked to stop as a whole: the array, by whom, when.
-    pub(super) asked: Vec<Value>,
+    pub(super) asked: Vec<Cells>,
     /// Arrays that nothing holds back any more.
     pub(super) opened: Vec<TaskId>,
     /// Dependencies that were counted: `[task, on, state]`.
-    pub(super) counted: Vec<Value>,
+    pub(super) counted: Vec<Cells>,
 }
 
 impl<'a, 'tx> Work<'a, 'tx> {
     /// Loads every task named; one that does not exist is absent from the answer.
     pub(super) async fn load(tasks: &[TaskId], tx: &mut Tx<'_>) -> Result<HashMap<TaskId, Held>> {
         let ids: BTreeSet<i64> = tasks.iter().map(|t| t.0).collect();
-        let rows = sql::query(LOAD).bind(json!(ids)).fetch_all(&mut *tx.conn).await?;
+        let rows = sql::query(LOAD).bind(sql::column(ids)).fetch_all(&mut *tx.conn).await?;
         let up = tx.up.now();
         rows.iter().map(|row| Held::read(row, up).map(|held| (held.task, held))).collect()
     }
@@ -297,7 +296,7 @@ impl Held {
                 self.announce_end(work);
                 if self.kin.gated.is_some() {
                     // An array that ends by a rule of its own takes its elements with it.
-                    work.cascades.push(json!([self.task, &*self.user]));
+                    work.cascades.push(cells![self.task, &*self.user, None::<&str>]);
                 }
             }
             Status::Queued => {

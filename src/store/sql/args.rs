@@ -1,108 +1,206 @@
 //! Arguments of statements.
 
-use super::text::{Kind, Param, Shape};
-use serde_json::Value;
+use super::text::{Kind, Param};
+use crate::domain::{
+    AttemptNumber, BudgetName, DependencyKind, FailureClass, Indices, OnFailure, Phase, QueueName, Reason, Role, RunnerName, Sha256,
+    TaskId, TaskState, UnixMs,
+};
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use sqlx::{Arguments as _, postgres::PgArguments};
+use uuid::Uuid;
 
 /// An argument. Each kind of null is of a type, which Postgres asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::store) enum Arg {
     Int(Option<i64>),
     Text(Option<String>),
     Bytes(Option<Vec<u8>>),
-    /// The rows of a `rows`, `fields`, `values` or `list`: an array.
-    Rows(Value),
+    /// The values of a `list`.
+    List(Vec<Arg>),
+    /// The rows of an `each`: the first argument, where a statement has one.
+    Rows(Vec<Cells>),
 }
 
-macro_rules! from {
-    ($($type:ty => |$value:ident| $arg:expr),+ $(,)?) => {$(
-        impl From<$type> for Arg {
-            fn from($value: $type) -> Self {
-                $arg
+/// A row of an `each`, in the order of its columns.
+pub(in crate::store) type Cells = Vec<Arg>;
+
+/// Makes a row of an `each`.
+macro_rules! cells {
+    ($($value:expr),+ $(,)?) => { vec![$($crate::store::sql::Arg::from($value)),+] };
+}
+pub(in crate::store) use cells;
+
+/// Rows of one column.
+pub(in crate::store) fn column<T: Into<Arg>>(values: impl IntoIterator<Item = T>) -> Vec<Cells> {
+    values.into_iter().map(|value| vec![value.into()]).collect()
+}
+
+/// What can be an argument, alone or in a row.
+pub(in crate::store) trait Value {
+    /// Null of its kind.
+    const NULL: Arg;
+    fn arg(self) -> Arg;
+}
+
+impl<T: Value> From<T> for Arg {
+    fn from(value: T) -> Self {
+        value.arg()
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    const NULL: Arg = T::NULL;
+    fn arg(self) -> Arg {
+        self.map_or(Self::NULL, T::arg)
+    }
+}
+
+impl From<Vec<Cells>> for Arg {
+    fn from(rows: Vec<Cells>) -> Self {
+        Self::Rows(rows)
+    }
+}
+
+macro_rules! values {
+    ($kind:ident: $($type:ty => |$value:ident| $own:expr),+ $(,)?) => {$(
+        impl Value for $type {
+            const NULL: Arg = Arg::$kind(None);
+            fn arg(self) -> Arg {
+                let $value = self;
+                Arg::$kind(Some($own))
             }
         }
     )+};
 }
-from! {
-    i64 => |value| Self::Int(Some(value)),
-    i32 => |value| Self::Int(Some(value.into())),
-    u32 => |value| Self::Int(Some(value.into())),
-    u8 => |value| Self::Int(Some(value.into())),
-    bool => |value| Self::Int(Some(value.into())),
-    Option<i64> => |value| Self::Int(value),
-    Option<u32> => |value| Self::Int(value.map(Into::into)),
-    &str => |value| Self::Text(Some(value.to_owned())),
-    String => |value| Self::Text(Some(value)),
-    &String => |value| Self::Text(Some(value.clone())),
-    Option<String> => |value| Self::Text(value),
-    &Option<String> => |value| Self::Text(value.clone()),
-    Option<&str> => |value| Self::Text(value.map(str::to_owned)),
-    Vec<u8> => |value| Self::Bytes(Some(value)),
-    &[u8] => |value| Self::Bytes(Some(value.to_vec())),
-    Value => |value| Self::Rows(value),
+values! { Int:
+    i64 => |value| value,
+    i32 => |value| value.into(),
+    u64 => |value| value.cast_signed(),
+    u32 => |value| value.into(),
+    u16 => |value| value.into(),
+    u8 => |value| value.into(),
+    bool => |value| value.into(),
+    TaskId => |id| id.0,
+    AttemptNumber => |number| number.0.into(),
+    UnixMs => |at| at.0,
+}
+values! { Text:
+    String => |text| text,
+    &String => |text| text.clone(),
+    &str => |text| text.to_owned(),
+    Uuid => |uuid| uuid.to_string(),
+    &QueueName => |name| name.as_str().to_owned(),
+    &RunnerName => |name| name.as_str().to_owned(),
+    &BudgetName => |name| name.as_str().to_owned(),
+    &Sha256 => |sum| sum.as_str().to_owned(),
+    &Indices => |indices| indices.to_string(),
+    TaskState => |word| word.as_str().to_owned(),
+    Phase => |word| word.as_str().to_owned(),
+    FailureClass => |word| word.as_str().to_owned(),
+    Reason => |word| word.as_str().to_owned(),
+    DependencyKind => |word| word.as_str().to_owned(),
+    OnFailure => |word| word.as_str().to_owned(),
+    Role => |word| word.as_str().to_owned(),
+}
+values! { Bytes:
+    Vec<u8> => |bytes| bytes,
+    &[u8] => |bytes| bytes.to_vec(),
+}
+
+impl Value for &Option<String> {
+    const NULL: Arg = Arg::Text(None);
+    fn arg(self) -> Arg {
+        Arg::Text(self.clone())
+    }
+}
+
+/// As SQLite takes one; a list is JSON.
+impl ToSql for Arg {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let value = match self {
+            Self::Int(value) => value.map_or(ValueRef::Null, ValueRef::Integer),
+            Self::Text(value) => value.as_ref().map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes())),
+            Self::Bytes(value) => value.as_ref().map_or(ValueRef::Null, |bytes| ValueRef::Blob(bytes)),
+            Self::List(values) => return Ok(json(values)?.into()),
+            Self::Rows(_) => return Err(refused("rows stand in the first place alone")),
+        };
+        Ok(ToSqlOutput::Borrowed(value))
+    }
+}
+
+fn json(values: &[Arg]) -> rusqlite::Result<String> {
+    let value = |arg: &Arg| match arg {
+        Arg::Int(value) => Ok(serde_json::Value::from(*value)),
+        Arg::Text(value) => Ok(serde_json::Value::from(value.as_deref())),
+        Arg::Bytes(_) | Arg::List(_) | Arg::Rows(_) => Err(refused("a list holds numbers or texts")),
+    };
+    Ok(serde_json::Value::Array(values.iter().map(value).collect::<rusqlite::Result<_>>()?).to_string())
+}
+
+fn refused(why: &'static str) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(why.into())
 }
 
 /// As Postgres takes them: rows are one array for each column.
 pub(super) fn postgres(args: Vec<Arg>, params: &[Param]) -> sqlx::Result<PgArguments> {
     let mut all = PgArguments::default();
     for (at, arg) in args.into_iter().enumerate() {
-        match arg {
-            Arg::Int(value) => all.add(value),
-            Arg::Text(value) => all.add(value.map(clean)),
-            Arg::Bytes(value) => all.add(value),
-            Arg::Rows(Value::Array(mut rows)) => {
-                let Some(Param::Columns(shape, kinds)) = params.get(at) else {
-                    return Err(sqlx::Error::Encode(format!("argument ${} is rows, and the statement takes none there", at + 1).into()));
-                };
-                for (place, (name, kind)) in kinds.iter().enumerate() {
-                    let cells = rows.iter_mut().map(|row| cell(row, *shape, place, name));
-                    match kind {
-                        Kind::Int => all.add(cells.map(int).collect::<sqlx::Result<Vec<_>>>()?),
-                        Kind::Text => all.add(cells.map(text).collect::<Vec<_>>()),
-                        Kind::Bytes => all.add(cells.map(bytes).collect::<sqlx::Result<Vec<_>>>()?),
-                    }
-                    .map_err(sqlx::Error::Encode)?;
+        match (arg, params.get(at)) {
+            (Arg::Int(value), _) => all.add(value).map_err(sqlx::Error::Encode)?,
+            (Arg::Text(value), _) => all.add(value.map(clean)).map_err(sqlx::Error::Encode)?,
+            (Arg::Bytes(value), _) => all.add(value).map_err(sqlx::Error::Encode)?,
+            (Arg::List(values), Some(Param::List(kind))) => array(&mut all, *kind, values.into_iter())?,
+            (Arg::Rows(mut rows), Some(Param::Each(kinds))) => {
+                if let Some(row) = rows.iter().find(|row| row.len() != kinds.len()) {
+                    return Err(unfit(&format!("a row of {} for {} columns", row.len(), kinds.len())));
                 }
-                continue;
+                for (place, kind) in kinds.iter().enumerate() {
+                    array(&mut all, *kind, rows.iter_mut().map(|row| std::mem::replace(&mut row[place], Arg::Int(None))))?;
+                }
             }
-            Arg::Rows(other) => return Err(sqlx::Error::Encode(format!("rows must be an array, not {other}").into())),
+            (arg, _) => return Err(unfit(&format!("${} takes no {arg:?}", at + 1))),
         }
-        .map_err(sqlx::Error::Encode)?;
     }
     Ok(all)
 }
 
-/// Takes a value out of a row; null where the row is shorter.
-fn cell(row: &mut Value, shape: Shape, place: usize, name: &str) -> Value {
-    match shape {
-        Shape::Alone => row.take(),
-        Shape::ByPlace => row.get_mut(place).map_or(Value::Null, Value::take),
-        Shape::ByName => row.get_mut(name).map_or(Value::Null, Value::take),
+/// Adds one array.
+fn array(all: &mut PgArguments, kind: Kind, cells: impl Iterator<Item = Arg>) -> sqlx::Result<()> {
+    match kind {
+        Kind::Int => all.add(cells.map(int).collect::<sqlx::Result<Vec<_>>>()?),
+        Kind::Text => all.add(cells.map(text).collect::<sqlx::Result<Vec<_>>>()?),
+        Kind::Bytes => all.add(cells.map(bytes).collect::<sqlx::Result<Vec<_>>>()?),
+    }
+    .map_err(sqlx::Error::Encode)
+}
+
+/// A null of any kind is one of each.
+fn int(cell: Arg) -> sqlx::Result<Option<i64>> {
+    match cell {
+        Arg::Int(value) => Ok(value),
+        Arg::Text(None) | Arg::Bytes(None) => Ok(None),
+        other => Err(unfit(&format!("{other:?} is no number"))),
     }
 }
 
-fn int(value: Value) -> sqlx::Result<Option<i64>> {
-    match value {
-        Value::Null => Ok(None),
-        Value::Bool(value) => Ok(Some(value.into())),
-        Value::Number(number) if let Some(number) = number.as_i64() => Ok(Some(number)),
-        other => Err(sqlx::Error::Encode(format!("{other} is no whole number").into())),
+fn text(cell: Arg) -> sqlx::Result<Option<String>> {
+    match cell {
+        Arg::Text(value) => Ok(value.map(clean)),
+        Arg::Int(None) | Arg::Bytes(None) => Ok(None),
+        other => Err(unfit(&format!("{other:?} is no text"))),
     }
 }
 
-fn text(value: Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(clean(text)),
-        other => Some(clean(other.to_string())),
+fn bytes(cell: Arg) -> sqlx::Result<Option<Vec<u8>>> {
+    match cell {
+        Arg::Bytes(value) => Ok(value),
+        Arg::Int(None) | Arg::Text(None) => Ok(None),
+        other => Err(unfit(&format!("{other:?} are no bytes"))),
     }
 }
 
-fn bytes(value: Value) -> sqlx::Result<Option<Vec<u8>>> {
-    let Value::String(hex) = value else { return Ok(None) };
-    let pair = |at: usize| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-    let bytes: Option<Vec<u8>> = (0..hex.len()).step_by(2).map(pair).collect();
-    bytes.map(Some).ok_or_else(|| sqlx::Error::Encode("bytes are no hexadecimal text".into()))
+fn unfit(what: &str) -> sqlx::Error {
+    sqlx::Error::Encode(what.into())
 }
 
 /// Postgres keeps no NUL in a text; what stands there instead is what stands for any character that cannot be shown.

@@ -52,44 +52,73 @@ impl FileConn {
     }
 
     /// All rows, or the first few.
-    pub(super) fn fetch(&self, written: &Written, args: Vec<Arg>, most: usize) -> sqlx::Result<Vec<FileRow>> {
+    pub(super) fn fetch(&self, written: &Written, args: &[Arg], most: usize) -> sqlx::Result<Vec<FileRow>> {
         let mut found = Vec::new();
         let take = |row| {
             found.push(row);
             found.len() < most
         };
-        self.each(written, args, take)?;
+        self.read(written, args, take)?;
         Ok(found)
     }
 
     /// Gives each row to `take`, until that says `false`.
-    pub(super) fn each(&self, written: &Written, args: Vec<Arg>, mut take: impl FnMut(FileRow) -> bool) -> sqlx::Result<()> {
-        let read = || {
-            let mut statement = self.bound(written, args)?;
-            let names = written.names.get_or_init(|| named(&statement)).clone();
+    pub(super) fn read(&self, written: &Written, args: &[Arg], mut take: impl FnMut(FileRow) -> bool) -> sqlx::Result<()> {
+        self.run(written, args, |statement| {
+            let names = written.names.get_or_init(|| named(statement)).clone();
             let columns = statement.column_count();
             let mut rows = statement.raw_query();
             while let Some(row) = rows.next()? {
                 let values = (0..columns).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?;
                 if !take(FileRow { names: names.clone(), values }) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Runs a statement to its end; answers how many rows it wrote.
+    pub(super) fn execute(&self, written: &Written, args: &[Arg]) -> sqlx::Result<u64> {
+        let before = self.0.total_changes();
+        self.run(written, args, |statement| {
+            let mut rows = statement.raw_query();
+            while rows.next()?.is_some() {}
+            Ok(true)
+        })?;
+        Ok(self.0.total_changes() - before)
+    }
+
+    /// Prepares a statement once and runs it once, or for each of the rows that are its first argument, until `run` says `false`
+    /// (`docs/decisions/0026-rows-as-arguments.md`).
+    fn run(
+        &self,
+        written: &Written,
+        args: &[Arg],
+        mut run: impl FnMut(&mut CachedStatement<'_>) -> rusqlite::Result<bool>,
+    ) -> sqlx::Result<()> {
+        let mut all = || {
+            let mut statement = self.0.prepare_cached(&written.sql)?;
+            let Some((Arg::Rows(rows), others)) = args.split_first() else {
+                bind(&mut statement, 1, args)?;
+                run(&mut statement)?;
+                return Ok(());
+            };
+            let width = written.width();
+            bind(&mut statement, width + 1, others)?;
+            for row in rows {
+                // A row that is too short would take what is left of the one before.
+                if row.len() != width {
+                    return Err(rusqlite::Error::InvalidParameterCount(row.len(), width));
+                }
+                bind(&mut statement, 1, row)?;
+                if !run(&mut statement)? {
                     break;
                 }
             }
             Ok(())
         };
-        read().map_err(failed)
-    }
-
-    /// Runs a statement to its end; answers how many rows it wrote.
-    pub(super) fn execute(&self, written: &Written, args: Vec<Arg>) -> sqlx::Result<u64> {
-        let run = || {
-            let before = self.0.total_changes();
-            let mut statement = self.bound(written, args)?;
-            let mut rows = statement.raw_query();
-            while rows.next()?.is_some() {}
-            Ok(self.0.total_changes() - before)
-        };
-        run().map_err(failed)
+        all().map_err(failed)
     }
 
     /// Runs a statement without arguments that is used rarely.
@@ -97,24 +126,15 @@ impl FileConn {
         self.0.execute_batch(text).map_err(failed)
     }
 
-    fn bound(&self, written: &Written, args: Vec<Arg>) -> rusqlite::Result<CachedStatement<'_>> {
-        let mut statement = self.0.prepare_cached(&written.sql)?;
-        for (at, arg) in args.into_iter().enumerate() {
-            let value = match arg {
-                Arg::Int(value) => value.map_or(Value::Null, Value::Integer),
-                Arg::Text(value) => value.map_or(Value::Null, Value::Text),
-                Arg::Bytes(value) => value.map_or(Value::Null, Value::Blob),
-                Arg::Rows(value) => Value::Text(value.to_string()),
-            };
-            statement.raw_bind_parameter(at + 1, value)?;
-        }
-        Ok(statement)
-    }
-
     /// Ends the connection in good order.
     pub(in crate::store) fn close(self) -> sqlx::Result<()> {
         self.0.close().map_err(|(_, error)| failed(error))
     }
+}
+
+/// Gives a statement its arguments, from a place on.
+fn bind(statement: &mut CachedStatement<'_>, from: usize, args: &[Arg]) -> rusqlite::Result<()> {
+    args.iter().enumerate().try_for_each(|(at, arg)| statement.raw_bind_parameter(from + at, arg))
 }
 
 fn named(statement: &CachedStatement<'_>) -> Arc<Names> {

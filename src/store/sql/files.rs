@@ -141,7 +141,7 @@ impl Lent {
         let Some(conn) = self.conn.take() else { return stream::once(ready(Err(sqlx::Error::WorkerCrashed))).boxed() };
         let (sender, rows) = mpsc::channel(AHEAD);
         let reading = spawn_blocking(move || {
-            let read = conn.each(&written, args, |row| sender.blocking_send(row).is_ok());
+            let read = conn.read(&written, &args, |row| sender.blocking_send(row).is_ok());
             (conn, read)
         });
         stream::unfold((rows, Some(reading), self), next).boxed()

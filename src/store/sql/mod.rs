@@ -10,7 +10,7 @@ mod files;
 mod row;
 mod text;
 
-pub(super) use args::Arg;
+pub(super) use args::{Arg, Cells, cells, column};
 use conn::FileOn;
 pub(super) use conn::{Conn, On, Pool};
 pub(super) use file::FileConn;
@@ -38,6 +38,11 @@ pub(super) fn query(text: &'static str) -> Query {
 /// A statement whose text was put together from parts of ours: never of what a user said.
 pub(super) fn query_of(text: String) -> Query {
     Query { text: Cow::Owned(text), args: Vec::new() }
+}
+
+/// The values of a `list`.
+pub(super) fn list<T: Into<Arg>>(values: impl IntoIterator<Item = T>) -> Arg {
+    Arg::List(values.into_iter().map(Into::into).collect())
 }
 
 /// A statement that answers one column.
@@ -73,10 +78,10 @@ impl Query {
     }
 
     /// Adds that a column is one of some values, of the kind `int` or `text`.
-    pub(super) fn push_in(&mut self, column: &str, kind: &'static str, values: serde_json::Value) -> &mut Self {
+    pub(super) fn push_in<T: Into<Arg>>(&mut self, column: &str, kind: &'static str, values: impl IntoIterator<Item = T>) -> &mut Self {
         let number = self.args.len() + 1;
         self.push(&format!("{column} in list(${number}: {kind})"));
-        self.args.push(values.into());
+        self.args.push(list(values));
         self
     }
 
@@ -132,7 +137,7 @@ impl Query {
         match on.into() {
             On::File(file) => {
                 let written = text::write(self.text, Dialect::Sqlite);
-                file.run(move |conn| conn.execute(&written, self.args)).await
+                file.run(move |conn| conn.execute(&written, &self.args)).await
             }
             On::Postgres(executor) => {
                 let (text, args) = self.postgres()?;
@@ -144,7 +149,7 @@ impl Query {
     /// The first so many rows of a file's answer.
     async fn of_file(self, file: FileOn<'_>, most: usize) -> sqlx::Result<Vec<Row>> {
         let written = text::write(self.text, Dialect::Sqlite);
-        let rows = file.run(move |conn| conn.fetch(&written, self.args, most)).await?;
+        let rows = file.run(move |conn| conn.fetch(&written, &self.args, most)).await?;
         Ok(rows.into_iter().map(Row::File).collect())
     }
 

@@ -2,15 +2,17 @@
 //!
 //! Marks, beside plain SQL that both read:
 //!
-//! - `rows($1: task int, name text, hash bytes)` is a table of the rows that argument 1 holds, each an array in the order of
-//!   the columns. `fields(…)` is the same where each row is an object; `values($1: task int)` where each is a bare value.
-//!   A column `nth` of no type is the row's place, from 0. The argument is JSON, in which bytes are hexadecimal text.
-//! - `x in list($1: int)` asks whether x is one of the bare values that argument 1 holds.
+//! - `each($1: task int, name text, hash bytes)` is the rows of argument 1, in the order of its columns: SQLite runs the statement
+//!   for one after the other, and Postgres once for all. It stands in one of three places:
+//!   - `insert into t each($1: a int, b text)` inserts them, in their order;
+//!   - `from each($1: a int) j where …`, `from each($1: a int) j, t where …` and, in a delete, `using each($1: a int) j where …` name
+//!     their columns `j.a`;
+//!   - `x in each($1: a int)`, of one column.
+//! - `x in list($2: int)` asks whether x is one of the values that argument 2 holds.
 //! - `{sqlite: A; postgres: B}` is A in the one and B in the other.
 //! - `ordered join` is a join for which SQLite, whose planner is simple, has to read the left side first.
 //!
-//! In SQLite rows travel as one JSON text; in Postgres as one array for each column, which `unnest` puts together. A mark
-//! keeps that out of some sixty statements.
+//! In SQLite a column of a row is an argument, and a list one JSON text; in Postgres both are arrays, one for each column.
 
 use std::{
     borrow::Cow,
@@ -34,20 +36,14 @@ pub(super) enum Kind {
     Bytes,
 }
 
-/// What each of the rows is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    Alone,
-    ByPlace,
-    ByName,
-}
-
 /// What an argument becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Param {
     One,
-    /// One for each of these columns.
-    Columns(Shape, Vec<(String, Kind)>),
+    /// The values of a list.
+    List(Kind),
+    /// One for each column of the rows.
+    Each(Vec<Kind>),
 }
 
 /// A statement in one dialect.
@@ -58,6 +54,19 @@ pub(super) struct Written {
     pub(super) params: Vec<Param>,
     /// The columns of its answer, known from its first run on.
     pub(super) names: OnceLock<Arc<super::file::Names>>,
+}
+
+impl Written {
+    /// The columns of the rows that it takes as its first argument.
+    pub(super) fn width(&self) -> usize {
+        self.params.first().map_or(0, Param::width)
+    }
+}
+
+impl Param {
+    fn width(&self) -> usize {
+        if let Self::Each(kinds) = self { kinds.len() } else { 1 }
+    }
 }
 
 type Cache = RwLock<HashMap<(usize, usize), Arc<Written>>>;
@@ -96,30 +105,29 @@ fn translate(text: &str, dialect: Dialect) -> Written {
     let mut params = vec![Param::One; arguments(&forked)];
     for mark in &marks {
         if let Some(param) = params.get_mut(mark.argument - 1) {
-            *param = Param::Columns(mark.shape, mark.columns.iter().filter_map(|(name, kind)| Some((name.clone(), (*kind)?))).collect());
+            *param = mark.param();
         }
     }
-    let numbers: Vec<usize> = match dialect {
-        Dialect::Sqlite => (1..=params.len()).collect(),
-        Dialect::Postgres => params
-            .iter()
-            .scan(1, |next, param| {
-                let own = *next;
-                *next += if let Param::Columns(_, columns) = param { columns.len() } else { 1 };
-                Some(own)
-            })
-            .collect(),
-    };
+    let numbers: Vec<usize> = params
+        .iter()
+        .scan(1, |next, param| {
+            let own = *next;
+            *next += param.width();
+            Some(own)
+        })
+        .collect();
     // In SQLite `$1` is a name, whose place is that of its first mention; `?1` is a place.
     let sign = if dialect == Dialect::Sqlite { '?' } else { '$' };
     let mut sql = String::with_capacity(forked.len() * 2);
     let mut rest = 0;
     for mark in &marks {
         sql.push_str(&renumbered(&forked[rest..mark.from], &numbers, sign));
-        mark.write(&mut sql, dialect, numbers[mark.argument - 1]);
-        rest = mark.to;
+        rest = mark.write(&mut sql, &forked, dialect, numbers[mark.argument - 1]);
     }
     sql.push_str(&renumbered(&forked[rest..], &numbers, sign));
+    if let Some(mark) = marks.iter().find(|mark| dialect == Dialect::Sqlite && mark.form == Form::From) {
+        sql = mark.told(&sql, numbers[mark.argument - 1]);
+    }
     Written { sql: sql.into(), params, names: OnceLock::new() }
 }
 
@@ -141,42 +149,55 @@ fn fork(text: &str, dialect: Dialect) -> String {
     out.replace("ordered join ", if dialect == Dialect::Sqlite { "cross join " } else { "join " })
 }
 
-/// A `rows`, `fields`, `values` or `list` and where it stands.
+/// Where an `each` or a `list` stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    List,
+    In,
+    Insert,
+    From,
+}
+
+/// An `each` or a `list`.
 struct Mark {
+    form: Form,
     from: usize,
     to: usize,
-    list: bool,
-    shape: Shape,
     argument: usize,
-    /// None is the kind of `nth`.
-    columns: Vec<(String, Option<Kind>)>,
+    columns: Vec<(String, Kind)>,
 }
 
 fn marks(text: &str) -> Vec<Mark> {
-    const WORDS: [(&str, Shape); 4] =
-        [("rows($", Shape::ByPlace), ("fields($", Shape::ByName), ("values($", Shape::Alone), ("in list($", Shape::Alone)];
-    let mut found: Vec<Mark> = WORDS
-        .iter()
-        .flat_map(|(word, shape)| {
-            text.match_indices(word).filter_map(move |(from, _)| {
-                let inside = from + word.len();
-                let to = inside + text[inside..].find(')')?;
-                let (argument, columns) = text[inside..to].split_once(':')?;
-                let list = word.ends_with("list($");
-                let columns =
-                    if list { vec![("value".to_owned(), kind(columns.trim()))] } else { columns.split(',').map(column).collect() };
-                Some(Mark { from, to: to + 1, list, shape: *shape, argument: argument.trim().parse().ok()?, columns })
-            })
-        })
-        .collect();
+    let mut found: Vec<Mark> =
+        ["in list($", " each($"].iter().flat_map(|word| text.match_indices(word)).filter_map(|at| mark(text, at)).collect();
     found.sort_by_key(|mark| mark.from);
     found
 }
 
-fn column(text: &str) -> (String, Option<Kind>) {
-    let mut words = text.split_whitespace();
-    let name = words.next().unwrap_or_default().to_owned();
-    (name, words.next().and_then(kind))
+/// Reads the mark that begins with a word.
+fn mark(text: &str, (from, word): (usize, &str)) -> Option<Mark> {
+    let inside = from + word.len();
+    let to = inside + text[inside..].find(')')?;
+    let (argument, columns) = text[inside..to].split_once(':')?;
+    let argument = argument.trim().parse().ok()?;
+    if word.starts_with("in list") {
+        return Some(Mark { form: Form::List, from, to: to + 1, argument, columns: vec![(String::new(), kind(columns.trim())?)] });
+    }
+    let columns = columns.split(',').map(column).collect::<Option<_>>()?;
+    let before = &text[..from];
+    let (form, from, to) = if let Some(before) = before.strip_suffix(" in") {
+        (Form::In, before.len() + 1, to + 1)
+    } else if before.ends_with("from") || before.ends_with("using") {
+        (Form::From, before.rfind(char::is_whitespace)? + 1, to + 1 + text[to + 1..].starts_with(" j").then_some(2)?)
+    } else {
+        (Form::Insert, from + 1, to + 1)
+    };
+    Some(Mark { form, from, to, argument, columns })
+}
+
+fn column(text: &str) -> Option<(String, Kind)> {
+    let (name, word) = text.trim().split_once(' ')?;
+    Some((name.to_owned(), kind(word)?))
 }
 
 fn kind(word: &str) -> Option<Kind> {
@@ -189,51 +210,66 @@ fn kind(word: &str) -> Option<Kind> {
 }
 
 impl Mark {
-    fn write(&self, sql: &mut String, dialect: Dialect, number: usize) {
-        let typed = || self.columns.iter().filter_map(|(name, kind)| Some((name.as_str(), (*kind)?)));
-        let array = |place: usize, kind: Kind| {
-            let kind = match kind {
-                Kind::Int => "bigint",
-                Kind::Text => "text",
-                Kind::Bytes => "bytea",
-            };
-            format!("${}::{kind}[]", number + place)
-        };
-        // Writing to a string never fails.
-        let _ = match dialect {
-            Dialect::Sqlite if self.list => write!(sql, "in (select value from json_each(?{number}))"),
-            Dialect::Postgres if self.list => {
-                let lists: Vec<String> = typed().map(|(_, kind)| array(0, kind)).collect();
-                write!(sql, "= any({})", lists.concat())
-            }
-            Dialect::Sqlite => {
-                let mut place = 0;
-                let columns = self.columns.iter().map(|(name, kind)| {
-                    let Some(kind) = kind else { return format!("key as {name}") };
-                    let value = match self.shape {
-                        Shape::Alone => "value".to_owned(),
-                        Shape::ByPlace => format!("value ->> {place}"),
-                        Shape::ByName => format!("value ->> '{name}'"),
-                    };
-                    place += 1;
-                    if *kind == Kind::Bytes { format!("unhex({value}) as {name}") } else { format!("{value} as {name}") }
-                });
-                let columns: Vec<String> = columns.collect();
-                write!(sql, "(select {} from json_each(?{number}))", columns.join(", "))
-            }
-            Dialect::Postgres => {
-                let names: Vec<&str> = typed().map(|(name, _)| name).collect();
-                let arrays: Vec<String> = typed().enumerate().map(|(place, (_, kind))| array(place, kind)).collect();
-                let (names, arrays) = (names.join(", "), arrays.join(", "));
-                match self.columns.iter().find(|(_, kind)| kind.is_none()) {
-                    None => write!(sql, "(select {names} from unnest({arrays}) as u({names}))"),
-                    Some((nth, _)) => {
-                        write!(sql, "(select {nth} - 1 as {nth}, {names} from unnest({arrays}) with ordinality as u({names}, {nth}))")
-                    }
-                }
-            }
-        };
+    fn param(&self) -> Param {
+        match (self.form, self.columns.as_slice()) {
+            (Form::List, [(_, kind)]) => Param::List(*kind),
+            (_, columns) => Param::Each(columns.iter().map(|(_, kind)| *kind).collect()),
+        }
     }
+
+    /// Writes what it stands for; answers from where on the text goes on.
+    fn write(&self, sql: &mut String, text: &str, dialect: Dialect, number: usize) -> usize {
+        let names = || self.columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+        let places = || (number..).take(self.columns.len()).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ");
+        let arrays = || self.columns.iter().zip(number..).map(|((_, kind), place)| array(*kind, place)).collect::<Vec<_>>().join(", ");
+        // Writing to a string never fails.
+        let _ = match (dialect, self.form) {
+            (Dialect::Sqlite, Form::List) => write!(sql, "in (select value from json_each(?{number}))"),
+            (Dialect::Sqlite, Form::In) => write!(sql, "= ?{number}"),
+            (Dialect::Sqlite, Form::Insert) => write!(sql, "({}) values ({})", names(), places()),
+            (Dialect::Sqlite, Form::From) => match text[self.to..].strip_prefix(", ") {
+                Some(others) => {
+                    sql.push_str("from ");
+                    return text.len() - others.len();
+                }
+                None => Ok(()),
+            },
+            (Dialect::Postgres, Form::List | Form::In) => write!(sql, "= any({})", arrays()),
+            (Dialect::Postgres, Form::Insert) => {
+                let names = names();
+                write!(sql, "({names}) select {names} from unnest({}) with ordinality as j ({names}, nth) order by j.nth", arrays())
+            }
+            (Dialect::Postgres, Form::From) => {
+                let word = text[self.from..].split(' ').next().unwrap_or_default();
+                write!(sql, "{word} unnest({}) as j ({})", arrays(), names())
+            }
+        };
+        self.to
+    }
+
+    /// The text with its columns in the place of their names.
+    fn told(&self, text: &str, number: usize) -> String {
+        let mut parts = text.split("j.");
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let name = part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default();
+            let place = self.columns.iter().position(|(column, _)| column == name);
+            let _ = match place.filter(|_| !out.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')) {
+                Some(place) => write!(out, "?{}{}", number + place, &part[name.len()..]),
+                None => write!(out, "j.{part}"),
+            };
+        }
+        out
+    }
+}
+
+fn array(kind: Kind, place: usize) -> String {
+    let kind = match kind {
+        Kind::Int => "bigint",
+        Kind::Text => "text",
+        Kind::Bytes => "bytea",
+    };
+    format!("${place}::{kind}[]")
 }
 
 /// How many arguments the text names.
@@ -267,36 +303,33 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_one_text_in_sqlite_and_a_list_for_each_column_in_postgres() {
-        let (sqlite, postgres) = both("insert into t select j.a, j.b, $2 from rows($1: a int, b bytes) j where $3 > 0");
-        assert_eq!(
-            sqlite,
-            "insert into t select j.a, j.b, ?2 from (select value ->> 0 as a, unhex(value ->> 1) as b from json_each(?1)) j where ?3 > 0"
-        );
+    fn rows_are_inserted_in_their_order() {
+        let (sqlite, postgres) = both("insert into t each($1: a int, b bytes) on conflict (a) do update set b = excluded.b");
+        assert_eq!(sqlite, "insert into t (a, b) values (?1, ?2) on conflict (a) do update set b = excluded.b");
         assert_eq!(
             postgres,
-            "insert into t select j.a, j.b, $3 from (select a, b from unnest($1::bigint[], $2::bytea[]) as u(a, b)) j where $4 > 0"
+            "insert into t (a, b) select a, b from unnest($1::bigint[], $2::bytea[]) with ordinality as j (a, b, nth) order by j.nth \
+             on conflict (a) do update set b = excluded.b"
         );
     }
 
     #[test]
-    fn rows_by_name_alone_and_with_their_place() {
-        let (sqlite, postgres) = both("select * from fields($1: nth, a text) f join values($2: id int) v on v.id = f.nth");
-        assert_eq!(
-            sqlite,
-            "select * from (select key as nth, value ->> 'a' as a from json_each(?1)) f join (select value as id from json_each(?2)) v on v.id = f.nth"
-        );
+    fn columns_of_rows_stand_for_themselves() {
+        let (sqlite, postgres) = both("update t set b = j.b, c = $2 from each($1: a int, b text) j where t.a = j.a and obj.a > (j.a)");
+        assert_eq!(sqlite, "update t set b = ?2, c = ?3  where t.a = ?1 and obj.a > (?1)");
         assert_eq!(
             postgres,
-            "select * from (select nth - 1 as nth, a from unnest($1::text[]) with ordinality as u(a, nth)) f join \
-             (select id from unnest($2::bigint[]) as u(id)) v on v.id = f.nth"
+            "update t set b = j.b, c = $3 from unnest($1::bigint[], $2::text[]) as j (a, b) where t.a = j.a and obj.a > (j.a)"
         );
+        let (sqlite, postgres) = both("select t.b from each($1: a int) j, t where t.a = j.a");
+        assert_eq!(sqlite, "select t.b from t where t.a = ?1");
+        assert_eq!(postgres, "select t.b from unnest($1::bigint[]) as j (a), t where t.a = j.a");
     }
 
     #[test]
     fn lists_and_forks() {
-        let (sqlite, postgres) = both("delete from t where id in list($1: int) and {sqlite: a; postgres: b} in list($2: text)");
-        assert_eq!(sqlite, "delete from t where id in (select value from json_each(?1)) and a in (select value from json_each(?2))");
+        let (sqlite, postgres) = both("delete from t where id in each($1: id int) and {sqlite: a; postgres: b} in list($2: text)");
+        assert_eq!(sqlite, "delete from t where id = ?1 and a in (select value from json_each(?2))");
         assert_eq!(postgres, "delete from t where id = any($1::bigint[]) and b = any($2::text[])");
         let joins = ("a cross join b on c".to_owned(), "a join b on c".to_owned());
         assert_eq!(both("a ordered join b on c"), joins);

@@ -19,7 +19,7 @@ async fn plan(rig: &Rig, sql: &str) -> Vec<String> {
 
 /// Walks only what the statement was given, or what it made itself.
 fn keyed(step: &str) -> bool {
-    let own = ["SCAN j ", "SCAN f", "SCAN l", "SCAN json_each", "SCAN (subquery", "SCAN CONSTANT"].iter().any(|own| step.starts_with(own))
+    let own = ["SCAN f", "SCAN l", "SCAN json_each", "SCAN (subquery", "SCAN CONSTANT"].iter().any(|own| step.starts_with(own))
         || step.strip_prefix("SCAN d").is_some_and(|nth| nth.parse::<u8>().is_ok());
     // `(queue=?)` alone is every row of a queue.
     let whole_queue = step.contains("PRIMARY KEY (queue=?)");
