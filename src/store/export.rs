@@ -16,7 +16,7 @@ const PAGE: u32 = 200;
 
 /// The attempts of tasks that are over.
 pub(super) const ENDED_ATTEMPTS: &str = "select a.*, a.class as end_class, a.reason as end_reason, null as doc
-     from attempt a where a.task in list($1: int) and a.ended_at is not null order by a.task, a.attempt";
+     from attempt a where a.task in list($1: int) order by a.task, a.attempt";
 /// The recorded lengths of the logs of tasks.
 pub(super) const LOG_BYTES: &str =
     "select l.task, l.attempt, cast(sum(l.durable) as bigint) as bytes from log l where l.task in list($1: int) group by l.task, l.attempt";

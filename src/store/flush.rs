@@ -15,7 +15,7 @@ use super::{
     work::{EndedAttempt, Held, ReturnedAttempt, Work},
     writer::Tx,
 };
-use crate::domain::{AttemptNumber, AttemptRef, Outcome, Priority, QueueName, Reason, Status, TaskId, TaskState, UnixMs};
+use crate::domain::{AttemptNumber, Outcome, Priority, QueueName, Reason, Status, TaskId, TaskState, UnixMs};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 
@@ -53,9 +53,9 @@ pub(super) const QUEUED_FIRST: &str =
 impl Work<'_, '_> {
     /// Writes every change of the batch.
     pub(super) async fn flush(self, held: HashMap<TaskId, Held>) -> Result<()> {
-        let Work { tx, ended, begun, returned, seen, notes, forgotten, counted, cascades, asked, opened } = self;
+        let Work { tx, ended, returned, seen, notes, forgotten, counted, cascades, asked, opened } = self;
         let now = tx.now;
-        attempts(tx, &ended, &begun, &returned).await?;
+        attempts(tx, &ended, &returned).await?;
         tx.each(KEEP_EVIDENCE, seen.into_iter().map(|(of, doc)| cells![of.task, of.attempt, doc, now]).collect()).await?;
         tx.each(FORGET_EVIDENCE, forgotten.iter().map(|of| cells![of.task, of.attempt]).collect()).await?;
         tx.each(KEEP_NOTES, notes.into_iter().map(|(of, doc)| cells![of.task, of.attempt, doc]).collect()).await?;
@@ -115,29 +115,22 @@ async fn deadlines(tx: &mut Tx<'_>, changed: &[Held]) -> Result<()> {
     Ok(())
 }
 
-/// History is written at the start and at the end of an attempt: rows of [`attempt_row`].
+/// An attempt goes to the history when it ends, and stands in its lease until then: rows of [`attempt_row`].
 const KEEP_ATTEMPT: &str = "insert into attempt each($1: task int, attempt int, runner text, claim text, uid text, token_hash bytes,
          claimed_at int, started_at int, ended_at int, ended_up int, state text, class text, reason text, message text, exit_code int,
-         signal int, log_complete int)
-     on conflict (task, attempt) do update set uid = excluded.uid, token_hash = excluded.token_hash, started_at = excluded.started_at,
-         ended_at = excluded.ended_at, ended_up = excluded.ended_up, state = excluded.state, class = excluded.class, reason = excluded.reason,
-         message = excluded.message, exit_code = excluded.exit_code, signal = excluded.signal, log_complete = excluded.log_complete";
+         signal int, log_complete int)";
 
-async fn attempts(tx: &mut Tx<'_>, ended: &[EndedAttempt], begun: &[LeaseRecord], returned: &[ReturnedAttempt]) -> Result<()> {
-    let at = Some((tx.now, tx.up.now()));
-    // One that began and ended in this batch is written as it ended.
-    let mut rows: HashMap<AttemptRef, Cells> = begun.iter().map(|lease| (lease.attempt, attempt_row(lease, None, None, None))).collect();
-    rows.extend(returned.iter().map(|r| (r.lease.attempt, attempt_row(&r.lease, at, None, r.reason))));
-    rows.extend(ended.iter().map(|e| {
-        let end = Some((&e.outcome, e.log_complete));
-        (e.lease.attempt, attempt_row(&e.lease, at, end, e.outcome.end.reason()))
-    }));
-    tx.each(KEEP_ATTEMPT, rows.into_values().collect()).await?;
+async fn attempts(tx: &mut Tx<'_>, ended: &[EndedAttempt], returned: &[ReturnedAttempt]) -> Result<()> {
+    let at = (tx.now, tx.up.now());
+    let returned = returned.iter().map(|r| attempt_row(&r.lease, at, None, r.reason));
+    let ended = ended.iter().map(|e| attempt_row(&e.lease, at, Some((&e.outcome, e.log_complete)), e.outcome.end.reason()));
+    let rows = returned.chain(ended).collect();
+    tx.each(KEEP_ATTEMPT, rows).await?;
     Ok(())
 }
 
-/// A row of `attempt`. `at`: when it ended, and the uptime.
-fn attempt_row(lease: &LeaseRecord, at: Option<(UnixMs, i64)>, end: Option<(&Outcome, Option<bool>)>, reason: Option<Reason>) -> Cells {
+/// A row of `attempt`. `at`: when it ended, and the uptime; `end`: none where it was given back.
+fn attempt_row(lease: &LeaseRecord, (at, up): (UnixMs, i64), end: Option<(&Outcome, Option<bool>)>, reason: Option<Reason>) -> Cells {
     let outcome = end.map(|(outcome, _)| outcome);
     let result = outcome.map(|outcome| &outcome.result);
     cells![
@@ -149,8 +142,8 @@ fn attempt_row(lease: &LeaseRecord, at: Option<(UnixMs, i64)>, end: Option<(&Out
         lease.token_hash.as_deref(),
         lease.claimed_at,
         lease.started_at,
-        at.map(|(at, _)| at),
-        at.map(|(_, up)| up),
+        at,
+        up,
         outcome.map(|outcome| outcome.end.state()),
         outcome.and_then(|outcome| outcome.end.class()),
         reason,

@@ -64,7 +64,7 @@ impl Store {
     /// An attempt that ended; none where it lives, or is not known.
     pub async fn ended_attempt(&self, of: AttemptRef) -> Result<Option<AttemptRecord>> {
         let sql = "select a.*, a.class as end_class, a.reason as end_reason, null as doc from attempt a
-                   where a.task = $1 and a.attempt = $2 and a.ended_at is not null";
+                   where a.task = $1 and a.attempt = $2";
         let row = sql::query(sql).bind(of.task.0).bind(of.attempt.0).fetch_optional(&self.readers).await?;
         row.as_ref().map(|row| read_attempt(row, of.task)).transpose()
     }

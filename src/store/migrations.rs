@@ -25,6 +25,7 @@ pub(super) const SQLITE: &[Step] = &[
     (13, "names", include_str!("../../migrations/sqlite/0013_names.sql")),
     (14, "self_stop", include_str!("../../migrations/sqlite/0014_self_stop.sql")),
     (15, "lapsed", include_str!("../../migrations/sqlite/0015_lapsed.sql")),
+    (16, "history", include_str!("../../migrations/sqlite/0016_history.sql")),
 ];
 
 /// Those of Postgres. Its first makes what those of SQLite up to the same number have made; from then on numbers go together.
@@ -32,6 +33,7 @@ pub(super) const POSTGRES: &[Step] = &[
     (13, "init", include_str!("../../migrations/postgres/0013_init.sql")),
     (14, "self_stop", include_str!("../../migrations/postgres/0014_self_stop.sql")),
     (15, "lapsed", include_str!("../../migrations/postgres/0015_lapsed.sql")),
+    (16, "history", include_str!("../../migrations/postgres/0016_history.sql")),
 ];
 
 /// The newest of some steps.

@@ -72,7 +72,6 @@ impl Transition for Start {
                 work.event(held, "attempt.phase", None, json!({ "phase": Phase::Running }));
             }
         }
-        work.begun.extend(held.lease.clone());
         Ok(token)
     }
 }

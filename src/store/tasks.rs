@@ -238,17 +238,17 @@ pub(super) fn tasks_where() -> Query {
     sql::query(TASKS)
 }
 
+/// An attempt of the history.
 pub(super) fn read_attempt(row: &Row, task: TaskId) -> Result<AttemptRecord> {
     let ended = outcome(row, task.0)?;
-    let ended_at = row.try_get::<Option<i64>>("ended_at")?.map(UnixMs);
     let unplaced = row.try_get::<Option<&str>>("end_reason")?.filter(|_| ended.is_none());
     Ok(AttemptRecord {
         attempt: AttemptNumber(row.try_get("attempt")?),
-        phase: if ended_at.is_some() { Phase::Ended } else { Phase::Starting },
+        phase: Phase::Ended,
         runner: parse("attempt", task.0, row.try_get("runner")?)?,
         claimed_at: UnixMs(row.try_get("claimed_at")?),
         started_at: row.try_get::<Option<i64>>("started_at")?.map(UnixMs),
-        ended_at,
+        ended_at: row.try_get::<Option<i64>>("ended_at")?.map(UnixMs),
         ended_up: row.try_get("ended_up")?,
         ended,
         unplaced: unplaced.map(|reason| parse("attempt", task.0, reason)).transpose()?,
@@ -257,6 +257,7 @@ pub(super) fn read_attempt(row: &Row, task: TaskId) -> Result<AttemptRecord> {
     })
 }
 
+/// The live one.
 pub(super) fn live(lease: &LeaseRecord, evidence: Option<Evidence>) -> AttemptRecord {
     AttemptRecord {
         attempt: lease.attempt.attempt,

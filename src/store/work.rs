@@ -127,7 +127,6 @@ pub(super) struct ReturnedAttempt {
 pub(super) struct Work<'a, 'tx> {
     pub(super) tx: &'a mut Tx<'tx>,
     pub(super) ended: Vec<EndedAttempt>,
-    pub(super) begun: Vec<LeaseRecord>,
     pub(super) returned: Vec<ReturnedAttempt>,
     /// Evidence that is new, as JSON.
     pub(super) seen: HashMap<AttemptRef, String>,
@@ -158,7 +157,6 @@ impl<'a, 'tx> Work<'a, 'tx> {
         Self {
             tx,
             ended: Vec::new(),
-            begun: Vec::new(),
             returned: Vec::new(),
             seen: HashMap::new(),
             notes: HashMap::new(),

@@ -136,15 +136,12 @@ impl History {
                 union all select w.task from waiting w left join task t on t.id = w.task where t.queue is distinct from w.queue",
             ),
             (
-                "a started attempt stands in the history as in its lease",
-                "select l.task from lease l left join attempt a on a.task = l.task and a.attempt = l.attempt
-                where l.uid is distinct from a.uid or l.token_hash is distinct from a.token_hash or l.started_at is distinct from a.started_at or a.ended_at is not null",
+                "an attempt stands in its lease or in the history, and never in both",
+                "select l.task from lease l join attempt a on a.task = l.task and a.attempt >= l.attempt",
             ),
             (
-                "every other attempt of the history has ended",
-                "select a.task from attempt a left join lease l on a.task = l.task and a.attempt = l.attempt
-                where (l.task is null) != (a.ended_at is not null) or (a.ended_at is null) != (a.ended_up is null)
-                   or (a.state is null and a.started_at is not null and a.ended_at is not null)",
+                "every attempt of the history has ended, and one that started has an end",
+                "select task from attempt where ended_at is null or ended_up is null or (state is null and started_at is not null)",
             ),
             (
                 "an ended task tells its newest attempt's end",

@@ -1,0 +1,2 @@
+-- As migrations/sqlite/0016 says.
+delete from attempt where ended_at is null;
