@@ -2,7 +2,8 @@
 //! something, refused ones included; no bodies.
 //!
 //! A row is on disk before its call is answered. Submits alone do not wait for it: their tasks are the record of who submitted
-//! them, and waiting would cost each of them a second commit.
+//! them, and waiting would cost each of them a second commit. Their rows stand a moment for others to come with them, so that
+//! they cost few.
 
 use super::{access, envelope::Origin, error::Failed, router::operations, state::App};
 use crate::{
@@ -15,13 +16,18 @@ use axum::{
     http::{Method, header},
     response::Response,
 };
-use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
 
 /// Rows that wait to be written; beyond it callers wait.
 const WAITING: usize = 4_096;
 /// Rows in one commit.
 const BATCH: usize = 1_000;
+/// For so long rows that nobody waits for stand for others.
+const GATHER: Duration = Duration::from_millis(100);
 /// How long rows are kept.
 const KEPT_MS: i64 = 400 * 86_400_000;
 
@@ -108,7 +114,7 @@ impl Recorder {
 
 async fn write(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::new();
-    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+    while gather(&mut waiting, &mut batch).await {
         let (rows, callers): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         match store.run(Audit(rows.clone())).await {
             // One who has hung up is told nothing.
@@ -120,6 +126,20 @@ async fn write(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
             }
         }
     }
+}
+
+/// Takes what is to be written together; `false` where nothing will come. Whoever waits is not let wait for others.
+async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>) -> bool {
+    let some = waiting.recv_many(batch, BATCH).await > 0;
+    let until = Instant::now() + GATHER;
+    while some && batch.len() < BATCH && batch.iter().all(|(_, caller)| caller.is_none()) {
+        let room = BATCH - batch.len();
+        match timeout_at(until, waiting.recv_many(batch, room)).await {
+            Ok(more) if more > 0 => {}
+            _ => break,
+        }
+    }
+    some
 }
 
 /// Forgets rows that are older than they are kept.

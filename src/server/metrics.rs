@@ -1,10 +1,10 @@
-//! Metrics: counters fed by the log of events, gauges read when they are scraped. No label ever holds a user's text or
+//! Metrics: counters, and gauges that are read when they are scraped. No label ever holds a user's text or
 //! a task's id.
 
 use super::{error::ApiResult, state::App};
 use crate::{
-    domain::{EventId, order::Amount},
-    store::{EventFilter, EventRecord},
+    domain::order::Amount,
+    store::{Tally, TaskEnd},
 };
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -12,7 +12,10 @@ use prometheus_client::{
     registry::Registry,
 };
 use std::{
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -158,6 +161,7 @@ impl Metrics {
         let up = app.store.uptime().now();
         // Held over all of it, so that a scrape beside this one never meets emptied gauges.
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        self.count(&app.store.changes().tally());
         for family in [&self.pending, &self.waiting, &self.running, &self.limit, &self.paused, &self.oldest] {
             family.clear();
         }
@@ -196,17 +200,15 @@ impl Metrics {
         Ok(text)
     }
 
-    fn count(&self, event: &EventRecord) {
-        let text = |name: &str| event.data.get(name).and_then(|v| v.as_str()).unwrap_or("").to_owned();
-        match event.kind.as_str() {
-            "task.submitted" => {
-                self.submitted.get_or_create(&ByQueue { queue: text("queue") }).inc();
-            }
-            "task.ended" => {
-                let labels = ByEnd { queue: text("queue"), result: text("state"), reason: text("reason") };
-                self.finished.get_or_create(&labels).inc();
-            }
-            _ => {}
+    /// Takes over what the store counted.
+    fn count(&self, tally: &Tally) {
+        let set = |counter: &Counter, count: u64| counter.inner().store(count, Ordering::Relaxed);
+        for (queue, count) in &tally.submitted {
+            set(&self.submitted.get_or_create(&ByQueue { queue: queue.clone() }), *count);
+        }
+        for (TaskEnd { queue, state, reason }, count) in &tally.ended {
+            let labels = ByEnd { queue: queue.clone(), result: state.clone(), reason: reason.clone() };
+            set(&self.finished.get_or_create(&labels), *count);
         }
     }
 }
@@ -215,33 +217,4 @@ impl Metrics {
 #[expect(clippy::cast_precision_loss, reason = "amounts are far below 2^52")]
 fn units(amount: Amount) -> f64 {
     amount.0 as f64 / 1000.0
-}
-
-/// Counts what happens from now on, from the same log that clients watch.
-pub(super) async fn follow(app: App) {
-    let mut newest = app.store.changes().events();
-    let mut cursor = EventId(*newest.borrow_and_update());
-    loop {
-        tokio::select! {
-            () = app.stop().cancelled() => return,
-            changed = newest.changed() => if changed.is_err() { return },
-        }
-        loop {
-            match app.store.events_after(cursor, &EventFilter::default(), 1000).await {
-                Ok(events) => {
-                    for event in &events {
-                        app.metrics.count(event);
-                    }
-                    let Some(last) = events.last() else { break };
-                    cursor = last.id;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "events could not be counted");
-                    break;
-                }
-            }
-        }
-        // Counting can lag a little, and then reads many events at once.
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
 }

@@ -65,7 +65,6 @@ pub async fn serve(listener: impl Into<Listener>, app: App) {
     tracker.spawn(clockwork::run(app.clone()));
     tracker.spawn(stuck::run(app.clone()));
     tracker.spawn(supersede::run(app.clone()));
-    tracker.spawn(metrics::follow(app.clone()));
     tracker.close();
     let stop: CancellationToken = app.stop().clone();
     let listener = listener.into();

@@ -1,5 +1,6 @@
 //! What commits changed, for those who wait for it.
 
+use super::tally::Tally;
 use crate::domain::TaskId;
 use std::{
     collections::HashMap,
@@ -21,6 +22,9 @@ pub(super) struct Committed {
     pub(super) tasks: Vec<TaskId>,
     /// The newest of the events that it deleted.
     pub(super) forgotten: Option<i64>,
+    /// The uptime that the database holds since; none where nobody knows.
+    pub(super) kept_up: Option<i64>,
+    pub(super) tally: Tally,
 }
 
 /// Wakes those who wait. Register first, then read, then wait: so no change is missed.
@@ -34,6 +38,7 @@ struct Inner {
     ready: watch::Sender<u64>,
     due: watch::Sender<u64>,
     tasks: Mutex<HashMap<TaskId, watch::Sender<u64>>>,
+    tally: Mutex<Tally>,
 }
 
 impl Changes {
@@ -44,6 +49,7 @@ impl Changes {
             ready: watch::Sender::new(0),
             due: watch::Sender::new(0),
             tasks: Mutex::default(),
+            tally: Mutex::default(),
         }))
     }
 
@@ -81,6 +87,12 @@ impl Changes {
         TaskWatch { id, receiver, changes: self.clone() }
     }
 
+    /// What came and went since the store was opened.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.0.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Ticks [`Self::ready`]: something outside the store made tasks claimable.
     pub fn made_ready(&self) {
         self.0.ready.send_modify(|n| *n += 1);
@@ -99,6 +111,7 @@ impl Changes {
         if committed.due {
             self.0.due.send_modify(|n| *n += 1);
         }
+        self.0.tally.lock().unwrap_or_else(PoisonError::into_inner).add(&committed.tally);
         let tasks = self.tasks();
         if !tasks.is_empty() {
             for watched in committed.tasks.iter().filter_map(|task| tasks.get(task)) {

@@ -11,6 +11,7 @@ use super::{
     faults::{Fault, injected},
     postgres::{self, Postgres},
     sql::{self, Conn},
+    tally::Tally,
     tx::Tx,
     uptime::Uptime,
     writer::{Batch, Job},
@@ -43,11 +44,13 @@ pub(super) struct Writer {
     up: Arc<Uptime>,
     /// None where a batch failed: then it may hold what was not committed.
     board: Option<Board>,
+    /// The uptime that the database holds; none where nobody knows.
+    kept_up: Option<i64>,
 }
 
 impl Writer {
     pub(super) fn new(conn: Conn, postgres: Option<Postgres>, ambient: Ambient, changes: Changes, up: Arc<Uptime>) -> Self {
-        Self { conn, postgres, ambient, changes, up, board: None }
+        Self { conn, postgres, ambient, changes, up, board: None, kept_up: None }
     }
 
     /// Serves as a task where it waits for its database, and on a thread of its own where its database is a file, which blocks;
@@ -148,9 +151,11 @@ impl Writer {
                 crate::crash_point!("store.commit");
                 if let Err(error) = sql::query("commit").execute(&mut self.conn).await {
                     self.rollback().await;
+                    self.kept_up = None;
                     return Err(Failed::Every(StoreError::Unsure(error.into())));
                 }
                 crate::crash_point!("store.committed");
+                self.kept_up = committed.kept_up;
                 self.changes.announce(&committed);
                 if fault == Fault::Answer {
                     return Err(Failed::Every(StoreError::Unsure(injected().into())));
@@ -204,14 +209,18 @@ impl Writer {
         tx.fresh_board().await?;
         board::keep(&mut tx).await?;
         let tasks = tx.events.iter().filter_map(|e| e.task).collect();
+        let tally = Tally::of(&tx.events);
         let newest_event = events::append(&mut tx).await?;
-        if tx.deadline {
+        // No deadline counts from a later uptime than this: it is looked at last.
+        let up = Some(tx.up.now());
+        let kept_up = if tx.deadline { up } else { self.kept_up };
+        if kept_up != self.kept_up {
             sql::query("insert into meta (key, value) values ('uptime', $1) on conflict (key) do update set value = excluded.value")
-                .bind(tx.up.now().to_string())
+                .bind(kept_up.map(|up| up.to_string()))
                 .execute(&mut *tx.conn)
                 .await?;
         }
-        Ok(Committed { newest_event, ready: tx.ready, due: tx.due, tasks, forgotten: tx.forgotten })
+        Ok(Committed { newest_event, ready: tx.ready, due: tx.due, tasks, forgotten: tx.forgotten, kept_up, tally })
     }
 
     async fn rollback(&mut self) {

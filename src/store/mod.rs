@@ -69,6 +69,7 @@ mod standing;
 mod start;
 mod submit;
 mod supersede;
+mod tally;
 mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -126,6 +127,7 @@ pub use standing::{Block, Standing};
 pub use start::Start;
 pub use submit::{ForgetKeys, Idempotency, NewTask, Submit, Submitted};
 pub use supersede::Supersede;
+pub use tally::{Tally, TaskEnd};
 pub use tasks::TaskFilter;
 pub use tokens::{CreateToken, RevokeToken, TokenCreated, TokenRecord, TokensUsed};
 pub use uploads::{ForgetUploads, RecordOutput, RecordUpload};
