@@ -11,7 +11,12 @@ use super::{
 use super::{args::GlueCommand, glue};
 use crate::cli;
 use clap::Parser;
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 /// Runs the program: parses the command line, runs the role or command, and returns the exit code.
 #[must_use]
@@ -30,8 +35,8 @@ pub fn main() -> ExitCode {
     let command = match parsed(words) {
         Ok(Some(command)) => command,
         Ok(None) => {
-            print!("{}", cli::slurm::ALIASES);
-            return ExitCode::SUCCESS;
+            let printed = io::stdout().write_all(cli::slurm::ALIASES.as_bytes());
+            return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
         Err(why) => {
             say(format_args!("error: {why}"));
