@@ -40,7 +40,7 @@ pub(super) async fn refuse(client: &Client, tasks: &[NewTask], context: &Context
         if found.is_empty() {
             continue;
         }
-        found.iter().for_each(|judged| context.console.say(&judged.text()));
+        tell(&found, context);
         let which = if tasks.len() > 1 { format!("task {} of {}", nth + 1, tasks.len()) } else { "the task".to_owned() };
         return Err(Failure::new(Exit::Unsatisfiable, format!("as things are {which} could never run; nothing was submitted"))
             .hint("change what is asked for, name another queue, or submit without --check: it then waits"));
@@ -56,6 +56,12 @@ pub(super) async fn warn(client: &Client, task: &NewTask, context: &Context) {
     let found = against(client, task).await.unwrap_or_default();
     if !found.is_empty() {
         context.console.note("As things are it could never run:");
-        found.iter().for_each(|judged| context.console.say(&judged.text()));
+        tell(&found, context);
+    }
+}
+
+fn tell(found: &[Judged], context: &Context) {
+    for judged in found {
+        context.console.say(&judged.text());
     }
 }

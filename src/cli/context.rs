@@ -375,7 +375,7 @@ pub(super) struct Target {
 /// The items of a list, or the object itself, one a line.
 fn lines(object: &serde_json::Value) -> String {
     let items = object.as_array().or_else(|| object.get("items")?.as_array());
-    items.map_or_else(|| format!("{object}\n"), |items| items.iter().map(|item| format!("{item}\n")).collect())
+    items.map_or_else(|| object.to_string() + "\n", |items| items.iter().map(|item| item.to_string() + "\n").collect())
 }
 
 fn read_token(file: &Path) -> io::Result<SecretString> {

@@ -20,7 +20,7 @@ sacct() { slipway slurm sacct "$@"; }
 /// What has no counterpart, and what to do instead.
 pub(crate) fn translated(words: &[String], read: impl Fn(&str) -> io::Result<String>) -> Result<Vec<String>, String> {
     let Some((program, rest)) = words.split_first() else { return Err("name a command: slipway slurm squeue".to_owned()) };
-    let mut words = Words(rest.to_vec().into_iter());
+    let mut words = Words(Vec::from(rest).into_iter());
     match program.as_str() {
         "sbatch" => sbatch(words, read),
         "srun" => {
@@ -140,7 +140,7 @@ impl Job {
                 "--mem" => self.add("--memory", memory(&words.value(option)?)?),
                 "-D" | "--chdir" => self.add("--cwd", words.value(option)?),
                 "--gres" | "--gpus" | "-G" | "--gpus-per-node" | "--gpus-per-task" => {
-                    self.add("--gpus", gpus(&name, &words.value(option)?)?)
+                    self.add("--gpus", gpus(&name, &words.value(option)?)?);
                 }
                 "--export" => self.export(&words.value(option)?)?,
                 "-d" | "--dependency" => self.depend(&words.value(option)?)?,
@@ -210,19 +210,17 @@ fn memory(text: &str) -> Result<String, String> {
     }
 }
 
-/// The number in `gpu:1`, `gpu:a100:2`, `a100:2` or `2`.
+/// The number in `gpu:1` of `--gres`, or in `2` of the others. A kind of GPU is not asked for by a task.
 fn gpus(name: &str, text: &str) -> Result<String, String> {
-    let parts: Vec<_> = text.split(':').collect();
-    let (kind, number) = match (name, parts.as_slice()) {
-        ("--gres", ["gpu"]) => (None, "1"),
-        ("--gres", ["gpu", number]) | (_, [number]) if name != "--gres" || parts.len() == 2 => (None, *number),
-        ("--gres", ["gpu", kind, number]) | (_, [kind, number]) if name != "--gres" || parts.len() == 3 => (Some(*kind), *number),
-        _ => return Err(format!("{name} {text}: there are GPUs only, as gpu:2")),
-    };
-    if let Some(kind) = kind {
-        return Err(format!("{name} {text}: the kind of GPU is the queue's to say; which has {kind}: slipway nodes"));
+    let wrong = |why: String| Err(format!("{name} {text}: {why}"));
+    let rest = if name == "--gres" { text.strip_prefix("gpu").map(|rest| rest.trim_start_matches(':')) } else { Some(text) };
+    match rest.map(|rest| rest.split(':').collect::<Vec<_>>()).as_deref() {
+        None => wrong("there are GPUs only, as gpu:2".to_owned()),
+        Some([""]) => Ok("1".to_owned()),
+        Some([number]) if number.parse::<u32>().is_ok() => Ok((*number).to_owned()),
+        Some([kind, _]) => wrong(format!("the kind of GPU is the queue's to say; which has {kind}: slipway nodes")),
+        Some(_) => wrong("write a number, as gpu:2".to_owned()),
     }
-    number.parse::<u32>().map(|number| number.to_string()).map_err(|_| format!("{name} {text}: {number:?} is no number"))
 }
 
 /// `squeue` and `sacct`.

@@ -39,8 +39,8 @@ pub(super) fn run(args: &HelpArgs, context: &Context) -> Result<Exit, Failure> {
 fn text(words: &[&str], mut root: clap::Command) -> Result<String, Failure> {
     root.build();
     match words {
-        ["exit-codes"] => Ok(Exit::ALL.iter().map(|(exit, meaning)| format!("{:>4}  {meaning}\n", exit.code())).collect()),
-        ["environment"] => Ok(variables(&root).iter().map(|(name, help)| format!("{name:<26}{help}\n")).collect()),
+        ["exit-codes"] => Ok(lines(Exit::ALL.iter().map(|(exit, meaning)| format!("{:>4}  {meaning}", exit.code())))),
+        ["environment"] => Ok(lines(variables(&root).iter().map(|(name, help)| format!("{name:<26}{help}")))),
         ["why", code] => reason(code),
         path => {
             let mut command = &mut root;
@@ -51,6 +51,10 @@ fn text(words: &[&str], mut root: clap::Command) -> Result<String, Failure> {
             Ok(command.render_long_help().ansi().to_string())
         }
     }
+}
+
+fn lines(all: impl Iterator<Item = String>) -> String {
+    all.map(|line| line + "\n").collect()
 }
 
 fn unknown(before: &[&str], word: &str, names: &[String]) -> Failure {
