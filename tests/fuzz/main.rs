@@ -36,6 +36,7 @@ const MOST_MEMORY: u64 = 192 << 10;
 const MOST_KEPT: usize = 600;
 
 #[derive(Parser)]
+#[command(disable_help_subcommand = true)]
 struct Program {
     #[command(subcommand)]
     command: Command,
