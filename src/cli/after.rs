@@ -2,9 +2,10 @@
 
 use super::{
     array,
-    context::{Context, Format},
+    context::Context,
     exit::{Exit, Failure},
     follow::{self, detached, follow},
+    format::Format,
     gather, verdict, wait,
 };
 use crate::{

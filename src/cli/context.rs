@@ -5,6 +5,7 @@ use super::{
     contexts::{Contexts, Entry},
     credential::Credential,
     exit::{Exit, Failure, loopback},
+    format::{Format, lines},
     login::warn_of_open,
     place::Place,
     query::Query,
@@ -14,7 +15,7 @@ use crate::{
     domain::{Clock, Rng},
     wire::Timestamp,
 };
-use clap::{ValueEnum, builder::BoolishValueParser};
+use clap::builder::BoolishValueParser;
 use secrecy::SecretString;
 use serde::Serialize;
 use std::{
@@ -27,38 +28,6 @@ use tokio_util::sync::CancellationToken;
 
 /// The address of a server that was started without any settings.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:7227";
-
-/// How data is printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Table,
-    /// The same with more columns, and nothing cut.
-    Wide,
-    /// The API's object, unchanged.
-    Json,
-    /// The items of a list, or the object, one a line.
-    Jsonl,
-    /// The API's object as YAML.
-    Yaml,
-    /// Ids or names only, one a line.
-    Name,
-}
-
-impl Format {
-    /// Whether a person reads it.
-    #[must_use]
-    pub fn is_for_people(self) -> bool {
-        matches!(self, Self::Table | Self::Wide)
-    }
-
-    /// Whether it is the API's object, in whatever notation.
-    #[must_use]
-    pub fn is_whole(self) -> bool {
-        matches!(self, Self::Json | Self::Jsonl | Self::Yaml)
-    }
-}
 
 /// The options of every command that talks to a server.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -370,12 +339,6 @@ pub(super) struct Target {
     pub(super) why: String,
     /// What is kept of it.
     pub(super) entry: Option<Entry>,
-}
-
-/// The items of a list, or the object itself, one a line.
-fn lines(object: &serde_json::Value) -> String {
-    let items = object.as_array().or_else(|| object.get("items")?.as_array());
-    items.map_or_else(|| object.to_string() + "\n", |items| items.iter().map(|item| item.to_string() + "\n").collect())
 }
 
 fn read_token(file: &Path) -> io::Result<SecretString> {

@@ -1,9 +1,10 @@
 //! Files of queues or budgets: one of them, a list, or all of them by name. What was done with each is told alike.
 
 use super::{
-    context::{Context, Format},
+    context::Context,
     exit::{Exit, Failure},
     file,
+    format::Format,
 };
 use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, fmt, path::Path};

@@ -1,8 +1,9 @@
 //! `slipway events`: what happened to a task.
 
 use super::{
-    context::{Common, Context, Format},
+    context::{Common, Context},
     exit::{Exit, Failure},
+    format::Format,
     span::{between, span},
     style::{Tone, clean},
     table::{Cell, Table, cell},

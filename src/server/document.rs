@@ -118,7 +118,7 @@ fn grammar(parameter: &mut Value, path: &str) {
         "cursor" if path == "/api/v1/tasks" => schema["pattern"] = "^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$".into(),
         "cursor" => schema["pattern"] = "^[0-9]{1,18}$".into(),
         "queue" if of_queues || path.starts_with("/api/v1/runners/") => schema["pattern"] = NAME.into(),
-        "limit" if path == "/api/v1/tasks" || path == "/api/v1/audit" => {
+        "limit" if ["/api/v1/tasks", "/api/v1/tasks/{id}/events", "/api/v1/audit"].contains(&path) => {
             schema["minimum"] = 1.into();
             schema["maximum"] = limits::MAX_PAGE.into();
         }

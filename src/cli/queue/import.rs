@@ -6,8 +6,9 @@ use super::{
 };
 use crate::{
     cli::{
-        context::{Context, Format},
+        context::Context,
         exit::{Exit, Failure},
+        format::Format,
     },
     wire::{NewQueue, QueueName},
 };

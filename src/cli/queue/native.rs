@@ -2,8 +2,8 @@
 
 use crate::{
     cli::{
-        context::Format,
         exit::{Exit, Failure},
+        format::Format,
     },
     wire::{NewQueue, QueueName},
 };

@@ -2,8 +2,9 @@
 
 use super::{Of, sample::load};
 use crate::cli::{
-    context::{Context, Format},
+    context::Context,
     exit::{Exit, Failure},
+    format::Format,
     queue::native,
 };
 use serde_json::Value;
