@@ -70,8 +70,8 @@ async fn clinging(site: &mut Site, form: Form) -> Outcome {
     site.glue("k8s", json!({"maxPods": 4})).await;
     site.throughout(&["k8s"]);
     let habits: Vec<_> = [DoubleFork, Session, Deaf, Output, Zombies].into_iter().cycle().take(form.tasks).collect();
-    // The second half of a full run, and every second task of a short one.
-    let queue = |nth: usize| if (nth + nth / 5).is_multiple_of(2) { "shared" } else { "alone" };
+    // Every second task; in the next round of habits the others.
+    let queue = |nth: usize| if (nth % 5 + nth / 5).is_multiple_of(2) { "shared" } else { "alone" };
     let task = |nth: usize| site.open_task(queue(nth), &body(habits[nth], form.of(500, 10_000)));
     // One that makes thousands of processes holds up the whole machine, so each of these is alone with it.
     let (crowds, others): (Vec<_>, Vec<_>) = (0..habits.len()).partition(|nth| habits[*nth] == Zombies);
