@@ -2,7 +2,9 @@
 
 network() {
   cat /proc/sys/net/ipv4/ip_forward >"$STATE/ip_forward"
-  ip link add $BRIDGE type bridge
+  # With an address of its own; else it takes the lowest of its ports', which changes as pods come and go, and those that are left
+  # send into the void until they ask anew who the gateway is.
+  ip link add $BRIDGE address 02:00:0a:58:00:01 type bridge
   ip addr add $GATEWAY/16 dev $BRIDGE
   ip link set $BRIDGE up
   echo 1 >/proc/sys/net/ipv4/ip_forward
