@@ -3,7 +3,7 @@
 use super::{
     admin, agent, args,
     args::{Cli, Command, RunnerCommand},
-    runner, serve,
+    directed, runner, serve,
     surroundings::{self, say},
     telemetry, up,
 };
@@ -63,7 +63,8 @@ fn parsed(words: Vec<OsString>) -> Result<Option<Command>, String> {
         let typed = typed.ok_or("what was typed is no text")?;
         words = cli::slurm::translated(&typed, |path| std::fs::read_to_string(path))?.into_iter().map(OsString::from).collect();
     }
-    Ok(Some(Cli::parse_from(std::iter::once(OsString::from("slipway")).chain(words)).command))
+    let cli = Cli::parse_from(std::iter::once(OsString::from("slipway")).chain(words.iter().cloned()));
+    Ok(Some(directed::with_script(&words, cli)?.command))
 }
 
 async fn run(command: Command) -> ExitCode {

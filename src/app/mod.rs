@@ -12,6 +12,8 @@ mod bootstrap;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod data_dir;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod directed;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod file;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent", feature = "glue"))]
 mod glue;

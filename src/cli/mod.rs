@@ -21,6 +21,7 @@ mod console;
 mod context;
 mod contexts;
 mod credential;
+mod directives;
 mod doctor;
 mod documents;
 mod ending;
@@ -61,6 +62,7 @@ mod several;
 mod shift;
 pub(crate) mod slurm;
 mod span;
+mod stats;
 mod style;
 mod submit;
 mod switch;
@@ -89,6 +91,7 @@ pub use completion::CompletionArgs;
 pub use console::{ColorChoice, Console, Sink, Terminal};
 pub use context::{Common, Context, DEFAULT_URL, Surroundings};
 pub use credential::Credential;
+pub(crate) use directives::directives;
 pub use doctor::DoctorArgs;
 pub use events::EventsArgs;
 pub use exit::{Exit, Failure};
@@ -108,6 +111,7 @@ pub use queue::QueueArgs;
 pub use rerun::RerunArgs;
 pub use runner::{EXAMPLES as RUNNER_LS_EXAMPLES, RunnerLsArgs};
 pub use shift::MoveArgs;
+pub use stats::StatsArgs;
 pub use submit::SubmitArgs;
 pub use switch::ContextArgs;
 pub use task_ref::TaskRef;
@@ -142,6 +146,9 @@ pub enum Command {
     /// Show what happened to a task, and when
     #[command(after_help = events::EXAMPLES)]
     Events(EventsArgs),
+    /// Show where a task's time went, and what it used
+    #[command(after_help = stats::EXAMPLES)]
+    Stats(StatsArgs),
     /// List and fetch the files that a task left
     #[command(after_help = outputs::EXAMPLES)]
     Outputs(OutputsArgs),
@@ -225,6 +232,7 @@ impl Command {
             Self::Why(args) => args.common.clone(),
             Self::Logs(args) => args.common.clone(),
             Self::Events(args) => args.common.clone(),
+            Self::Stats(args) => args.common.clone(),
             Self::Outputs(args) => args.common.clone(),
             Self::Cancel(args) => args.common.clone(),
             Self::Wait(args) => args.common.clone(),
@@ -277,6 +285,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Why(args) => why::run(args, context).await,
         Command::Logs(args) => logs::run(args, context).await,
         Command::Events(args) => events::run(args, context).await,
+        Command::Stats(args) => stats::run(args, context).await,
         Command::Outputs(args) => outputs::run(args, context).await,
         Command::Cancel(args) => cancel::run(args, context).await,
         Command::Wait(args) => wait::run(args, context).await,

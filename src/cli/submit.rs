@@ -28,6 +28,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   slipway submit -- python train.py --lr 3e-4         run a command; everything after -- is yours
   slipway submit -q gpu --gpus 1 --time 2h train.sh   run a script; the file is sent along
+                                                      lines such as #SLIPWAY -q gpu --gpus 1 at its top count too
   slipway submit -q serve -e MODEL=7b                 where the queue's image brings the command
   slipway submit -f task.yaml --priority high         a task from a file, changed by flags
   slipway submit --array 0-31%8 -- python train.py --fold {index}
@@ -50,7 +51,7 @@ slipway submit [OPTIONS] -- <CMD>...
 
 /// The arguments of `submit`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(override_usage = USAGE)]
+#[command(override_usage = USAGE, args_override_self = true)]
 pub struct SubmitArgs {
     /// A script to run; its text is sent along
     #[arg(value_name = "SCRIPT", conflicts_with_all = ["file", "command"])]
@@ -182,6 +183,11 @@ async fn takes_command(client: &Client, queue: Option<&str>) -> Result<(), Failu
 }
 
 impl SubmitArgs {
+    /// The script to run, where it is one.
+    pub(crate) fn script(&self) -> Option<&str> {
+        self.script.as_deref()
+    }
+
     fn source(&self) -> Result<Source<'_>, Failure> {
         match (&self.script, &self.file) {
             (None, Some(file)) => Ok(Source::File(file)),

@@ -115,7 +115,7 @@ fn told(reason: &Finding, now: Timestamp, marks: Marks) -> String {
     let code = paint(if reason.blocking { tone(reason.class) } else { Tone::Faint }, &format!("{mark}{}", reason.code));
     let mut text = format!("{code}  {}, {blocks}\n  {}\n", reason.class, clean(&reason.message));
     let mut line = |name: &str, value: &str| {
-        let _ = writeln!(text, "  {}{value}", paint(Tone::Faint, &format!("{name:<6}")));
+        let _ = writeln!(text, "  {}{value}", paint(Tone::Faint, &format!("{name:<8}")));
     };
     for quote in reason.evidence.iter().take(MAX_QUOTES) {
         line("seen", &seen(quote, now));
@@ -123,6 +123,9 @@ fn told(reason: &Finding, now: Timestamp, marks: Marks) -> String {
     let more = reason.evidence.len().saturating_sub(MAX_QUOTES);
     if more > 0 {
         line("seen", &format!("{more} more, with -o json"));
+    }
+    if let Some(who) = &reason.set_by {
+        line("set by", &clean(who));
     }
     if let Some(hint) = &reason.hint {
         line("next", &clean(hint));

@@ -3,7 +3,8 @@
 use super::{Client, Error};
 use crate::wire::{
     AbandonRequest, AttemptList, AttemptNumber, BatchRequest, BatchResponse, BoostRequest, CancelRequest, EventList, EventQuery, Indices,
-    MoveRequest, NewTask, OutputList, RerunRequest, Sha256, Task, TaskId, TaskList, TaskManifest, TaskPatch, TaskQuery, UploadRange, Why,
+    MoveRequest, NewTask, OutputList, RerunRequest, Sha256, Task, TaskId, TaskList, TaskManifest, TaskPatch, TaskQuery, Timeline,
+    UploadRange, Why,
 };
 use reqwest::{Method, Response};
 use serde::Serialize;
@@ -97,6 +98,11 @@ impl Client {
     /// One page of what happened to a task, oldest first.
     pub async fn events(&self, id: TaskId, query: &EventQuery) -> Result<EventList, Error> {
         self.call(Method::GET, &format!("api/v1/tasks/{id}/events")).query(query).send().await
+    }
+
+    /// Where a task's time went.
+    pub async fn timeline(&self, id: TaskId) -> Result<Timeline, Error> {
+        self.call(Method::GET, &format!("api/v1/tasks/{id}/timeline")).send().await
     }
 
     /// Why a task is where it is, or ended as it did.

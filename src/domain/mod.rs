@@ -39,6 +39,7 @@ mod state;
 mod suggest;
 mod task;
 mod template_finding;
+pub mod timeline;
 mod usage;
 
 pub use allow::{Allow, OfQueue};
@@ -74,4 +75,5 @@ pub use state::{EnvironmentKind, FailureClass, Phase, Priority, Reason, TaskStat
 pub use suggest::did_you_mean;
 pub use task::{Resources, Retries, SecretUse, TaskSpec, Violation, Work, counted_gpus};
 pub use template_finding::{Layer, Level, TemplateFinding};
+pub use timeline::{Ledger, Stretch};
 pub use usage::{Course, GpuUsage, Usage};

@@ -186,6 +186,14 @@ words!(
         InsufficientStorage = "InsufficientStorage",
         /// Another resource is in use.
         InsufficientResource = "InsufficientResource",
+        /// No node is large enough even if it were empty.
+        NeverFits = "NeverFits",
+        /// No node offers the MIG profile.
+        MigProfileNotAdvertised = "MigProfileNotAdvertised",
+        /// No node offers a device of this name.
+        DeviceNotAdvertised = "DeviceNotAdvertised",
+        /// A node's labels name a GPU that it does not offer.
+        LabelWithoutDevices = "LabelWithoutDevices",
         /// No node carries the labels asked for.
         NoNodeMatchesSelector = "NoNodeMatchesSelector",
         /// Nodes that match bear a taint.

@@ -24,6 +24,22 @@ pub enum Layer {
     Enforce,
 }
 
+impl Layer {
+    /// Whose it is, for people.
+    #[must_use]
+    pub const fn whose(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "built in",
+            Self::RunnerBase => "runner's base",
+            Self::Queue => "queue",
+            Self::RunnerOverlay => "runner's overlay",
+            Self::Task => "task",
+            Self::Inject => "Slipway: brings the agent",
+            Self::Enforce => "Slipway: must be so",
+        }
+    }
+}
+
 /// How grave a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]

@@ -41,6 +41,7 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("POST", "/api/v1/tasks/{id}/boost", InQueue(Operator)),
     ("GET", "/api/v1/tasks/{id}/attempts", InQueue(Viewer)),
     ("GET", "/api/v1/tasks/{id}/events", InQueue(Viewer)),
+    ("GET", "/api/v1/tasks/{id}/timeline", InQueue(Viewer)),
     ("GET", "/api/v1/tasks/{id}/why", InQueue(Viewer)),
     ("GET", "/api/v1/tasks/{id}/manifest", InQueue(Viewer)),
     ("POST", "/api/v1/tasks/{id}/attempts/{n}/abandon", InQueue(Operator)),

@@ -155,7 +155,7 @@ pub(super) struct Judged {
 
 impl App {
     /// A runner on Kubernetes with what it offers.
-    fn offer(&self, name: &RunnerName) -> Option<(Arc<RegisterRequest>, ClusterOffer)> {
+    pub(super) fn offer(&self, name: &RunnerName) -> Option<(Arc<RegisterRequest>, ClusterOffer)> {
         let runner = self.runners.get(name)?;
         let offer = runner.cluster.clone()?;
         Some((runner, offer))

@@ -60,6 +60,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(tasks::arrange::boost))
         .routes(routes!(tasks::attempts::list))
         .routes(routes!(tasks::events::list))
+        .routes(routes!(tasks::timeline::get))
         .routes(routes!(tasks::why::why))
         .routes(routes!(tasks::manifest::get))
         .routes(routes!(tasks::abandon::abandon))

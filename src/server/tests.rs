@@ -22,6 +22,7 @@ mod listing;
 mod logs;
 mod meta;
 mod notes;
+mod nowhere;
 mod order;
 mod own;
 mod pods;

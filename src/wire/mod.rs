@@ -28,6 +28,7 @@ mod runner;
 mod runner_state;
 mod task;
 mod template;
+mod timeline;
 mod token;
 mod upload;
 mod why;
@@ -63,16 +64,17 @@ pub use runner::{ClusterOffer, RegisterRequest, RegisterResponse, Runner, Runner
 pub use runner_state::{ClusterSight, Room, RunnerState, SilentWatch, UnknownJobs};
 pub use task::{AbandonRequest, Attempt, AttemptList, BatchRequest, BatchResponse, Ended, NewTask, Task, TaskPatch};
 pub use template::ObjectTemplate;
+pub use timeline::{Timeline, TimelineSpan};
 pub use token::{CreatedToken, NewToken, RoleGrant, RotateToken, Token, TokenList, Whoami};
 pub use upload::{OutputList, Upload, UploadQuery, UploadRange};
 pub use why::{Position, Why};
 
 pub use crate::domain::{
     Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, CacheSource, Code, Course, ElementCounts, Ending, Environment,
-    EnvironmentKind, EventId, Evidence, FailureClass, Finding, GitCode, GitSource, Gpu, GpuUsage, Indexes, Indices, Labels, Layer, Level,
-    Mounts, Node, Notes, OnFailure, Output, Phase, Priority, Progress, Proxy, QueueName, Quote, Reason, ReasonClass, Resources, Retries,
-    Role, RunnerName, SecretUse, Setup, Sha256, Snapshot, Sources, Step, StoppedBy, Strategy, Taint, TaskId, TaskState, TemplateFinding,
-    Times, UnixMs, Usage, Vendor, Work,
+    EnvironmentKind, EventId, Evidence, FailureClass, Finding, GitCode, GitSource, Gpu, GpuUsage, Indexes, Indices, Labels, Layer, Ledger,
+    Level, Mounts, Node, Notes, OnFailure, Output, Phase, Priority, Progress, Proxy, QueueName, Quote, Reason, ReasonClass, Resources,
+    Retries, Role, RunnerName, SecretUse, Setup, Sha256, Snapshot, Sources, Step, StoppedBy, Strategy, Stretch, Taint, TaskId, TaskState,
+    TemplateFinding, Times, UnixMs, Usage, Vendor, Work,
     order::{Amount, BudgetShare, Resource},
 };
 pub use jiff::Timestamp;

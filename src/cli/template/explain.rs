@@ -54,7 +54,7 @@ fn lines(at: &str, value: &Value, origins: &Origins, sample: &Sample) -> String 
     leaves(at, value, &mut all);
     let width = all.iter().map(|(at, value)| at.len() + value.len() + 2).max().unwrap_or(0).min(100);
     let line = |(at, value): &(String, String)| {
-        let who = origins.of(at).map_or("nobody known", |layer| whose(layer));
+        let who = origins.of(at).map_or("nobody known", Layer::whose);
         let what = format!("{at}  {value}");
         let from = if matches!(origins.of(at), Some(Layer::Queue)) { format!(" {}", sample.name) } else { String::new() };
         format!("{what:<width$}  {}\n", paint(Tone::Faint, &format!("← {who}{from}")))
@@ -71,18 +71,6 @@ fn leaves(at: &str, value: &Value, all: &mut Vec<(String, String)>) {
             items.iter().enumerate().for_each(|(i, value)| leaves(&format!("{at}/{i}"), value, all));
         }
         leaf => all.push((at.to_owned(), leaf.to_string())),
-    }
-}
-
-fn whose(layer: Layer) -> &'static str {
-    match layer {
-        Layer::BuiltIn => "built in",
-        Layer::RunnerBase => "runner's base",
-        Layer::Queue => "queue",
-        Layer::RunnerOverlay => "runner's overlay",
-        Layer::Task => "task",
-        Layer::Inject => "Slipway: brings the agent",
-        Layer::Enforce => "Slipway: must be so",
     }
 }
 

@@ -160,6 +160,26 @@ fn before_the_node(code: Reason) -> Option<Row> {
         R::InsufficientResource => {
             (Wait, "Another resource is in use.", "It goes on when others end, if any node offers the resource: kubectl describe nodes")
         }
+        R::NeverFits => (
+            Change,
+            "No node is large enough for the pod even if it were empty.",
+            "Ask for less, or for other nodes; what each node has: slipway nodes",
+        ),
+        R::MigProfileNotAdvertised => (
+            Escalate,
+            "No node offers the MIG profile.",
+            "Have a node divided so, or use a queue with a profile that is offered: slipway nodes",
+        ),
+        R::DeviceNotAdvertised => (
+            Escalate,
+            "No node offers a device of the name asked for.",
+            "Install the vendor's device plugin, or ask for what is offered: slipway nodes",
+        ),
+        R::LabelWithoutDevices => (
+            Escalate,
+            "A node's labels name a GPU that the node does not offer.",
+            "See its device plugin and how its GPUs are divided: kubectl describe node NODE",
+        ),
         R::NoNodeMatchesSelector => (
             Change,
             "No node carries the labels asked for.",

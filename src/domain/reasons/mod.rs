@@ -58,6 +58,9 @@ pub struct Finding {
     /// One next step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Who set the field at fault, and where: `queue, /spec/template/spec/nodeSelector/gpu`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_by: Option<String>,
     /// The raw facts, quoted.
     pub evidence: Vec<Quote>,
 }
@@ -67,7 +70,8 @@ impl Finding {
     #[must_use]
     pub fn new(code: Reason, message: impl Into<String>, evidence: Vec<Quote>) -> Self {
         let Entry { class, hint, .. } = entry(code);
-        Self { code, class, blocking: true, message: message.into(), hint: (!hint.is_empty()).then(|| hint.to_owned()), evidence }
+        let hint = (!hint.is_empty()).then(|| hint.to_owned());
+        Self { code, class, blocking: true, message: message.into(), hint, set_by: None, evidence }
     }
 
     /// The same with another class.

@@ -19,6 +19,7 @@ mod path;
 pub(super) mod rerun;
 mod stream;
 pub(super) mod submit;
+pub(super) mod timeline;
 pub(super) mod why;
 
 use super::{

@@ -152,3 +152,34 @@ async fn the_servers_end_ends_the_stream() {
     rig.app.stop().cancel();
     assert_eq!(stream.next().await, None);
 }
+
+#[tokio::test]
+async fn a_timeline_tells_where_the_time_went() {
+    let rig = Rig::new().await;
+    let task = rig.submit(Who::Sam, json!({"command": ["true"], "retries": {"user": 1}})).await;
+    rig.pass(30_000);
+    let own = rig.running().await;
+    rig.pass(5_000);
+    own.finish(&rig, 3).await.expect(200);
+    rig.pass(600_000);
+    rig.tick().await;
+    let own = rig.running().await;
+    rig.pass(12_000);
+    let of = |task: String| rig.get(Who::Viewer, format!("/api/v1/tasks/{task}/timeline"));
+    let live = of(task.to_string()).await.expect(200);
+    let last = live["spans"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["what"], &last["attempt"], &last["ms"], last.get("to")), (&json!("running"), &json!(2), &json!(12_000), None));
+    own.finish(&rig, 0).await.expect(200);
+    rig.pass(60_000);
+    let shown = of(task.to_string()).await.expect(200);
+    assert_eq!((&shown["state"], &shown["complete"]), (&json!("succeeded"), &json!(true)));
+    let what: Vec<_> = shown["spans"].as_array().unwrap().iter().map(|span| span["what"].as_str().unwrap()).collect();
+    assert_eq!(what, ["queued", "running", "waiting", "running"]);
+    let ledger = &shown["ledger"];
+    let of_ledger = |part: &str| ledger[part].as_u64().unwrap();
+    assert_eq!(["totalMs", "queuedMs", "waitingMs", "runningMs", "lostMs"].map(of_ledger), [647_000, 30_000, 600_000, 12_000, 5_000]);
+    assert!(ledger.get("gpuIdleMs").is_none());
+    let array = rig.submit(Who::Sam, json!({"command": ["true"], "array": {"size": 2}})).await;
+    of(array.to_string()).await.problem(409, "CONFLICT");
+    of("999".to_owned()).await.problem(404, "TASK_NOT_FOUND");
+}

@@ -2,6 +2,7 @@
 
 mod blocked;
 mod findings;
+mod fit;
 mod halted;
 mod limits;
 
@@ -132,6 +133,7 @@ impl App {
         found.extend(self.unrenderable(queue).map(|faults| findings::unrenderable(queue, &faults)));
         found.extend(findings::unserved(queue, &self.unserved(queue)));
         found.extend(self.misfit(task).map(|(reason, faults)| findings::misfit(queue, reason, &faults)));
+        found.extend(self.nowhere(task));
         for block in blocks {
             found.push(self.held_back(task, block).await?);
         }
@@ -193,6 +195,9 @@ impl App {
         let evidence = self.store.evidence(lease.attempt).await?;
         if lease.uid.is_none() {
             let mut found = reasons::pending(evidence.as_ref().unwrap_or(&Evidence::default()));
+            if let Some(seen) = fit::is_about_nodes(&found).then(|| self.seen_by_nodes(&lease.runner, task)).flatten() {
+                fit::sharpen(&mut found, &seen);
+            }
             found.extend(halted::of_attempt(lease, &self.watchdog.found()));
             return Ok(if found.is_empty() { vec![findings::claimed(lease)] } else { found });
         }

@@ -1,0 +1,102 @@
+//! Pods that no node will ever take: told as such where a runner tells its nodes, and never mistaken for a full cluster.
+
+use super::{
+    own::Own,
+    rig::{Rig, Who, ask},
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+const GLUE: Uuid = Uuid::from_u128(0xB7);
+
+async fn register(rig: &Rig) {
+    let body =
+        json!({"kind": "kubernetes", "instance": GLUE, "version": "1", "slots": 9, "queues": ["*"], "cluster": {"namespaces": ["ml"]}});
+    rig.call("PUT", "/api/v1/runners/glue").bearer(rig.token(Who::Runner)).json(&body).await.expect(200);
+}
+
+/// Two nodes with four GPUs each, one of which is divided, and one whose device plugin is down.
+async fn tell_nodes(rig: &Rig) {
+    let node = |name: &str, product: &str, devices: Value| {
+        let mut allocatable = json!({"cpu": "16", "memory": "64Gi", "pods": "110"});
+        allocatable.as_object_mut().unwrap().extend(devices.as_object().unwrap().clone());
+        json!({"name": name, "labels": {"nvidia.com/gpu.product": product}, "allocatable": allocatable, "ready": true})
+    };
+    let nodes = [
+        node("a", "NVIDIA-A100-SXM4-80GB", json!({"nvidia.com/gpu": "4"})),
+        node("b", "NVIDIA-A100-SXM4-40GB", json!({"nvidia.com/gpu": "4", "nvidia.com/mig-1g.5gb": "7"})),
+        node("down", "NVIDIA-H100-80GB-HBM3", json!({"nvidia.com/gpu": "0"})),
+    ];
+    let body = json!({"instance": GLUE, "nodes": nodes});
+    rig.call("PUT", "/api/v1/runners/glue/nodes").bearer(rig.token(Who::Runner)).json(&body).await.expect(204);
+}
+
+/// A queue whose pods ask for this.
+async fn queue(rig: &Rig, name: &str, limits: Value, selector: Value) {
+    let tolerations = json!([{"operator": "Exists"}]);
+    let spec = json!({"containers": [{"resources": {"limits": limits}}], "nodeSelector": selector, "tolerations": tolerations});
+    let body = json!({"defaults": {"image": "train:1"}, "podTemplate": {"spec": spec}});
+    rig.call("PUT", format!("/api/v1/queues/{name}")).bearer(rig.token(Who::Admin)).json(&body).await.expect(201);
+}
+
+async fn reasons(rig: &Rig, task: i64) -> (Value, Option<String>) {
+    let why = rig.get(Who::Viewer, format!("/api/v1/tasks/{task}/why")).await.expect(200);
+    (why["reasons"].clone(), why["verdict"].as_str().map(str::to_owned))
+}
+
+fn codes(reasons: &Value) -> Vec<(&str, bool)> {
+    let of = |reason: &'_ Value| reason["blocking"].as_bool().unwrap();
+    reasons.as_array().unwrap().iter().map(|r| (r["code"].as_str().unwrap(), of(r))).collect()
+}
+
+#[tokio::test]
+async fn what_never_fits_is_not_mistaken_for_what_has_to_wait() {
+    let rig = Rig::new().await;
+    register(&rig).await;
+    let gpus = |n: u32| json!({"nvidia.com/gpu": n});
+    queue(&rig, "large", gpus(8), json!({})).await;
+    queue(&rig, "small", gpus(4), json!({})).await;
+    queue(&rig, "slice", json!({"nvidia.com/mig-1g.10gb": 1}), json!({})).await;
+    queue(&rig, "down", gpus(1), json!({"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"})).await;
+    queue(&rig, "old", gpus(1), json!({"nvidia.com/gpu.product": "A100-SXM4-80GB"})).await;
+    let full = |resource: &str| format!("0/3 nodes are available: 3 Insufficient {resource}.");
+    let unselected = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.".to_owned();
+    let task = rig.submit(Who::Sam, json!({"command": ["true"], "queue": "large"})).await;
+    let (known, verdict) = reasons(&rig, task).await;
+    assert_eq!((codes(&known), verdict.as_deref()), (vec![("BehindInQueue", true)], Some("wait")), "nobody tells nodes");
+    rig.post(Who::Sam, format!("/api/v1/tasks/{task}/cancel"), &json!({})).await.expect(200);
+    tell_nodes(&rig).await;
+    for (name, said, before, blocking, beside, verdict) in [
+        ("large", full("nvidia.com/gpu"), vec!["NeverFits"], vec!["NeverFits"], vec!["InsufficientGPU"], "change"),
+        ("small", full("nvidia.com/gpu"), vec![], vec!["InsufficientGPU"], vec![], "wait"),
+        (
+            "slice",
+            full("nvidia.com/mig-1g.10gb"),
+            vec!["MigProfileNotAdvertised"],
+            vec!["MigProfileNotAdvertised"],
+            vec!["InsufficientGPU"],
+            "escalate",
+        ),
+        ("down", full("nvidia.com/gpu"), vec!["LabelWithoutDevices"], vec!["LabelWithoutDevices"], vec!["InsufficientGPU"], "escalate"),
+        ("old", unselected, vec!["NoNodeMatchesSelector"], vec!["NoNodeMatchesSelector"], vec![], "change"),
+    ] {
+        let task = rig.submit(Who::Sam, json!({"command": ["true"], "queue": name})).await;
+        let (known, _) = reasons(&rig, task).await;
+        let early: Vec<_> = codes(&known).into_iter().filter(|(_, blocking)| !blocking).map(|(code, _)| code).collect();
+        assert_eq!(early, before, "{name}, queued");
+
+        let mut body = ask(rig.app.settings.rng.uuid(), 1);
+        (body["runner"], body["instance"]) = (json!("glue"), json!(GLUE));
+        let claimed = rig.post(Who::Runner, "/api/v1/runner/claims", &body).await.expect(200)["items"][0].clone();
+        let own = Own::of(&claimed);
+        let pod = json!({"name": "p", "uid": "pod-1", "phase": "Pending",
+            "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}]});
+        let seen = json!({"kind": "evidence", "phase": "scheduling", "evidence": {"pod": pod}});
+        own.reported(&rig, None, seen).await.expect(200);
+        let (found, said) = reasons(&rig, task).await;
+        let all = codes(&found);
+        let of = |is: bool| all.iter().filter(|(_, blocking)| *blocking == is).map(|(code, _)| *code).collect::<Vec<_>>();
+        assert_eq!((of(true), of(false), said.as_deref()), (blocking, beside, Some(verdict)), "{name}: {found:#}");
+        insta::assert_json_snapshot!(format!("{name}"), found);
+    }
+}
