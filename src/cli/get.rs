@@ -285,6 +285,7 @@ mod tests {
             attempt: AttemptNumber(0),
             phase: None,
             since: NOW.parse().unwrap(),
+            eta: None,
             position: Some(Position { index: 3, of: 17 }),
             verdict: None,
             reasons: vec![paused],

@@ -7,8 +7,8 @@ use super::{
     style::{Marks, Tone, clean, cut, paint},
     task_ref::TaskRef,
 };
-use crate::wire::{Finding, Position, Quote, ReasonClass, Task, TaskState, Timestamp, Why};
-use std::fmt::Write;
+use crate::wire::{Finding, Forecast, Position, Quote, ReasonClass, Task, TaskState, Timestamp, Why};
+use std::{fmt::Write, time::Duration};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -72,6 +72,12 @@ pub(super) fn place(Position { index, of }: Position) -> String {
     if index > 1_000 { format!("1000+ of {of}") } else { format!("{index} of {of}") }
 }
 
+/// `starts in about 8m, by 31m in 9 of 10 cases (the last 50 starts of the queue)`.
+fn expected(eta: &Forecast) -> String {
+    let of = |seconds| span(Duration::from_secs(seconds));
+    format!("starts in about {}, within {} in 9 of 10 cases ({})", of(eta.p50_seconds), of(eta.p90_seconds), clean(&eta.basis))
+}
+
 /// All of it as a readable block, seen at `now`.
 fn block(task: &Task, why: &Why, now: Timestamp, marks: Marks) -> String {
     let name = task.name.as_deref().map(|name| format!("  {}", clean(name))).unwrap_or_default();
@@ -83,6 +89,10 @@ fn block(task: &Task, why: &Why, now: Timestamp, marks: Marks) -> String {
         let _ = write!(text, "  verdict: {}", paint(tone(verdict), verdict.as_str()));
     }
     text.push('\n');
+    if why.position.is_some() {
+        let told = why.eta.as_ref().map_or_else(|| "no estimate of its start".to_owned(), expected);
+        let _ = writeln!(text, "  {}", paint(Tone::Faint, &told));
+    }
     for reason in &why.reasons {
         text.push('\n');
         text.push_str(&told(reason, now, marks));
@@ -158,7 +168,7 @@ mod tests {
     fn why(state: TaskState, reasons: Vec<Finding>) -> Why {
         let verdict = crate::domain::reasons::verdict(&reasons);
         let since = "2026-11-20T09:10:30Z".parse().unwrap();
-        Why { task: TaskId(1039), state, attempt: AttemptNumber(1), phase: None, since, position: None, verdict, reasons }
+        Why { task: TaskId(1039), state, attempt: AttemptNumber(1), phase: None, since, position: None, eta: None, verdict, reasons }
     }
 
     #[test]
@@ -188,7 +198,8 @@ mod tests {
             Finding::new(Reason::ImageNotFound, "The registry has no image train:2", vec![Quote::new("Container task", "ErrImagePull")]);
         let active = Why { phase: Some(Phase::Scheduling), ..why(TaskState::Active, vec![full, taint]) };
         let behind = Finding::new(Reason::BehindInQueue, "16 others go first", vec![Quote::new("Queue gpu-a100", "position 17 of 40")]);
-        let queued = Why { position: Some(Position { index: 17, of: 40 }), ..why(TaskState::Queued, vec![behind]) };
+        let eta = Forecast { p50_seconds: 480, p90_seconds: 1_860, basis: "the last 50 starts of the queue".to_owned() };
+        let queued = Why { position: Some(Position { index: 17, of: 40 }), eta: Some(eta), ..why(TaskState::Queued, vec![behind]) };
         let shown = [
             block(&task(1039, TaskState::Active), &active, NOW.parse().unwrap(), Marks::new(true)),
             block(&task(1039, TaskState::Active), &why(TaskState::Failed, vec![missing]), NOW.parse().unwrap(), Marks::new(true)),

@@ -20,6 +20,7 @@ mod error;
 mod etag;
 mod events;
 mod export;
+mod flow;
 mod footing;
 mod health;
 mod identity;

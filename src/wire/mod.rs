@@ -71,10 +71,10 @@ pub use why::{Position, Why};
 
 pub use crate::domain::{
     Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, CacheSource, Code, Course, ElementCounts, Ending, Environment,
-    EnvironmentKind, EventId, Evidence, FailureClass, Finding, GitCode, GitSource, Gpu, GpuUsage, Indexes, Indices, Labels, Layer, Ledger,
-    Level, Mounts, Node, Notes, OnFailure, Output, Phase, Priority, Progress, Proxy, QueueName, Quote, Reason, ReasonClass, Resources,
-    Retries, Role, RunnerName, SecretUse, Setup, Sha256, Snapshot, Sources, Step, StoppedBy, Strategy, Stretch, Taint, TaskId, TaskState,
-    TemplateFinding, Times, UnixMs, Usage, Vendor, Work,
+    EnvironmentKind, EventId, Evidence, FailureClass, Finding, Forecast, GitCode, GitSource, Gpu, GpuUsage, Indexes, Indices, Labels,
+    Layer, Ledger, Level, Mounts, Node, Notes, OnFailure, Output, Phase, Priority, Progress, Proxy, QueueName, Quote, Reason, ReasonClass,
+    Resources, Retries, Role, RunnerName, SecretUse, Setup, Sha256, Snapshot, Sources, Step, StoppedBy, Strategy, Stretch, Taint, TaskId,
+    TaskState, TemplateFinding, Times, UnixMs, Usage, Vendor, Work,
     order::{Amount, BudgetShare, Resource},
 };
 pub use jiff::Timestamp;

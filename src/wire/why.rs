@@ -1,6 +1,6 @@
 //! Why a task is where it is.
 
-use super::{AttemptNumber, Finding, Phase, ReasonClass, TaskId, TaskState, Timestamp};
+use super::{AttemptNumber, Finding, Forecast, Phase, ReasonClass, TaskId, TaskState, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The answer to `GET /tasks/{id}/why`.
@@ -22,6 +22,10 @@ pub struct Why {
     /// Its place in the order of service, while it is queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
+    /// When it is expected to start, while it is queued and nothing but its turn and others' ends are awaited; absent where there is
+    /// no ground for an estimate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta: Option<Forecast>,
     /// The strongest class among the blocking reasons; absent where nothing blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<ReasonClass>,

@@ -47,6 +47,9 @@ pub(crate) async fn start(
     crate::crash_point!("server.started");
     app.pulses.beat(attempt, app.store.uptime().now());
     let task = task.ok_or_else(|| no_task(path.task))?;
+    if task.started_at.is_none() {
+        app.flow.started(&task, app.now());
+    }
     let timeout_seconds = task.time_limit(app.store.uptime().now());
     let resume = if path.n.0 > 1 { app.store.resume(path.task, path.n).await? } else { None };
     let spec = orders::runs(&task);

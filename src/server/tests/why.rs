@@ -172,3 +172,30 @@ async fn a_template_that_makes_no_job_is_told_with_its_faults() {
     let fault = "the runner has no namespace prod; it has: ml-runs";
     assert_eq!(shown["reasons"][0]["evidence"], json!([{"source": "Template /metadata/namespace", "raw": fault}]));
 }
+
+#[tokio::test]
+async fn a_queue_that_moves_is_forecast_and_one_that_stands_is_not() {
+    let rig = Rig::new().await;
+    rig.register("r1", INSTANCE).await.expect(200);
+    let mut tasks = Vec::new();
+    for _ in 0..16 {
+        tasks.push(rig.task().await);
+    }
+    assert!(why(&rig, tasks[15]).await.get("eta").is_none(), "nothing has started yet");
+    for _ in 0..12 {
+        rig.pass(20_000);
+        rig.register("r1", INSTANCE).await.expect(200);
+        rig.running().await.finish(&rig, 0).await.expect(200);
+    }
+    let eta = |seconds: u64| json!({"p50Seconds": seconds, "p90Seconds": seconds, "basis": "the last 12 starts of the queue"});
+    assert_eq!(why(&rig, tasks[12]).await["eta"], eta(20));
+    assert_eq!(why(&rig, tasks[15]).await["eta"], eta(80));
+    rig.pass(5_000);
+    assert_eq!(why(&rig, tasks[15]).await["eta"], eta(75));
+    rig.post(Who::Operator, "/api/v1/queues/default/pause", &json!({})).await.expect(200);
+    assert!(why(&rig, tasks[15]).await.get("eta").is_none(), "nobody knows when it is resumed");
+    rig.post(Who::Operator, "/api/v1/queues/default/resume", &json!({})).await.expect(200);
+    rig.pass(20_000);
+    rig.register("r1", INSTANCE).await.expect(200);
+    assert!(why(&rig, tasks[15]).await.get("eta").is_none(), "no pause was ever as long");
+}

@@ -11,7 +11,7 @@ use super::{
     path::{OfTask, TaskPath},
 };
 use crate::{
-    domain::{AttemptNumber, AttemptRef, Evidence, Finding, Phase, TaskState, UnixMs, reasons},
+    domain::{AttemptNumber, AttemptRef, Evidence, Finding, Phase, Reason, ReasonClass, TaskState, UnixMs, reasons},
     server::{error::ApiResult, state::App},
     store::{ArrayRecord, Block, LeaseRecord, RunnerRecord, TaskRecord},
     wire::{Position, Problem, TaskId, Why, timestamp},
@@ -34,6 +34,9 @@ pub(crate) async fn why(State(app): State<App>, OfTask(id): OfTask) -> ApiResult
         let named = |hint: String| hint.replace("TASK", &id.to_string()).replace("QUEUE", task.spec.queue.as_str());
         reason.hint = reason.hint.take().map(named);
     }
+    let verdict = reasons::verdict(&reasons);
+    let comes = !reasons.iter().any(|finding| finding.blocking && finding.code == Reason::QueuePaused);
+    let eta = position.filter(|_| verdict == Some(ReasonClass::Wait) && comes);
     Ok(axum::Json(Why {
         task: id,
         state: task.state,
@@ -41,7 +44,8 @@ pub(crate) async fn why(State(app): State<App>, OfTask(id): OfTask) -> ApiResult
         phase: task.lease.as_ref().map(|lease| lease.phase.unwrap_or(Phase::Claimed)),
         since: timestamp(app.since(&task).await?),
         position,
-        verdict: reasons::verdict(&reasons),
+        eta: eta.and_then(|place| app.flow.forecast(&task, place.index, app.now())),
+        verdict,
         reasons,
     }))
 }
