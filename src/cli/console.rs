@@ -157,6 +157,15 @@ impl Console {
         let _ = write!(err, "\r\u{1b}[2K{text}").and_then(|()| err.flush());
     }
 
+    /// Draws a block of lines over the one before, which had `before` lines, on standard output. Only for terminals that obey escape
+    /// codes, which the caller checks. That nobody looks is no failure.
+    pub(crate) fn repaint(&self, before: usize, text: &str) {
+        let text = if self.out_colour { text.to_owned() } else { anstream::adapter::strip_str(text).to_string() };
+        let up = if before > 0 { format!("\u{1b}[{before}A") } else { String::new() };
+        let mut out = lock(&self.out);
+        let _ = write!(out, "\r{up}\u{1b}[J{text}").and_then(|()| out.flush());
+    }
+
     /// Says why a command ends early.
     pub(crate) fn report(&self, failure: &Failure) {
         if let Some(message) = &failure.message {

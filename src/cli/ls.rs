@@ -92,6 +92,17 @@ impl LsArgs {
     }
 }
 
+/// What asks for the tasks that have not ended: everybody's of a queue, or one's own.
+pub(super) fn live(queue: Option<&str>, most: u32) -> TaskQuery {
+    TaskQuery {
+        queue: queue.map(str::to_owned),
+        state: Some(LIVE.map(|state| state.to_string()).join(",")),
+        user: queue.is_none().then(|| "@me".to_owned()),
+        limit: Some(most),
+        ..TaskQuery::default()
+    }
+}
+
 /// Lists tasks.
 pub(super) async fn run(args: LsArgs, context: &Context) -> Result<Exit, Failure> {
     let client = context.client()?;
@@ -167,7 +178,7 @@ async fn pages(client: &Client, query: TaskQuery, rows: u32) -> Result<TaskList,
 }
 
 const WITHOUT_USER: [&str; 8] = ["ID", "NAME", "QUEUE", "STATE", "PHASE", "AGE", "RUN", "NOTE"];
-const WITH_USER: [&str; 9] = ["ID", "NAME", "USER", "QUEUE", "STATE", "PHASE", "AGE", "RUN", "NOTE"];
+pub(super) const WITH_USER: [&str; 9] = ["ID", "NAME", "USER", "QUEUE", "STATE", "PHASE", "AGE", "RUN", "NOTE"];
 
 const WIDE: [&str; 13] =
     ["ID", "NAME", "USER", "QUEUE", "PRIORITY", "STATE", "PHASE", "SUBMITTED", "STARTED", "FINISHED", "RUNNER", "LABELS", "NOTE"];
@@ -199,7 +210,7 @@ fn wide(task: &Task, marks: Marks) -> Vec<Cell> {
 }
 
 /// The row of a task, seen at `now`.
-fn row(task: &Task, now: Timestamp, user: bool, marks: Marks) -> Vec<Cell> {
+pub(super) fn row(task: &Task, now: Timestamp, user: bool, marks: Marks) -> Vec<Cell> {
     let mut row = vec![cell(array::name(task)), name(task)];
     if user {
         row.push(cell(&task.user));

@@ -77,6 +77,7 @@ mod usage;
 mod verdict;
 mod version;
 mod wait;
+mod watch;
 mod whoami;
 mod why;
 
@@ -122,6 +123,7 @@ pub use topics::HelpArgs;
 pub(crate) use topics::markdown as reference;
 pub use version::VersionArgs;
 pub use wait::WaitArgs;
+pub use watch::WatchArgs;
 pub use whoami::WhoamiArgs;
 pub use why::WhyArgs;
 
@@ -158,6 +160,9 @@ pub enum Command {
     /// Wait until tasks end
     #[command(after_help = wait::EXAMPLES)]
     Wait(WaitArgs),
+    /// Watch tasks until they end
+    #[command(after_help = watch::EXAMPLES)]
+    Watch(WatchArgs),
     /// Submit a task once more
     #[command(after_help = rerun::EXAMPLES)]
     Rerun(RerunArgs),
@@ -236,6 +241,7 @@ impl Command {
             Self::Outputs(args) => args.common.clone(),
             Self::Cancel(args) => args.common.clone(),
             Self::Wait(args) => args.common.clone(),
+            Self::Watch(args) => args.common.clone(),
             Self::Rerun(args) => args.common.clone(),
             Self::Move(args) => args.common.clone(),
             Self::Boost(args) => args.common.clone(),
@@ -289,6 +295,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Outputs(args) => outputs::run(args, context).await,
         Command::Cancel(args) => cancel::run(args, context).await,
         Command::Wait(args) => wait::run(args, context).await,
+        Command::Watch(args) => watch::run(args, context).await,
         Command::Rerun(args) => rerun::run(args, context).await,
         Command::Move(args) => shift::run(args, context).await,
         Command::Boost(args) => boost::run(args, context).await,

@@ -7,6 +7,7 @@ mod judged;
 mod login;
 mod reading;
 mod rules;
+mod watching;
 mod why;
 
 use super::{
