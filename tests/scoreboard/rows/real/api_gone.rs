@@ -1,5 +1,5 @@
-//! Row 7: the Kubernetes API is away for ten minutes; first it hangs, then it is dead. Half of the tasks run and half wait for their places
-//! as it goes. Of those that run some end meanwhile, the others go on after it.
+//! Row 7: the Kubernetes API is away for ten minutes; first it hangs, then it is dead. As many tasks as a small node has room for run as it
+//! goes, at most half, and the others wait for their places. Of those that run some end meanwhile, the others go on after it.
 
 use crate::{
     procs::uptime,
@@ -16,6 +16,8 @@ use tokio::time::sleep;
 
 pub(crate) const ROW: Row = Row { number: 7, level: Level::R, short: 8, full: 80, run: |form| Box::pin(run(form)) };
 
+/// What a node of two cores has room for: every pod asks for a tenth of one.
+const ROOM: usize = 16;
 /// Within so many seconds after its return the first new command begins.
 const AGAIN: f64 = 60.0;
 
@@ -24,21 +26,21 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
 }
 
 async fn gone(site: &mut Site, form: Form) -> Outcome {
-    let (mut dice, half) = (Dice::of(form.seed), form.tasks / 2);
+    let (mut dice, room) = (Dice::of(form.seed), ROOM.min(form.tasks / 2));
     site.queue("q", json!({})).await;
-    site.glue("k8s", json!({"maxPods": half, "maxUnstarted": half})).await;
+    site.glue("k8s", json!({"maxPods": room, "maxUnstarted": room})).await;
     site.throughout(&["k8s"]);
     let away = form.of(12, 600);
     // A third ends while the API is away, at moments of their own.
     let body = |ends: Option<u64>| ends.map_or("note wait".to_owned(), |after| format!("sleep {after}"));
     let mut tasks = Vec::new();
-    for nth in 0..half {
+    for nth in 0..room {
         let ends = (nth % 3 == 0).then(|| dice.below(away) + 10);
         tasks.push(site.task("q", &body(ends)));
     }
     let running = site.submit(&tasks).await;
-    within(Duration::from_mins(5), "the first half to run", async || (site.count(&running, "start") == half).then_some(())).await;
-    let queued = site.submit(&vec![site.task("q", "sleep 1"); half]).await;
+    within(Duration::from_mins(5), "the first ones to run", async || (site.count(&running, "start") == room).then_some(())).await;
+    let queued = site.submit(&vec![site.task("q", "sleep 1"); form.tasks - room]).await;
 
     let cluster = site.scene.cluster.clone();
     let began = uptime();
