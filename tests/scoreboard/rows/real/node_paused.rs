@@ -29,7 +29,7 @@ pub(crate) const ROW: Row = Row { number: 8, level: Level::R, short: 5, full: 20
 /// The exit code of an agent that is told that its attempt is over.
 const SUPERSEDED: i32 = 97;
 /// It says that it is alive, in the log and on record, until it is let go in its first attempt; a later one ends at once.
-const BODY: &str = "[ $n = 1 ] || exec true; note ready; while ! [ -e over ]; do echo alive; sleep 1; done";
+const BODY: &str = "if [ $n = 1 ]; then note ready; while ! [ -e over ]; do echo alive; sleep 1; done; fi";
 
 /// What becomes of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
