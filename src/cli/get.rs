@@ -286,6 +286,7 @@ mod tests {
             phase: None,
             since: NOW.parse().unwrap(),
             eta: None,
+            elsewhere: Vec::new(),
             position: Some(Position { index: 3, of: 17 }),
             verdict: None,
             reasons: vec![paused],

@@ -12,6 +12,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   slipway rerun 1042              the same task once more, under a new id
   slipway rerun 1040 --failed     of an array only what failed, under the same indices
+  slipway rerun 1042 -q small     the same in another queue
   slipway rerun @ --wait          your last one, waiting for its end";
 
 /// The arguments of `rerun`.
@@ -26,6 +27,9 @@ pub struct RerunArgs {
     /// Of an array only these elements: 3-5,9
     #[arg(long, value_name = "INDICES")]
     indices: Option<Indices>,
+    /// In another queue
+    #[arg(short, long)]
+    queue: Option<String>,
     #[command(flatten)]
     after: AfterArgs,
     #[command(flatten)]
@@ -36,7 +40,7 @@ pub struct RerunArgs {
 pub(super) async fn run(args: RerunArgs, context: &Context) -> Result<Exit, Failure> {
     let client = context.client()?;
     let id = args.task.id(context, &client).await?;
-    let request = RerunRequest { only: args.failed.then_some(OnlyElements::Failed), indices: args.indices };
+    let request = RerunRequest { only: args.failed.then_some(OnlyElements::Failed), indices: args.indices, queue: args.queue };
     let task = if request == RerunRequest::default() {
         client.rerun_task(id, context.key()).await?
     } else {

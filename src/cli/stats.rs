@@ -55,20 +55,13 @@ fn block(task: &Task, timeline: &Timeline, attempts: &[Attempt], wide: bool, wid
     let name = task.name.as_deref().map(|name| format!("  {}", clean(name))).unwrap_or_default();
     let total = span(ms(timeline.ledger.total_ms));
     let so_far = if timeline.state.is_terminal() { "" } else { " so far" };
-    let mut text =
+    let head =
         format!("{}{name}, queue {}: {}, {total}{so_far}\n\n", paint(Tone::Strong, &task.id.to_string()), task.queue, timeline.state);
-    text += &Table::new(&["WHERE", "TOOK", "SHARE", ""], sums(&timeline.ledger, unicode)).render(true, width);
-    if let Some(idle) = timeline.ledger.gpu_idle_ms {
-        text += &format!("\nGPUs held and not busy for {}\n", span(ms(idle)));
-    }
-    let used = usage::of_attempts(attempts);
-    if !used.is_empty() {
-        text += &format!("\n{}\n", used.join("\n"));
-    }
-    if wide {
-        text += &format!("\n{}", Table::new(&["FROM", "ATTEMPT", "WHAT", "TOOK"], rows(&timeline.spans)).render(true, width));
-    }
-    text
+    let sums = Table::new(&["WHERE", "TOOK", "SHARE", ""], sums(&timeline.ledger, unicode)).render(true, width);
+    let idle = timeline.ledger.gpu_idle_ms.map(|idle| format!("\nGPUs held and not busy for {}\n", span(ms(idle))));
+    let used = Some(usage::of_attempts(attempts).join("\n")).filter(|used| !used.is_empty()).map(|used| format!("\n{used}\n"));
+    let spans = wide.then(|| format!("\n{}", Table::new(&["FROM", "ATTEMPT", "WHAT", "TOOK"], rows(&timeline.spans)).render(true, width)));
+    [Some(head + &sums), idle, used, spans].into_iter().flatten().collect()
 }
 
 /// What is told of each sum; the ones without any time are left out.

@@ -97,6 +97,11 @@ fn block(task: &Task, why: &Why, now: Timestamp, marks: Marks) -> String {
         text.push('\n');
         text.push_str(&told(reason, now, marks));
     }
+    if let Some(first) = why.elsewhere.first() {
+        let names: Vec<_> = why.elsewhere.iter().map(ToString::to_string).collect();
+        let (queues, have) = if names.len() == 1 { ("queue", "has") } else { ("queues", "have") };
+        let _ = writeln!(text, "\nThe {queues} {} {have} room for it now: slipway rerun {} --queue {first}", names.join(", "), task.id);
+    }
     if why.reasons.is_empty() {
         text.push_str(if why.state.is_terminal() { "\nIt succeeded.\n" } else { "\nNothing holds it up.\n" });
     }
@@ -168,7 +173,18 @@ mod tests {
     fn why(state: TaskState, reasons: Vec<Finding>) -> Why {
         let verdict = crate::domain::reasons::verdict(&reasons);
         let since = "2026-11-20T09:10:30Z".parse().unwrap();
-        Why { task: TaskId(1039), state, attempt: AttemptNumber(1), phase: None, since, position: None, eta: None, verdict, reasons }
+        Why {
+            task: TaskId(1039),
+            state,
+            attempt: AttemptNumber(1),
+            phase: None,
+            since,
+            position: None,
+            eta: None,
+            verdict,
+            elsewhere: Vec::new(),
+            reasons,
+        }
     }
 
     #[test]
@@ -199,7 +215,12 @@ mod tests {
         let active = Why { phase: Some(Phase::Scheduling), ..why(TaskState::Active, vec![full, taint]) };
         let behind = Finding::new(Reason::BehindInQueue, "16 others go first", vec![Quote::new("Queue gpu-a100", "position 17 of 40")]);
         let eta = Forecast { p50_seconds: 480, p90_seconds: 1_860, basis: "the last 50 starts of the queue".to_owned() };
-        let queued = Why { position: Some(Position { index: 17, of: 40 }), eta: Some(eta), ..why(TaskState::Queued, vec![behind]) };
+        let queued = Why {
+            position: Some(Position { index: 17, of: 40 }),
+            eta: Some(eta),
+            elsewhere: vec!["small".parse().unwrap()],
+            ..why(TaskState::Queued, vec![behind])
+        };
         let shown = [
             block(&task(1039, TaskState::Active), &active, NOW.parse().unwrap(), Marks::new(true)),
             block(&task(1039, TaskState::Active), &why(TaskState::Failed, vec![missing]), NOW.parse().unwrap(), Marks::new(true)),

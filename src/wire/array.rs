@@ -80,4 +80,7 @@ pub struct RerunRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
     pub indices: Option<Indices>,
+    /// Another queue; what the first one's defaults gave the task stays with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! Why a task is where it is.
 
-use super::{AttemptNumber, Finding, Forecast, Phase, ReasonClass, TaskId, TaskState, Timestamp};
+use super::{AttemptNumber, Finding, Forecast, Phase, QueueName, ReasonClass, TaskId, TaskState, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The answer to `GET /tasks/{id}/why`.
@@ -29,6 +29,9 @@ pub struct Why {
     /// The strongest class among the blocking reasons; absent where nothing blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<ReasonClass>,
+    /// Other queues that take it and have room for it now, as far as the caller may submit there; at most 3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<QueueName>,
     /// Every reason, blocking ones first; empty for a task that runs or succeeded.
     pub reasons: Vec<Finding>,
 }

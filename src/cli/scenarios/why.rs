@@ -17,6 +17,7 @@ async fn what_holds_a_task_up_is_told_in_short_and_at_length() {
         phase: None,
         since: "2026-11-20T09:14:30Z".parse().unwrap(),
         eta: None,
+        elsewhere: Vec::new(),
         position: Some(Position { index: 17, of: 40 }),
         verdict: Some(ReasonClass::Wait),
         reasons: vec![behind],

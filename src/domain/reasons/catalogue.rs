@@ -18,8 +18,11 @@ pub struct Entry {
 /// What is known of `code`.
 #[must_use]
 pub fn entry(code: Reason) -> Entry {
-    let (class, meaning, hint) =
-        in_the_queue(code).or_else(|| before_the_node(code)).or_else(|| on_the_node(code)).unwrap_or_else(|| at_the_end(code));
+    let (class, meaning, hint) = in_the_queue(code)
+        .or_else(|| at_admission(code))
+        .or_else(|| without_a_node(code))
+        .or_else(|| on_the_node(code))
+        .unwrap_or_else(|| at_the_end(code));
     Entry { class, meaning, hint }
 }
 
@@ -96,8 +99,8 @@ fn in_the_queue(code: Reason) -> Option<Row> {
     })
 }
 
-/// From a runner to a place.
-fn before_the_node(code: Reason) -> Option<Row> {
+/// From a runner to a pod.
+fn at_admission(code: Reason) -> Option<Row> {
     use Reason as R;
     Some(match code {
         R::ResourceQuotaExceeded => (
@@ -147,6 +150,14 @@ fn before_the_node(code: Reason) -> Option<Row> {
         R::RunnerForbidden => {
             (Escalate, "The glue lacks a right.", "Give the glue's service account the right named; its Role comes with the installation.")
         }
+        _ => return None,
+    })
+}
+
+/// From a pod to a node.
+fn without_a_node(code: Reason) -> Option<Row> {
+    use Reason as R;
+    Some(match code {
         R::InsufficientGpu => (
             Wait,
             "GPUs of the kind asked for are in use.",

@@ -41,6 +41,28 @@ pub(super) fn again(app: &App, user: &str, id: TaskId, spec: &TaskSpec) -> ApiRe
     Err(Problem::new(ProblemCode::ValidationFailed).detail(detail).hint("Submit a new task in its place.").into())
 }
 
+/// A stored task for another queue, which takes it as if it were submitted there.
+///
+/// # Errors
+/// There is no such queue, or not for the caller; it does not take the task.
+pub(super) fn elsewhere(app: &App, principal: &Principal, spec: TaskSpec, name: &str) -> ApiResult<TaskSpec> {
+    let unknown = || no_queue(app, principal, name, "");
+    let queue = app.queues.get(name).ok_or_else(unknown)?;
+    let name = name.parse::<QueueName>().map_err(|_| unknown())?;
+    principal.within(&name, || unknown().into())?;
+    let cost = cost_of(&spec.overrides.variables, &queue);
+    let (gpus, weight) = (cost.and_then(gpus_of), cost.map(|cost| cost.weight.0));
+    let spec = TaskSpec { queue: name, overrides: Overrides { gpus, weight, ..spec.overrides }, ..spec };
+    let odds = at_odds(&spec, &principal.user, &queue);
+    if !odds.is_empty() {
+        return Err(invalid(odds.into_iter().map(|v| FieldError { pointer: v.pointer, message: v.message }).collect()));
+    }
+    match app.unmade(&spec, &principal.user) {
+        None => Ok(spec),
+        Some(faults) => Err(invalid(error::placed("", faults).collect())),
+    }
+}
+
 /// The rule, apart from everything else: a task as it is stored, with all that is wrong with it and at odds with its queue.
 pub(in crate::server) fn spec(new: NewTask, user: &str, name: QueueName, queue: &NewQueue) -> Result<TaskSpec, Vec<Violation>> {
     let work = match (new.command, new.script) {
@@ -70,7 +92,7 @@ pub(in crate::server) fn spec(new: NewTask, user: &str, name: QueueName, queue: 
             image: new.image,
             node_selector: new.node_selector,
             secrets: new.secrets,
-            gpus: cost.and_then(|cost| u32::try_from(cost.gpus.0 / 1000).ok()),
+            gpus: cost.and_then(gpus_of),
             weight: cost.map(|cost| cost.weight.0),
             variables: new.variables,
         },
@@ -88,6 +110,10 @@ fn cost_of(variables: &BTreeMap<String, Value>, queue: &NewQueue) -> Option<Cost
     }
     let values = orders::values(queue, Some(variables)).ok()?;
     Some(orders::cost(queue, &values))
+}
+
+fn gpus_of(cost: Cost) -> Option<u32> {
+    u32::try_from(cost.gpus.0 / 1000).ok()
 }
 
 /// What a task asks for and its queue does not give.

@@ -19,7 +19,7 @@ use crate::{
 use axum::{extract::State, response::Response};
 
 /// Submits a new task like this one, with `rerunOf`. The old one stays as it is. `dependsOn` and `notBefore` were for the first
-/// submit: the new one has none. Of an array all elements are repeated, or those that the body names, and keep their indices; an
+/// submit: the new one has none. The queue is the old one's, or that of the body. Of an array all elements are repeated, or those that the body names, and keep their indices; an
 /// element is repeated as an array of its one index.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/rerun", operation_id = "rerunTask", tag = "tasks",
     params(TaskPath), request_body = RerunRequest,
@@ -34,10 +34,16 @@ pub(crate) async fn rerun(
 ) -> ApiResult<Response> {
     let task = app.record(id).await?;
     principal.may_act_on(&task)?;
-    intake::again(&app, &principal.user, id, &task.spec)?;
-    let same = format!("{id} {:?} {:?}", request.only, request.indices);
+    let spec = match &request.queue {
+        None => {
+            intake::again(&app, &principal.user, id, &task.spec)?;
+            task.spec.clone()
+        }
+        Some(queue) => intake::elsewhere(&app, &principal, task.spec.clone(), queue)?,
+    };
+    let same = format!("{id} {:?} {:?} {:?}", request.only, request.indices, request.queue);
     let array = app.array_again(&task, request).await?;
-    let task = NewTask { rerun_of: Some(id), array, ..NewTask::new(task.spec) };
+    let task = NewTask { rerun_of: Some(id), array, ..NewTask::new(spec) };
     submit::one(&app, principal, task, key, "tasks/rerun", same.as_bytes()).await
 }
 

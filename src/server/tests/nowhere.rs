@@ -100,3 +100,39 @@ async fn what_never_fits_is_not_mistaken_for_what_has_to_wait() {
         insta::assert_json_snapshot!(format!("{name}"), found);
     }
 }
+
+#[tokio::test]
+async fn a_queue_that_has_room_is_named_and_takes_it() {
+    let rig = Rig::new().await;
+    register(&rig).await;
+    tell_nodes(&rig).await;
+    queue(&rig, "large", json!({"nvidia.com/gpu": 8}), json!({})).await;
+    queue(&rig, "fits", json!({"nvidia.com/gpu": 4}), json!({})).await;
+    queue(&rig, "paused", json!({"nvidia.com/gpu": 1}), json!({})).await;
+    rig.post(Who::Operator, "/api/v1/queues/paused/pause", &json!({})).await.expect(200);
+    let task = rig.submit(Who::Sam, json!({"command": ["true"], "queue": "large"})).await;
+    let elsewhere = async || {
+        let why = rig.get(Who::Sam, format!("/api/v1/tasks/{task}/why")).await.expect(200);
+        why.get("elsewhere").cloned().unwrap_or_default()
+    };
+    assert_eq!(elsewhere().await, Value::Null, "no runner says that it has room");
+    let tell = |max: u32| {
+        let state = json!({"room": {"max": max, "gpus": 8, "queues": [{"name": "*"}]}});
+        let body = json!({"runner": "glue", "instance": GLUE, "known": "", "state": state});
+        rig.post(Who::Runner, "/api/v1/runner/heartbeat", &body)
+    };
+    tell(1).await.expect(200);
+    assert_eq!(elsewhere().await, json!(["fits"]), "the default queue has no pods, and of the others one is paused");
+    let first = rig.submit(Who::Sam, json!({"command": ["true"], "queue": "fits"})).await;
+    assert_eq!(elsewhere().await, Value::Null, "the room is another's");
+    rig.post(Who::Sam, format!("/api/v1/tasks/{first}/cancel"), &json!({})).await.expect(200);
+
+    let again = |queue: &str| rig.post(Who::Sam, format!("/api/v1/tasks/{task}/rerun"), &json!({"queue": queue}));
+    let moved = again("fits").await.expect(201);
+    assert_eq!((&moved["queue"], &moved["rerunOf"], &moved["state"]), (&json!("fits"), &json!(task), &json!("queued")));
+    again("fit").await.problem(404, "QUEUE_NOT_FOUND");
+    let object = json!({"useImageEntrypoint": true, "defaults": {"image": "serve:1"}});
+    rig.call("PUT", "/api/v1/queues/serve").bearer(rig.token(Who::Admin)).json(&object).await.expect(201);
+    let refused = again("serve").await.problem(422, "VALIDATION_FAILED");
+    assert_eq!(refused["errors"][0]["pointer"], "/command");
+}

@@ -1,6 +1,7 @@
 //! `GET /tasks/{id}/why`: why a task is where it is.
 
 mod blocked;
+mod elsewhere;
 mod findings;
 mod fit;
 mod halted;
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{AttemptNumber, AttemptRef, Evidence, Finding, Phase, Reason, ReasonClass, TaskState, UnixMs, reasons},
-    server::{error::ApiResult, state::App},
+    server::{auth::Principal, error::ApiResult, state::App},
     store::{ArrayRecord, Block, LeaseRecord, RunnerRecord, TaskRecord},
     wire::{Position, Problem, TaskId, Why, timestamp},
 };
@@ -23,7 +24,7 @@ use limits::Draw;
 /// Why a task waits, or ended as it did: every reason, blocking ones first, each with what it rests on.
 #[utoipa::path(get, path = "/api/v1/tasks/{id}/why", operation_id = "whyTask", tag = "tasks", params(TaskPath),
     responses((status = 200, body = Why), (status = 404, body = Problem)))]
-pub(crate) async fn why(State(app): State<App>, OfTask(id): OfTask) -> ApiResult<axum::Json<Why>> {
+pub(crate) async fn why(State(app): State<App>, principal: Principal, OfTask(id): OfTask) -> ApiResult<axum::Json<Why>> {
     let task = app.record(id).await?;
     let (position, mut reasons) = match kin::array_of(&task) {
         Some(array) => (None, app.array_reasons(&task, array).await?),
@@ -37,6 +38,8 @@ pub(crate) async fn why(State(app): State<App>, OfTask(id): OfTask) -> ApiResult
     let verdict = reasons::verdict(&reasons);
     let comes = !reasons.iter().any(|finding| finding.blocking && finding.code == Reason::QueuePaused);
     let eta = position.filter(|_| verdict == Some(ReasonClass::Wait) && comes);
+    let waits = task.state == TaskState::Queued || task.lease.is_some() && fit::is_about_nodes(&reasons);
+    let elsewhere = if waits && verdict.is_some() { app.elsewhere(&principal, &task).await? } else { Vec::new() };
     Ok(axum::Json(Why {
         task: id,
         state: task.state,
@@ -46,6 +49,7 @@ pub(crate) async fn why(State(app): State<App>, OfTask(id): OfTask) -> ApiResult
         position,
         eta: eta.and_then(|place| app.flow.forecast(&task, place.index, app.now())),
         verdict,
+        elsewhere,
         reasons,
     }))
 }
