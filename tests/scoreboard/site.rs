@@ -16,6 +16,7 @@ use crate::{
 use serde_json::{Value, json};
 use slipway::wire::{Attempt, NewTask, Retries, Task, TaskId, TaskState, Times};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep};
 
 /// How long what is over may stand in the cluster.
 const CLEARED: Duration = Duration::from_mins(5);
@@ -43,6 +44,9 @@ pub(crate) fn times(form: Form) -> Times {
     form.of(crate::kit::times(), Times::default())
 }
 
+/// How long a client keeps a connection that it has no use for, and some more: what is held beyond is not given back.
+const IDLE: Duration = Duration::from_secs(100);
+
 /// Plays a row on a site of its own.
 pub(crate) async fn on_site(row: &str, times: Times, body: impl AsyncFnOnce(&mut Site) -> Outcome) -> Result<Outcome, Absent> {
     on_stage(Nodes::Real, row, async |scene| {
@@ -51,9 +55,11 @@ pub(crate) async fn on_site(row: &str, times: Times, body: impl AsyncFnOnce(&mut
         let mut site = Site { scene: scene.clone(), world, recorder, namespaces, held: Vec::new() };
         let mut outcome = played(row, &mut site, body, |site| &site.world).await;
         outcome.broken.extend(panics(site.world.root()));
-        for before in &site.held {
-            outcome.broken.extend(before.grown(&site.holds(&before.part)));
+        let (ended, grown) = (Instant::now(), || site.held.iter().filter_map(|before| before.grown(&site.holds(&before.part))));
+        while grown().next().is_some() && ended.elapsed() < IDLE {
+            sleep(Duration::from_secs(1)).await;
         }
+        outcome.broken.extend(grown());
         said(row, &site.world, &outcome);
         outcome
     })
