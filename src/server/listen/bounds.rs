@@ -8,7 +8,7 @@ use std::{net::IpAddr, time::Duration};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Bounds {
-    /// The most connections at once. Room for another is made by ending the oldest one that has not asked for anything yet.
+    /// The most connections at once: each live attempt holds one, ten thousand pods that many. Room for another is made by ending the oldest one that has not asked for anything yet.
     pub max: usize,
     /// The most connections of one address (of one /64 of IPv6), but for this machine's own and `shared_addresses`.
     pub per_address: usize,
@@ -37,7 +37,7 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            max: 8_192,
+            max: 65_536,
             per_address: 1_024,
             shared_addresses: Vec::new(),
             head: Duration::from_secs(10),
@@ -97,10 +97,18 @@ pub fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Err
 mod tests {
     use super::*;
 
+    /// Row 20 of the scoreboard, seed 1560925600: at 1,024 connections of one address, and 8,192 in all, no pod began any more.
+    #[test]
+    fn ten_thousand_agents_have_a_connection_each() {
+        let bounds: Bounds = serde_json::from_str(r#"{"sharedAddresses": ["10.88.0.1"]}"#).unwrap();
+        assert!(bounds.max >= 20_000, "{}", bounds.max);
+        assert!(!bounds.counts("10.88.0.1".parse().unwrap()) && bounds.counts("10.88.0.2".parse().unwrap()));
+    }
+
     #[test]
     fn a_file_sets_some_and_leaves_the_others() {
         let bounds: Bounds = serde_json::from_str(r#"{"headSeconds": 0.5, "sharedAddresses": ["10.0.0.0/8", "192.168.1.9"]}"#).unwrap();
-        assert_eq!((bounds.head, bounds.max), (Duration::from_millis(500), 8_192));
+        assert_eq!((bounds.head, bounds.max), (Duration::from_millis(500), 65_536));
         assert!(!bounds.counts("10.1.1.1".parse().unwrap()) && bounds.counts("11.1.1.1".parse().unwrap()));
         assert!(!bounds.counts("192.168.1.9".parse().unwrap()) && bounds.counts("192.168.1.8".parse().unwrap()));
         assert!(!bounds.counts("127.0.0.1".parse().unwrap()));

@@ -45,6 +45,9 @@ async fn run(form: Form) -> Result<Outcome, Absent> {
 
 async fn crowd(ground: &mut Ground, form: Form, at_once: usize) -> Outcome {
     let mut dice = Dice::of(form.seed);
+    // In a cluster every agent has an address of its own.
+    let shared = [ground.world.url.trim_start_matches("http://").split(':').next().unwrap_or_default()];
+    ground.world.configure(&json!({"connections": {"sharedAddresses": shared}})).await;
     let listen = free_address(Ipv4Addr::LOCALHOST.into());
     let config = json!({"maxPods": at_once, "maxUnstarted": 100, "listen": listen});
     ground.glue("k8s", config).await;
