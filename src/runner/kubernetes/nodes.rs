@@ -1,6 +1,6 @@
 //! The nodes of the cluster, told to the server where the glue may read them: they decide which queues' pods ever fit.
 
-use super::cluster::Cluster;
+use super::{cluster::Cluster, watch::PAGE};
 use crate::{
     client::Client,
     domain::{Node, Taint},
@@ -24,7 +24,7 @@ const AGAIN: Duration = Duration::from_mins(1);
 /// Watches the nodes and tells the server, for ever.
 pub(super) async fn tell(cluster: Cluster, server: Client, name: RunnerName, instance: Uuid) {
     let api: Api<Seen> = Api::all(cluster.client.clone());
-    let mut stream = pin!(watcher(api, watcher::Config::default().page_size(500)).default_backoff());
+    let mut stream = pin!(watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff());
     let mut ticks = interval(GATHER);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut known = Known::default();
