@@ -36,10 +36,11 @@ lock() {
 }
 
 # Starts NAME in the background, in a session of its own, holding none of our descriptors. Every command line names
-# $STATE or $BIN: by that `alive` tells a process of ours from one that was given the same number later.
+# $STATE or $BIN: by that `alive` tells a process of ours from one that was given the same number later. Cores are few here
+# and memory is not: Go collects its garbage less often.
 run() {
   local name=$1; shift
-  setsid "$@" </dev/null >"$STATE/log/$name.log" 2>&1 9>&- &
+  GOGC=400 setsid "$@" </dev/null >"$STATE/log/$name.log" 2>&1 9>&- &
   echo $! >"$STATE/$name.pid"
 }
 
