@@ -52,8 +52,9 @@ async fn crowd(ground: &mut Ground, form: Form, at_once: usize) -> Outcome {
     let config = json!({"maxPods": at_once, "maxUnstarted": 100, "listen": listen});
     ground.glue("k8s", config).await;
 
-    // They run until all do, and then end over half a minute.
-    let mut tasks = ground.submit((0..at_once).map(|_| Deed::hold(dice.below(form.of(3_000, 30_000)))).collect::<Vec<_>>()).await;
+    // They run until all do, and then end over some minutes: ends cost the API server as much as starts, and it is not what is
+    // tried here.
+    let mut tasks = ground.submit((0..at_once).map(|_| Deed::hold(dice.below(form.of(3_000, 240_000)))).collect::<Vec<_>>()).await;
     let began = Instant::now();
     let running = filled(ground, at_once).await;
     let filled = began.elapsed();
