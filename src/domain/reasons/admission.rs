@@ -39,9 +39,9 @@ pub(super) fn podless(evidence: &Evidence) -> Vec<Finding> {
     // The newest counts: a controller that tries again says again why it fails.
     let Some(failed) = evidence.events.iter().rev().find(|e| e.reason == "FailedCreate") else { return Vec::new() };
     let quote = event(failed);
-    let known = by_text(&failed.message, &quote);
-    vec![known.unwrap_or_else(|| {
-        let message = format!("The Job's pod cannot be created: {}", line(&failed.message));
+    let said = failed.message.strip_prefix("Error creating: ").unwrap_or(&failed.message);
+    vec![by_text(said, &quote).unwrap_or_else(|| {
+        let message = format!("The Job's pod cannot be created: {}", line(said));
         Finding::new(Reason::Unknown, message, vec![quote])
     })]
 }

@@ -4,7 +4,7 @@ use super::{
     Finding, Quote, admission, containers, image,
     patience::{Patience, failure, patience},
     scheduler::insufficient,
-    text::{condition, container as quoted, cut, event, line},
+    text::{condition, container as quoted, cut, event, line, sentence},
 };
 use crate::domain::{
     evidence::{Condition, ContainerFacts, ContainerRole, ContainerState, Evidence, Gone, PodFacts},
@@ -42,7 +42,7 @@ pub(super) fn over(evidence: &Evidence) -> Option<Finding> {
         return None;
     }
     let (_, code, message) = ended(evidence, false);
-    Some(Finding::new(code, message, quotes(evidence)))
+    Some(Finding::new(code, sentence(&message), quotes(evidence)))
 }
 
 /// What the evidence holds of an end, quoted: how the API server refused, disruption, the pod's status, what its containers

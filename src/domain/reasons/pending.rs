@@ -13,9 +13,19 @@ use crate::domain::{
 /// evidence; what fits nothing known is `Unknown`.
 #[must_use]
 pub fn pending(evidence: &Evidence) -> Vec<Finding> {
-    if let Some(over) = ended::over(evidence) {
-        return vec![over];
+    let mut found = ended::over(evidence).map_or_else(|| before_the_start(evidence), |over| vec![over]);
+    if let Some(pod) = &evidence.pod {
+        let name = |hint: String| hint.replace("POD", line(&pod.name)).replace("NODE", line(pod.node.as_deref().unwrap_or("NODE")));
+        for finding in &mut found {
+            finding.hint = finding.hint.take().map(name);
+        }
     }
+    found.sort_by_key(|f| !f.blocking);
+    found
+}
+
+/// What keeps back what may still start.
+fn before_the_start(evidence: &Evidence) -> Vec<Finding> {
     let mut found: Vec<Finding> = admission::refused(evidence).into_iter().collect();
     found.extend(admission::podless(evidence));
     if let Some(pod) = &evidence.pod {
@@ -29,13 +39,6 @@ pub fn pending(evidence: &Evidence) -> Vec<Finding> {
         let quotes = evidence.events.iter().map(event).collect();
         found.push(Finding::new(Reason::Unknown, "Nothing known follows from what the cluster says", quotes));
     }
-    if let Some(pod) = &evidence.pod {
-        let name = |hint: String| hint.replace("POD", line(&pod.name)).replace("NODE", line(pod.node.as_deref().unwrap_or("NODE")));
-        for finding in &mut found {
-            finding.hint = finding.hint.take().map(name);
-        }
-    }
-    found.sort_by_key(|f| !f.blocking);
     found
 }
 

@@ -22,7 +22,8 @@ pub(super) fn unplaced(evidence: &Evidence, pod: &PodFacts) -> Vec<Finding> {
     let told = match scheduled.filter(|c| c.status == "False") {
         Some(said) if said.reason.as_deref() == Some("SchedulingGated") => {
             let message = "The pod bears scheduling gates: whoever set them has not let it go yet";
-            found.push(Finding::new(Reason::Unschedulable, message, vec![condition(said)]));
+            let hint = "See who is to take the gates away: kubectl get pod POD -o jsonpath={.spec.schedulingGates}";
+            found.push(Finding::new(Reason::Unschedulable, message, vec![condition(said)]).hint(hint));
             return found;
         }
         Some(said) => said.message.as_deref().map(|text| (text, condition(said))),
@@ -54,6 +55,10 @@ fn by_scheduler(text: &str, quote: &Quote, scaling: bool) -> Vec<Finding> {
         .iter()
         .map(|r| {
             let finding = Finding::new(r.code, r.message.clone(), vec![quote.clone()]).class(r.class);
+            let finding = match r.hint {
+                Some(hint) => finding.hint(hint),
+                None => finding,
+            };
             if holds(r) { finding } else { finding.beside() }
         })
         .collect()

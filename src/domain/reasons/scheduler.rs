@@ -17,6 +17,8 @@ pub(super) struct Rejection {
     pub(super) class: ReasonClass,
     /// One sentence for people.
     pub(super) message: String,
+    /// The next step, where the code's own is none here.
+    pub(super) hint: Option<&'static str>,
     /// Whether these nodes are the control plane's own, where no work belongs.
     pub(super) control_plane: bool,
 }
@@ -30,9 +32,16 @@ pub(super) fn rejections(message: &str) -> Vec<Rejection> {
         Some((count, body)) => (count.trim().rsplit('/').next().and_then(|n| n.parse::<u32>().ok()), body),
         None => (None, told),
     };
+    let mut read: Vec<Part> = Vec::new();
+    for part in parts(body).map(Part::read) {
+        match read.iter_mut().find(|same| part.what.is_some() && same.what == part.what && same.code == part.code) {
+            Some(same) => same.nodes = same.nodes.zip(part.nodes).map(|(one, other)| one.saturating_add(other)),
+            None => read.push(part),
+        }
+    }
     let mut found: Vec<Rejection> = Vec::new();
-    for part in parts(body) {
-        let rejection = read(part, total);
+    for part in read {
+        let rejection = part.rejection(total);
         match found.iter_mut().find(|f| (f.code, f.class, f.control_plane) == (rejection.code, rejection.class, rejection.control_plane)) {
             Some(same) => same.message = format!("{}; {}", same.message, rejection.message),
             None => found.push(rejection),
@@ -56,28 +65,58 @@ fn parts(body: &str) -> impl Iterator<Item = &str> {
     parts.into_iter().map(|part| part.trim().trim_end_matches(['.', ',', ' '])).filter(|part| !part.is_empty())
 }
 
-fn read(part: &str, total: Option<u32>) -> Rejection {
-    let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (nodes, text) = match part[..digits].parse::<u32>() {
-        Ok(nodes) if part[digits..].starts_with(' ') => (Some(nodes), part[digits..].trim_start()),
-        _ => (None, part),
-    };
-    let who = match (nodes, total) {
-        (Some(nodes), Some(total)) if nodes == total && total > 1 => format!("All {total} nodes"),
-        (Some(nodes), Some(total)) => format!("{nodes} of {total} nodes"),
-        (Some(nodes), None) => format!("{nodes} nodes"),
-        (None, _) => String::new(),
-    };
-    let (code, class, what) = classify(text);
-    let message = match (who.as_str(), what) {
-        ("", _) => line(text).to_owned(),
-        (who, Some(what)) => format!("{who} {what}"),
-        (who, None) => format!("{who}: {}", line(text.trim_start_matches("node(s) "))),
-    };
-    let control_plane =
-        ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"].iter().any(|taint| text.contains(taint));
-    Rejection { code, class, message, control_plane }
+/// One part of the sentence.
+struct Part<'a> {
+    nodes: Option<u32>,
+    text: &'a str,
+    code: Reason,
+    class: ReasonClass,
+    /// A predicate of `N nodes` where ours is better than the scheduler's.
+    what: Option<String>,
+    hint: Option<&'static str>,
 }
+
+impl<'a> Part<'a> {
+    fn read(part: &'a str) -> Self {
+        let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (nodes, text) = match part[..digits].parse::<u32>() {
+            Ok(nodes) if part[digits..].starts_with(' ') => (Some(nodes), part[digits..].trim_start()),
+            _ => (None, part),
+        };
+        let (code, class, what) = classify(text);
+        let hint = (code == Reason::UntoleratedTaint && class == Escalate).then(|| {
+            let cordoned = what.as_deref() == Some(CORDONED);
+            if cordoned {
+                "Let it take pods again once its work is done: kubectl uncordon NODE"
+            } else {
+                "See what is wrong with the nodes: kubectl describe nodes"
+            }
+        });
+        Self { nodes, text, code, class, what, hint }
+    }
+
+    /// What it says of so many nodes in all.
+    fn rejection(self, total: Option<u32>) -> Rejection {
+        let Self { nodes, text, code, class, what, hint } = self;
+        let who = match (nodes, total) {
+            (Some(nodes), Some(total)) if nodes == total && total > 1 => format!("All {total} nodes"),
+            (Some(nodes), Some(total)) => format!("{nodes} of {total} nodes"),
+            (Some(nodes), None) => format!("{nodes} nodes"),
+            (None, _) => String::new(),
+        };
+        let message = match (who.as_str(), what) {
+            ("", _) => line(text).to_owned(),
+            (who, Some(what)) => format!("{who} {what}"),
+            (who, None) => format!("{who}: {}", line(text.trim_start_matches("node(s) "))),
+        };
+        let control_plane =
+            ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"].iter().any(|taint| text.contains(taint));
+        Rejection { code, class, message, hint, control_plane }
+    }
+}
+
+/// What nodes are that an administrator keeps pods off.
+const CORDONED: &str = "are cordoned";
 
 /// The code of one part, with a predicate of `N nodes` where ours is better than the scheduler's.
 fn classify(text: &str) -> (Reason, ReasonClass, Option<String>) {
@@ -92,7 +131,7 @@ fn classify(text: &str) -> (Reason, ReasonClass, Option<String>) {
         return taint(text);
     }
     if words.any(&["were unschedulable"]) {
-        return (R::UntoleratedTaint, Escalate, Some("are cordoned".to_owned()));
+        return (R::UntoleratedTaint, Escalate, Some(CORDONED.to_owned()));
     }
     if words.any(&["node affinity/selector", "node selector", "requested node name", "node affinity"]) && !words.any(&["volume"]) {
         return (R::NoNodeMatchesSelector, Change, Some("do not carry the labels that the pod asks for".to_owned()));

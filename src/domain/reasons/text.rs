@@ -26,6 +26,12 @@ pub(super) fn line(text: &str) -> &str {
     cut(first, MAX_IN_SENTENCE)
 }
 
+/// A text that begins as a sentence does.
+pub(super) fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
+}
+
 /// At most `max` bytes of a text, cut between characters.
 pub(super) fn cut(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]

@@ -1,6 +1,7 @@
 //! Cluster states as they are really written, and what follows from each.
 
 mod catalogue;
+mod containers;
 mod endings;
 mod states;
 mod stray;

@@ -1,8 +1,8 @@
 //! Attempts that do not run yet.
 
-use super::{condition, container, disrupted, event, job, pod, podless, refusal, text, unplaced, waiting, with};
+use super::{condition, job, pod, podless, refusal, unplaced, waiting, with};
 use crate::domain::{
-    evidence::{ContainerRole, ContainerState, Evidence, JobFacts, NOT_SERVED, PodFacts},
+    evidence::{Evidence, JobFacts, NOT_SERVED, PodFacts},
     reasons::{
         Finding, Patience, Quote, ReasonClass,
         ReasonClass::{Change as Ch, Escalate as Es, Wait as Wa},
@@ -10,12 +10,14 @@ use crate::domain::{
     },
     state::{FailureClass as C, Reason as R},
 };
-use Patience::{AtOnce, ImageGrace, Pending};
+use Patience::{AtOnce, Pending};
 
 /// Name, state, blocking reasons with their class, other reasons, patience.
-type Row = (&'static str, Evidence, Vec<(R, ReasonClass)>, Vec<R>, Patience);
+pub(super) type Row = (&'static str, Evidence, Vec<(R, ReasonClass)>, Vec<R>, Patience);
 
-fn check(table: Vec<Row>) {
+/// Checks a table of situations; what people read of each stands in the snapshot `told`.
+pub(super) fn check(told: &str, table: Vec<Row>) {
+    let mut texts = Vec::new();
     for (name, evidence, blocking, beside, expected) in table {
         let found = pending(&evidence);
         let of = |blocks: bool| found.iter().filter(move |f| f.blocking == blocks);
@@ -24,6 +26,12 @@ fn check(table: Vec<Row>) {
         assert_eq!(patience(&found), expected, "{name}");
         assert_eq!(verdict(&found), blocking.iter().map(|(_, class)| *class).max(), "{name}");
         assert!(found.iter().all(|f| f.hint.is_some() && !f.evidence.is_empty()), "{name}: {found:#?}");
+        let beside = |f: &Finding| if f.blocking { "" } else { ", beside" };
+        let line = |f: &Finding| {
+            let next = f.hint.as_deref().unwrap_or_default();
+            format!("  {} ({}{}): {}\n    next: {next}", f.code, f.class, beside(f), f.message)
+        };
+        texts.push(format!("{name}\n{}", found.iter().map(line).collect::<Vec<_>>().join("\n")));
         let quoted = serde_json::to_string(&evidence).unwrap();
         for quote in found.iter().flat_map(|f| &f.evidence) {
             let last = quote.raw.rsplit(": ").next().and_then(|raw| raw.rsplit(", ").next()).unwrap_or_default();
@@ -32,6 +40,7 @@ fn check(table: Vec<Row>) {
             assert!(quoted.contains(known) || ["404 Not Found", "set"].contains(&last), "{name}: {last:?} stands nowhere in the evidence");
         }
     }
+    insta::assert_snapshot!(told, texts.join("\n"));
 }
 
 #[test]
@@ -41,36 +50,45 @@ fn what_the_api_server_refuses() {
     let webhook = "admission webhook \"v.example\" denied the request: no owner label";
     let policy = "jobs.batch \"j\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no owner label";
     let invalid = "Job.batch \"j\" is invalid: spec.template.spec.containers[0].image: Required value";
-    check(vec![
-        ("quota full", refusal(403, "Forbidden", full), vec![(R::ResourceQuotaExceeded, Wa)], vec![], Pending),
-        ("right missing", refusal(403, "Forbidden", forbidden), vec![(R::RunnerForbidden, Es)], vec![], Pending),
-        ("other 403", refusal(403, "Forbidden", "no"), vec![(R::RunnerForbidden, Es)], vec![], Pending),
-        ("credential", refusal(401, "Unauthorized", "Unauthorized"), vec![(R::RunnerForbidden, Es)], vec![], Pending),
-        ("webhook", refusal(400, "BadRequest", webhook), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
-        ("policy", refusal(422, "Invalid", policy), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
-        (
-            "kind of object",
-            refusal(404, NOT_SERVED, "The API server serves no Train of example.org/v1: install what brings this kind"),
-            vec![(R::ObjectKindMissing, Es)],
-            vec![],
-            Pending,
-        ),
-        ("namespace", refusal(404, "NotFound", "namespaces \"t\" not found"), vec![(R::NamespaceMissing, Es)], vec![], Pending),
-        (
-            "namespace ends",
-            refusal(
-                403,
-                "Forbidden",
-                "jobs.batch \"j\" is forbidden: unable to create new content in namespace t because it is being terminated",
+    check(
+        "what_the_api_server_refuses",
+        vec![
+            ("quota full", refusal(403, "Forbidden", full), vec![(R::ResourceQuotaExceeded, Wa)], vec![], Pending),
+            ("right missing", refusal(403, "Forbidden", forbidden), vec![(R::RunnerForbidden, Es)], vec![], Pending),
+            ("other 403", refusal(403, "Forbidden", "no"), vec![(R::RunnerForbidden, Es)], vec![], Pending),
+            ("credential", refusal(401, "Unauthorized", "Unauthorized"), vec![(R::RunnerForbidden, Es)], vec![], Pending),
+            ("webhook", refusal(400, "BadRequest", webhook), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
+            ("policy", refusal(422, "Invalid", policy), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
+            (
+                "kind of object",
+                refusal(404, NOT_SERVED, "The API server serves no Train of example.org/v1: install what brings this kind"),
+                vec![(R::ObjectKindMissing, Es)],
+                vec![],
+                Pending,
             ),
-            vec![(R::NamespaceMissing, Es)],
-            vec![],
-            Pending,
-        ),
-        ("invalid", refusal(422, "Invalid", invalid), vec![(R::ObjectInvalid, Ch)], vec![], AtOnce),
-        ("unknown field", refusal(400, "BadRequest", "strict decoding error: unknown field"), vec![(R::ObjectInvalid, Ch)], vec![], AtOnce),
-        ("its own fault", refusal(500, "InternalError", "etcdserver: timeout"), vec![(R::Unknown, Wa)], vec![], Pending),
-    ]);
+            ("namespace", refusal(404, "NotFound", "namespaces \"t\" not found"), vec![(R::NamespaceMissing, Es)], vec![], Pending),
+            (
+                "namespace ends",
+                refusal(
+                    403,
+                    "Forbidden",
+                    "jobs.batch \"j\" is forbidden: unable to create new content in namespace t because it is being terminated",
+                ),
+                vec![(R::NamespaceMissing, Es)],
+                vec![],
+                Pending,
+            ),
+            ("invalid", refusal(422, "Invalid", invalid), vec![(R::ObjectInvalid, Ch)], vec![], AtOnce),
+            (
+                "unknown field",
+                refusal(400, "BadRequest", "strict decoding error: unknown field"),
+                vec![(R::ObjectInvalid, Ch)],
+                vec![],
+                AtOnce,
+            ),
+            ("its own fault", refusal(500, "InternalError", "etcdserver: timeout"), vec![(R::Unknown, Wa)], vec![], Pending),
+        ],
+    );
 }
 
 #[test]
@@ -94,24 +112,27 @@ fn what_keeps_the_pod_from_being_created() {
     let suspended =
         Evidence { job: Some(JobFacts { suspended: true, ..job() }), ..podless("Suspended", "Kueue: insufficient unused quota") };
     let made = with(pod("Pending", waiting("ContainerCreating", "")), &[("FailedCreate", account)]);
-    check(vec![
-        ("quota full", quota(2), vec![(R::ResourceQuotaExceeded, Wa)], vec![], Pending),
-        ("quota too small", quota(8), vec![(R::ResourceQuotaExceeded, Es)], vec![], Pending),
-        ("quota wants limits", create(no_limits), vec![(R::ObjectInvalid, Ch)], vec![], AtOnce),
-        ("limit range", create(limits), vec![(R::LimitRangeViolation, Ch)], vec![], Pending),
-        ("pod security", create(security), vec![(R::PodSecurityViolation, Es)], vec![], Pending),
-        ("service account", create(account), vec![(R::ServiceAccountMissing, Es)], vec![], Pending),
-        ("priority class", create(priority), vec![(R::PriorityClassMissing, Es)], vec![], Pending),
-        ("runtime class", create(runtime), vec![(R::RuntimeClassMissing, Es)], vec![], Pending),
-        ("webhook", create(webhook), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
-        ("webhook silent", create(silent), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
-        ("admission plugin", create(plugin), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
-        ("invalid", create(invalid), vec![(R::ObjectInvalid, Ch)], vec![], AtOnce),
-        ("words never seen", create("the moon is full"), vec![(R::Unknown, Es)], vec![], Pending),
-        ("suspended", suspended, vec![(R::KueueQuotaPending, Wa)], vec![], Pending),
-        ("a pod came after all", made, vec![(R::Starting, Wa)], vec![], Pending),
-        ("just created", Evidence { job: Some(job()), ..Evidence::default() }, vec![(R::Starting, Wa)], vec![], Pending),
-    ]);
+    check(
+        "what_keeps_the_pod_from_being_created",
+        vec![
+            ("quota full", quota(2), vec![(R::ResourceQuotaExceeded, Wa)], vec![], Pending),
+            ("quota too small", quota(8), vec![(R::ResourceQuotaExceeded, Es)], vec![], Pending),
+            ("quota wants limits", create(no_limits), vec![(R::ObjectInvalid, Ch)], vec![], AtOnce),
+            ("limit range", create(limits), vec![(R::LimitRangeViolation, Ch)], vec![], Pending),
+            ("pod security", create(security), vec![(R::PodSecurityViolation, Es)], vec![], Pending),
+            ("service account", create(account), vec![(R::ServiceAccountMissing, Es)], vec![], Pending),
+            ("priority class", create(priority), vec![(R::PriorityClassMissing, Es)], vec![], Pending),
+            ("runtime class", create(runtime), vec![(R::RuntimeClassMissing, Es)], vec![], Pending),
+            ("webhook", create(webhook), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
+            ("webhook silent", create(silent), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
+            ("admission plugin", create(plugin), vec![(R::AdmissionWebhookDenied, Es)], vec![], Pending),
+            ("invalid", create(invalid), vec![(R::ObjectInvalid, Ch)], vec![], AtOnce),
+            ("words never seen", create("the moon is full"), vec![(R::Unknown, Es)], vec![], Pending),
+            ("suspended", suspended, vec![(R::KueueQuotaPending, Wa)], vec![], Pending),
+            ("a pod came after all", made, vec![(R::Starting, Wa)], vec![], Pending),
+            ("just created", Evidence { job: Some(job()), ..Evidence::default() }, vec![(R::Starting, Wa)], vec![], Pending),
+        ],
+    );
 }
 
 #[test]
@@ -135,213 +156,50 @@ fn what_keeps_the_pod_from_a_node() {
         ..unplaced("")
     };
     let silent = PodFacts { conditions: vec![], ..unplaced("") };
-    check(vec![
-        ("GPUs in use", says(gpus), vec![(R::InsufficientGpu, Wa)], vec![R::UntoleratedTaint, R::NoNodeMatchesSelector], Pending),
-        ("MIG in use", says(&busy("nvidia.com/mig-1g.10gb")), vec![(R::InsufficientGpu, Wa)], vec![], Pending),
-        ("AMD in use", says(&busy("amd.com/cpx_nps4")), vec![(R::InsufficientGpu, Wa)], vec![], Pending),
-        ("memory in use", says(&busy("memory")), vec![(R::InsufficientMemory, Wa)], vec![], Pending),
-        ("disk in use", says(&busy("ephemeral-storage")), vec![(R::InsufficientStorage, Wa)], vec![], Pending),
-        ("licences in use", says(&busy("example.com/licence")), vec![(R::InsufficientResource, Wa)], vec![], Pending),
-        ("a taint of old", says(old_taint), vec![(R::InsufficientCpu, Wa)], vec![R::UntoleratedTaint], Pending),
-        ("no such label", says(selector), vec![(R::NoNodeMatchesSelector, Ch)], vec![R::UntoleratedTaint], Pending),
-        ("node out of order", says(down), vec![(R::UntoleratedTaint, Es)], vec![], Pending),
-        ("cordoned", says("0/1 nodes are available: 1 node(s) were unschedulable."), vec![(R::UntoleratedTaint, Es)], vec![], Pending),
-        ("claim", says(claims), vec![(R::VolumeUnbound, Es)], vec![], Pending),
-        ("zone", says(zone), vec![(R::ZoneConflict, Es)], vec![], Pending),
-        ("spread", says(spread), vec![(R::AffinityUnsatisfied, Ch)], vec![], Pending),
-        ("full of pods", says("0/2 nodes are available: 2 Too many pods."), vec![(R::TooManyPods, Wa)], vec![], Pending),
-        ("empty cluster", says("no nodes available to schedule pods"), vec![(R::Unschedulable, Es)], vec![], Pending),
-        (
-            "a node is added",
-            with(unplaced(selector), &[up]),
-            vec![(R::ScalingUp, Wa)],
-            vec![R::UntoleratedTaint, R::NoNodeMatchesSelector],
-            Pending,
-        ),
-        ("no node is added", with(unplaced(zone), &[up, refused]), vec![(R::ScaleUpRefused, Es), (R::ZoneConflict, Es)], vec![], Pending),
-        (
-            "none is added, some are full",
-            with(unplaced(&busy("cpu")), &[refused]),
-            vec![(R::InsufficientCpu, Wa)],
-            vec![R::ScaleUpRefused],
-            Pending,
-        ),
-        ("gated", with(gated, &[]), vec![(R::Unschedulable, Wa)], vec![], Pending),
-        ("not looked at", with(silent.clone(), &[]), vec![(R::Unschedulable, Wa)], vec![], Pending),
-        ("event alone", with(silent, &[("FailedScheduling", zone)]), vec![(R::ZoneConflict, Es)], vec![], Pending),
-    ]);
-}
-
-#[test]
-fn what_keeps_the_image_away() {
-    let pull = |text: &str| {
-        let message = format!("failed to pull and unpack image \"registry.example/train:1\": {text}");
-        with(pod("Pending", waiting("ErrImagePull", &message)), &[])
-    };
-    let old = |text: &str| {
-        let said = format!("Failed to pull image \"registry.example/train:1\": {text}");
-        with(pod("Pending", waiting("ImagePullBackOff", "Back-off pulling image \"registry.example/train:1\"")), &[("Failed", &said)])
-    };
-    let of_init = |role| {
-        let mut pod = pod("Pending", waiting("PodInitializing", ""));
-        pod.containers.insert(0, container("first", role, waiting("ErrImagePull", "registry.example/train:1: not found")));
-        with(pod, &[])
-    };
-    let image = |code: R, class: ReasonClass| (vec![(code, class)], vec![], ImageGrace);
-    let row = |name, evidence, (blocking, beside, patience): (Vec<(R, ReasonClass)>, Vec<R>, Patience)| {
-        (name, evidence, blocking, beside, patience)
-    };
-    check(vec![
-        row("no such tag", pull("failed to resolve reference: registry.example/train:1: not found"), image(R::ImageNotFound, Ch)),
-        row("no such tag, older", old("manifest unknown"), image(R::ImageNotFound, Ch)),
-        row("other platform", pull("no match for platform in manifest: not found"), image(R::ImageNotFound, Ch)),
-        row("credentials", pull("unexpected status from HEAD request: 401 Unauthorized"), image(R::ImagePullAuth, Es)),
-        row(
-            "credentials or name",
-            old("pull access denied, repository does not exist or may require authorization"),
-            image(R::ImagePullAuth, Es),
-        ),
-        row("name lookup", pull("dial tcp: lookup registry.example on 10.0.0.10:53: no such host"), image(R::RegistryUnreachable, Es)),
-        row(
-            "anonymous token",
-            pull("failed to fetch anonymous token: dial tcp 10.0.0.1:443: i/o timeout"),
-            image(R::RegistryUnreachable, Es),
-        ),
-        row(
-            "certificate",
-            pull("tls: failed to verify certificate: x509: certificate signed by unknown authority"),
-            image(R::RegistryUnreachable, Es),
-        ),
-        row("too often", pull("429 Too Many Requests"), image(R::RegistryUnreachable, Es)),
-        row("node's disk", pull("write /var/lib/x: no space left on device"), image(R::DiskPressure, Es)),
-        row("words never seen", pull("the moon is full"), image(R::ImagePullFailed, Es)),
-        row("agent's image", of_init(ContainerRole::Agent), image(R::ImageNotFound, Ch)),
-        row("init container's image", of_init(ContainerRole::Init), image(R::ImageNotFound, Ch)),
-        row("sidecar's image", of_init(ContainerRole::Sidecar), image(R::ImageNotFound, Ch)),
-        (
-            "no name",
-            with(pod("Pending", waiting("InvalidImageName", "couldn't parse image name")), &[]),
-            vec![(R::ImageNotFound, Ch)],
-            vec![],
-            AtOnce,
-        ),
-        (
-            "never pulled, said by an event",
-            with(
-                pod("Pending", waiting("PodInitializing", "")),
-                &[("ErrImageNeverPull", "Container image \"registry.example/train:1\" is not present with pull policy of Never")],
+    check(
+        "what_keeps_the_pod_from_a_node",
+        vec![
+            ("GPUs in use", says(gpus), vec![(R::InsufficientGpu, Wa)], vec![R::UntoleratedTaint, R::NoNodeMatchesSelector], Pending),
+            ("MIG in use", says(&busy("nvidia.com/mig-1g.10gb")), vec![(R::InsufficientGpu, Wa)], vec![], Pending),
+            ("AMD in use", says(&busy("amd.com/cpx_nps4")), vec![(R::InsufficientGpu, Wa)], vec![], Pending),
+            ("memory in use", says(&busy("memory")), vec![(R::InsufficientMemory, Wa)], vec![], Pending),
+            ("disk in use", says(&busy("ephemeral-storage")), vec![(R::InsufficientStorage, Wa)], vec![], Pending),
+            ("licences in use", says(&busy("example.com/licence")), vec![(R::InsufficientResource, Wa)], vec![], Pending),
+            ("a taint of old", says(old_taint), vec![(R::InsufficientCpu, Wa)], vec![R::UntoleratedTaint], Pending),
+            ("no such label", says(selector), vec![(R::NoNodeMatchesSelector, Ch)], vec![R::UntoleratedTaint], Pending),
+            ("node out of order", says(down), vec![(R::UntoleratedTaint, Es)], vec![], Pending),
+            ("cordoned", says("0/1 nodes are available: 1 node(s) were unschedulable."), vec![(R::UntoleratedTaint, Es)], vec![], Pending),
+            ("claim", says(claims), vec![(R::VolumeUnbound, Es)], vec![], Pending),
+            ("zone", says(zone), vec![(R::ZoneConflict, Es)], vec![], Pending),
+            ("spread", says(spread), vec![(R::AffinityUnsatisfied, Ch)], vec![], Pending),
+            ("full of pods", says("0/2 nodes are available: 2 Too many pods."), vec![(R::TooManyPods, Wa)], vec![], Pending),
+            ("empty cluster", says("no nodes available to schedule pods"), vec![(R::Unschedulable, Es)], vec![], Pending),
+            (
+                "a node is added",
+                with(unplaced(selector), &[up]),
+                vec![(R::ScalingUp, Wa)],
+                vec![R::UntoleratedTaint, R::NoNodeMatchesSelector],
+                Pending,
             ),
-            vec![(R::ImageNotFound, Ch)],
-            vec![],
-            AtOnce,
-        ),
-        (
-            "never pulled",
-            with(pod("Pending", waiting("ErrImageNeverPull", "not present")), &[]),
-            vec![(R::ImageNotFound, Ch)],
-            vec![],
-            AtOnce,
-        ),
-        (
-            "on its way",
-            with(pod("Pending", waiting("ContainerCreating", "")), &[("Pulling", "Pulling image \"registry.example/train:1\"")]),
-            vec![(R::ImagePulling, Wa)],
-            vec![],
-            Pending,
-        ),
-    ]);
-}
-
-#[test]
-fn what_keeps_the_containers_from_starting() {
-    let state = |reason: &str, message: &str| with(pod("Pending", waiting(reason, message)), &[]);
-    let creating = |reason: &str, message: &str| with(pod("Pending", waiting("ContainerCreating", "")), &[(reason, message)]);
-    let cdi = "failed to create containerd task: failed to inject CDI devices: unresolvable CDI devices nvidia.com/gpu=0";
-    let runtime = "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: no runtime for \"nvidia\" is configured";
-    let mounted = {
-        let events = [
-            ("FailedMount", "MountVolume.SetUp failed for volume \"v\" : secret \"s\" not found"),
-            ("Pulling", "Pulling image \"registry.example/train:1\""),
-        ];
-        with(pod("Pending", waiting("ContainerCreating", "")), &events)
-    };
-    let dead = PodFacts { reason: text("UnexpectedAdmissionError"), ..pod("Failed", ContainerState::Unknown) };
-    let deleted = PodFacts { deleting: true, ..pod("Running", ContainerState::Running) };
-    check(vec![
-        (
-            "secret",
-            state("CreateContainerConfigError", "secret \"wandb\" not found"),
-            vec![(R::SecretOrConfigMissing, Es)],
-            vec![],
-            Pending,
-        ),
-        (
-            "key",
-            state("CreateContainerConfigError", "couldn't find key token in Secret t/wandb"),
-            vec![(R::SecretOrConfigMissing, Es)],
-            vec![],
-            Pending,
-        ),
-        (
-            "root",
-            state("CreateContainerConfigError", "container has runAsNonRoot and image will run as root"),
-            vec![(R::ContainerNotCreated, Ch)],
-            vec![],
-            ImageGrace,
-        ),
-        (
-            "no such program",
-            state("CreateContainerError", "exec: \"x\": executable file not found"),
-            vec![(R::ContainerNotCreated, Es)],
-            vec![],
-            ImageGrace,
-        ),
-        ("device", state("RunContainerError", cdi), vec![(R::GpuNotInjected, Es)], vec![], ImageGrace),
-        (
-            "sidecar fails",
-            state("CrashLoopBackOff", "back-off 10s restarting failed container"),
-            vec![(R::ContainerNotCreated, Es)],
-            vec![],
-            ImageGrace,
-        ),
-        ("word never seen", state("MoonIsFull", ""), vec![(R::Unknown, Es)], vec![], Pending),
-        (
-            "secret's volume",
-            creating("FailedMount", "MountVolume.SetUp failed for volume \"v\" : secret \"s\" not found"),
-            vec![(R::SecretOrConfigMissing, Es)],
-            vec![],
-            Pending,
-        ),
-        (
-            "volume",
-            creating("FailedAttachVolume", "AttachVolume.Attach failed for volume \"pvc-1\""),
-            vec![(R::VolumeMountTimeout, Es)],
-            vec![],
-            Pending,
-        ),
-        ("runtime", creating("FailedCreatePodSandBox", runtime), vec![(R::RuntimeClassMissing, Es)], vec![], Pending),
-        (
-            "network plugin",
-            creating("FailedCreatePodSandBox", "plugin type=\"calico\" failed"),
-            vec![(R::ContainerNotCreated, Es)],
-            vec![],
-            ImageGrace,
-        ),
-        ("a mount came after all", mounted, vec![(R::ImagePulling, Wa)], vec![], Pending),
-        ("in the making", state("ContainerCreating", ""), vec![(R::Starting, Wa)], vec![], Pending),
-        ("agent on its way", with(pod("Running", ContainerState::Running), &[]), vec![(R::Starting, Wa)], vec![], Pending),
-        ("device not allocated", with(dead, &[]), vec![(R::GpuNotInjected, Es)], vec![], ImageGrace),
-        ("preempted", with(disrupted("PreemptionByScheduler"), &[]), vec![(R::Preempted, Wa)], vec![], Pending),
-        ("deleted", with(deleted, &[]), vec![(R::PodDeleted, Wa)], vec![], Pending),
-        ("node silent", with(pod("Unknown", ContainerState::Unknown), &[]), vec![(R::Unknown, Es)], vec![], Pending),
-        (
-            "events alone",
-            Evidence { events: vec![event("MoonIsFull", "")], ..Evidence::default() },
-            vec![(R::Unknown, Es)],
-            vec![],
-            Pending,
-        ),
-    ]);
+            (
+                "no node is added",
+                with(unplaced(zone), &[up, refused]),
+                vec![(R::ScaleUpRefused, Es), (R::ZoneConflict, Es)],
+                vec![],
+                Pending,
+            ),
+            (
+                "none is added, some are full",
+                with(unplaced(&busy("cpu")), &[refused]),
+                vec![(R::InsufficientCpu, Wa)],
+                vec![R::ScaleUpRefused],
+                Pending,
+            ),
+            ("gated", with(gated, &[]), vec![(R::Unschedulable, Wa)], vec![], Pending),
+            ("not looked at", with(silent.clone(), &[]), vec![(R::Unschedulable, Wa)], vec![], Pending),
+            ("event alone", with(silent, &[("FailedScheduling", zone)]), vec![(R::ZoneConflict, Es)], vec![], Pending),
+        ],
+    );
 }
 
 #[test]
