@@ -2,10 +2,9 @@
 
 use super::super::intake;
 use crate::{
-    domain::{Level, QueueName, Role, TaskSpec},
+    domain::{QueueName, Role, RunnerName, TaskSpec},
     server::{auth::Principal, error::ApiResult, orders, state::App},
     store::{QueueRecord, TaskRecord},
-    template::lint,
     wire::NewQueue,
 };
 use std::sync::Arc;
@@ -47,13 +46,10 @@ impl App {
     }
 
     /// Whether a runner has what a task needs in it: a node that is large enough, where it runs pods.
-    fn fits(&self, runner: &crate::wire::RunnerName, (spec, queue): (&TaskSpec, &Arc<NewQueue>), user: &str) -> bool {
-        let Some((doc, offer)) = self.offer(runner) else { return !queue.asks_for_pods() };
-        let Some((_, nodes)) = self.nodes.of(runner).filter(|_| queue.object.is_none()) else { return false };
-        let prepared = self.templates.prepare((runner, &doc), &offer, (&spec.queue, queue), Some(&spec.overrides.variables));
-        let Ok(ready) = &*prepared else { return false };
-        let Ok(made) = ready.render(&orders::layer(spec, queue, orders::facts(spec, user, queue))) else { return false };
-        let found = lint(&made.manifest, &made.origins, Some(&nodes));
-        found.iter().any(|finding| finding.code == "Fits") && !found.iter().any(|finding| finding.level == Level::Error)
+    fn fits(&self, runner: &RunnerName, (spec, queue): (&TaskSpec, &Arc<NewQueue>), user: &str) -> bool {
+        if self.offer(runner).is_none() {
+            return !queue.asks_for_pods();
+        }
+        self.on_nodes(runner, (spec, queue), orders::facts(spec, user, queue)).is_some_and(|seen| seen.fits())
     }
 }

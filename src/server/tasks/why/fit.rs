@@ -2,12 +2,13 @@
 
 use super::findings::quote;
 use crate::{
-    domain::{Finding, Level, Reason, RunnerName, TemplateFinding, UnixMs},
+    domain::{Finding, Level, Reason, RunnerName, TaskSpec, TemplateFinding, UnixMs},
     server::{orders, state::App},
     store::TaskRecord,
     template::{Facts, lint},
-    wire::timestamp,
+    wire::{NewQueue, timestamp},
 };
+use std::sync::Arc;
 
 /// What the nodes that a runner told last show of the pod of one task.
 pub(super) struct Seen {
@@ -17,6 +18,11 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// Whether a node has a place for it, as the cluster stands.
+    pub(super) fn fits(&self) -> bool {
+        self.findings.iter().any(|finding| finding.code == "Fits") && !self.findings.iter().any(|finding| finding.level == Level::Error)
+    }
+
     /// What keeps the pod from every node, as reasons.
     fn reasons(&self) -> impl Iterator<Item = Finding> {
         self.findings.iter().filter(|finding| finding.level == Level::Error).filter_map(|finding| self.reason(finding))
@@ -91,16 +97,18 @@ pub(super) fn sharpen(found: &mut Vec<Finding>, seen: &Seen) {
 impl App {
     /// What the nodes of a runner's cluster show of a task's pod; none where the runner tells no nodes, or makes no pod of it.
     pub(super) fn seen_by_nodes(&self, runner: &RunnerName, task: &TaskRecord) -> Option<Seen> {
-        let (at, nodes) = self.nodes.of(runner)?;
-        let (doc, offer) = self.offer(runner)?;
         let (spec, queue) = (&task.spec, self.queues.get(task.spec.queue.as_str())?);
-        if queue.object.is_some() {
-            return None;
-        }
-        let prepared = self.templates.prepare((runner, &doc), &offer, (&spec.queue, &queue), Some(&spec.overrides.variables));
         let facts =
             Facts { id: task.id.0, attempt: task.attempt.0, runner: Some(runner.as_str()), ..orders::facts(spec, &task.user, &queue) };
-        let made = prepared.as_ref().as_ref().ok()?.render(&orders::layer(spec, &queue, facts)).ok()?;
+        self.on_nodes(runner, (spec, &queue), facts)
+    }
+
+    /// The same of a task that may not be there yet.
+    pub(super) fn on_nodes(&self, runner: &RunnerName, (spec, queue): (&TaskSpec, &Arc<NewQueue>), facts: Facts<'_>) -> Option<Seen> {
+        let (at, nodes) = self.nodes.of(runner).filter(|_| queue.object.is_none())?;
+        let (doc, offer) = self.offer(runner)?;
+        let prepared = self.templates.prepare((runner, &doc), &offer, (&spec.queue, queue), Some(&spec.overrides.variables));
+        let made = prepared.as_ref().as_ref().ok()?.render(&orders::layer(spec, queue, facts)).ok()?;
         Some(Seen { runner: runner.clone(), at, findings: lint(&made.manifest, &made.origins, Some(&nodes)) })
     }
 
