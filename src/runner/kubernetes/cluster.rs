@@ -2,14 +2,15 @@
 
 use super::{
     custom::Kinds,
-    facts::{SeenJob, SeenPod, cut, event},
+    events::Readers,
+    facts::{SeenJob, SeenPod, cut},
     kin::Kin,
     meter::{Meter, MeterLayer},
     metrics::Metrics,
 };
 use crate::domain::{
     Clock,
-    evidence::{ApiRefusal, MAX_EVENTS, MAX_LOG_TAIL, ObjectEvent},
+    evidence::{ApiRefusal, MAX_LOG_TAIL},
 };
 use futures::AsyncBufRead;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -18,7 +19,7 @@ use k8s_openapi::{
     api::{
         authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
         batch::v1::Job,
-        core::v1::{Event, Pod, Secret},
+        core::v1::{Pod, Secret},
     },
 };
 use kube::{
@@ -77,6 +78,7 @@ pub(super) struct Cluster {
     writes: Arc<DefaultDirectRateLimiter>,
     pub(super) kinds: Arc<Kinds>,
     pub(super) kin: Arc<Kin>,
+    pub(super) readers: Arc<Readers>,
 }
 
 impl Cluster {
@@ -97,7 +99,7 @@ impl Cluster {
     pub(super) fn with(client: Client, meter: Arc<Meter>, (qps, burst): (u32, u32)) -> Self {
         let rate = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         let writes = Arc::new(RateLimiter::direct(Quota::per_second(rate(qps)).allow_burst(rate(burst))));
-        Self { client, meter, writes, kinds: Arc::default(), kin: Arc::default() }
+        Self { client, meter, writes, kinds: Arc::default(), kin: Arc::default(), readers: Arc::default() }
     }
 
     /// Creates a Secret as it is written.
@@ -207,16 +209,6 @@ impl Cluster {
         let status = status.unwrap_or_default();
         let said = status.evaluation_error.or(status.reason).unwrap_or_default();
         Ok((status.allowed, cut(&said)))
-    }
-
-    /// The newest events about an object, oldest first.
-    pub(super) async fn events(&self, namespace: &str, uid: &str) -> Result<Vec<ObjectEvent>, Failed> {
-        let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
-        let list = self.read("list", "events", api.list(&ListParams::default().fields(&format!("involvedObject.uid={uid}")))).await?;
-        let mut events: Vec<_> = list.items.into_iter().map(event).collect();
-        events.sort_by_key(|event| event.at);
-        events.drain(..events.len().saturating_sub(MAX_EVENTS));
-        Ok(events)
     }
 
     /// The end of a container's own log.

@@ -25,6 +25,7 @@ mod config;
 mod connect;
 mod custom;
 mod desk;
+mod events;
 #[cfg(test)]
 mod examples;
 mod facts;

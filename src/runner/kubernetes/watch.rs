@@ -25,8 +25,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Objects in a page of a list. All watches list at once when a glue begins, each with a page in memory, where an object
-/// takes many times what is kept of it: pages of 500 made a glue with 10,000 pods twice as large at its start as later
-/// (row 20 of the scoreboard, seed 1560925600).
+/// takes many times what is kept of it.
 pub(super) const PAGE: u32 = 100;
 
 /// One attempt in the cache.

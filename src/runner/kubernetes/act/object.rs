@@ -1,6 +1,6 @@
 //! Acts about objects that carry attempts in place of Jobs.
 
-use super::{Done, Failed, Hands, Hopeless, Look, foreign, uncreated, vain};
+use super::{About, Done, Failed, Hands, Hopeless, Look, foreign, uncreated, vain};
 use crate::{
     client::Client,
     crash_point,
@@ -21,7 +21,7 @@ impl Hands {
     pub(in super::super) fn create_object(&self, hold: Hold, server: Client) {
         let hands = self.clone();
         let of = hold.attempt_ref();
-        self.run(of, async move {
+        self.run(of, move || async move {
             match made(&hold, hands.instance_of(of), &hands.config) {
                 Ok(made) => hands.start_and_create(&hold, of, &made, &server).await,
                 Err(fault) => {
@@ -84,18 +84,10 @@ impl Hands {
     /// Looks live at an attempt that an object of this kind carries.
     pub(in super::super) fn look_object(&self, seen: &Observed, kind: Kind, revision: u64) {
         let (hands, of, job) = (self.clone(), seen.of, seen.job.clone());
-        self.run(of, async move {
-            match hands.looked_at(of, &kind, job).await {
-                Ok(look) => Done::Looked(look, revision),
-                Err(failed) => {
-                    tracing::debug!(attempt = %of, %failed, "cannot look at it now");
-                    Done::Vain
-                }
-            }
-        });
+        self.explain(of, revision, move || async move { hands.looked_at(of, &kind, job).await });
     }
 
-    async fn looked_at(&self, of: AttemptRef, kind: &Kind, known: Option<Arc<SeenJob>>) -> Result<Look, Failed> {
+    async fn looked_at(&self, of: AttemptRef, kind: &Kind, known: Option<Arc<SeenJob>>) -> Result<(Look, Option<About>), Failed> {
         let labels = [
             (pod::LABEL_INSTANCE, self.instance_of(of).to_owned()),
             (pod::LABEL_RUNNER, self.config.name.to_string()),
@@ -125,15 +117,9 @@ impl Hands {
         }
         look.pods.sort_by_key(|pod| pod.facts.created_at);
         let waits = |pod: &&Arc<SeenPod>| pod.facts.phase == "Pending";
-        let about = look.pods.iter().find(waits).map(|pod| (&pod.namespace, &pod.facts.uid));
-        if let Some((namespace, uid)) = about.or(look.job.as_ref().map(|job| (&job.facts.namespace, &job.facts.uid))) {
-            match self.cluster.events(namespace, uid).await {
-                Ok(events) => look.events = events,
-                Err(Failed::Refused(refusal)) => tracing::debug!(attempt = %of, message = refusal.message, "no events"),
-                Err(later @ Failed::Later(_)) => return Err(later),
-            }
-        }
-        Ok(look)
+        let about = look.pods.iter().find(waits).map(|pod| (pod.namespace.clone(), pod.facts.uid.clone()));
+        let about = about.or_else(|| look.job.as_ref().map(|job| (job.facts.namespace.clone(), job.facts.uid.clone())));
+        Ok((look, about))
     }
 
     /// Deletes an object with its pods, after one more live look at who it is.

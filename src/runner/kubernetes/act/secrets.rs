@@ -19,7 +19,7 @@ impl Hands {
     pub(in crate::runner::kubernetes) fn adopt(&self, job: &SeenJob) {
         let (hands, job) = (self.clone(), job.clone());
         let of = job.mark.of;
-        self.run(of, async move {
+        self.run(of, move || async move {
             crash_point!("glue.adopt");
             match hands.own(&job).await {
                 Ok(()) => Done::Adopted,
@@ -45,7 +45,7 @@ impl Hands {
     pub(in crate::runner::kubernetes) fn drop_secret(&self, hold: Hold) {
         let hands = self.clone();
         let of = hold.attempt_ref();
-        self.run(of, async move {
+        self.run(of, move || async move {
             let Ok(Objects { namespace, name, .. }) = objects(&hold, hands.instance_of(of), &hands.config, &hands.times) else {
                 return Done::Idle;
             };
@@ -56,7 +56,7 @@ impl Hands {
     /// Deletes the Secret of an attempt that is over, where it was left without a Job.
     pub(in crate::runner::kubernetes) fn drop_leftover(&self, of: AttemptRef) {
         let hands = self.clone();
-        self.run_removal(of, async move {
+        self.run_removal(of, move || async move {
             let name = pod::object_name(None, hands.instance_of(of), of);
             let left = |secret: &Secret| {
                 secret.metadata.owner_references.is_none()
