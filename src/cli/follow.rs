@@ -5,7 +5,7 @@ use super::{
     exit::{Exit, Failure},
     progress::{Progress, going_on},
     style::{Tone, paint},
-    usage, verdict,
+    used, verdict,
 };
 use crate::{
     client::{Client, EventStream, LogItem, LogStream, Next, Patience},
@@ -31,7 +31,7 @@ pub async fn follow(context: &Context, client: &Client, id: TaskId) -> Result<Ta
     context.console.note(verdict::closing(&task, context.console.marks()));
     // What it used is a courtesy: a server that does not say changes nothing.
     let attempts = client.attempts(id).await.map(|list| list.items).unwrap_or_default();
-    if let Some(used) = attempts.last().and_then(|last| usage::summary(last.notes.as_ref()?.usage.as_ref()?)) {
+    if let Some(used) = attempts.last().and_then(|last| used::summary(last.notes.as_ref()?.usage.as_ref()?)) {
         context.console.note(paint(Tone::Faint, &format!("  {used}")));
     }
     Ok(task)

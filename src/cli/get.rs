@@ -9,7 +9,7 @@ use super::{
     style::{Marks, Tone, clean, paint, shell},
     table::{Table, cell},
     task_ref::TaskRef,
-    usage, verdict, why,
+    used, verdict, why,
 };
 use crate::wire::{Attempt, Code, Dependee, DependsOn, Environment, Phase, Task, TaskState, Timestamp, Why};
 use std::time::Duration;
@@ -105,7 +105,7 @@ fn block(task: &Task, attempts: &[Attempt], why: Option<&Why>, now: Timestamp, w
         lines.push(table(attempts, now, width).trim_end().to_owned());
     }
     let mut notes = notes::fields(task.id, attempts);
-    notes.extend(usage::of_attempts(attempts).into_iter().enumerate().map(|(n, line)| (if n == 0 { "usage" } else { "" }, line)));
+    notes.extend(used::of_attempts(attempts).into_iter().enumerate().map(|(n, line)| (if n == 0 { "usage" } else { "" }, line)));
     if !notes.is_empty() {
         lines.push(String::new());
     }

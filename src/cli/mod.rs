@@ -74,6 +74,7 @@ mod testing;
 mod token;
 mod topics;
 mod usage;
+mod used;
 mod verdict;
 mod version;
 mod wait;
@@ -121,6 +122,7 @@ pub use token::TokenArgs;
 pub use topics::HelpArgs;
 #[cfg(test)]
 pub(crate) use topics::markdown as reference;
+pub use usage::UsageArgs;
 pub use version::VersionArgs;
 pub use wait::WaitArgs;
 pub use watch::WatchArgs;
@@ -193,6 +195,9 @@ pub enum Command {
     /// Print history as lines of JSON
     #[command(after_help = export::EXAMPLES)]
     Export(ExportArgs),
+    /// Add up what was used, by user, queue or label
+    #[command(after_help = usage::EXAMPLES)]
+    Usage(UsageArgs),
     /// Make any call of the API
     #[command(after_help = api::EXAMPLES)]
     Api(ApiArgs),
@@ -252,6 +257,7 @@ impl Command {
             Self::Nodes(args) => args.common.clone(),
             Self::Doctor(args) => args.common.clone(),
             Self::Export(args) => args.common.clone(),
+            Self::Usage(args) => args.common.clone(),
             Self::Api(args) => args.common.clone(),
             Self::Audit(args) => args.common.clone(),
             Self::Token(args) => args.common.clone(),
@@ -306,6 +312,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Nodes(args) => nodes::run(args, context).await,
         Command::Doctor(args) => Box::pin(doctor::run(*args, context)).await,
         Command::Export(args) => export::run(args, context).await,
+        Command::Usage(args) => usage::run(args, context).await,
         Command::Api(args) => api::run(args, context).await,
         Command::Audit(args) => audit::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,

@@ -7,7 +7,7 @@ use super::{
     style::{Tone, clean, paint},
     table::{Cell, Table, cell},
     task_ref::TaskRef,
-    usage,
+    used,
 };
 use crate::wire::{Attempt, Ledger, Stretch, Task, Timeline, TimelineSpan};
 use std::time::Duration;
@@ -59,7 +59,7 @@ fn block(task: &Task, timeline: &Timeline, attempts: &[Attempt], wide: bool, wid
         format!("{}{name}, queue {}: {}, {total}{so_far}\n\n", paint(Tone::Strong, &task.id.to_string()), task.queue, timeline.state);
     let sums = Table::new(&["WHERE", "TOOK", "SHARE", ""], sums(&timeline.ledger, unicode)).render(true, width);
     let idle = timeline.ledger.gpu_idle_ms.map(|idle| format!("\nGPUs held and not busy for {}\n", span(ms(idle))));
-    let used = Some(usage::of_attempts(attempts).join("\n")).filter(|used| !used.is_empty()).map(|used| format!("\n{used}\n"));
+    let used = Some(used::of_attempts(attempts).join("\n")).filter(|used| !used.is_empty()).map(|used| format!("\n{used}\n"));
     let spans = wide.then(|| format!("\n{}", Table::new(&["FROM", "ATTEMPT", "WHAT", "TOOK"], rows(&timeline.spans)).render(true, width)));
     [Some(head + &sums), idle, used, spans].into_iter().flatten().collect()
 }

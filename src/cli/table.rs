@@ -2,6 +2,7 @@
 
 use super::style::{Tone, clean, cut};
 use comfy_table::{Attribute, Cell as Shown, Color, ContentArrangement, Table as Grid, presets};
+use std::borrow::Cow;
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ impl Cell {
 /// Rows under a header.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
-    header: &'static [&'static str],
+    header: Vec<Cow<'static, str>>,
     rows: Vec<Vec<Cell>>,
 }
 
@@ -41,7 +42,13 @@ impl Table {
     /// A table with these columns.
     #[must_use]
     pub(crate) fn new(header: &'static [&'static str], rows: Vec<Vec<Cell>>) -> Self {
-        Self { header, rows }
+        Self { header: header.iter().copied().map(Cow::Borrowed).collect(), rows }
+    }
+
+    /// A table whose columns are known only at run time.
+    #[must_use]
+    pub(crate) fn named(header: Vec<String>, rows: Vec<Vec<Cell>>) -> Self {
+        Self { header: header.into_iter().map(Cow::Owned).collect(), rows }
     }
 
     /// The table as text. With a `width` the last column is cut so that no row wraps.
@@ -51,7 +58,7 @@ impl Table {
         grid.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).enforce_styling();
         grid.style_text_only();
         if headers {
-            grid.set_header(self.header);
+            grid.set_header(&self.header);
         }
         let last = self.header.len().saturating_sub(1);
         let room = width.map(|width| usize::from(width).saturating_sub(self.width_before(last)).max(LEAST));

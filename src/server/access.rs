@@ -54,6 +54,7 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/export/tasks", Needs(Operator)),
     ("GET", "/api/v1/export/attempts", Needs(Operator)),
     ("GET", "/api/v1/export/usage", Needs(Operator)),
+    ("GET", "/api/v1/usage", Needs(Operator)),
     ("GET", "/api/v1/queues", InQueue(Viewer)),
     ("GET", "/api/v1/queues/{name}", InQueue(Viewer)),
     ("PUT", "/api/v1/queues/{name}", Needs(Admin)),

@@ -50,6 +50,7 @@ mod tests;
 mod tokens;
 mod unserved;
 mod uploads;
+mod usage;
 
 pub use identity::Keys;
 pub use listen::{Bounds, Listener, Peer, Tls, networks};

@@ -2,7 +2,7 @@
 
 use super::{
     attempts, auth, budgets, checks, document, entries, envelope, error::ApiError, events, export, footing, health, meta, nodes, queues,
-    runner, runners, state::App, tasks, tokens, uploads,
+    runner, runners, state::App, tasks, tokens, uploads, usage,
 };
 use crate::wire::ProblemCode;
 use axum::{Router, middleware};
@@ -72,6 +72,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(export::tasks))
         .routes(routes!(export::attempts))
         .routes(routes!(export::usage))
+        .routes(routes!(usage::sum))
         .routes(routes!(queues::get::list))
         .routes(routes!(queues::get::get, queues::apply::apply, queues::delete::delete))
         .routes(routes!(queues::pause::pause))

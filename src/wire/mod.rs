@@ -31,6 +31,7 @@ mod template;
 mod timeline;
 mod token;
 mod upload;
+mod usage;
 mod why;
 
 pub use arrange::{BoostRequest, MoveEnd, MoveRequest};
@@ -67,6 +68,7 @@ pub use template::ObjectTemplate;
 pub use timeline::{Timeline, TimelineSpan};
 pub use token::{CreatedToken, NewToken, RoleGrant, RotateToken, Token, TokenList, Whoami};
 pub use upload::{OutputList, Upload, UploadQuery, UploadRange};
+pub use usage::{UsageQuery, UsageReport, UsageSum};
 pub use why::{Position, Why};
 
 pub use crate::domain::{

@@ -46,6 +46,7 @@ mod objects;
 mod owned;
 mod places;
 mod ready;
+mod reasons;
 mod restored;
 mod rights;
 mod runs;
@@ -83,6 +84,7 @@ fn main() -> std::process::ExitCode {
             endings::tests(),
             secrets::tests(),
             nodes::tests(),
+            reasons::tests(),
             told::tests(),
             objects::tests(),
             kinds::tests(),

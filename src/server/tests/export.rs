@@ -90,3 +90,33 @@ async fn an_export_goes_on_over_pages() {
     let ids: Vec<_> = lines(&rig, "tasks").await.iter().map(|task| task["id"].as_i64().unwrap()).collect();
     assert_eq!(ids, (1..=1000).collect::<Vec<_>>());
 }
+
+/// A sum's keys, and its tasks, attempts, slot seconds, GPU seconds and those that were lost.
+async fn sums(rig: &Rig, query: &str) -> Vec<Value> {
+    let report = rig.get(Who::Operator, format!("/api/v1/usage?{query}")).await.expect(200);
+    assert_eq!(report["complete"], json!(true));
+    let figures = ["user", "queue", "label", "tasks", "attempts", "slotSeconds", "gpuSeconds", "lostGpuSeconds"];
+    report["items"].as_array().unwrap().iter().map(|sum| figures.iter().map(|figure| sum[*figure].clone()).collect()).collect()
+}
+
+#[tokio::test]
+async fn usage_is_added_up_by_what_is_asked_for_and_clipped_to_the_time_asked_for() {
+    let rig = history().await;
+    // Two attempts of ten seconds with two GPUs, of which the first failed, and one that has lived for five and a half without any.
+    let (sam, sue) = (json!(["sam", null, null, 1, 2, 20, 40, 20]), json!(["sam", null, null, 2, 3, 25, 40, 20]));
+    let by_user = sums(&rig, "").await;
+    assert!(by_user == [sam] || by_user == [sue], "{by_user:?}");
+    let by_all = sums(&rig, "by=label:team,queue").await;
+    assert_eq!(by_all[0], json!([null, "default", "vision", 1, 2, 20, 40, 20]));
+    assert_eq!(by_all[1], json!([null, "default", null, 1, 1, 5, 0, 0]));
+    assert_eq!(sums(&rig, "queue=gpu").await, [Value::Null; 0], "what was never claimed used nothing");
+    // From the middle of the second attempt on.
+    let first = lines(&rig, "usage").await.remove(1);
+    let claimed: crate::wire::Timestamp = first["claimedAt"].as_str().unwrap().parse().unwrap();
+    let middle = claimed + jiff::SignedDuration::from_secs(4);
+    assert_eq!(sums(&rig, &format!("since={middle}&by=label:team")).await[0], json!([null, null, "vision", 1, 1, 6, 12, 0]));
+    assert_eq!(sums(&rig, &format!("since={claimed}&until={middle}&by=label:team")).await, [json!([null, null, "vision", 1, 1, 4, 8, 0])]);
+    for (wrong, status) in [("by=users", 400), ("queue=%20", 400), ("since=2026-11-02T00:00:00Z&until=2026-11-01T00:00:00Z", 422)] {
+        rig.get(Who::Operator, format!("/api/v1/usage?{wrong}")).await.expect(status);
+    }
+}

@@ -49,6 +49,40 @@ fn codes(reasons: &Value) -> Vec<(&str, bool)> {
     reasons.as_array().unwrap().iter().map(|r| (r["code"].as_str().unwrap(), of(r))).collect()
 }
 
+/// The glue claims the next task, and the scheduler says this of its pod.
+async fn unplaced(rig: &Rig, said: &str) {
+    let mut body = ask(rig.app.settings.rng.uuid(), 1);
+    (body["runner"], body["instance"]) = (json!("glue"), json!(GLUE));
+    let claimed = rig.post(Who::Runner, "/api/v1/runner/claims", &body).await.expect(200)["items"][0].clone();
+    let pod = json!({"name": "p", "uid": "pod-1", "phase": "Pending",
+        "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}]});
+    let seen = json!({"kind": "evidence", "phase": "scheduling", "evidence": {"pod": pod}});
+    Own::of(&claimed).reported(rig, None, seen).await.expect(200);
+}
+
+/// Found on a real cluster: with one node of each kind the scheduler names label and taint whichever of them is to blame.
+#[tokio::test]
+async fn of_label_and_taint_the_one_blocks_that_keeps_the_pod_from_every_node() {
+    let rig = Rig::new().await;
+    register(&rig).await;
+    let node = |name: &str, labels: Value, taints: Value| json!({"name": name, "labels": labels, "taints": taints, "allocatable": {"cpu": "16"}, "ready": true});
+    let aside = json!([{"key": "team", "value": "vision", "effect": "NoSchedule"}]);
+    let nodes = [node("plain", json!({}), json!([])), node("aside", json!({"pool": "vision"}), aside)];
+    let body = json!({"instance": GLUE, "nodes": nodes});
+    rig.call("PUT", "/api/v1/runners/glue/nodes").bearer(rig.token(Who::Runner)).json(&body).await.expect(204);
+    let said = "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint(s).";
+    for (pool, blocking, beside) in
+        [("vision", "UntoleratedTaint", "NoNodeMatchesSelector"), ("none", "NoNodeMatchesSelector", "UntoleratedTaint")]
+    {
+        let body = json!({"defaults": {"image": "train:1"}, "podTemplate": {"spec": {"nodeSelector": {"pool": pool}}}});
+        rig.call("PUT", format!("/api/v1/queues/{pool}")).bearer(rig.token(Who::Admin)).json(&body).await.expect(201);
+        let task = rig.submit(Who::Sam, json!({"command": ["true"], "queue": pool})).await;
+        unplaced(&rig, said).await;
+        let (found, verdict) = reasons(&rig, task).await;
+        assert_eq!((codes(&found), verdict.as_deref()), (vec![(blocking, true), (beside, false)], Some("change")), "{found:#}");
+    }
+}
+
 #[tokio::test]
 async fn what_never_fits_is_not_mistaken_for_what_has_to_wait() {
     let rig = Rig::new().await;
@@ -85,14 +119,7 @@ async fn what_never_fits_is_not_mistaken_for_what_has_to_wait() {
         let early: Vec<_> = codes(&known).into_iter().filter(|(_, blocking)| !blocking).map(|(code, _)| code).collect();
         assert_eq!(early, before, "{name}, queued");
 
-        let mut body = ask(rig.app.settings.rng.uuid(), 1);
-        (body["runner"], body["instance"]) = (json!("glue"), json!(GLUE));
-        let claimed = rig.post(Who::Runner, "/api/v1/runner/claims", &body).await.expect(200)["items"][0].clone();
-        let own = Own::of(&claimed);
-        let pod = json!({"name": "p", "uid": "pod-1", "phase": "Pending",
-            "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}]});
-        let seen = json!({"kind": "evidence", "phase": "scheduling", "evidence": {"pod": pod}});
-        own.reported(&rig, None, seen).await.expect(200);
+        unplaced(&rig, &said).await;
         let (found, said) = reasons(&rig, task).await;
         let all = codes(&found);
         let of = |is: bool| all.iter().filter(|(_, blocking)| *blocking == is).map(|(code, _)| *code).collect::<Vec<_>>();

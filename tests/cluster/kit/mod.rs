@@ -12,6 +12,7 @@ mod run;
 mod scene;
 mod steps;
 pub(crate) mod testbed;
+mod webhook;
 mod world;
 
 pub(crate) use cluster::HOST;
@@ -22,4 +23,5 @@ pub(crate) use run::{Group, Test, run, tests};
 pub(crate) use scene::Scene;
 pub(crate) use steps::{admin, plain_queue};
 pub(crate) use testbed::script;
+pub(crate) use webhook::Webhook;
 pub(crate) use world::{World, times};

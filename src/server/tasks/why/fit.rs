@@ -89,6 +89,12 @@ pub(super) fn sharpen(found: &mut Vec<Finding>, seen: &Seen) {
             None => {}
         }
     }
+    // The scheduler says of each node what it met first, so that both words come together; the nodes show which of them keeps the
+    // pod from all.
+    let one_of = |code| matches!(code, Reason::NoNodeMatchesSelector | Reason::UntoleratedTaint);
+    if let Some(all) = seen.reasons().map(|reason| reason.code).find(|code| one_of(*code)) {
+        found.iter_mut().filter(|finding| one_of(finding.code) && finding.code != all).for_each(|finding| finding.blocking = false);
+    }
     if found.iter().any(|finding| is_for_ever(finding.code)) {
         found.iter_mut().filter(|finding| is_full(finding.code)).for_each(|finding| finding.blocking = false);
     }
