@@ -116,30 +116,19 @@ impl Hands {
     /// Runs an act beside the loop; its outcome comes through `done`.
     fn run<F>(&self, of: AttemptRef, act: impl FnOnce() -> F + Send + 'static)
     where
-        F: Future<Output = Done> + Send,
+        F: Future<Output = Done> + Send + 'static,
     {
         let (room, done) = (self.room.clone(), self.done.clone());
-        tokio::spawn(async move {
-            let _place = room.enter().await;
-            // An act takes much memory, and thousands may wait: it is begun, and boxed, once it has its place (row 20 of the
-            // scoreboard, seed 1560925600: 356 MiB where it runs on with 150).
-            let outcome = Box::pin(act()).await;
-            // Nobody listens any more where the glue ends.
-            let _ = done.send((of, outcome));
-        });
+        tokio::spawn(in_turn(async move { room.enter().await }, act, move |outcome| done.send((of, outcome)).is_ok()));
     }
 
     /// The same of what is over, after what is about to begin.
     fn run_removal<F>(&self, of: AttemptRef, act: impl FnOnce() -> F + Send + 'static)
     where
-        F: Future<Output = Done> + Send,
+        F: Future<Output = Done> + Send + 'static,
     {
         let (room, done) = (self.room.clone(), self.done.clone());
-        tokio::spawn(async move {
-            let _place = room.enter_to_remove().await;
-            let outcome = Box::pin(act()).await;
-            let _ = done.send((of, outcome));
-        });
+        tokio::spawn(in_turn(async move { room.enter_to_remove().await }, act, move |outcome| done.send((of, outcome)).is_ok()));
     }
 
     /// Asks whether the API server is at work again; the meter hears the answer.
@@ -346,6 +335,13 @@ impl Hands {
             Done::DeletedPods(gone)
         });
     }
+}
+
+/// Begins an act once it has its place, and tells what became of it; nobody listens any more where the glue ends. An act takes much
+/// memory, and thousands may wait for their places, so that it is made then, and lies in a box.
+async fn in_turn<F: Future>(place: impl Future, act: impl FnOnce() -> F, tell: impl FnOnce(F::Output) -> bool) {
+    let _place = place.await;
+    tell(Box::pin(act()).await);
 }
 
 /// The container whose own log explains most: the last that failed, else the task's.

@@ -63,15 +63,15 @@ impl Desk {
         self.pulse.room(room.any(), self.claiming.is_some());
     }
 
-    /// Begins what a claim brought.
-    pub(super) fn take(&mut self, answer: ClaimResponse) {
+    /// Begins what a claim brought; answers what that is.
+    pub(super) fn take(&mut self, answer: ClaimResponse) -> Vec<Hold> {
         self.asked = None;
         if answer.items.is_empty() {
-            return;
+            return Vec::new();
         }
         crash_point!("glue.claimed");
-        for task in answer.items {
-            let hold = Hold::from(task);
+        let taken: Vec<_> = answer.items.into_iter().map(Hold::from).collect();
+        for hold in &taken {
             let of = hold.attempt_ref();
             self.metrics.claimed.inc();
             self.held.insert(of, hold.clone());
@@ -80,8 +80,9 @@ impl Desk {
             // unusual about it.
             if note.uncreated_yet() && hold.job.as_ref().is_some_and(|job| job.manifest.is_some()) {
                 note.begun();
-                self.create(&hold);
+                self.create(hold);
             }
         }
+        taken
     }
 }

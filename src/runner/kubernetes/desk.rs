@@ -167,7 +167,7 @@ impl Desk {
                 answer = answered(&mut self.claiming) => {
                     self.claiming = None;
                     match answer {
-                        Ok(answer) => self.take(answer),
+                        Ok(answer) => drop(self.take(answer)),
                         Err(error) => sleep(self.failed(error, &mut backoff).await?).await,
                     }
                     GATHER
