@@ -19,7 +19,8 @@ use kube::{
 use reqwest::Method;
 use serde_json::{Value, json};
 use slipway::{
-    domain::pod::LABEL_TASK,
+    app::ambient::SystemClock,
+    domain::{Clock, pod::LABEL_TASK},
     wire::{
         Reason::{
             self, AdmissionWebhookDenied, ArrayThrottle, BudgetExhausted, DependencyNotMet, ImageNotFound, ImagePullAuth, InsufficientGpu,
@@ -29,7 +30,7 @@ use slipway::{
             UntoleratedTaint, UserLimit, VolumeUnbound,
         },
         ReasonClass::{self, Change, Escalate, Wait},
-        TaskId, Why,
+        TaskId, Why, timestamp,
     },
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -90,6 +91,10 @@ fn templates(full: &str, registry: &Registry, private: &Registry) -> Vec<(&'stat
         ("no-claim", volume(json!({"name": "data", "persistentVolumeClaim": {"claimName": "nowhere"}})), VolumeUnbound, Escalate),
         ("illegal", json!({"nodeSelector": {"kubernetes.io/hostname": "no legal value!"}}), ObjectInvalid, Change),
     ]
+}
+
+fn now() -> Timestamp {
+    timestamp(SystemClock.now())
 }
 
 /// A namespace of the scene by its last word.
@@ -180,12 +185,7 @@ async fn held_back(world: &World, recorder: &Recorder) -> Vec<Case> {
     }
     let after = json!({"dependsOn": {"afterSuccess": [first]}});
     cases.push(("free", submit("free", after).await, DependencyNotMet, Wait));
-    cases.push((
-        "free",
-        submit("free", json!({"notBefore": Timestamp::now() + SignedDuration::from_hours(1)})).await,
-        ScheduledLater,
-        Wait,
-    ));
+    cases.push(("free", submit("free", json!({"notBefore": now() + SignedDuration::from_hours(1)})).await, ScheduledLater, Wait));
     let array = submit("free", json!({"array": {"size": 3, "maxParallel": 1}})).await;
     // Its elements have the ids after its own.
     cases.push(("free", TaskId(array.0 + 2), ArrayThrottle, Wait));
@@ -205,16 +205,16 @@ async fn hold(world: &World, recorder: &Recorder, queue: &str) -> TaskId {
 async fn watched(world: &World, cases: &[Case]) -> Vec<Seen> {
     let client = world.client().await;
     let mut all: Vec<Seen> = cases.iter().map(|_| Seen::default()).collect();
-    let began = Timestamp::now();
-    while all.iter().any(|seen| seen.after.is_none()) && Timestamp::now().duration_since(began) < PATIENCE {
-        let (stuck, now) = (stuck(world).await, Timestamp::now());
+    let began = now();
+    while all.iter().any(|seen| seen.after.is_none()) && now().duration_since(began) < PATIENCE {
+        let (stuck, seen_at) = (stuck(world).await, now());
         for ((_, id, code, _), seen) in cases.iter().zip(&mut all).filter(|(_, seen)| seen.after.is_none()) {
-            seen.known = seen.known.or_else(|| stuck.contains(id).then_some(now));
+            seen.known = seen.known.or_else(|| stuck.contains(id).then_some(seen_at));
             let Ok(why) = client.call(Method::GET, &format!("api/v1/tasks/{id}/why")).send::<Why>().await else { continue };
             seen.codes.extend(why.reasons.iter().map(|finding| finding.code));
             if let Some(finding) = why.reasons.iter().find(|finding| finding.code == *code && finding.blocking) {
                 let known = seen.known.or_else(|| finding.evidence.iter().filter_map(|quote| quote.at).min()).unwrap_or(began);
-                seen.after = Some(Timestamp::now().duration_since(known).max(SignedDuration::ZERO));
+                seen.after = Some(now().duration_since(known).max(SignedDuration::ZERO));
             }
             seen.why = Some(why);
         }
@@ -291,7 +291,7 @@ async fn every_situation_is_told_for_what_it_is(scene: Arc<Scene>) {
     let mut faults = Vec::new();
     for ((queue, id, code, class), seen) in cases.iter().zip(&seen) {
         let said = seen.why.as_ref().map(|why| serde_json::to_string(&why.reasons).expect("JSON")).unwrap_or_default();
-        eprintln!("{queue:12} {code:24} {class:10} after {:.1?}; all: {:?}", seen.after, seen.codes);
+        eprintln!("{queue:12} {code:24} {class:10} after {:.1}; all: {:?}", seen.after.unwrap_or(PATIENCE), seen.codes);
         if seen.after.is_none_or(|after| after > SOON) {
             faults.push(format!("{queue}, task {id}: {code} was told after {:?}: {said}", seen.after));
         }

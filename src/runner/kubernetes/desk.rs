@@ -154,7 +154,7 @@ impl Desk {
             let after = tokio::select! {
                 biased;
                 () = at(compare) => {
-                    compare = match self.compare().await {
+                    compare = match Box::pin(self.compare()).await {
                         Ok(due) => due.map(|due| Instant::now() + due.max(GATHER)),
                         Err(error) => Some(Instant::now() + self.failed(error, &mut backoff).await?),
                     };

@@ -244,7 +244,7 @@ async fn an_attempt_from_before_a_restore_keeps_its_name() {
 #[test]
 fn an_act_that_waits_for_its_place_is_small() {
     let act = || async {
-        let large = [0_u8; 1 << 16];
+        let large = [0_u8; 1 << 13];
         tokio::task::yield_now().await;
         Done::Deleted(large.len().to_string(), None)
     };
