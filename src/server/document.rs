@@ -106,12 +106,13 @@ fn whole_numbers(value: &mut Value) {
 fn grammar(parameter: &mut Value, path: &str) {
     let name = parameter["name"].as_str().unwrap_or_default().to_owned();
     let schema = &mut parameter["schema"];
-    let of_queues = path.starts_with("/api/v1/queues/") || path.starts_with("/api/v1/export/");
+    let of_queues = ["/api/v1/queues/", "/api/v1/export/", "/api/v1/usage"].iter().any(|of| path.starts_with(of));
     match name.as_str() {
         "sha256" => schema["pattern"] = "^[0-9a-f]{64}$".into(),
         "name" if of_queues || path.starts_with("/api/v1/runners/") || path.starts_with("/api/v1/budgets/") => {
             schema["pattern"] = NAME.into();
         }
+        "by" => schema["pattern"] = "^((user|queue),)*(user|queue|label:[A-Za-z0-9._/-]{1,317})(,(user|queue))*$".into(),
         // An attempt has one pod.
         "member" => schema["maximum"] = 0.into(),
         "runner" if of_queues || path.starts_with("/api/v1/runner/") => schema["pattern"] = NAME.into(),

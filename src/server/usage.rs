@@ -54,11 +54,16 @@ fn keys(by: &str) -> Result<UsageKeys, String> {
             None if part == "user" => keys.user = true,
             None if part == "queue" => keys.queue = true,
             Some(("label", _)) if keys.label.is_some() => return Err("by: it names two labels; name one.".to_owned()),
-            Some(("label", key)) if !key.is_empty() && key.len() <= MAX_KEY => keys.label = Some(key.to_owned()),
+            Some(("label", key)) if is_key(key) => keys.label = Some(key.to_owned()),
             _ => return Err(format!("by: {part:?} is none of user, queue and label:KEY.")),
         }
     }
     Ok(keys)
+}
+
+/// Whether it can be a label's key.
+fn is_key(key: &str) -> bool {
+    (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte))
 }
 
 fn told(sum: UsageRecord) -> UsageSum {
@@ -76,7 +81,7 @@ mod tests {
         let label = |key: &str| Some(key.to_owned());
         assert_eq!(keys("user"), Ok(UsageKeys { user: true, ..UsageKeys::default() }));
         assert_eq!(keys("queue,label:a/b"), Ok(UsageKeys { user: false, queue: true, label: label("a/b") }));
-        for wrong in ["", "users", "label:", "label:a,label:b", "user,,queue"] {
+        for wrong in ["", "users", "label:", "label:a b", "label:a\0", "label:a,label:b", "user,,queue"] {
             assert!(keys(wrong).is_err_and(|why| why.starts_with("by: ")), "{wrong}");
         }
     }
