@@ -13,6 +13,7 @@ Examples:
   slipway rerun 1042              the same task once more, under a new id
   slipway rerun 1040 --failed     of an array only what failed, under the same indices
   slipway rerun 1042 -q small     the same in another queue
+  slipway rerun 1042 --gpus 1     the same with fewer GPUs
   slipway rerun @ --wait          your last one, waiting for its end";
 
 /// The arguments of `rerun`.
@@ -30,6 +31,9 @@ pub struct RerunArgs {
     /// In another queue
     #[arg(short, long)]
     queue: Option<String>,
+    /// With another number of GPUs
+    #[arg(long, value_name = "N")]
+    gpus: Option<u32>,
     #[command(flatten)]
     after: AfterArgs,
     #[command(flatten)]
@@ -40,7 +44,8 @@ pub struct RerunArgs {
 pub(super) async fn run(args: RerunArgs, context: &Context) -> Result<Exit, Failure> {
     let client = context.client()?;
     let id = args.task.id(context, &client).await?;
-    let request = RerunRequest { only: args.failed.then_some(OnlyElements::Failed), indices: args.indices, queue: args.queue };
+    let request =
+        RerunRequest { only: args.failed.then_some(OnlyElements::Failed), indices: args.indices, queue: args.queue, gpus: args.gpus };
     let task = if request == RerunRequest::default() {
         client.rerun_task(id, context.key()).await?
     } else {

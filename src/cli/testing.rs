@@ -4,8 +4,9 @@ use super::{Common, Context, Surroundings, Terminal};
 use crate::{
     domain::{Clock, Rng, UnixMs},
     wire::{
-        Allow, Amount, Attempt, AttemptNumber, Budget, BudgetQueue, ElementCounts, Ended, Phase, Priority, Queue, QueueCounts,
-        QueueDefaults, QueueLimits, Resource, Resources, Retention, Retries, Task, TaskArray, TaskId, TaskState, Timestamp,
+        Allow, Amount, Attempt, AttemptNumber, Budget, BudgetQueue, ElementCounts, Ended, Estimates, Phase, Priority, Queue, QueueCounts,
+        QueueDefaults, QueueLimits, QueueRunner, QueueStats, Resource, Resources, Retention, Retries, Task, TaskArray, TaskId, TaskState,
+        Timestamp, Waits,
     },
 };
 use std::{
@@ -227,6 +228,18 @@ pub(super) fn queue(name: &str, revision: i64) -> Queue {
         draining: None,
         revision,
         counts: QueueCounts { waiting: 1, queued: 4, active: 9 },
+        stats: Some(QueueStats {
+            gpus: Amount::whole(12),
+            places: Some(24),
+            waits: Some(Waits { p50_seconds: 480, p90_seconds: 1_860, of: 50 }),
+            starts: vec![0, 0, 1, 3, 4, 4, 8, 12, 12, 9, 8, 7, 7, 6, 6, 5, 5, 4, 3, 2, 2, 1, 1, 0],
+            estimates: Some(Estimates { told: 40, by_p50: 21, by_p90: 37 }),
+            runners: vec![QueueRunner {
+                name: "prod-eu".parse().unwrap(),
+                heard: true,
+                seen_at: Some("2026-11-20T09:22:38Z".parse().unwrap()),
+            }],
+        }),
         created_at: "2026-11-19T09:22:41Z".parse().unwrap(),
         updated_at: "2026-11-20T08:22:41Z".parse().unwrap(),
     }

@@ -7,7 +7,7 @@ use super::{
     style::{Marks, Tone, clean, cut, paint},
     task_ref::TaskRef,
 };
-use crate::wire::{Finding, Forecast, Position, Quote, ReasonClass, Task, TaskState, Timestamp, Why};
+use crate::wire::{Amount, Finding, Forecast, Holder, Holders, Instead, Position, Quote, ReasonClass, Task, TaskState, Timestamp, Why};
 use std::{fmt::Write, time::Duration};
 
 pub(super) const EXAMPLES: &str = "\
@@ -72,10 +72,57 @@ pub(super) fn place(Position { index, of }: Position) -> String {
     if index > 1_000 { format!("1000+ of {of}") } else { format!("{index} of {of}") }
 }
 
-/// `starts in about 8m, by 31m in 9 of 10 cases (the last 50 starts of the queue)`.
+/// `starts in about 8m, within 31m in 9 of 10 cases, in 2h at the latest if no other goes first (the last 50 starts of the queue)`.
 fn expected(eta: &Forecast) -> String {
     let of = |seconds| span(Duration::from_secs(seconds));
-    format!("starts in about {}, within {} in 9 of 10 cases ({})", of(eta.p50_seconds), of(eta.p90_seconds), clean(&eta.basis))
+    let parts = [
+        eta.p50_seconds.map(|s| format!("in about {}", of(s))),
+        eta.p90_seconds.map(|s| format!("within {} in 9 of 10 cases", of(s))),
+        eta.by_seconds.map(|s| format!("in {} at the latest if no other goes first", of(s))),
+    ];
+    format!("starts {} ({})", parts.into_iter().flatten().collect::<Vec<_>>().join(", "), clean(&eta.basis))
+}
+
+/// What would let it get on, as commands to type.
+fn instead(why: &Why) -> String {
+    let (mut text, id) = (String::new(), why.task);
+    let queues: Vec<_> = why.instead.iter().filter_map(|one| one.queue.as_ref()).map(ToString::to_string).collect();
+    if let Some(first) = queues.first() {
+        let (of, have) = if queues.len() == 1 { ("queue", "has") } else { ("queues", "have") };
+        let _ = writeln!(text, "The {of} {} {have} room for it now: slipway rerun {id} --queue {first}", queues.join(", "));
+    }
+    for Instead { gpus, now, .. } in &why.instead {
+        if let Some(gpus) = gpus {
+            let would = if *now { "it would start now" } else { "it would fit" };
+            let _ = writeln!(text, "With {} {would}: slipway rerun {id} --gpus {gpus}", of_gpus(Amount::whole(*gpus)));
+        }
+    }
+    text
+}
+
+/// `1 GPU`, `2 GPUs`.
+fn of_gpus(amount: Amount) -> String {
+    format!("{amount} GPU{}", if amount == Amount::whole(1) { "" } else { "s" })
+}
+
+/// Who has what it waits for, a line each.
+fn held(holders: &Holders, now: Timestamp) -> String {
+    let mut text = format!("\n{}\n", paint(Tone::Strong, "Held by"));
+    for Holder { task, name, queue, user, gpus, since, ends_by } in &holders.items {
+        let name = name.as_deref().map(|name| format!(" {}", clean(name))).unwrap_or_default();
+        let gpus = if *gpus == Amount::default() { String::new() } else { format!(", {}", of_gpus(*gpus)) };
+        let end = match ends_by {
+            Some(at) if *at > now => format!("over within {}", span(between(now, *at))),
+            Some(_) => "over its time".to_owned(),
+            None => "no time limit".to_owned(),
+        };
+        let _ = writeln!(text, "  {task}{name}, {} in queue {queue}{gpus}, for {}, {end}", clean(user), age(between(*since, now)));
+    }
+    let more = holders.total.saturating_sub(u64::try_from(holders.items.len()).unwrap_or(u64::MAX));
+    if more > 0 {
+        let _ = writeln!(text, "  and {more} more{}", if holders.items.is_empty() { ", in queues that you do not see" } else { "" });
+    }
+    text
 }
 
 /// All of it as a readable block, seen at `now`.
@@ -97,10 +144,12 @@ fn block(task: &Task, why: &Why, now: Timestamp, marks: Marks) -> String {
         text.push('\n');
         text.push_str(&told(reason, now, marks));
     }
-    if let Some(first) = why.elsewhere.first() {
-        let names: Vec<_> = why.elsewhere.iter().map(ToString::to_string).collect();
-        let (queues, have) = if names.len() == 1 { ("queue", "has") } else { ("queues", "have") };
-        let _ = writeln!(text, "\nThe {queues} {} {have} room for it now: slipway rerun {} --queue {first}", names.join(", "), task.id);
+    if let Some(holders) = &why.holders {
+        text.push_str(&held(holders, now));
+    }
+    let instead = instead(why);
+    if !instead.is_empty() {
+        let _ = write!(text, "\n{instead}");
     }
     if why.reasons.is_empty() {
         text.push_str(if why.state.is_terminal() { "\nIt succeeded.\n" } else { "\nNothing holds it up.\n" });
@@ -182,7 +231,8 @@ mod tests {
             position: None,
             eta: None,
             verdict,
-            elsewhere: Vec::new(),
+            instead: Vec::new(),
+            holders: None,
             reasons,
         }
     }
@@ -214,11 +264,25 @@ mod tests {
             Finding::new(Reason::ImageNotFound, "The registry has no image train:2", vec![Quote::new("Container task", "ErrImagePull")]);
         let active = Why { phase: Some(Phase::Scheduling), ..why(TaskState::Active, vec![full, taint]) };
         let behind = Finding::new(Reason::BehindInQueue, "16 others go first", vec![Quote::new("Queue gpu-a100", "position 17 of 40")]);
-        let eta = Forecast { p50_seconds: 480, p90_seconds: 1_860, basis: "the last 50 starts of the queue".to_owned() };
+        let basis = "the last 50 starts of the queue".to_owned();
+        let eta = Forecast { p50_seconds: Some(480), p90_seconds: Some(1_860), by_seconds: Some(7_200), basis };
+        let holder = |task: i64, gpus: u32, ends_by: Option<&str>| Holder {
+            task: TaskId(task),
+            name: (task == 41).then(|| "resnet".to_owned()),
+            queue: "gpu-a100".parse().unwrap(),
+            user: "ada".to_owned(),
+            gpus: Amount::whole(gpus),
+            since: "2026-11-20T08:52:41Z".parse().unwrap(),
+            ends_by: ends_by.map(|at| at.parse().unwrap()),
+        };
+        let items = vec![holder(41, 2, Some("2026-11-20T11:22:41Z")), holder(42, 1, Some("2026-11-20T09:22:00Z")), holder(43, 0, None)];
+        let holders = Some(Holders { items, total: 16 });
+        let change = |queue: Option<&str>, gpus, now| Instead { queue: queue.map(|name| name.parse().unwrap()), gpus, now };
         let queued = Why {
             position: Some(Position { index: 17, of: 40 }),
             eta: Some(eta),
-            elsewhere: vec!["small".parse().unwrap()],
+            instead: vec![change(Some("small"), None, true), change(None, Some(1), true), change(None, Some(4), false)],
+            holders,
             ..why(TaskState::Queued, vec![behind])
         };
         let shown = [

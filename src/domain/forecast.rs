@@ -7,17 +7,38 @@ const LEAST: usize = 10;
 /// The fewest stretches of them that have lasted longer than the present pause already has.
 const LEAST_LONGER: usize = 5;
 
-/// When a task is expected to start, counted from now.
+/// When a task is expected to start, counted from now. One of the three is there at least.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Forecast {
-    /// Half of all such tasks have started by then, in seconds.
-    pub p50_seconds: u64,
+    /// Half of all such tasks have started by then, in seconds; absent while too little has started to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_seconds: Option<u64>,
     /// Nine of ten have.
-    pub p90_seconds: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p90_seconds: Option<u64>,
+    /// By then enough of those have ended, by the limits of their time, whose places it waits for; absent where some have no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_seconds: Option<u64>,
     /// What it rests on: `the last 50 starts of the queue`.
     pub basis: String,
+}
+
+/// The estimate from history, narrowed by when enough places are free at the latest: in how many seconds, and how many hold them.
+#[must_use]
+pub fn bounded(from_history: Option<Forecast>, by: Option<(u64, u64)>) -> Option<Forecast> {
+    let Some((by, holders)) = by else { return from_history };
+    let limits = format!("the time limits of {holders} running task{}", if holders == 1 { "" } else { "s" });
+    Some(match from_history {
+        None => Forecast { p50_seconds: None, p90_seconds: None, by_seconds: Some(by), basis: limits },
+        Some(of) => Forecast {
+            p50_seconds: of.p50_seconds.map(|p50| p50.min(by)),
+            p90_seconds: of.p90_seconds.map(|p90| p90.min(by)),
+            by_seconds: Some(by),
+            basis: format!("{}, {limits}", of.basis),
+        },
+    })
 }
 
 /// The estimate for the task at this place, from 1. `gaps`: the pauses before each of the last starts while somebody waited, in ms,
@@ -44,7 +65,8 @@ pub fn forecast(gaps: &[u64], index: u32, elapsed: u64) -> Option<Forecast> {
     }
     sums.sort_unstable();
     let at = |percent: usize| sums[(sums.len() * percent).div_ceil(100).saturating_sub(1)].div_ceil(1_000);
-    Some(Forecast { p50_seconds: at(50), p90_seconds: at(90), basis: format!("the last {} starts of the queue", gaps.len()) })
+    let basis = format!("the last {} starts of the queue", gaps.len());
+    Some(Forecast { p50_seconds: Some(at(50)), p90_seconds: Some(at(90)), by_seconds: None, basis })
 }
 
 #[cfg(test)]
@@ -53,7 +75,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(gaps: &[u64], index: u32, elapsed: u64) -> Option<(u64, u64)> {
-        forecast(gaps, index, elapsed).map(|forecast| (forecast.p50_seconds, forecast.p90_seconds))
+        forecast(gaps, index, elapsed).and_then(|forecast| forecast.p50_seconds.zip(forecast.p90_seconds))
     }
 
     #[test]
@@ -78,6 +100,19 @@ mod tests {
         assert_eq!(of(&bursts, 1, 0), Some((1, 600)));
         assert_eq!(of(&bursts, 4, 0), Some((603, 603)));
         assert_eq!(of(&bursts, 1, 300_000), Some((300, 300)), "in the middle of a lull");
+    }
+
+    #[test]
+    fn the_limits_of_what_runs_narrow_an_estimate_and_are_one_by_themselves() {
+        let history = || forecast(&[600_000; 20], 1, 0);
+        assert_eq!(bounded(None, None), None);
+        assert_eq!(bounded(history(), None), history());
+        let of = |forecast: Forecast| (forecast.p50_seconds, forecast.p90_seconds, forecast.by_seconds, forecast.basis);
+        let limits = |n: &str| format!("the time limits of {n}");
+        assert_eq!(of(bounded(None, Some((90, 1))).unwrap()), (None, None, Some(90), limits("1 running task")));
+        let both = |n: &str| format!("the last 20 starts of the queue, {}", limits(n));
+        assert_eq!(of(bounded(history(), Some((300, 2))).unwrap()), (Some(300), Some(300), Some(300), both("2 running tasks")));
+        assert_eq!(of(bounded(history(), Some((900, 2))).unwrap()), (Some(600), Some(600), Some(900), both("2 running tasks")));
     }
 
     proptest! {

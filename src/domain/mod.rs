@@ -50,7 +50,7 @@ pub use code::{Code, Environment, GitCode, Setup, Sha256, Snapshot};
 pub use dependency::{Dependency, DependencyKind, MAX_DEPENDENCIES, OnFailure, cycle};
 pub use ending::Ending;
 pub use evidence::Evidence;
-pub use forecast::{Forecast, forecast};
+pub use forecast::{Forecast, bounded, forecast};
 pub use git::{is_commit, is_inside, is_reference, is_repository};
 pub use gpu::{Gpu, Strategy, Vendor};
 pub use identity::{Binding, Doubt, Issuer};

@@ -199,6 +199,7 @@ pub(super) fn queue(record: &QueueRecord) -> wire::Queue {
         paused: halted(&record.paused),
         draining: halted(&record.draining),
         revision: record.revision,
+        stats: None,
         counts: wire::QueueCounts { waiting: record.waiting, queued: record.queued, active: record.active },
         created_at: timestamp(record.created_at),
         updated_at: timestamp(record.updated_at),

@@ -30,6 +30,12 @@ struct ByBudget {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByCame {
+    queue: String,
+    came: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByEnd {
     queue: String,
     result: String,
@@ -63,6 +69,7 @@ pub(super) struct Metrics {
     limit: Family<ByQueue, Gauge>,
     paused: Family<ByQueue, Gauge>,
     oldest: Family<ByQueue, Gauge>,
+    estimated: Family<ByCame, Gauge>,
     budget_used: Family<ByBudget, Gauge<f64, AtomicU64>>,
     budget_max: Family<ByBudget, Gauge<f64, AtomicU64>>,
     heard: Family<ByRunner, Gauge>,
@@ -95,6 +102,7 @@ impl Metrics {
             limit: Family::default(),
             paused: Family::default(),
             oldest: Family::default(),
+            estimated: Family::default(),
             budget_used: Family::default(),
             budget_max: Family::default(),
             heard: Family::default(),
@@ -118,6 +126,9 @@ impl Metrics {
             r.register("slipway_queue_limit", "The most tasks that run at once, where the queue has a limit", metrics.limit.clone());
             let oldest = "How long the longest has been ready of the tasks first in line; 0 where none is ready";
             r.register("slipway_queue_oldest_pending_seconds", oldest, metrics.oldest.clone());
+            let estimated =
+                "Starts of which an estimate was told, by when they came: p50 by the time for half, p90 by that for nine of ten, later";
+            r.register("slipway_queue_estimated_starts", estimated, metrics.estimated.clone());
             r.register("slipway_budget_used", "What live attempts use of the budget, in what it counts", metrics.budget_used.clone());
             r.register("slipway_budget_max", "The most that they may use", metrics.budget_max.clone());
             r.register("slipway_queue_paused", "1 while nothing is claimed from the queue", metrics.paused.clone());
@@ -165,6 +176,7 @@ impl Metrics {
         for family in [&self.pending, &self.waiting, &self.running, &self.limit, &self.paused, &self.oldest] {
             family.clear();
         }
+        self.estimated.clear();
         self.budget_used.clear();
         self.budget_max.clear();
         self.heard.clear();
@@ -176,6 +188,11 @@ impl Metrics {
             self.running.get_or_create(&labels).set(int(queue.active));
             self.paused.get_or_create(&labels).set(i64::from(queue.paused.is_some()));
             self.oldest.get_or_create(&labels).set(oldest.map_or(0, |since| (up - since).max(0) / 1000));
+            if let Some(of) = app.flow.estimates(&queue.name) {
+                for (came, count) in [("p50", of.by_p50), ("p90", of.by_p90 - of.by_p50), ("later", of.told - of.by_p90)] {
+                    self.estimated.get_or_create(&ByCame { queue: queue.name.to_string(), came }).set(int(count));
+                }
+            }
             if let Some(limit) = app.queues.get(queue.name.as_str()).and_then(|doc| doc.limits.max_running) {
                 self.limit.get_or_create(&labels).set(i64::from(limit));
             }

@@ -64,6 +64,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// most).
 pub async fn serve(listener: impl Into<Listener>, app: App) {
     let tracker = TaskTracker::new();
+    tracker.spawn(flow::remember(app.clone()));
     tracker.spawn(clockwork::run(app.clone()));
     tracker.spawn(stuck::run(app.clone()));
     tracker.spawn(supersede::run(app.clone()));

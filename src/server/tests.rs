@@ -9,6 +9,7 @@ mod audit;
 mod checks;
 mod claims;
 mod compat;
+mod counterfactuals;
 mod document;
 mod events;
 mod evidence;

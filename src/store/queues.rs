@@ -13,7 +13,7 @@ use super::{
 };
 use crate::domain::{
     QueueName, UnixMs,
-    order::{Cost, QueueRules},
+    order::{Amount, Cost, QueueRules},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -41,6 +41,8 @@ pub struct QueueRecord {
     pub queued: u64,
     /// Its tasks with a live attempt.
     pub active: u64,
+    /// The GPUs that these count for.
+    pub gpus: Amount,
 }
 
 /// Why a queue operation is refused.
@@ -219,7 +221,8 @@ pub(super) fn event(tx: &mut Tx<'_>, kind: &'static str, queue: &QueueName, by: 
 }
 
 const QUEUES: &str = "select q.*, (select count(*) from waiting w where w.queue = q.name) as waiting,
-       (select count(*) from ready r where r.queue = q.name) as queued, (select count(*) from lease l where l.queue = q.name) as active from queue q";
+       (select count(*) from ready r where r.queue = q.name) as queued, (select count(*) from lease l where l.queue = q.name) as active,
+       (select cast(coalesce(sum(l.load_gpus), 0) as bigint) from lease l where l.queue = q.name) as gpus from queue q";
 
 impl Store {
     /// One queue.
@@ -248,6 +251,7 @@ fn read(row: &Row) -> Result<QueueRecord> {
         waiting: count("waiting")?,
         queued: count("queued")?,
         active: count("active")?,
+        gpus: Amount(count("gpus")?),
     })
 }
 

@@ -9,6 +9,7 @@ mod dependencies;
 mod depth;
 mod evidence;
 mod harness;
+mod holders;
 mod model;
 mod moves;
 mod order;

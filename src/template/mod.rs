@@ -48,7 +48,7 @@ pub use complete::{complete, complete_from};
 pub use cost::{object_cost, queue_cost};
 pub use decode::{check, check_queue};
 pub use gpu::gpu_template;
-pub use lint::{lint, of_fault};
+pub use lint::{lint, of_fault, places};
 pub use macros::Facts;
 pub use object::{PreparedObject, check_object, complete_object, complete_object_from, pod_templates};
 pub use origins::Origins;

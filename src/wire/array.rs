@@ -83,4 +83,7 @@ pub struct RerunRequest {
     /// Another queue; what the first one's defaults gave the task stays with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
+    /// Another number of GPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<u32>,
 }

@@ -55,7 +55,9 @@ pub use health::{BytesHealth, DatabaseHealth, Health, Stuck};
 pub use list::{TaskList, TaskQuery};
 pub use node::{NodeList, NodesReport, RunnerNodes};
 pub use problem::{FieldError, Problem, ProblemCode};
-pub use queue::{NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList};
+pub use queue::{
+    Estimates, NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList, QueueRunner, QueueStats, Waits,
+};
 pub use render::{QueueRevision, QueueRevisionList, RenderQuery, RenderRequest, RenderResponse, Rendering, TaskManifest};
 pub use report::{
     CheckItem, CheckRequest, CheckResponse, Checked, Proof, ReportItem, ReportKind, ReportRequest, ReportResponse, Reported, Verdict,
@@ -69,7 +71,7 @@ pub use timeline::{Timeline, TimelineSpan};
 pub use token::{CreatedToken, NewToken, RoleGrant, RotateToken, Token, TokenList, Whoami};
 pub use upload::{OutputList, Upload, UploadQuery, UploadRange};
 pub use usage::{UsageQuery, UsageReport, UsageSum};
-pub use why::{Position, Why};
+pub use why::{Holder, Holders, Instead, Position, Why};
 
 pub use crate::domain::{
     Allow, AttemptNumber, AttemptRef, AttemptResult, BudgetName, CacheSource, Code, Course, ElementCounts, Ending, Environment,

@@ -4,6 +4,7 @@ mod apply;
 mod change;
 mod diff;
 mod export;
+mod flow;
 mod history;
 mod import;
 pub(super) mod native;

@@ -1,6 +1,6 @@
 //! `slipway queue ls`, `slipway queue get`
 
-use super::pod;
+use super::{flow, pod};
 use crate::{
     cli::{
         budget::word,
@@ -10,7 +10,7 @@ use crate::{
         style::{Tone, clean, paint},
         table::{Cell, Table, cell},
     },
-    wire::{Amount, Budget, BudgetName, BudgetShare, KeepJobs, Paused, Queue, QueueList, QueueName, Retention, Timestamp},
+    wire::{Amount, Budget, BudgetName, BudgetShare, KeepJobs, Paused, Queue, QueueList, QueueName, Retention, Timestamp, Waits},
 };
 use std::time::Duration;
 
@@ -23,7 +23,9 @@ pub(super) async fn ls(context: &Context) -> Result<Exit, Failure> {
     }
     let names = |list: &QueueList| list.items.iter().map(|queue| queue.name.to_string()).collect();
     let now = context.now();
-    context.print(&queues, names, |list| table(&list.items, now).render(context.headers(), context.width()))?;
+    context.print(&queues, names, |list| {
+        table(&list.items, now, context.console.terminal().unicode, context.width()).render(context.headers(), context.width())
+    })?;
     Ok(Exit::Ok)
 }
 
@@ -38,33 +40,46 @@ pub(super) async fn get(context: &Context, name: &QueueName) -> Result<Exit, Fai
     Ok(Exit::Ok)
 }
 
-fn table(queues: &[Queue], now: Timestamp) -> Table {
-    let rows = queues
-        .iter()
-        .map(|queue| {
-            vec![
-                cell(&queue.name),
-                state(queue),
-                cell(queue.counts.waiting + queue.counts.queued),
-                cell(queue.counts.active),
-                cell(queue.limits.max_running.map(|limit| limit.to_string()).unwrap_or_default()),
-                note(queue, now),
-            ]
-        })
-        .collect();
-    Table::new(&["QUEUE", "STATE", "PENDING", "RUNNING", "LIMIT", "NOTE"], rows)
+/// A terminal that is narrower than this gets fewer columns.
+const ROOMY: u16 = 120;
+
+fn table(queues: &[Queue], now: Timestamp, unicode: bool, width: Option<u16>) -> Table {
+    let roomy = width.is_none_or(|width| width >= ROOMY);
+    let row = |queue: &Queue| {
+        let stats = queue.stats.clone().unwrap_or_default();
+        let mut cells = vec![
+            cell(&queue.name),
+            state(queue),
+            cell(queue.counts.waiting + queue.counts.queued),
+            cell(queue.counts.active),
+            cell(flow::limit(queue).map(|limit| limit.to_string()).unwrap_or_default()),
+            flow::taken(queue, unicode),
+            cell(flow::waits(&stats)),
+        ];
+        if roomy {
+            cells.extend([cell(flow::gpus(&stats)), cell(flow::course(&stats, unicode)), flow::runners(&stats, now)]);
+        }
+        cells.push(note(queue, now));
+        cells
+    };
+    let rows = queues.iter().map(row).collect();
+    if roomy {
+        Table::new(&["QUEUE", "STATE", "PENDING", "RUNNING", "LIMIT", "TAKEN", "WAIT", "GPUS", "LAST 6H", "RUNNER", "NOTE"], rows)
+    } else {
+        Table::new(&["QUEUE", "STATE", "PENDING", "RUNNING", "LIMIT", "TAKEN", "WAIT", "NOTE"], rows)
+    }
 }
 
-/// Since when and why it is halted, else what it is for, else what its pods ask for.
+/// Who halted it, when and why, else what it is for, else what its pods ask for.
 fn note(queue: &Queue, now: Timestamp) -> Cell {
-    let halted: Vec<String> = halts(queue).map(|(_, halt)| since(halt, now)).collect();
+    let halted: Vec<String> = halts(queue).map(|(_, halt)| format!("{}, {}", halt.by, since(halt, now))).collect();
     let halted = (!halted.is_empty()).then(|| halted.join("; "));
     cell(halted.or_else(|| queue.description.clone()).or_else(|| pod::devices(queue)).unwrap_or_default())
 }
 
-/// `paused (lena)`, `draining (olga)`, both, or `open`.
+/// `paused`, `draining`, both, or `open`.
 fn state(queue: &Queue) -> Cell {
-    let halted: Vec<String> = halts(queue).map(|(how, halt)| format!("{how} ({})", halt.by)).collect();
+    let halted: Vec<&str> = halts(queue).map(|(how, _)| how).collect();
     if halted.is_empty() { cell("open") } else { cell(halted.join(", ")).tone(Tone::Warn) }
 }
 
@@ -93,6 +108,14 @@ fn block(queue: &Queue, budgets: &[Budget], now: Timestamp) -> String {
     field("state", Some(if halted.is_empty() { "open".to_owned() } else { halted.join("; ") }));
     field("tasks", Some(format!("{} active, {} queued, {} waiting", queue.counts.active, queue.counts.queued, queue.counts.waiting)));
     field("limits", Some(limits(queue)));
+    if let Some(stats) = &queue.stats {
+        field("runners", Some(stats.runners.iter().map(|runner| runner.name.to_string()).collect::<Vec<_>>().join(", ")));
+        field("places", stats.places.map(|places| places.to_string()));
+        field("gpus in use", Some(flow::gpus(stats)));
+        let of = |waits: Waits| format!("{}: half and nine of ten of the last {}", flow::waits(stats), waits.of);
+        field("waits", stats.waits.map(of));
+        field("estimates", flow::estimates(stats));
+    }
     field("weight", queue.weight.map(|weight| weight.to_string()));
     let weights = queue.user_weights.iter().map(|(user, weight)| clean(&format!("{user} {weight}")));
     field("user weights", Some(weights.collect::<Vec<_>>().join(", ")));
@@ -212,8 +235,9 @@ mod tests {
         mig.retention.tasks = Keep { days: Some(90), count: Some(10_000) };
         mig.retention.logs.days = Some(30);
         mig.keep_jobs_seconds = Some(KeepJobs { success: 60, failure: 86_400 });
-        let table = table(&[queue("default", 1), gpu.clone(), mig.clone()], now).render(true, None);
-        let all = [table, block(&gpu, &budgets, now), block(&mig, &[], now)].join("\n");
+        let at = |width| table(&[queue("default", 1), gpu.clone(), mig.clone()], now, true, width).render(true, width);
+        let plain = table(&[queue("default", 1), gpu.clone(), mig.clone()], now, false, None).render(true, None);
+        let all = [plain, at(Some(160)), at(Some(80)), block(&gpu, &budgets, now), block(&mig, &[], now)].join("\n");
         insta::assert_snapshot!(anstream::adapter::strip_str(&all).to_string());
     }
 }

@@ -5,7 +5,6 @@ use crate::{
     server::{
         auth::Principal,
         body::{Json, Path, Query},
-        convert,
         error::{ApiError, ApiResult, to_the_end},
         etag::etag,
         orders,
@@ -65,7 +64,7 @@ pub(crate) async fn apply(
     };
     let record = app.store.queue(&name).await?.ok_or_else(|| refused(&name, QueueRefusal::NotFound))?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, [(header::ETAG, etag(record.revision))], axum::Json(convert::queue(&record))).into_response())
+    Ok((status, [(header::ETAG, etag(record.revision))], axum::Json(app.queue(&record))).into_response())
 }
 
 impl App {

@@ -5,7 +5,6 @@ use crate::{
     server::{
         auth::Principal,
         body::Path,
-        convert,
         error::ApiResult,
         etag::{etag, is_known},
         state::App,
@@ -23,7 +22,7 @@ use axum::{
 #[utoipa::path(get, path = "/api/v1/queues", operation_id = "listQueues", tag = "queues", responses((status = 200, body = QueueList)))]
 pub(crate) async fn list(State(app): State<App>, principal: Principal) -> ApiResult<axum::Json<QueueList>> {
     let queues = app.store.queues().await?;
-    Ok(axum::Json(QueueList { items: queues.iter().filter(|queue| principal.may_in(&queue.name)).map(convert::queue).collect() }))
+    Ok(axum::Json(QueueList { items: queues.iter().filter(|queue| principal.may_in(&queue.name)).map(|queue| app.queue(queue)).collect() }))
 }
 
 /// One queue, with its `ETag`.
@@ -35,5 +34,5 @@ pub(crate) async fn get(State(app): State<App>, Path(name): Path<QueueName>, hea
     if is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
-    Ok(([(header::ETAG, tag)], axum::Json(convert::queue(&record))).into_response())
+    Ok(([(header::ETAG, tag)], axum::Json(app.queue(&record))).into_response())
 }

@@ -8,6 +8,7 @@ pub(super) mod get;
 pub(super) mod pause;
 pub(super) mod render;
 pub(super) mod revisions;
+mod stats;
 
 use super::{
     error::{ApiError, ApiResult, invalid},

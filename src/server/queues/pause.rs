@@ -5,7 +5,6 @@ use crate::{
     server::{
         auth::Principal,
         body::{MaybeJson, Path},
-        convert,
         error::ApiResult,
         state::App,
     },
@@ -51,5 +50,5 @@ async fn set(app: &App, operation: PauseQueue) -> ApiResult<axum::Json<Queue>> {
 /// A queue as it is now.
 pub(super) async fn shown(app: &App, name: &QueueName) -> ApiResult<axum::Json<Queue>> {
     let record = app.store.queue(name).await?.ok_or_else(|| refused(name, QueueRefusal::NotFound))?;
-    Ok(axum::Json(convert::queue(&record)))
+    Ok(axum::Json(app.queue(&record)))
 }

@@ -6,7 +6,7 @@ use super::{
     submit,
 };
 use crate::{
-    domain::{ArraySpec, Indices},
+    domain::{ArraySpec, Indices, TaskSpec},
     server::{
         auth::Principal,
         body::{IdempotencyKey, MaybeJson},
@@ -19,7 +19,7 @@ use crate::{
 use axum::{extract::State, response::Response};
 
 /// Submits a new task like this one, with `rerunOf`. The old one stays as it is. `dependsOn` and `notBefore` were for the first
-/// submit: the new one has none. The queue is the old one's, or that of the body. Of an array all elements are repeated, or those that the body names, and keep their indices; an
+/// submit: the new one has none. Queue and GPUs are the old ones, or those of the body. Of an array all elements are repeated, or those that the body names, and keep their indices; an
 /// element is repeated as an array of its one index.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/rerun", operation_id = "rerunTask", tag = "tasks",
     params(TaskPath), request_body = RerunRequest,
@@ -34,17 +34,37 @@ pub(crate) async fn rerun(
 ) -> ApiResult<Response> {
     let task = app.record(id).await?;
     principal.may_act_on(&task)?;
+    let spec = changed(&task.spec, &request)?;
     let spec = match &request.queue {
         None => {
-            intake::again(&app, &principal.user, id, &task.spec)?;
-            task.spec.clone()
+            intake::again(&app, &principal.user, id, &spec)?;
+            spec
         }
-        Some(queue) => intake::elsewhere(&app, &principal, task.spec.clone(), queue)?,
+        Some(queue) => intake::elsewhere(&app, &principal, spec, queue)?,
     };
-    let same = format!("{id} {:?} {:?} {:?}", request.only, request.indices, request.queue);
+    let same = format!("{id} {:?} {:?} {:?} {:?}", request.only, request.indices, request.queue, request.gpus);
     let array = app.array_again(&task, request).await?;
     let task = NewTask { rerun_of: Some(id), array, ..NewTask::new(spec) };
     submit::one(&app, principal, task, key, "tasks/rerun", same.as_bytes()).await
+}
+
+/// The description of a task with the changes that are asked for.
+fn changed(spec: &TaskSpec, request: &RerunRequest) -> ApiResult<TaskSpec> {
+    let mut spec = spec.clone();
+    if let Some(gpus) = request.gpus {
+        spec.resources.gpus = gpus;
+    }
+    let faults: Vec<FieldError> = spec
+        .violations()
+        .into_iter()
+        .filter_map(|v| {
+            Some(FieldError {
+                pointer: v.pointer.strip_prefix("/resources").filter(|_| request.gpus.is_some())?.to_owned(),
+                message: v.message,
+            })
+        })
+        .collect();
+    if faults.is_empty() { Ok(spec) } else { Err(invalid(faults)) }
 }
 
 impl App {

@@ -129,6 +129,26 @@ async fn what_never_fits_is_not_mistaken_for_what_has_to_wait() {
 }
 
 #[tokio::test]
+async fn what_is_too_large_is_told_how_large_it_may_be() {
+    let rig = Rig::new().await;
+    register(&rig).await;
+    tell_nodes(&rig).await;
+    queue(&rig, "pods", json!({}), json!({})).await;
+    let body = |gpus: u32| json!({"command": ["true"], "queue": "pods", "resources": {"gpus": gpus}});
+    let instead = async |task: i64| {
+        let why = rig.get(Who::Sam, format!("/api/v1/tasks/{task}/why")).await.expect(200);
+        why.get("instead").cloned().unwrap_or_default()
+    };
+    let task = rig.submit(Who::Sam, body(8)).await;
+    assert_eq!(instead(task).await, json!([{"gpus": 4, "now": false}]), "queued");
+    unplaced(&rig, "0/3 nodes are available: 3 Insufficient nvidia.com/gpu.").await;
+    assert_eq!(instead(task).await, json!([{"gpus": 4, "now": false}]), "and with a pod");
+    let fits = rig.submit(Who::Sam, body(4)).await;
+    unplaced(&rig, "0/3 nodes are available: 3 Insufficient nvidia.com/gpu.").await;
+    assert_eq!(instead(fits).await, Value::Null, "nobody knows how many of the four are taken");
+}
+
+#[tokio::test]
 async fn a_queue_that_has_room_is_named_and_takes_it() {
     let rig = Rig::new().await;
     register(&rig).await;
@@ -140,7 +160,7 @@ async fn a_queue_that_has_room_is_named_and_takes_it() {
     let task = rig.submit(Who::Sam, json!({"command": ["true"], "queue": "large"})).await;
     let elsewhere = async || {
         let why = rig.get(Who::Sam, format!("/api/v1/tasks/{task}/why")).await.expect(200);
-        why.get("elsewhere").cloned().unwrap_or_default()
+        why.get("instead").cloned().unwrap_or_default()
     };
     assert_eq!(elsewhere().await, Value::Null, "no runner says that it has room");
     let tell = |max: u32| {
@@ -149,7 +169,11 @@ async fn a_queue_that_has_room_is_named_and_takes_it() {
         rig.post(Who::Runner, "/api/v1/runner/heartbeat", &body)
     };
     tell(1).await.expect(200);
-    assert_eq!(elsewhere().await, json!(["fits"]), "the default queue has no pods, and of the others one is paused");
+    assert_eq!(
+        elsewhere().await,
+        json!([{"queue": "fits", "now": true}]),
+        "the default queue has no pods, and of the others one is paused"
+    );
     let first = rig.submit(Who::Sam, json!({"command": ["true"], "queue": "fits"})).await;
     assert_eq!(elsewhere().await, Value::Null, "the room is another's");
     rig.post(Who::Sam, format!("/api/v1/tasks/{first}/cancel"), &json!({})).await.expect(200);

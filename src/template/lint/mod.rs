@@ -43,6 +43,18 @@ pub fn lint(job: &Value, origins: &Origins, nodes: Option<&[Node]>) -> Vec<Templ
     found.list
 }
 
+/// How many Jobs of this kind run at once on these nodes, were they empty.
+#[must_use]
+pub fn places(job: &Value, nodes: &[Node]) -> u64 {
+    let template = &job["spec"]["template"];
+    let requests = fit::requests(template);
+    let takes = |node: &&Node| {
+        let spec = &template["spec"];
+        node.ready && !node.cordoned && fit::selects(spec, node) && fit::repels(spec, node).is_none()
+    };
+    nodes.iter().filter(takes).map(|node| fit::room(node, &requests)).fold(0, u64::saturating_add)
+}
+
 /// What was found so far.
 struct Findings<'a> {
     origins: &'a Origins,

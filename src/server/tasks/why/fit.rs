@@ -50,7 +50,7 @@ fn is_of_nodes(code: Reason) -> bool {
 }
 
 /// What no end of other tasks resolves.
-fn is_for_ever(code: Reason) -> bool {
+pub(super) fn is_for_ever(code: Reason) -> bool {
     use Reason as R;
     matches!(code, R::NeverFits | R::MigProfileNotAdvertised | R::DeviceNotAdvertised | R::LabelWithoutDevices)
 }

@@ -2,7 +2,7 @@
 
 use super::findings::{Known, quote};
 use crate::{
-    domain::{Finding, QueueName, Quote, Reason, Resources},
+    domain::{Finding, QueueName, Quote, Reason, Resources, RunnerName},
     store::LeaseRecord,
     wire::{Runner, Stuck},
 };
@@ -13,29 +13,39 @@ fn serving<'a>(queue: &QueueName, runners: &'a [Known]) -> impl Iterator<Item = 
     runners.iter().filter(serves).map(|known| &known.runner)
 }
 
+/// Runners that have no room for a task.
+pub(super) struct Full {
+    pub(super) finding: Finding,
+    pub(super) runners: Vec<RunnerName>,
+    /// Whether it is GPUs alone that they lack, and not slots.
+    pub(super) of_gpus: bool,
+}
+
 /// Every runner that serves the queue is full for a task that needs this; none where one is not, or does not tell.
-pub(super) fn full(queue: &QueueName, needs: &Resources, runners: &[Known]) -> Option<Finding> {
+pub(super) fn full(queue: &QueueName, needs: &Resources, runners: &[Known]) -> Option<Full> {
     let gpus = needs.gpus;
-    let mut quotes = Vec::new();
+    let (mut quotes, mut names, mut of_gpus) = (Vec::new(), Vec::new(), true);
     for runner in serving(queue, runners) {
         let room = runner.state.as_ref()?.room.as_ref()?;
         let (slots, devices) = (room.of(queue.as_str()) == 0, runner.gpus >= gpus && room.gpus < gpus);
         if !slots && !devices {
             return None;
         }
+        of_gpus &= !slots;
         let said = if slots {
             format!("no room for the queue {queue}, {} of {} slots taken", runner.active, runner.slots)
         } else {
             format!("{} of {} GPUs are free, the task needs {gpus}", room.gpus, runner.gpus)
         };
         quotes.push(quote(format!("Runner {}", runner.name), said, runner.seen_at));
+        names.push(runner.name.clone());
     }
     let message = match quotes.as_slice() {
         [] => return None,
         [one] => format!("{} is full: {}", one.source, one.raw),
         more => format!("All {} runners that serve the queue {queue} are full", more.len()),
     };
-    Some(Finding::new(Reason::RunnerAtCapacity, message, quotes))
+    Some(Full { finding: Finding::new(Reason::RunnerAtCapacity, message, quotes), runners: names, of_gpus })
 }
 
 /// Runners that serve the queue and do not see their clusters; what holds a task up where no other does.

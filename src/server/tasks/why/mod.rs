@@ -1,10 +1,11 @@
 //! `GET /tasks/{id}/why`: why a task is where it is.
 
 mod blocked;
-mod elsewhere;
 mod findings;
 mod fit;
 mod halted;
+mod holders;
+mod instead;
 mod limits;
 
 use super::{
@@ -19,6 +20,7 @@ use crate::{
 };
 use axum::extract::State;
 use findings::Known;
+use holders::Held;
 use limits::Draw;
 
 /// Why a task waits, or ended as it did: every reason, blocking ones first, each with what it rests on.
@@ -26,20 +28,25 @@ use limits::Draw;
     responses((status = 200, body = Why), (status = 404, body = Problem)))]
 pub(crate) async fn why(State(app): State<App>, principal: Principal, OfTask(id): OfTask) -> ApiResult<axum::Json<Why>> {
     let task = app.record(id).await?;
-    let (position, mut reasons) = match kin::array_of(&task) {
-        Some(array) => (None, app.array_reasons(&task, array).await?),
+    let Look { place: position, mut found, blocks, held } = match kin::array_of(&task) {
+        Some(array) => app.array_reasons(&task, array).await?,
         None => app.reasons(&task).await?,
     };
-    reasons.sort_by_key(|finding| !finding.blocking);
-    for reason in &mut reasons {
+    found.sort_by_key(|finding| !finding.blocking);
+    for reason in &mut found {
         let named = |hint: String| hint.replace("TASK", &id.to_string()).replace("QUEUE", task.spec.queue.as_str());
         reason.hint = reason.hint.take().map(named);
     }
-    let verdict = reasons::verdict(&reasons);
-    let comes = !reasons.iter().any(|finding| finding.blocking && finding.code == Reason::QueuePaused);
-    let eta = position.filter(|_| verdict == Some(ReasonClass::Wait) && comes);
-    let waits = task.state == TaskState::Queued || task.lease.is_some() && fit::is_about_nodes(&reasons);
-    let elsewhere = if waits && verdict.is_some() { app.elsewhere(&principal, &task).await? } else { Vec::new() };
+    let verdict = reasons::verdict(&found);
+    let comes = !found.iter().any(|finding| finding.blocking && finding.code == Reason::QueuePaused);
+    let place = position.filter(|_| verdict == Some(ReasonClass::Wait) && comes);
+    let (holders, by) = match &held {
+        Some(held) => app.holders(&principal, held, place.map(|place| place.index)).await?,
+        None => (None, None),
+    };
+    let eta = place.and_then(|place| app.flow.forecast(&task, place.index, by, app.now()));
+    let waits = task.state == TaskState::Queued || task.lease.is_some() && fit::is_about_nodes(&found);
+    let instead = if waits && verdict.is_some() { app.instead(&principal, &task, &blocks, &found).await? } else { Vec::new() };
     Ok(axum::Json(Why {
         task: id,
         state: task.state,
@@ -47,17 +54,36 @@ pub(crate) async fn why(State(app): State<App>, principal: Principal, OfTask(id)
         phase: task.lease.as_ref().map(|lease| lease.phase.unwrap_or(Phase::Claimed)),
         since: timestamp(app.since(&task).await?),
         position,
-        eta: eta.and_then(|place| app.flow.forecast(&task, place.index, app.now())),
+        eta,
         verdict,
-        elsewhere,
-        reasons,
+        instead,
+        holders,
+        reasons: found,
     }))
+}
+
+/// What is seen of a task that is no array.
+#[derive(Default)]
+struct Look {
+    /// Its place in its queue, while it is queued.
+    place: Option<Position>,
+    found: Vec<Finding>,
+    /// The rules that hold it back while it is queued.
+    blocks: Vec<Block>,
+    /// What it waits for because others have it.
+    held: Option<Held>,
+}
+
+impl From<Vec<Finding>> for Look {
+    fn from(found: Vec<Finding>) -> Self {
+        Self { found, ..Self::default() }
+    }
 }
 
 impl App {
     /// Where a task that is no array stands in its queue, and why it stands where it does.
-    async fn reasons(&self, task: &TaskRecord) -> ApiResult<(Option<Position>, Vec<Finding>)> {
-        let reasons = match (task.state, &task.lease) {
+    async fn reasons(&self, task: &TaskRecord) -> ApiResult<Look> {
+        Ok(match (task.state, &task.lease) {
             (TaskState::Queued, _) => {
                 // It may have been claimed meanwhile; what was read of it still counts itself.
                 let (ahead, of, blocks) = match self.store.standing(task.id).await? {
@@ -65,37 +91,41 @@ impl App {
                     None => (0, 1, Vec::new()),
                 };
                 let place = Position { index: ahead + 1, of: of.max(u64::from(ahead) + 1) };
-                return Ok((Some(place), self.queued(task, place, &blocks).await?));
+                let (found, held) = self.queued(task, place, &blocks).await?;
+                Look { place: Some(place), found, blocks, held }
             }
-            (TaskState::Waiting, _) => self.waiting(task).await?,
-            (_, Some(lease)) => self.active(task, lease).await?,
-            (_, None) => self.ended(task).await?,
-        };
-        Ok((None, reasons))
+            (TaskState::Waiting, _) => self.waiting(task).await?.into(),
+            (_, Some(lease)) => {
+                let found = self.active(task, lease).await?;
+                let held = Held::by_pods(task, &lease.runner, &found).filter(|_| lease.uid.is_none());
+                Look { found, held, ..Look::default() }
+            }
+            (_, None) => self.ended(task).await?.into(),
+        })
     }
 
     /// Why an array stands where it does: as its first element that nobody has claimed, or as it ended.
-    async fn array_reasons(&self, task: &TaskRecord, array: &ArrayRecord) -> ApiResult<Vec<Finding>> {
+    async fn array_reasons(&self, task: &TaskRecord, array: &ArrayRecord) -> ApiResult<Look> {
         if task.state == TaskState::Cancelled && array.cancel_at.is_some() {
-            return self.ended(task).await;
+            return Ok(self.ended(task).await?.into());
         }
         if let Some((outcome, _)) = &task.ended {
-            return Ok(findings::array_ended(outcome, task.finished_at.map(timestamp)).into_iter().collect());
+            return Ok(findings::array_ended(outcome, task.finished_at.map(timestamp)).into_iter().collect::<Vec<_>>().into());
         }
         let together = self.waiting(task).await?;
         if !together.is_empty() {
-            return Ok(together);
+            return Ok(together.into());
         }
         let first = self.store.unclaimed_elements(task.id, task.id, 1).await?;
-        let Some(first) = first.first() else { return Ok(Vec::new()) };
-        let (_, found) = self.reasons(&self.record(*first).await?).await?;
+        let Some(first) = first.first() else { return Ok(Look::default()) };
+        let Look { found, held, .. } = self.reasons(&self.record(*first).await?).await?;
         let goes_on = array.counts.active > 0;
         let of_element = |mut finding: Finding| {
             finding.message = format!("Element {first}: {}", finding.message);
             finding.hint = finding.hint.map(|hint| hint.replace("TASK", &first.to_string()));
             if goes_on { finding.beside() } else { finding }
         };
-        Ok(found.into_iter().map(of_element).collect())
+        Ok(Look { found: found.into_iter().map(of_element).collect(), held, ..Look::default() })
     }
 
     /// Why an element waits for a slot of its array, or with it.
@@ -119,7 +149,7 @@ impl App {
         Ok(self.store.last_event(task.id, kinds).await?.map_or(task.created_at, |event| event.at))
     }
 
-    async fn queued(&self, task: &TaskRecord, place: Position, blocks: &[Block]) -> ApiResult<Vec<Finding>> {
+    async fn queued(&self, task: &TaskRecord, place: Position, blocks: &[Block]) -> ApiResult<(Vec<Finding>, Option<Held>)> {
         let queue = &task.spec.queue;
         let mut found = Vec::new();
         if let Some((by, reason, at)) = self.store.queue(queue).await?.and_then(|record| record.paused) {
@@ -137,7 +167,11 @@ impl App {
         let stuck = self.watchdog.found();
         found.extend(halted::blind(queue, &runners, &stuck));
         found.extend(halted::behind(queue, &stuck));
-        found.extend(halted::full(queue, &task.spec.resources, &runners));
+        let full = halted::full(queue, &task.spec.resources, &runners);
+        let by_runners = full.map(|full| {
+            found.push(full.finding);
+            Held::by_runners(task, full.runners, full.of_gpus)
+        });
         found.extend(self.unrenderable(queue).map(|faults| findings::unrenderable(queue, &faults)));
         found.extend(findings::unserved(queue, &self.unserved(queue)));
         found.extend(self.misfit(task).map(|(reason, faults)| findings::misfit(queue, reason, &faults)));
@@ -148,7 +182,7 @@ impl App {
         let behind = findings::behind(queue, place);
         let held = found.iter().any(|finding| finding.blocking);
         found.push(if held { behind.beside() } else { behind });
-        Ok(found)
+        Ok((found, blocks.iter().find_map(|block| Held::by_rules(task, block)).or(by_runners)))
     }
 
     /// A limit, a budget or a reservation that a ready task waits for.
