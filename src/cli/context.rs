@@ -307,6 +307,15 @@ impl Context {
         }
     }
 
+    /// Says that something is gone: its name alone where names are asked for, and nothing to machines, which get no object of the API.
+    pub(crate) fn gone(&self, name: &dyn fmt::Display, how: &str) -> Result<(), Failure> {
+        match self.format() {
+            Format::Table | Format::Wide => self.console.line(format_args!("{name} {how}")),
+            Format::Name => self.console.line(format_args!("{name}")),
+            Format::Json | Format::Jsonl | Format::Yaml => Ok(()),
+        }
+    }
+
     /// Prints a document in the format that was asked for, or what the expression of `--jq`, under which it is JSON, makes of it.
     pub(crate) fn document(&self, text: &str) -> Result<(), Failure> {
         match &self.common.jq {

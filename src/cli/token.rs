@@ -87,7 +87,7 @@ pub(super) async fn run(args: TokenArgs, context: &Context) -> Result<Exit, Fail
         }
         TokenCommand::Revoke { id } => {
             client.revoke_token(id).await?;
-            context.console.line(format_args!("{id} revoked"))?;
+            context.gone(&id, "revoked")?;
         }
     }
     Ok(Exit::Ok)

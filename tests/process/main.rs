@@ -42,6 +42,7 @@ mod kills;
 mod masks;
 mod migrate;
 mod moving;
+mod objects;
 mod resume;
 mod screen;
 mod server_faults;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs schemathesis, which makes requests from an API document; installs it into the user's cache where it is missing.
+# Runs schemathesis, which makes requests from an API document; installs it into the user's cache where it is missing. With `python` as
+# the first argument it runs the interpreter beside it, which has what reads such schemas.
 set -euo pipefail
 VERSION=4.32.5
 home=${XDG_CACHE_HOME:-$HOME/.cache}/slipway/schemathesis/$VERSION
@@ -13,4 +14,9 @@ mkdir -p "${home%/*}"
     touch "$home/complete"
   fi
 ) 9>"${home%/*}/lock"
-exec "$home/bin/schemathesis" "$@"
+program=schemathesis
+if [[ ${1:-} == python ]]; then
+  program=python
+  shift
+fi
+exec "$home/bin/$program" "$@"

@@ -40,6 +40,6 @@ pub(super) async fn set(context: &Context, name: &BudgetName, wanted: Wanted) ->
 /// Deletes a budget.
 pub(super) async fn delete(context: &Context, name: &BudgetName) -> Result<Exit, Failure> {
     context.client()?.delete_budget(name).await?;
-    context.console.line(format_args!("{name} deleted"))?;
+    context.gone(name, "deleted")?;
     Ok(Exit::Ok)
 }

@@ -44,7 +44,7 @@ pub(super) async fn resume(context: &Context, name: &QueueName) -> Result<Exit, 
 /// Deletes a queue.
 pub(super) async fn delete(context: &Context, name: &QueueName) -> Result<Exit, Failure> {
     context.client()?.delete_queue(name).await?;
-    context.console.line(format_args!("{name} deleted"))?;
+    context.gone(name, "deleted")?;
     Ok(Exit::Ok)
 }
 
