@@ -109,7 +109,7 @@ fn rows(events: &[Event]) -> Vec<Vec<Cell>> {
         let after = before.replace(event.at).map(|before| format!("+{}", span(between(before, event.at))));
         let kind = serde_json::to_value(event.kind).ok().and_then(|kind| Some(kind.as_str()?.to_owned()));
         vec![
-            cell(format!("{:.3}", event.at)).tone(Tone::Faint),
+            cell(format!("{:.3}", event.at)).tone(Tone::Faint).whole(),
             cell(after.unwrap_or_default()),
             cell(event.attempt.map(|attempt| attempt.to_string()).unwrap_or_default()),
             cell(kind.unwrap_or_default()).tone(tone(event)),

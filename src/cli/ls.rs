@@ -25,6 +25,7 @@ Examples:
   slipway ls 1040 --state failed           the elements of an array, or a task's children, that failed
   slipway ls -l team=vision,tier!=test     by label, in Kubernetes' syntax
   slipway ls -o wide                       with times, runners and labels
+  slipway ls -w                            drawn again every 2 s
   slipway ls --all --jq '.items[].user'         what jq makes of the JSON
   slipway ls --state queued -o name | xargs slipway cancel";
 
@@ -58,6 +59,9 @@ pub struct LsArgs {
     /// At most so many, the newest first [default: 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
+    /// Draw it again and again, until Ctrl-C
+    #[arg(short, long)]
+    watch: bool,
     #[command(flatten)]
     pub(super) common: Common,
 }
@@ -66,6 +70,9 @@ fn selector(text: &str) -> Result<String, String> {
     LabelSelector::parse(text).map(|_| text.to_owned()).map_err(|e| e.to_string())
 }
 
+/// How often a list that is watched is drawn, and how many rows of it.
+const PAUSE: Duration = if cfg!(test) { Duration::from_millis(10) } else { Duration::from_secs(2) };
+const ROWS: usize = 20;
 /// How many ended tasks stand below those that have not ended.
 const RECENT: u32 = 20;
 const LIVE: [TaskState; 3] = [TaskState::Waiting, TaskState::Queued, TaskState::Active];
@@ -103,25 +110,21 @@ pub(super) fn live(queue: Option<&str>, most: u32) -> TaskQuery {
     }
 }
 
-/// Lists tasks.
+/// Lists tasks, once or again and again.
 pub(super) async fn run(args: LsArgs, context: &Context) -> Result<Exit, Failure> {
+    let terminal = context.console.terminal();
+    if args.watch && !(terminal.stdout && terminal.escapes && context.format().is_for_people()) {
+        return Err(Failure::usage("--watch draws on a terminal").hint("elsewhere each change is a line of: slipway watch"));
+    }
     let client = context.client()?;
-    let mut list = TaskList { items: Vec::new(), next_cursor: None };
     let parent = match &args.parent {
         Some(parent) => Some(parent.id(context, &client).await?),
         None => None,
     };
-    let several = args.queries(parent, context.now());
-    let single = several.len() == 1;
-    for (query, rows) in several {
-        let part = pages(&client, query, rows).await?;
-        list.items.extend(part.items);
-        // Two lists in one have no place to go on from.
-        list.next_cursor = part.next_cursor.filter(|_| single);
+    if args.watch {
+        return watched(&args, &client, parent, context).await;
     }
-    if parent.is_none() {
-        list.items.sort_by_key(|task| std::cmp::Reverse(task.id));
-    }
+    let list = listed(&args, &client, parent, context.now()).await?;
     if let Some(parent) = parent.filter(|_| list.items.is_empty()) {
         // An empty list says nothing of a task that there is not.
         client.task(parent).await?;
@@ -131,22 +134,64 @@ pub(super) async fn run(args: LsArgs, context: &Context) -> Result<Exit, Failure
         return Ok(Exit::Ok);
     }
     let names = |list: &TaskList| list.items.iter().map(|task| task.id.to_string()).collect();
-    let now = context.now();
-    context.print(&list, names, |list| {
-        let marks = context.console.marks();
-        let table = if context.wide() {
-            Table::new(&WIDE, list.items.iter().map(|task| wide(task, marks)).collect())
-        } else {
-            let header: &'static [&'static str] = if args.all { &WITH_USER } else { &WITHOUT_USER };
-            Table::new(header, list.items.iter().map(|task| row(task, now, args.all, marks)).collect())
-        };
-        table.render(context.headers(), context.width())
-    })?;
+    context.print(&list, names, |list| shown(&list.items, &args, context))?;
     if list.next_cursor.is_some() {
         let of = args.parent.as_ref().map(|parent| format!("{parent} ")).unwrap_or_default();
         context.console.aside(format_args!("There are more: slipway ls {of}--limit {}", args.limit.unwrap_or(100).saturating_mul(10)));
     }
     Ok(Exit::Ok)
+}
+
+/// What is asked for, newest first.
+async fn listed(args: &LsArgs, client: &Client, parent: Option<TaskId>, now: Timestamp) -> Result<TaskList, Failure> {
+    let mut list = TaskList { items: Vec::new(), next_cursor: None };
+    let several = args.queries(parent, now);
+    let single = several.len() == 1;
+    for (query, rows) in several {
+        let part = pages(client, query, rows).await?;
+        list.items.extend(part.items);
+        // Two lists in one have no place to go on from.
+        list.next_cursor = part.next_cursor.filter(|_| single);
+    }
+    if parent.is_none() {
+        list.items.sort_by_key(|task| std::cmp::Reverse(task.id));
+    }
+    Ok(list)
+}
+
+/// Draws the list over the one before, until somebody ends it. What cannot be read is said, and tried again.
+async fn watched(args: &LsArgs, client: &Client, parent: Option<TaskId>, context: &Context) -> Result<Exit, Failure> {
+    context.on_interrupt("");
+    let (mut drawn, mut first) = (0, true);
+    let mut tick = tokio::time::interval(PAUSE);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let text = match listed(args, client, parent, context.now()).await {
+            Ok(list) if list.items.is_empty() => format!("{}\n", empty(args)),
+            Ok(list) => {
+                let most = list.items.len().min(ROWS);
+                let more = list.items.len() - most;
+                let more = if more > 0 { format!("and {more} more\n") } else { String::new() };
+                shown(&list.items[..most], args, context) + &more
+            }
+            Err(failure) if first => return Err(failure),
+            Err(failure) => format!("{}\n", failure.message.unwrap_or_default()),
+        };
+        first = false;
+        context.console.repaint(std::mem::replace(&mut drawn, text.lines().count()), &text);
+    }
+}
+
+fn shown(tasks: &[Task], args: &LsArgs, context: &Context) -> String {
+    let (marks, now) = (context.console.marks(), context.now());
+    let table = if context.wide() {
+        Table::new(&WIDE, tasks.iter().map(|task| wide(task, marks)).collect())
+    } else {
+        let header: &'static [&'static str] = if args.all { &WITH_USER } else { &WITHOUT_USER };
+        Table::new(header, tasks.iter().map(|task| row(task, now, args.all, marks)).collect())
+    };
+    table.render(context.headers(), context.width())
 }
 
 fn empty(args: &LsArgs) -> &'static str {
@@ -177,8 +222,8 @@ async fn pages(client: &Client, query: TaskQuery, rows: u32) -> Result<TaskList,
     }
 }
 
-const WITHOUT_USER: [&str; 8] = ["ID", "NAME", "QUEUE", "STATE", "PHASE", "AGE", "RUN", "NOTE"];
-pub(super) const WITH_USER: [&str; 9] = ["ID", "NAME", "USER", "QUEUE", "STATE", "PHASE", "AGE", "RUN", "NOTE"];
+const WITHOUT_USER: [&str; 8] = ["ID", "NAME", "QUEUE", "PHASE", "AGE", "WAIT", "RUN", "NOTE"];
+pub(super) const WITH_USER: [&str; 8] = ["ID", "NAME", "USER", "QUEUE", "PHASE", "AGE", "RUN", "NOTE"];
 
 const WIDE: [&str; 13] =
     ["ID", "NAME", "USER", "QUEUE", "PRIORITY", "STATE", "PHASE", "SUBMITTED", "STARTED", "FINISHED", "RUNNER", "LABELS", "NOTE"];
@@ -215,15 +260,20 @@ pub(super) fn row(task: &Task, now: Timestamp, user: bool, marks: Marks) -> Vec<
     if user {
         row.push(cell(&task.user));
     }
-    row.extend([
-        cell(&task.queue),
-        cell(task.state).tone(Tone::of(task.state)),
-        cell(task.phase.map(|phase| phase.to_string()).unwrap_or_default()),
-        cell(age(between(task.created_at, now))),
-        cell(verdict::ran(task, now).unwrap_or_default()),
-        note(task, marks),
-    ]);
+    // While an attempt is out its phase says more than the state.
+    let phase = task.phase.map_or_else(|| task.state.to_string(), |phase| phase.to_string());
+    row.extend([cell(&task.queue), cell(phase).tone(Tone::of(task.state)), cell(age(between(task.created_at, now)))]);
+    if !user {
+        row.push(cell(waited(task, now).map(age).unwrap_or_default()));
+    }
+    row.extend([cell(verdict::ran(task, now).unwrap_or_default()), note(task, marks)]);
     row
+}
+
+/// How long it waited for its start, or does; none where it never will have one.
+fn waited(task: &Task, now: Timestamp) -> Option<Duration> {
+    let until = task.started_at.or_else(|| (!task.state.is_terminal()).then_some(now))?;
+    task.array.as_ref().is_none_or(|array| array.index.is_some()).then(|| between(task.created_at, until))
 }
 
 /// A task without a name shows the beginning of its command.

@@ -77,6 +77,8 @@ mod tests {
             footing_at: None,
         };
         let runners = [runner("box-k3f9a", Some("2026-11-20T09:22:38Z")), runner("old", Some("2026-11-20T08:22:41Z")), runner("new", None)];
-        insta::assert_snapshot!(anstream::adapter::strip_str(&table(&runners, NOW.parse().unwrap()).render(true, None)).to_string());
+        let at = |width| table(&runners, NOW.parse().unwrap()).render(true, Some(width));
+        assert!(anstream::adapter::strip_str(&at(60)).to_string().lines().all(|line| line.len() <= 60));
+        insta::assert_snapshot!(anstream::adapter::strip_str(&(at(160) + "\n" + &at(60))).to_string());
     }
 }

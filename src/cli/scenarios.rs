@@ -7,6 +7,7 @@ mod judged;
 mod login;
 mod reading;
 mod rules;
+mod views;
 mod watching;
 mod why;
 

@@ -9,13 +9,14 @@ use std::borrow::Cow;
 pub(crate) struct Cell {
     text: String,
     tone: Option<Tone>,
+    whole: bool,
 }
 
 /// A cell in no particular tone; control characters are made visible, the empty text is `-`.
 #[expect(clippy::needless_pass_by_value, reason = "cells are made of numbers and temporaries more often than of references")]
 pub(crate) fn cell(text: impl ToString) -> Cell {
     let text = clean(&text.to_string());
-    Cell { text: if text.is_empty() { "-".into() } else { text }, tone: None }
+    Cell { text: if text.is_empty() { "-".into() } else { text }, tone: None, whole: false }
 }
 
 impl Cell {
@@ -23,6 +24,12 @@ impl Cell {
     #[must_use]
     pub(crate) fn tone(self, tone: impl Into<Option<Tone>>) -> Self {
         Self { tone: tone.into(), ..self }
+    }
+
+    /// The same cell where a part of it says nothing: its column is not cut.
+    #[must_use]
+    pub(crate) fn whole(self) -> Self {
+        Self { whole: true, ..self }
     }
 }
 
@@ -35,8 +42,8 @@ pub(crate) struct Table {
 
 /// Between two columns.
 const GAP: usize = 2;
-/// The last column is not cut below this.
-const LEAST: usize = 12;
+/// No column is cut below this.
+const LEAST: usize = 10;
 
 impl Table {
     /// A table with these columns.
@@ -51,7 +58,7 @@ impl Table {
         Self { header: header.into_iter().map(Cow::Owned).collect(), rows }
     }
 
-    /// The table as text. With a `width` the last column is cut so that no row wraps.
+    /// The table as text. With a `width` its widest columns are cut so that no row wraps, each to no less than [`LEAST`].
     #[must_use]
     pub(crate) fn render(&self, headers: bool, width: Option<u16>) -> String {
         let mut grid = Grid::new();
@@ -60,11 +67,10 @@ impl Table {
         if headers {
             grid.set_header(&self.header);
         }
-        let last = self.header.len().saturating_sub(1);
-        let room = width.map(|width| usize::from(width).saturating_sub(self.width_before(last)).max(LEAST));
+        let most = width.map_or_else(Vec::new, |width| self.widths(usize::from(width), headers));
         for row in &self.rows {
             grid.add_row(row.iter().enumerate().map(|(i, cell)| {
-                let shown = Shown::new(room.filter(|_| i == last).map_or_else(|| cell.text.clone(), |room| cut(&cell.text, room)));
+                let shown = Shown::new(most.get(i).map_or_else(|| cell.text.clone(), |most| cut(&cell.text, *most)));
                 cell.tone.into_iter().fold(shown, coloured)
             }));
         }
@@ -74,13 +80,22 @@ impl Table {
         grid.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
     }
 
-    fn width_before(&self, last: usize) -> usize {
-        (0..last)
-            .map(|i| {
-                let cells = self.rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.text.chars().count());
-                cells.chain([self.header[i].len()]).max().unwrap_or(0) + GAP
-            })
-            .sum()
+    /// How wide each column may be: as wide as it is, the widest less until all fit.
+    fn widths(&self, width: usize, headers: bool) -> Vec<usize> {
+        let natural = |i: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.text.chars().count());
+            cells.chain(headers.then(|| self.header[i].chars().count())).max().unwrap_or(0)
+        };
+        let mut widths: Vec<usize> = (0..self.header.len()).map(natural).collect();
+        let is_whole = |i: usize| self.rows.iter().filter_map(|row| row.get(i)).any(|cell| cell.whole);
+        let whole: Vec<bool> = (0..self.header.len()).map(is_whole).collect();
+        let gaps = GAP * self.header.len().saturating_sub(1);
+        while widths.iter().sum::<usize>() + gaps > width {
+            let cuttable = widths.iter_mut().zip(&whole).filter(|(width, whole)| !**whole && **width > LEAST);
+            let Some((widest, _)) = cuttable.max() else { break };
+            *widest -= 1;
+        }
+        widths
     }
 }
 
@@ -108,6 +123,10 @@ mod tests {
         let table = Table::new(&["ID", "STATE", "NOTE"], rows);
         let plain = |text: String| anstream::adapter::strip_str(&text).to_string();
         assert_eq!(plain(table.render(true, Some(28))), "ID    STATE   NOTE\n1042  active  a note that...\n7     -       tab\\there\n");
+        let id = |text: &str| vec![cell(text).whole(), cell("a note that is rather long")];
+        let whole = Table::new(&["AT", "NOTE"], vec![id("2026-11-20T09:14:30Z")]);
+        assert_eq!(plain(whole.render(false, Some(32))), "2026-11-20T09:14:30Z  a note ...\n", "a part of a time is none");
+        assert_eq!(plain(table.render(true, Some(80))), plain(table.render(true, None)), "what fits is not cut");
         assert!(table.render(true, None).contains('\u{1b}'));
         assert!(plain(table.render(false, None)).starts_with("1042  active  a note that is rather long\n"));
     }

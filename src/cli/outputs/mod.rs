@@ -90,6 +90,6 @@ fn none(id: impl std::fmt::Display) -> String {
 }
 
 fn table(list: &OutputList) -> Table {
-    let row = |file: &crate::wire::Output| vec![cell(size(file.size)), cell(&file.sha256.as_str()[..12]), cell(clean(&file.path))];
+    let row = |file: &crate::wire::Output| vec![cell(size(file.size)), cell(&file.sha256.as_str()[..12]).whole(), cell(clean(&file.path))];
     Table::new(&["SIZE", "SHA256", "PATH"], list.items.iter().map(row).collect())
 }

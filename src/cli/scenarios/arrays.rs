@@ -69,8 +69,8 @@ async fn elements_are_named_by_array_and_index() {
     1080
     1080
     hello
-    ID      NAME        QUEUE     STATE      PHASE  AGE  RUN    NOTE
-    1040_7  resnet-lr3  gpu-a100  cancelled  -      8m   1m22s  -
+    ID      NAME        QUEUE     PHASE      AGE  WAIT  RUN    NOTE
+    1040_7  resnet-lr3  gpu-a100  cancelled  8m   6m    1m22s  -
     ");
     let bench = Bench::default();
     assert_eq!(bench.types(&server, &["cancel", "1", "2", "--indices", "3"]).await, 2);

@@ -21,6 +21,28 @@ async fn in_a_pipe_each_change_is_a_line_and_a_failure_the_exit() {
 }
 
 #[tokio::test]
+async fn a_list_is_drawn_again_until_somebody_ends_it() {
+    let listed = "GET /api/v1/tasks?state=active&user=%40me&limit=100";
+    let script = Script::default().on(listed, json(200, &list(&[running()]))).on(listed, json(200, &list(&[])));
+    let server = script.start().await;
+    let bench = Bench { terminal: Terminal { stdout: true, escapes: true, no_color: true, ..Terminal::default() }, ..Bench::default() };
+    let (interrupt, out) = (bench.interrupt.clone(), bench.out.clone());
+    tokio::spawn(async move {
+        while !out.text().contains("No tasks match") {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        interrupt.cancel();
+    });
+    assert_eq!(bench.types(&server, &["ls", "--state", "active", "-w"]).await, 130, "{}", bench.errors(&server));
+    let text = bench.out.text();
+    let (first, second) = text.split_once("\u{1b}[2A\u{1b}[J").unwrap_or_else(|| panic!("{text:?}"));
+    assert!(first.contains("1042  resnet-lr3  gpu-a100  running"), "{first}");
+    assert_eq!(second, "No tasks match.\n");
+    let bench = Bench::default();
+    assert_eq!(bench.types(&server, &["ls", "-w"]).await, 2, "a pipe is no terminal");
+}
+
+#[tokio::test]
 async fn a_queue_is_watched_until_none_of_its_tasks_is_left() {
     let listed = "GET /api/v1/tasks?queue=gpu&state=waiting%2Cqueued%2Cactive&limit=200";
     let script = Script::default()
