@@ -1,4 +1,4 @@
-//! `slipway ls` at 10,000 tasks while others submit as fast as they can.
+//! `slipway ls`, `get` and `why` at 10,000 tasks while others submit as fast as they can.
 
 use super::{Home, Stage, homes};
 use crate::{
@@ -13,8 +13,9 @@ use std::time::Duration;
 
 const TASKS: usize = 10_000;
 const SUBMITTERS: usize = 8;
-/// The first page, as the program asks for it.
-const PATH: &str = "/api/v1/tasks?limit=50";
+/// What is read, each by itself in turn: the first page as the program asks for it, one of the first tasks, and why it waits among
+/// thousands.
+const READS: [(&str, &str); 3] = [("ls", "/api/v1/tasks?limit=50"), ("get", "/api/v1/tasks/5000"), ("why", "/api/v1/tasks/5000/why")];
 
 pub(crate) async fn measure(stage: Stage<'_>, figures: &mut Figures) -> Result<(), Failure> {
     for Home { prefix, dir, database } in homes(stage, "list").await? {
@@ -22,22 +23,24 @@ pub(crate) async fn measure(stage: Stage<'_>, figures: &mut Figures) -> Result<(
         fill(&server, TASKS).await?;
         for round in 0..=stage.options.rounds {
             let load = Load { connections: SUBMITTERS, batch: 1, time: Duration::from_secs_f64(stage.options.seconds) };
-            let (submitted, times) = tokio::try_join!(rest::submit(&server, load), lists(&server, load.time))?;
-            // The first round warms caches and files.
-            if round > 0 {
-                figures.note(format!("{prefix}ls p50"), "ms", quantile(&times, 50));
-                figures.note(format!("{prefix}ls p95"), "ms", quantile(&times, 95));
-                #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-                figures.note(format!("{prefix}ls: submits beside it"), "tasks/s", submitted.len() as f64 / stage.options.seconds);
+            for (what, path) in READS {
+                let (submitted, times) = tokio::try_join!(rest::submit(&server, load), reads(&server, path, load.time))?;
+                // The first round warms caches and files.
+                if round > 0 {
+                    figures.note(format!("{prefix}{what} p50"), "ms", quantile(&times, 50));
+                    figures.note(format!("{prefix}{what} p95"), "ms", quantile(&times, 95));
+                    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+                    figures.note(format!("{prefix}{what}: submits beside it"), "tasks/s", submitted.len() as f64 / stage.options.seconds);
+                }
             }
         }
     }
     Ok(())
 }
 
-/// Lists again and again, with a pause like a person's; the times in ms.
-async fn lists(server: &Server, time: Duration) -> Result<Vec<f64>, Failure> {
-    let request = Server::request("GET", PATH, &server.token, "");
+/// Reads the same again and again, with a pause like a person's; the times in ms.
+async fn reads(server: &Server, path: &str, time: Duration) -> Result<Vec<f64>, Failure> {
+    let request = Server::request("GET", path, &server.token, "");
     let mut stream = http::connect(&server.address).await?;
     let (began, mut times) = (machine::now(), Vec::new());
     while began.elapsed() < time {

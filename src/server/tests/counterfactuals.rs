@@ -63,6 +63,27 @@ async fn without_a_limit_of_time_nobody_knows_when_a_slot_is_free() {
     assert_eq!((shown["holders"]["items"][0].get("endsBy"), shown.get("eta")), (None, None));
 }
 
+/// Found by trying: for the ten seconds to the runner's next sign of life `why` said that the task was next and nothing else.
+#[tokio::test]
+async fn a_runner_is_full_as_soon_as_it_holds_as_many_as_it_has_slots() {
+    let rig = Rig::new().await;
+    rig.register("r1", INSTANCE).await.expect(200);
+    tell(&rig, 4, 8).await.expect(200);
+    for _ in 0..4 {
+        rig.submit(Who::Sue, json!({"command": ["true"], "timeoutSeconds": 60, "graceSeconds": 0})).await;
+        rig.running().await;
+    }
+    let waits = rig.task().await;
+    let shown = why(&rig, waits).await;
+    assert_eq!(first(&shown), "RunnerAtCapacity", "it said before that it had room for four");
+    let said = "Runner r1 is full: no room for the queue default, 4 of 4 slots taken";
+    assert_eq!((&shown["reasons"][0]["message"], &shown["holders"]["total"]), (&json!(said), &json!(4)));
+    assert_eq!(shown["eta"], json!({"bySeconds": 60, "basis": "the time limits of 4 running tasks"}));
+    apply(&rig, "queues/other", json!({})).await;
+    rig.submit(Who::Sue, json!({"command": ["true"], "queue": "other"})).await;
+    assert!(why(&rig, waits).await.get("eta").is_none(), "another queue may get the slot");
+}
+
 #[tokio::test]
 async fn holders_in_queues_that_somebody_may_not_see_are_only_counted() {
     let rig = Rig::new().await;

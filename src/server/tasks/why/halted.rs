@@ -13,6 +13,26 @@ fn serving<'a>(queue: &QueueName, runners: &'a [Known]) -> impl Iterator<Item = 
     runners.iter().filter(serves).map(|known| &known.runner)
 }
 
+/// What a runner has free for a queue.
+pub(super) struct Free {
+    pub(super) slots: u32,
+    pub(super) gpus: u32,
+}
+
+impl Free {
+    /// As it said last, less what it has claimed since: no more than its slots leave beside the attempts that it holds. None where it
+    /// has not told.
+    pub(super) fn of(runner: &Runner, queue: &QueueName) -> Option<Self> {
+        let left = runner.slots.saturating_sub(runner.active);
+        let told = runner.state.as_ref().and_then(|state| state.room.as_ref());
+        match told {
+            Some(room) => Some(Self { slots: room.of(queue.as_str()).min(left), gpus: room.gpus }),
+            // Whatever it would say, there is no room.
+            None => (left == 0).then_some(Self { slots: 0, gpus: 0 }),
+        }
+    }
+}
+
 /// Runners that have no room for a task.
 pub(super) struct Full {
     pub(super) finding: Finding,
@@ -26,8 +46,8 @@ pub(super) fn full(queue: &QueueName, needs: &Resources, runners: &[Known]) -> O
     let gpus = needs.gpus;
     let (mut quotes, mut names, mut of_gpus) = (Vec::new(), Vec::new(), true);
     for runner in serving(queue, runners) {
-        let room = runner.state.as_ref()?.room.as_ref()?;
-        let (slots, devices) = (room.of(queue.as_str()) == 0, runner.gpus >= gpus && room.gpus < gpus);
+        let Free { slots, gpus: free } = Free::of(runner, queue)?;
+        let (slots, devices) = (slots == 0, runner.gpus >= gpus && free < gpus);
         if !slots && !devices {
             return None;
         }
@@ -35,7 +55,7 @@ pub(super) fn full(queue: &QueueName, needs: &Resources, runners: &[Known]) -> O
         let said = if slots {
             format!("no room for the queue {queue}, {} of {} slots taken", runner.active, runner.slots)
         } else {
-            format!("{} of {} GPUs are free, the task needs {gpus}", room.gpus, runner.gpus)
+            format!("{free} of {} GPUs are free, the task needs {gpus}", runner.gpus)
         };
         quotes.push(quote(format!("Runner {}", runner.name), said, runner.seen_at));
         names.push(runner.name.clone());

@@ -42,10 +42,10 @@ impl Held {
         }
     }
 
-    /// The slots or GPUs of runners.
-    pub(super) fn by_runners(task: &TaskRecord, runners: Vec<RunnerName>, with_gpus: bool) -> Self {
+    /// The slots or GPUs of runners. `alone`: nobody but this queue waits for them.
+    pub(super) fn by_runners(task: &TaskRecord, runners: Vec<RunnerName>, with_gpus: bool, alone: bool) -> Self {
         let held = Self::of(task, Vec::new());
-        Self { by: Holding { runners, with_gpus, ..held.by }, ..held }
+        Self { by: Holding { runners, with_gpus, ..held.by }, one_by_one: alone && !with_gpus }
     }
 
     /// What the nodes of a cluster have, where that is what the pod waits for; as far as it is the runner's own tasks that have it.
@@ -53,7 +53,7 @@ impl Held {
         use Reason as R;
         let first = found.iter().find(|finding| finding.blocking)?;
         let full = [R::InsufficientGpu, R::InsufficientCpu, R::InsufficientMemory, R::InsufficientStorage, R::TooManyPods];
-        full.contains(&first.code).then(|| Self::by_runners(task, vec![runner.clone()], first.code == R::InsufficientGpu))
+        full.contains(&first.code).then(|| Self::by_runners(task, vec![runner.clone()], first.code == R::InsufficientGpu, false))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What would let a task get on: another queue that takes it and has room, or fewer GPUs.
 
-use super::{super::intake, fit::is_for_ever};
+use super::{super::intake, fit::is_for_ever, halted::Free};
 use crate::{
     domain::{Finding, QueueName, Reason, Resources, Role, RunnerName, TaskSpec, order::Resource},
     server::{auth::Principal, error::ApiResult, orders, state::App},
@@ -121,8 +121,8 @@ impl App {
 /// How many more tasks of a queue a runner takes, and the GPUs that it has free for them.
 fn room(runner: &Runner, queue: &QueueName) -> (u32, u32) {
     let serves = runner.queues.iter().any(|served| served == "*" || served == queue.as_str());
-    let room = runner.state.as_ref().and_then(|state| state.room.as_ref()).filter(|_| serves);
-    room.map_or((0, 0), |room| (room.of(queue.as_str()), room.gpus))
+    let free = Free::of(runner, queue).filter(|_| serves);
+    free.map_or((0, 0), |free| (free.slots, free.gpus))
 }
 
 /// How many GPUs limits and budgets leave to a task; none where they hold it back whatever it asks for.

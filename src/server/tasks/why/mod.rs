@@ -168,10 +168,14 @@ impl App {
         found.extend(halted::blind(queue, &runners, &stuck));
         found.extend(halted::behind(queue, &stuck));
         let full = halted::full(queue, &task.spec.resources, &runners);
-        let by_runners = full.map(|full| {
-            found.push(full.finding);
-            Held::by_runners(task, full.runners, full.of_gpus)
-        });
+        let by_runners = match full {
+            Some(full) => {
+                found.push(full.finding);
+                let others = self.store.queues().await?.iter().any(|other| other.queued > 0 && other.name != *queue);
+                Some(Held::by_runners(task, full.runners, full.of_gpus, !others))
+            }
+            None => None,
+        };
         found.extend(self.unrenderable(queue).map(|faults| findings::unrenderable(queue, &faults)));
         found.extend(findings::unserved(queue, &self.unserved(queue)));
         found.extend(self.misfit(task).map(|(reason, faults)| findings::misfit(queue, reason, &faults)));
