@@ -41,7 +41,7 @@ async fn main() -> Result<ExitCode, Failure> {
     if options.table {
         return write_table(&benches.join("results")).map(|()| ExitCode::SUCCESS);
     }
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let dir = tempfile::tempdir_in(postgres::reachable(Path::new(env!("CARGO_TARGET_TMPDIR"))))?;
     let mut figures = Figures::default();
     let noisy = compare(dir.path(), &options, &mut figures).await?;
     let run = table::Line::Run {

@@ -25,6 +25,14 @@ full_page_writes = on
 /// The user that it runs as where we are root, which it refuses.
 const USER: &str = "postgres";
 
+/// A place for what is measured: this one, or the machine's for temporary files where we are root and the user that PostgreSQL runs as
+/// does not get to this one, as below a home directory of root.
+pub(crate) fn reachable(place: &Path) -> PathBuf {
+    let open = |dir: &Path| fs::metadata(dir).is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0);
+    let is_root = nix::unistd::Uid::effective().is_root();
+    if is_root && !place.ancestors().all(open) { std::env::temp_dir() } else { place.to_owned() }
+}
+
 /// Stops when it is let go.
 pub(crate) struct Postgres {
     child: Child,
