@@ -4,6 +4,7 @@ use super::{
     array,
     context::Context,
     exit::{Exit, Failure},
+    first_error,
     follow::{self, detached, follow},
     format::Format,
     gather, verdict, wait,
@@ -75,6 +76,9 @@ impl AfterArgs {
                 let task = follow::wait(client, id).await?;
                 if whole {
                     print(context, &task)?;
+                }
+                if let Some(remark) = first_error::remark(client, &task).await {
+                    context.console.note(format_args!("first error  {remark}"));
                 }
                 verdict::failure(&task, self.propagate_exit_code).map_or(Ok(Exit::Ok), Err)
             }

@@ -108,6 +108,12 @@ impl Console {
         self.terminal
     }
 
+    /// Whether data is coloured.
+    #[must_use]
+    pub(crate) fn colours(&self) -> bool {
+        self.out_colour
+    }
+
     /// The marks for lines on standard error.
     #[must_use]
     pub(crate) fn marks(&self) -> Marks {

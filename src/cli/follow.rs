@@ -3,6 +3,8 @@
 use super::{
     context::Context,
     exit::{Exit, Failure},
+    first_error,
+    logs::{Feed, Manner, Show, screen},
     progress::{Progress, going_on},
     style::{Tone, paint},
     used, verdict,
@@ -18,8 +20,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 /// streams, and the line should stand above the output.
 const EVENT_GRACE: Duration = Duration::from_millis(500);
 
-/// Follows a task to its end and returns it. Prints log bytes as they are on standard output, phases and the result
-/// on standard error. Nothing that happens to this process stops the task.
+/// Follows a task to its end and returns it. Prints log bytes as they are on standard output, at a terminal as `slipway logs -f`
+/// does, and phases and the result on standard error. Nothing that happens to this process stops the task.
 ///
 /// # Errors
 /// The server cannot be reached, or takes the connection back for good; standard output is closed.
@@ -34,6 +36,9 @@ pub async fn follow(context: &Context, client: &Client, id: TaskId) -> Result<Ta
     if let Some(used) = attempts.last().and_then(|last| used::summary(last.notes.as_ref()?.usage.as_ref()?)) {
         context.console.note(paint(Tone::Faint, &format!("  {used}")));
     }
+    if let Some(remark) = first_error::remark(client, &task).await {
+        context.console.note(format_args!("  first error  {remark}"));
+    }
     Ok(task)
 }
 
@@ -45,6 +50,7 @@ pub(crate) fn detached(id: TaskId) -> String {
 struct Follower<'a> {
     context: &'a Context,
     log: LogStream,
+    feed: Feed,
     events: Option<EventStream>,
     progress: Progress,
     phase_since: Duration,
@@ -55,9 +61,11 @@ struct Follower<'a> {
 
 impl<'a> Follower<'a> {
     fn new(context: &'a Context, client: &Client, id: TaskId) -> Self {
+        let show = if context.console.terminal().stdout { Show::Terminal(screen(context, true, true)) } else { Show::Raw };
         Self {
             context,
             log: client.follow_log(id, None, Patience::default()),
+            feed: Feed::new(Manner { show, ..Manner::default() }, true),
             events: Some(client.follow_events(id, Patience::default())),
             progress: Progress::default(),
             phase_since: context.clock.monotonic(),
@@ -78,21 +86,34 @@ impl<'a> Follower<'a> {
                         if self.attempt.replace(attempt) != Some(attempt) {
                             self.await_running().await;
                         }
-                        self.clear();
-                        self.mid_line = bytes.last().is_some_and(|byte| *byte != b'\n');
-                        self.context.console.bytes(&bytes)?;
+                        let shown = self.feed.push(attempt, &bytes);
+                        self.show(&shown)?;
                     }
                     Next::Item(LogItem::End { .. }) => break,
                     Next::Broken(why) => self.note(&lost(&why)),
                     Next::Resumed => self.note("connection back"),
                 },
+                () = self.feed.patience() => {
+                    let shown = self.feed.settle();
+                    self.show(&shown)?;
+                }
                 _ = tick.tick() => self.draw(),
             }
         }
         self.await_end().await;
+        let shown = self.feed.finish();
+        self.show(&shown)?;
         self.clear();
         self.finish_line();
         Ok(())
+    }
+
+    /// Writes what is to be seen of the log.
+    fn show(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let Some(last) = bytes.last() else { return Ok(()) };
+        self.clear();
+        self.mid_line = *last != b'\n';
+        self.context.console.bytes(bytes)
     }
 
     /// Gives the event that the command runs a moment to overtake its output.

@@ -4,7 +4,7 @@ use super::{
     array,
     context::{Common, Context},
     exit::{Exit, Failure},
-    notes,
+    first_error, notes,
     span::{age, between, span},
     style::{Marks, Tone, clean, paint, shell},
     table::{Table, cell},
@@ -42,10 +42,12 @@ pub(super) async fn run(args: GetArgs, context: &Context) -> Result<Exit, Failur
     // The reason is a courtesy: a server that does not give any must not keep the rest from being shown.
     let why = if context.format().is_for_people() && held_up(&task) { client.why(id).await.ok() } else { None };
     let why = why.as_ref();
+    let remark = if context.format().is_for_people() { first_error::remark(&client, &task).await } else { None };
+    let first = remark.map(|remark| format!("\n{}{remark}\n", paint(Tone::Faint, "log        "))).unwrap_or_default();
     context.print(
         &task,
         |task| vec![task.id.to_string()],
-        |task| block(task, &attempts, why, context.now(), context.width(), context.console.marks()),
+        |task| block(task, &attempts, why, context.now(), context.width(), context.console.marks()) + &first,
     )?;
     Ok(Exit::Ok)
 }

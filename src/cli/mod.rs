@@ -29,6 +29,7 @@ mod events;
 mod exit;
 mod export;
 mod file;
+mod first_error;
 mod follow;
 mod format;
 mod gather;
@@ -36,7 +37,6 @@ mod get;
 #[cfg(test)]
 mod help;
 mod judged;
-mod lines;
 mod login;
 mod logs;
 mod ls;

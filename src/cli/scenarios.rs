@@ -2,6 +2,7 @@
 
 mod arrays;
 mod doctor;
+mod first;
 mod formats;
 mod judged;
 mod login;

@@ -3,6 +3,7 @@
 use super::{
     context::{Common, Context},
     exit::{Exit, Failure},
+    first_error,
     span::{age, between, span},
     style::{Marks, Tone, clean, cut, paint},
     task_ref::TaskRef,
@@ -44,8 +45,11 @@ pub(super) async fn run(args: WhyArgs, context: &Context) -> Result<Exit, Failur
     let task = client.task(id).await?;
     let why = client.why(id).await?;
     let marks = Marks::new(context.console.terminal().unicode);
+    // A courtesy to people alone: it costs a look at the log.
+    let remark = if context.format().is_for_people() { first_error::remark(&client, &task).await } else { None };
+    let first = remark.map(|remark| format!("\n  {}{remark}\n", paint(Tone::Faint, "log     "))).unwrap_or_default();
     let codes = |why: &Why| why.reasons.iter().map(|reason| reason.code.to_string()).collect();
-    context.print(&why, codes, |why| block(&task, why, context.now(), marks))?;
+    context.print(&why, codes, |why| block(&task, why, context.now(), marks) + &first)?;
     Ok(if args.exit_status { exit(&why) } else { Exit::Ok })
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Bench, END, Script, chunk, json, list, problem, sse, text};
 use crate::{
-    cli::testing::task,
+    cli::{Terminal, testing::task},
     wire::{Problem, ProblemCode, TaskState},
 };
 use serde_json::json as object;
@@ -66,14 +66,16 @@ async fn a_log_that_is_empty_or_has_gaps_has_an_end_too() {
 }
 
 #[tokio::test]
-async fn a_pipe_gets_lines_and_a_terminal_every_byte() {
-    let written = "1%\r\u{1b}[32m100%\u{1b}[0m\nloss 3\n";
+async fn a_pipe_gets_lines_and_a_terminal_colours_too() {
+    let written = "1%\r\u{1b}[32m100%\u{1b}[0m\n\u{1b}]0;title\u{7}loss 3\n";
     let server = Script::default().on(LOG, text(written)).start().await;
+    let terminal = Terminal { stdout: true, escapes: true, ..Terminal::default() };
     for (bench, words, out) in [
         (Bench::default(), &["logs", "1042"][..], "100%\nloss 3\n"),
         (Bench::default(), &["logs", "1042", "--raw"], written),
         (Bench::default(), &["logs", "1042", "--grep", "^loss [0-9]$"], "loss 3\n"),
-        (Bench::person(), &["logs", "1042"], written),
+        (Bench { terminal, ..Bench::default() }, &["logs", "1042"], "\u{1b}[32m100%\u{1b}[0m\nloss 3\n"),
+        (Bench { terminal, ..Bench::default() }, &["logs", "1042", "--raw"], written),
     ] {
         assert_eq!(bench.types(&server, words).await, 0, "{}", bench.err.text());
         assert_eq!(bench.out.text(), out, "{words:?}");
