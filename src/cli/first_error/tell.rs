@@ -5,7 +5,7 @@ use crate::{
     cli::{
         array,
         logs::range_of,
-        style::{Tone, cut, paint},
+        style::{Tone, clean, cut, paint},
     },
     client::Client,
     wire::{AttemptNumber, Task, TaskId, TaskState},
@@ -27,6 +27,11 @@ pub(in crate::cli) async fn remark(client: &Client, task: &Task) -> Option<Strin
         return None;
     }
     let (found, whole) = tokio::time::timeout(PATIENCE, look(client, task.id, task.attempt)).await.ok()??;
+    // What the task's end says already is not said twice.
+    let message = task.ended.as_ref().and_then(|ended| ended.message.as_deref()).map(clean).filter(|message| !message.is_empty());
+    if message.is_some_and(|message| found.text.contains(&message)) {
+        return None;
+    }
     Some(line(&found, whole, task.id))
 }
 

@@ -47,6 +47,7 @@ only its last state is shown, at a terminal with -f as it comes. --raw gives eve
 
 /// The arguments of `logs`.
 #[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags are independent on the command line")]
 pub struct LogsArgs {
     /// The task: its id, its name, or @ for your last
     #[arg(value_name = "TASK")]
@@ -106,12 +107,13 @@ pub(super) async fn run(args: LogsArgs, context: &Context) -> Result<Exit, Failu
         log.all(&mut printer).await?;
     }
     printer.finish()?;
-    if !args.exit_status && !(failed && context.console.terminal().stderr) {
+    let remarks = failed && context.console.terminal().stderr;
+    if !remarks && !args.exit_status {
         return Ok(Exit::Ok);
     }
     let task = client.task_patiently(id, Patience::default()).await?;
-    if failed
-        && context.console.terminal().stderr
+    if remarks
+        && args.attempt.is_none_or(|attempt| attempt == task.attempt.0)
         && let Some(remark) = first_error::remark(&client, &task).await
     {
         context.console.aside(format_args!("first error  {remark}"));

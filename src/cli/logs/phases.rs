@@ -164,7 +164,7 @@ mod tests {
         ] {
             assert_eq!(parts(log), kinds, "{log}");
         }
-        let many: String = (0..1_000).map(|n| format!("[slipway: set-up: {n}]\n")).collect();
+        let many = (0..1_000).map(|n| format!("[slipway: set-up: {n}]")).collect::<Vec<_>>().join("\n");
         assert_eq!(parts(&many).matches('B').count(), MOST);
     }
 

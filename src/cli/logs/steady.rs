@@ -68,7 +68,7 @@ impl Perform for Page<'_> {
             return;
         }
         let mut codes = String::new();
-        for param in params.iter() {
+        for param in params {
             let sub: Vec<_> = param.iter().map(ToString::to_string).collect();
             let _ = write!(codes, "{}{}", if codes.is_empty() { "" } else { ";" }, sub.join(":"));
         }
@@ -83,7 +83,9 @@ mod tests {
 
     fn shown(pieces: &[&[u8]]) -> String {
         let (mut steady, mut out) = (Steady::new(true), Vec::new());
-        pieces.iter().for_each(|piece| steady.pass(piece, &mut out));
+        for piece in pieces {
+            steady.pass(piece, &mut out);
+        }
         steady.finish(&mut out);
         String::from_utf8(out).unwrap()
     }
@@ -124,7 +126,7 @@ mod tests {
     #[test]
     fn broken_text_is_shown_as_far_as_it_goes() {
         for (bytes, text) in [
-            (&"gr\u{fc}n \u{1f680}\n".as_bytes()[..], "grün 🚀\n"),
+            ("gr\u{fc}n \u{1f680}\n".as_bytes(), "grün 🚀\n"),
             (b"a\xffb\n", "ab\n"),
             (b"a\xc3\nb\n", "a\nb\n"),
             (b"\xe2\x82x\n", "\u{fffd}\n"),

@@ -8,7 +8,7 @@ use super::{
     },
     END, EVENTS, chunk, ended, events, failed,
 };
-use crate::wire::{AttemptNumber, Finding, Problem, ProblemCode, Quote, Reason, TaskId, TaskState, Why};
+use crate::wire::{AttemptNumber, Ended, Finding, Problem, ProblemCode, Quote, Reason, Task, TaskId, TaskState, Why};
 use serde_json::json as object;
 
 const LOG: &str = "\
@@ -97,6 +97,21 @@ async fn without_it_everything_else_is_as_it_was() {
         let told = bench.out.text() + &bench.err.text();
         assert!(told.contains("exit code 42") && !told.contains("first"), "{told}");
     }
+}
+
+#[tokio::test]
+async fn what_the_tasks_end_says_already_is_not_said_twice() {
+    let message = "CUDA out of memory".to_owned();
+    let ended = Ended { message: Some(message), ..failed().ended.unwrap() };
+    let server = Script::default()
+        .on("GET /api/v1/tasks/1042", json(200, &Task { ended: Some(ended), ..failed() }))
+        .on("GET /api/v1/tasks/1042/attempts", json(200, &object!({"items": []})))
+        .on(END_OF_LOG, text(LOG).part("bytes 0-163/164"))
+        .start()
+        .await;
+    let bench = Bench::default();
+    assert_eq!(bench.types(&server, &["get", "1042"]).await, 0, "{}", bench.err.text());
+    assert!(server.lines().contains(&END_OF_LOG.to_owned()) && !bench.out.text().contains("line 4"), "{}", bench.out.text());
 }
 
 #[tokio::test]
