@@ -31,6 +31,7 @@ Examples:
 
 /// The arguments of `ls`.
 #[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct LsArgs {
     /// Only the elements of this array, or the children of this task
     #[arg(value_name = "TASK", conflicts_with = "mine")]

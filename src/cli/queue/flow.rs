@@ -33,10 +33,8 @@ pub(super) fn taken(queue: &Queue, unicode: bool) -> Cell {
 fn bar(used: u64, of: u64, unicode: bool) -> String {
     let (full, empty) = if unicode { ('█', '░') } else { ('#', '-') };
     let wide = WIDE as u64;
-    let mut filled = if of == 0 { 0 } else { (used.min(of).saturating_mul(wide) / of).min(wide) };
-    if used > 0 && filled == 0 && of > 0 {
-        filled = 1;
-    }
+    let part = used.min(of).saturating_mul(wide).checked_div(of).unwrap_or(0);
+    let filled = if used > 0 && of > 0 { part.max(1) } else { part };
     (0..wide).map(|at| if at < filled { full } else { empty }).collect()
 }
 

@@ -138,7 +138,8 @@ async fn what_people_read_fits_their_terminals_with_and_without_colours() {
             for row in plain.lines().filter(|_| *is_table) {
                 assert!(row.chars().count() <= usize::from(width), "{line}, at {width}: {row}");
             }
-            shown += &format!("{width} columns\n{plain}\n{width} columns, with colours\n{}\n", coloured.replace('\u{1b}', "␛"));
+            let marked = coloured.replace('\u{1b}', "␛");
+            shown.push_str(&[&format!("{width} columns\n"), &plain, &format!("\n{width} columns, with colours\n"), &marked, "\n"].concat());
         }
         insta::assert_snapshot!(line.replace([' ', ','], "-"), shown);
     }

@@ -96,7 +96,7 @@ impl App {
             let idle = slots > 0 && self.store.due_for(queue, &runner.name, free).await?.is_none();
             let now = idle && free > 0 && !too_large;
             let most = if now { most.min(free) } else { most };
-            let with = |gpus| TaskSpec { resources: Resources { gpus, ..task.spec.resources.clone() }, ..task.spec.clone() };
+            let with = |gpus| TaskSpec { resources: Resources { gpus, ..task.spec.resources }, ..task.spec.clone() };
             let gpus = largest(most, |gpus| self.fits(&runner.name, (&with(gpus), &doc), &task.user));
             if gpus == 0 || !now && !too_large {
                 continue;
