@@ -1,6 +1,8 @@
 //! Whole commands against a scripted server: what is sent, what is printed, how it ends.
 
 mod arrays;
+mod completion;
+mod config;
 mod doctor;
 mod formats;
 mod judged;

@@ -24,7 +24,7 @@ pub struct HelpArgs {
 }
 
 /// What is no command.
-const TOPICS: [&str; 2] = ["exit-codes", "environment"];
+pub(super) const TOPICS: [&str; 2] = ["exit-codes", "environment"];
 /// The width of help where nobody's terminal is known, and in documents.
 const WIDTH: u16 = 100;
 
@@ -80,14 +80,15 @@ fn reason(text: &str) -> Result<String, Failure> {
 }
 
 /// What no argument tells of, or not to everybody: the name of the variable, and what it is for.
-const BESIDE: [(&str, &str); 8] = [
+const BESIDE: [(&str, &str); 9] = [
     ("CLICOLOR_FORCE", "Colours also where no terminal is"),
     ("COLUMNS", "The width of tables at a terminal"),
     ("NO_COLOR", "No colours, whatever the terminal can"),
     ("SLIPWAY_CA_FILE", "Trust the authorities in this file, or directory of files, too (PEM)"),
+    ("SLIPWAY_COMPLETE", "Set by the scripts of slipway completion: the shell that asks what may stand at the cursor"),
     ("SLIPWAY_TOKEN", "The token itself"),
     ("SLIPWAY_TOKEN_FILE", "Read the token from this file; ignored where SLIPWAY_TOKEN is set"),
-    ("XDG_CONFIG_HOME", "Where slipway/contexts.yaml is, with what slipway login keeps [default: ~/.config]"),
+    ("XDG_CONFIG_HOME", "Where slipway/contexts.yaml is, with what slipway login keeps, and slipway/config.toml [default: ~/.config]"),
     ("XDG_DATA_HOME", "Where a server on this machine keeps its data, in slipway [default: ~/.local/share]"),
 ];
 
@@ -101,7 +102,8 @@ fn variables(root: &clap::Command) -> BTreeMap<String, String> {
         }
         command.get_subcommands().for_each(|sub| walk(sub, all));
     }
-    let mut all = BESIDE.map(|(name, help)| (name.to_owned(), help.to_owned())).into();
+    let mut all: BTreeMap<_, _> = BESIDE.map(|(name, help)| (name.to_owned(), help.to_owned())).into();
+    all.extend(super::config::variables());
     walk(root, &mut all);
     all
 }
