@@ -112,6 +112,7 @@ async fn apply(file: &Path, url: &str, token: &Path, stop: &CancellationToken) -
         data_dir: PathBuf::new(),
         contexts: PathBuf::new(),
         sources: cli::Sources::default(),
+        editor: None,
         ask: |_, _| Err(io::ErrorKind::Unsupported.into()),
         interrupt: stop.child_token(),
         root: args::root,

@@ -79,6 +79,7 @@ async fn run(command: Command) -> ExitCode {
         Command::User(command) => return user(*command).await,
         Command::Runner(args) => match args.command {
             Some(RunnerCommand::Ls(ls)) => return user(cli::Command::RunnerLs(ls)).await,
+            Some(RunnerCommand::Get(get)) => return user(cli::Command::RunnerGet(get)).await,
             None => {
                 telemetry::start(&args.log, "info");
                 runner::run(args).await.map(|()| ExitCode::SUCCESS)

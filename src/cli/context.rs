@@ -85,6 +85,8 @@ pub struct Surroundings {
     pub contexts: PathBuf,
     /// Where the configuration is read from.
     pub sources: Sources,
+    /// The user's editor, with its options.
+    pub editor: Option<String>,
     /// Asks at the terminal for something that is not to be seen, until the token is cancelled.
     pub ask: fn(&str, &CancellationToken) -> io::Result<String>,
     /// Cancelled by Ctrl-C.
@@ -114,6 +116,7 @@ pub struct Context {
     dir: PathBuf,
     data_dir: PathBuf,
     contexts: PathBuf,
+    editor: Option<String>,
     ask: fn(&str, &CancellationToken) -> io::Result<String>,
     stdin: tokio::sync::Mutex<Box<dyn AsyncRead + Send + Unpin>>,
     farewell: Mutex<Option<String>>,
@@ -137,6 +140,7 @@ impl Context {
             data_dir: common.data_dir.clone().unwrap_or(around.data_dir),
             dir: around.dir,
             contexts: around.contexts,
+            editor: around.editor,
             ask: around.ask,
             common,
             root: around.root,
@@ -218,6 +222,11 @@ impl Context {
     /// Where they are kept.
     pub(super) fn contexts_file(&self) -> &Path {
         &self.contexts
+    }
+
+    /// The user's editor, with its options.
+    pub(super) fn editor(&self) -> Option<&str> {
+        self.editor.as_deref()
     }
 
     /// The user's own configuration.

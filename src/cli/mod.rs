@@ -12,6 +12,7 @@ mod audit;
 mod batch;
 mod boost;
 mod budget;
+mod bundle;
 mod cancel;
 mod capture;
 mod check;
@@ -90,6 +91,7 @@ pub use api::ApiArgs;
 pub use audit::AuditArgs;
 pub use boost::BoostArgs;
 pub use budget::BudgetArgs;
+pub use bundle::{BundleArgs, EXAMPLES as BUNDLE_EXAMPLES};
 pub use cancel::CancelArgs;
 pub use complete::{Around, VARIABLE as COMPLETE_VARIABLE, completing};
 pub use completion::CompletionArgs;
@@ -115,7 +117,7 @@ pub use place::Place;
 pub use query::Query;
 pub use queue::QueueArgs;
 pub use rerun::RerunArgs;
-pub use runner::{EXAMPLES as RUNNER_LS_EXAMPLES, RunnerLsArgs};
+pub use runner::{EXAMPLES as RUNNER_LS_EXAMPLES, GET_EXAMPLES as RUNNER_GET_EXAMPLES, RunnerGetArgs, RunnerLsArgs};
 pub use shift::MoveArgs;
 pub use stats::StatsArgs;
 pub use submit::SubmitArgs;
@@ -240,6 +242,12 @@ pub enum Command {
     /// What `app` hangs below its own `runner`.
     #[command(skip)]
     RunnerLs(RunnerLsArgs),
+    /// The same.
+    #[command(skip)]
+    RunnerGet(RunnerGetArgs),
+    /// What `app` hangs below its own `admin`.
+    #[command(skip)]
+    SupportBundle(BundleArgs),
 }
 
 impl Command {
@@ -277,6 +285,8 @@ impl Command {
             Self::Whoami(args) => args.common.clone(),
             Self::Version(args) => args.common.clone(),
             Self::RunnerLs(args) => args.common.clone(),
+            Self::RunnerGet(args) => args.common.clone(),
+            Self::SupportBundle(args) => args.common.clone(),
             Self::Completion(_) | Self::Help(_) => Common::default(),
         }
     }
@@ -352,5 +362,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Completion(args) => completion::run(&args, context),
         Command::Help(args) => topics::run(&args, context),
         Command::RunnerLs(args) => runner::ls(args, context).await,
+        Command::RunnerGet(args) => runner::get(args, context).await,
+        Command::SupportBundle(args) => Box::pin(bundle::run(args, context)).await,
     }
 }

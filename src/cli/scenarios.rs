@@ -7,6 +7,7 @@ mod doctor;
 mod formats;
 mod judged;
 mod login;
+mod platform;
 mod reading;
 mod rules;
 mod watching;

@@ -82,6 +82,7 @@ pub(super) struct Bench {
     pub(super) contexts: PathBuf,
     /// Where the configuration is; nowhere unless a test says so.
     pub(super) sources: super::Sources,
+    pub(super) editor: Option<String>,
     pub(super) interrupt: CancellationToken,
 }
 
@@ -105,6 +106,7 @@ impl Bench {
             data_dir: "/nowhere".into(),
             contexts: self.contexts.clone(),
             sources: self.sources.clone(),
+            editor: self.editor.clone(),
             ask: |_, _| Ok("slw_typed\n".to_owned()),
             interrupt: self.interrupt.clone(),
             root: super::help::root,
