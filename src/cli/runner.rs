@@ -84,7 +84,7 @@ fn block(runner: &Runner, now: Timestamp) -> String {
     if let Some(room) = runner.state.as_ref().and_then(|state| state.room.as_ref()) {
         let counted = if room.gpus == u32::MAX { String::new() } else { format!(", {} GPUs free", room.gpus) };
         let named = room.queues.iter().filter(|ask| ask.name != "*" && room.of(&ask.name) != room.max);
-        let named: String = named.map(|ask| format!("; {} {}", clean(&ask.name), room.of(&ask.name))).collect();
+        let named = named.map(|ask| format!("; {} {}", clean(&ask.name), room.of(&ask.name))).collect::<Vec<_>>().concat();
         lines.push(("room", format!("{} more attempts{counted}{named}", room.max)));
     }
     if let Some(sight) = runner.state.as_ref().and_then(|state| state.cluster.as_ref()) {
@@ -109,7 +109,7 @@ fn block(runner: &Runner, now: Timestamp) -> String {
         lines.extend(footing.missing.iter().map(|right| ("  missing", clean(&missing(right)))));
         lines.extend(footing.unknown.iter().map(|why| ("  unknown", clean(why))));
     }
-    lines.iter().map(|(name, value)| format!("{name:<14}{value}\n")).collect()
+    lines.iter().map(|(name, value)| format!("{name:<14}{value}\n")).collect::<Vec<_>>().concat()
 }
 
 /// `get pods/log in research: to tell why a pod failed`.

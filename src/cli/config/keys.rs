@@ -99,8 +99,8 @@ pub(super) fn is_connection(name: &str) -> bool {
     CONNECTION.contains(&plain.as_str())
 }
 
-fn anything(_: &str) -> Result<(), String> {
-    Ok(())
+fn anything(value: &str) -> Result<(), String> {
+    if value.contains('\0') { Err("no value holds a NUL".to_owned()) } else { Ok(()) }
 }
 
 fn text(value: &str) -> Result<(), String> {

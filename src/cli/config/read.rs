@@ -42,7 +42,7 @@ pub(super) fn read(whose: Whose, path: &Path, text: &str, under: &[&str]) -> Res
 }
 
 fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+    text.get(..at).unwrap_or(text).matches('\n').count() + 1
 }
 
 /// The line of a key.
@@ -95,6 +95,7 @@ impl Reader<'_> {
             let entry = format!("{full}.{name}");
             let value = written(item).filter(|_| !name.is_empty());
             let value = value.ok_or_else(|| self.fault(line, &format!("{entry} takes a text")))?;
+            (key.check)(&value).map_err(|why| self.fault(line, &format!("{entry}: {why}")))?;
             self.keep(&entry, value, line);
         }
         Ok(())
@@ -154,7 +155,9 @@ mod tests {
         match read(whose, Path::new("f.toml"), text, under) {
             Ok(None) => "nothing".to_owned(),
             Ok(Some(found)) => {
-                found.iter().map(|(key, setting)| format!("{key} = {} ({})\n", setting.value, setting.origin)).collect::<String>()
+                let lines: Vec<_> =
+                    found.iter().map(|(key, setting)| format!("{key} = {} ({})\n", setting.value, setting.origin)).collect();
+                lines.concat()
             }
             Err(failure) => [failure.message.unwrap()].into_iter().chain(failure.hints).collect::<Vec<_>>().join("\n  ") + "\n",
         }

@@ -43,13 +43,13 @@ pub(super) async fn run(context: &Context, name: &QueueName) -> Result<Exit, Fai
     let edited = opened(editor, &path).await.map_err(keeps)?;
     if edited == text {
         let _ = fs::remove_file(&path);
-        return unchanged(context, name);
+        return Ok(unchanged(context, name));
     }
     let shown = path.display().to_string();
     let wanted = only(documents::read::<NewQueue>(&shown, &edited).map_err(keeps)?, name).map_err(keeps)?;
     if same(&queue, &wanted) {
         let _ = fs::remove_file(&path);
-        return unchanged(context, name);
+        return Ok(unchanged(context, name));
     }
     context.on_interrupt(format!("Interrupted: the queue may be changed or not. Your text is kept in {}", path.display()));
     let changed = client.put_queue(name, &wanted, Some(queue.revision), false).await.map_err(|error| {
@@ -70,9 +70,9 @@ pub(super) async fn run(context: &Context, name: &QueueName) -> Result<Exit, Fai
     Ok(Exit::Ok)
 }
 
-fn unchanged(context: &Context, name: &QueueName) -> Result<Exit, Failure> {
+fn unchanged(context: &Context, name: &QueueName) -> Exit {
     context.console.note(format_args!("{name} is unchanged: nothing was sent."));
-    Ok(Exit::Ok)
+    Exit::Ok
 }
 
 /// The text in a file that its user alone can read, and that stays.

@@ -64,7 +64,7 @@ async fn what_the_server_knows_is_offered_at_the_cursor() {
         format!("current: lab\ncontexts:\n  lab: {{url: '{}', token: slw_lab}}\n  last: {{url: 'http://127.0.0.1:1'}}\n", server.url);
     fs::write(&contexts, text).unwrap();
     let bench = Bench { contexts, ..Bench::default() };
-    let mut told = String::new();
+    let mut told = Vec::new();
     for line in [
         "logs ",
         "logs 10",
@@ -83,11 +83,12 @@ async fn what_the_server_knows_is_offered_at_the_cursor() {
         "help queue ap",
         "config get submit.q",
     ] {
-        told += &format!("{line}\n");
+        told.push(format!("{line}\n"));
         for offer in offered(&bench, line).await {
-            told += &format!("    {offer}\n").replace(&server.url, "http://server");
+            told.push(format!("    {offer}\n").replace(&server.url, "http://server"));
         }
     }
+    let told = told.concat();
     assert!(!told.contains("    $"), "{told}");
     insta::assert_snapshot!(told);
     assert!(server.seen().iter().all(|seen| seen.line.starts_with("GET ")), "{:?}", server.lines());

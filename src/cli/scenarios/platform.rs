@@ -169,7 +169,7 @@ async fn a_bundle_has_what_can_be_had_and_no_secret() {
     let mut all = String::new();
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
-        all += &format!("== {}\n", entry.path().unwrap().display());
+        all.push_str(&["== ", entry.path().unwrap().to_str().unwrap(), "\n"].concat());
         std::io::Read::read_to_string(&mut entry, &mut all).unwrap();
     }
     for name in ["doctor.json", "version.json", "health.json", "queues.json", "runners.json", "nodes.json", "events.json", "metrics.txt"] {

@@ -92,14 +92,14 @@ pub(in crate::cli) async fn run(args: SubmitArgs, context: &Context) -> Result<E
         }
         Source::Script(path) => script(path, context.read(path).await)?,
     };
-    let (mut task, bare) = completed(&args, base, context);
+    let (mut task, unfilled) = completed(&args, base, context);
     args.order.found(context, &client).await?.over(&mut task);
     args.code.over(&mut task, context).await?;
     if !args.dry_run && args.code.captures(&task, context) {
         takes_command(&client, task.queue.as_deref()).await?;
     }
     let captured = args.code.capture(&mut task, context).await?;
-    for (place, keys) in context.config.used(&task, &bare) {
+    for (place, keys) in context.config.used(&task, &unfilled) {
         context.console.note(format_args!("config    {} from {place}", keys.join(", ")));
     }
     for line in captured.facts.lines() {
@@ -115,7 +115,7 @@ pub(in crate::cli) async fn run(args: SubmitArgs, context: &Context) -> Result<E
     }
     code::send(&captured, context, &client).await?;
     context.on_interrupt("Interrupted before the server answered: the task may be submitted or not.\n  look: slipway ls");
-    let submitted = client.submit(&task, context.key()).await.map_err(|error| blamed(error, context, &task, &bare))?;
+    let submitted = client.submit(&task, context.key()).await.map_err(|error| blamed(error, context, &task, &unfilled))?;
     if !args.check {
         check::warn(&client, &task, context).await;
     }
@@ -124,14 +124,14 @@ pub(in crate::cli) async fn run(args: SubmitArgs, context: &Context) -> Result<E
 
 /// What the flags and the configuration make of a task, and what it is without the configuration.
 fn completed(args: &SubmitArgs, base: NewTask, context: &Context) -> (NewTask, NewTask) {
-    let bare = args.over(base.clone());
+    let unfilled = args.over(base.clone());
     let mut filled = base;
     context.config.fill(&mut filled);
     let mut task = args.over(filled);
     if task.code.is_some() || args.code.captures(&task, context) {
         context.config.fill_environment(&mut task);
     }
-    (task, bare)
+    (task, unfilled)
 }
 
 /// What a server says of a task, with the place of what nobody has typed.
