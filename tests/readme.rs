@@ -130,9 +130,8 @@ fn plain(line: &str) -> String {
 fn settled(bench: &Bench, step: &Step, mut output: Output) -> Output {
     let looks = step.command.starts_with("slipway ls ") || step.command.starts_with("slipway why ");
     let shown: Vec<String> = step.shown.iter().map(|line| plain(line)).collect();
-    let began = std::time::Instant::now();
-    while looks && !shown.is_empty() && began.elapsed().as_secs() < 20 {
-        if String::from_utf8_lossy(&output.stdout).lines().map(plain).eq(shown.iter().cloned()) {
+    for _ in 0..200 {
+        if !looks || shown.is_empty() || String::from_utf8_lossy(&output.stdout).lines().map(plain).eq(shown.iter().cloned()) {
             break;
         }
         output = bench.shell(&step.command).output().expect("run a shell");

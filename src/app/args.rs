@@ -67,7 +67,8 @@ const RUNNER_EXAMPLES: &str = "\
 Examples:
   slipway runner --queues default,gpu --slots 4           for a server on this machine
   slipway runner --url https://queue.acme.io --token-file /etc/slipway/token
-  slipway runner ls                                       every runner that the server knows";
+  slipway runner ls                                       every runner that the server knows
+  slipway runner get prod-eu                              one of them";
 
 #[cfg(feature = "glue")]
 const GLUE_EXAMPLES: &str = "\
@@ -289,6 +290,9 @@ pub(super) enum RunnerCommand {
     /// List runners
     #[command(after_help = cli::RUNNER_LS_EXAMPLES)]
     Ls(cli::RunnerLsArgs),
+    /// Show one runner: what it carries, how it stands, on what
+    #[command(after_help = cli::RUNNER_GET_EXAMPLES)]
+    Get(cli::RunnerGetArgs),
 }
 
 /// The whole command line, for completion scripts and tests.

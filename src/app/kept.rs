@@ -111,6 +111,8 @@ async fn apply(file: &Path, url: &str, token: &Path, stop: &CancellationToken) -
         dir: PathBuf::new(),
         data_dir: PathBuf::new(),
         contexts: PathBuf::new(),
+        sources: cli::Sources::default(),
+        editor: None,
         ask: |_, _| Err(io::ErrorKind::Unsupported.into()),
         interrupt: stop.child_token(),
         root: args::root,

@@ -3,7 +3,7 @@
 use super::{
     admin, agent, args,
     args::{Cli, Command, RunnerCommand},
-    directed, runner, serve,
+    completion, directed, runner, serve,
     surroundings::{self, say},
     telemetry, up,
 };
@@ -31,6 +31,9 @@ pub fn main() -> ExitCode {
     }
     if by_name {
         return agent::main(&words, &["agent"]);
+    }
+    if let Some(answered) = completion::answered() {
+        return answered;
     }
     let command = match parsed(words) {
         Ok(Some(command)) => command,
@@ -76,6 +79,7 @@ async fn run(command: Command) -> ExitCode {
         Command::User(command) => return user(*command).await,
         Command::Runner(args) => match args.command {
             Some(RunnerCommand::Ls(ls)) => return user(cli::Command::RunnerLs(ls)).await,
+            Some(RunnerCommand::Get(get)) => return user(cli::Command::RunnerGet(get)).await,
             None => {
                 telemetry::start(&args.log, "info");
                 runner::run(args).await.map(|()| ExitCode::SUCCESS)

@@ -10,6 +10,8 @@ mod args;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod bootstrap;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
+mod completion;
+#[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod data_dir;
 #[cfg(all(feature = "server", feature = "cli", feature = "agent"))]
 mod directed;

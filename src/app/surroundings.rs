@@ -1,7 +1,7 @@
 //! What the programs know of the machine they run on: the one home of the environment.
 
 use super::ambient::{SystemClock, SystemRng};
-use crate::cli::{Surroundings, Terminal};
+use crate::cli::{Sources, Surroundings, Terminal};
 use std::{io::IsTerminal, path::PathBuf, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
@@ -19,10 +19,10 @@ pub(super) fn data_dir() -> PathBuf {
     base.map_or_else(|| PathBuf::from("slipway-data"), |base| base.join("slipway"))
 }
 
-/// The user's file of contexts: `$XDG_CONFIG_HOME/slipway/contexts.yaml`, else below `~/.config`; nowhere for whoever has no home.
-fn contexts() -> PathBuf {
+/// A file of the user's: `$XDG_CONFIG_HOME/slipway/NAME`, else below `~/.config`; none for whoever has no home.
+fn own(name: &str) -> Option<PathBuf> {
     let base = variable("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".config")));
-    base.map_or_else(|| PathBuf::from("/nonexistent/contexts.yaml"), |base| base.join("slipway/contexts.yaml"))
+    Some(base?.join("slipway").join(name))
 }
 
 /// Says something to whoever watches. Nobody may be listening any more, and that is no reason to end.
@@ -76,9 +76,31 @@ pub(super) fn gather(root: fn() -> clap::Command) -> Surroundings {
         // Gone while a shell stands in it: then there is no code around it.
         dir: std::env::current_dir().unwrap_or_default(),
         data_dir: data_dir(),
-        contexts: contexts(),
+        contexts: own("contexts.yaml").unwrap_or_else(|| PathBuf::from("/nonexistent/contexts.yaml")),
+        sources: Sources::of(variable, std::env::current_dir().ok(), own("config.toml")),
+        editor: variable("VISUAL").or_else(|| variable("EDITOR")),
         ask: super::prompt::ask,
         interrupt: interrupt(),
+        root,
+    }
+}
+
+/// What a look gets that must not be noticed.
+pub(super) fn silent(root: fn() -> clap::Command) -> Surroundings {
+    Surroundings {
+        out: Box::new(std::io::sink()),
+        err: Box::new(std::io::sink()),
+        stdin: Box::new(tokio::io::empty()),
+        terminal: Terminal::default(),
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+        dir: std::env::current_dir().unwrap_or_default(),
+        data_dir: data_dir(),
+        contexts: own("contexts.yaml").unwrap_or_default(),
+        sources: Sources::of(variable, std::env::current_dir().ok(), own("config.toml")),
+        editor: None,
+        ask: |_, _| Err(std::io::ErrorKind::Unsupported.into()),
+        interrupt: CancellationToken::new(),
         root,
     }
 }

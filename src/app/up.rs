@@ -104,6 +104,7 @@ impl Carrier {
 async fn demo(url: &str, token_file: &str, interrupt: CancellationToken) -> Result<Exit> {
     let words = ["slipway", "submit", "--url", url, "--token-file", token_file, "--follow", "--name", "demo", "--", "sh", "-c", DEMO];
     let Command::User(command) = Cli::try_parse_from(words)?.command else { bail!("submit is a user's command") };
-    let around = cli::Surroundings { interrupt, ..surroundings::gather(args::root) };
+    // The sample is the same wherever it is started.
+    let around = cli::Surroundings { interrupt, sources: cli::Sources::default(), ..surroundings::gather(args::root) };
     Ok(cli::run(*command, around).await)
 }

@@ -44,8 +44,11 @@ pub(super) struct CodeArgs {
     #[arg(long, value_name = "FILE")]
     requirements: Option<PathBuf>,
     /// Install this, in pip's format, in place of what the code names; may be repeated
-    #[arg(long, value_name = "PACKAGE", alias = "packages")]
+    #[arg(long, value_name = "PACKAGE")]
     package: Vec<String>,
+    /// The same, several at once.
+    #[arg(long, value_name = "PACKAGE", num_args = 1.., hide = true)]
+    packages: Vec<String>,
     /// A script that runs once the code is there, before the environment is made
     #[arg(long, value_name = "FILE")]
     setup_script: Option<PathBuf>,
@@ -59,13 +62,13 @@ impl CodeArgs {
     pub(super) async fn over(&self, task: &mut NewTask, context: &Context) -> Result<(), Failure> {
         task.working_dir = self.cwd.clone().or(task.working_dir.take());
         let given = self.environment.is_some() || self.python.is_some() || self.setup_script.is_some();
-        if !given && self.requirements.is_none() && self.package.is_empty() {
+        if !given && self.requirements.is_none() && self.package.is_empty() && self.packages.is_empty() {
             return Ok(());
         }
         let mut environment = task.environment.take().unwrap_or_default();
         environment.kind = self.environment.unwrap_or(environment.kind);
         environment.python = self.python.clone().or(environment.python);
-        let mut listed = self.package.clone();
+        let mut listed = [self.package.clone(), self.packages.clone()].concat();
         if let Some(path) = &self.requirements {
             listed.extend(lines(&text(path, context).await?));
         }
@@ -77,6 +80,11 @@ impl CodeArgs {
         }
         task.environment = Some(environment);
         Ok(())
+    }
+
+    /// The directory of the code in which the command is to run.
+    pub(super) fn cwd(&self) -> Option<&str> {
+        self.cwd.as_deref()
     }
 
     /// Whether a task is to have code from the disk, and there may be some.

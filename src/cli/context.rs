@@ -1,6 +1,7 @@
 //! What a command gets to work with: its connection, its outputs, time and chance.
 
 use super::{
+    config::{Config, Origin, Sources},
     console::{ColorChoice, Console, Sink, Terminal},
     contexts::{Contexts, Entry},
     credential::Credential,
@@ -57,9 +58,9 @@ pub struct Common {
     /// Leave the header of tables out
     #[arg(long, global = true)]
     pub no_headers: bool,
-    /// When to colour: auto, always or never
-    #[arg(long, value_name = "WHEN", value_enum, hide_possible_values = true, default_value = "auto", global = true)]
-    pub color: ColorChoice,
+    /// When to colour: auto, always or never [default: auto]
+    #[arg(long, value_name = "WHEN", value_enum, hide_possible_values = true, global = true)]
+    pub color: Option<ColorChoice>,
 }
 
 /// What the program knows of the machine it runs on; `app` brings it, tests make it up.
@@ -82,6 +83,10 @@ pub struct Surroundings {
     pub data_dir: PathBuf,
     /// The user's file of contexts.
     pub contexts: PathBuf,
+    /// Where the configuration is read from.
+    pub sources: Sources,
+    /// The user's editor, with its options.
+    pub editor: Option<String>,
     /// Asks at the terminal for something that is not to be seen, until the token is cancelled.
     pub ask: fn(&str, &CancellationToken) -> io::Result<String>,
     /// Cancelled by Ctrl-C.
@@ -100,8 +105,10 @@ impl fmt::Debug for Surroundings {
 pub struct Context {
     /// Where it writes.
     pub console: Console,
-    /// What was said about connection and output.
+    /// What was said about connection and output, completed by the configuration.
     pub common: Common,
+    pub(super) config: Config,
+    pub(super) said: Sources,
     pub(super) root: fn() -> clap::Command,
     pub(super) interrupt: CancellationToken,
     pub(super) clock: Arc<dyn Clock>,
@@ -109,6 +116,7 @@ pub struct Context {
     dir: PathBuf,
     data_dir: PathBuf,
     contexts: PathBuf,
+    editor: Option<String>,
     ask: fn(&str, &CancellationToken) -> io::Result<String>,
     stdin: tokio::sync::Mutex<Box<dyn AsyncRead + Send + Unpin>>,
     farewell: Mutex<Option<String>>,
@@ -123,12 +131,16 @@ impl fmt::Debug for Context {
 impl Context {
     /// A context for one command.
     #[must_use]
-    pub fn new(common: Common, around: Surroundings) -> Self {
+    pub(crate) fn new(mut common: Common, around: Surroundings, config: Config) -> Self {
+        config.over(&mut common, around.terminal);
         Self {
-            console: Console::new(around.out, around.err, around.terminal, common.color),
+            console: Console::new(around.out, around.err, around.terminal, common.color.unwrap_or_default()),
+            config,
+            said: around.sources,
             data_dir: common.data_dir.clone().unwrap_or(around.data_dir),
             dir: around.dir,
             contexts: around.contexts,
+            editor: around.editor,
             ask: around.ask,
             common,
             root: around.root,
@@ -179,18 +191,27 @@ impl Context {
         if let Some(url) = &self.common.place.url {
             // What is kept of this very server counts for it; an address alone needs nothing of the file.
             let entry = self.contexts().ok().and_then(|all| all.of_url(url).cloned());
-            return Ok(Target { url: url.clone(), why: "by its address".to_owned(), entry });
+            return Ok(Target { url: url.clone(), why: "by its address".to_owned(), entry, context: None });
         }
         let all = self.contexts()?;
-        let (name, why) = match (&self.common.place.context, &all.current) {
-            (Some(name), _) => (name, format!("context {name}")),
-            (None, Some(name)) => (name, format!("context {name}, the current one")),
-            (None, None) => {
-                return Ok(Target { url: DEFAULT_URL.to_owned(), why: "this machine's, where nothing is said".to_owned(), entry: None });
+        let configured = self.config.get("context");
+        let (name, by, why) = match (&self.common.place.context, configured, &all.current) {
+            (Some(name), _, _) if self.said.variable("SLIPWAY_CONTEXT", Some(name)) => {
+                (name, Origin::Variable("SLIPWAY_CONTEXT".to_owned()), format!("context {name}"))
+            }
+            (Some(name), _, _) => (name, Origin::Flag("context"), format!("context {name}")),
+            (None, Some(said), _) => (&said.value, said.origin.clone(), format!("context {}, of {}", said.value, said.origin)),
+            (None, None, Some(name)) => (name, Origin::Current, format!("context {name}, the current one")),
+            (None, None, None) => {
+                let why = "this machine's, where nothing is said".to_owned();
+                return Ok(Target { url: DEFAULT_URL.to_owned(), why, entry: None, context: None });
             }
         };
-        let entry = all.named(name)?.clone();
-        Ok(Target { url: entry.url.clone(), why, entry: Some(entry) })
+        let entry = all.named(name).map_err(|failure| match configured {
+            Some(said) if said.origin == by => failure.hint(format!("it is named in {by}")),
+            _ => failure,
+        })?;
+        Ok(Target { url: entry.url.clone(), why, entry: Some(entry.clone()), context: Some((name.clone(), by)) })
     }
 
     /// The user's contexts.
@@ -201,6 +222,16 @@ impl Context {
     /// Where they are kept.
     pub(super) fn contexts_file(&self) -> &Path {
         &self.contexts
+    }
+
+    /// The user's editor, with its options.
+    pub(super) fn editor(&self) -> Option<&str> {
+        self.editor.as_deref()
+    }
+
+    /// The user's own configuration.
+    pub(super) fn own_config(&self) -> Option<&Path> {
+        self.said.user.as_deref()
     }
 
     /// Asks at the terminal for something that is not to be seen.
@@ -348,6 +379,8 @@ pub(super) struct Target {
     pub(super) why: String,
     /// What is kept of it.
     pub(super) entry: Option<Entry>,
+    /// The context that it is of, and who named that one.
+    pub(super) context: Option<(String, Origin)>,
 }
 
 fn read_token(file: &Path) -> io::Result<SecretString> {
@@ -359,51 +392,4 @@ fn unreadable(what: &str, file: &Path, error: &io::Error) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::testing::Bench;
-    use secrecy::ExposeSecret;
-
-    #[test]
-    fn a_token_comes_from_the_nearest_place() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("admin-token"), "slw_admin\n").unwrap();
-        std::fs::write(dir.path().join("mine"), "  slw_file\n").unwrap();
-        std::fs::write(
-            dir.path().join("contexts.yaml"),
-            "current: prod\ncontexts:\n  prod: {url: 'https://prod', token: slw_prod}\n  near: {url: 'http://127.0.0.1:9'}\n  file: {url: 'https://f', tokenFile: mine}\n",
-        )
-        .unwrap();
-        let with = |credential, place| {
-            let common = Common { credential, place, data_dir: Some(dir.path().into()), ..Common::default() };
-            let around = Surroundings { contexts: dir.path().join("contexts.yaml"), ..Bench::default().surroundings() };
-            Context::new(common, around)
-        };
-        let token = |credential, place| {
-            let context = with(credential, place);
-            let target = context.target().unwrap();
-            let entry = Entry { url: target.url.clone(), ..target.entry.unwrap_or_default() };
-            let token = context.token(&entry).unwrap().map(|token| token.expose_secret().to_owned());
-            (target.url, token.unwrap_or_default())
-        };
-        let url = |url: &str| Place { url: Some(url.to_owned()), context: None };
-        let named = |name: &str| Place { url: None, context: Some(name.to_owned()) };
-        let is = |url: &str, token: &str| (url.to_owned(), token.to_owned());
-        let nothing = Credential::default;
-        assert_eq!(token(nothing(), Place::default()), is("https://prod", "slw_prod"));
-        assert_eq!(token(nothing(), url("https://prod/")), is("https://prod/", "slw_prod"));
-        assert_eq!(token(nothing(), url("https://other")), is("https://other", ""), "no other server gets a context's token");
-        assert_eq!(token(nothing(), named("near")), is("http://127.0.0.1:9", "slw_admin"));
-        assert_eq!(token(nothing(), url(DEFAULT_URL)), is(DEFAULT_URL, "slw_admin"));
-        let variable = || Credential { token: Some("slw_env".to_owned().into()), file: None };
-        assert_eq!(token(variable(), Place::default()), is("https://prod", "slw_env"));
-        let file = Credential { file: Some(dir.path().join("mine")), token: None };
-        assert_eq!(token(file, url("https://far")), is("https://far", "slw_file"));
-        let context = with(Credential { file: Some("/nowhere/t".into()), token: None }, url(DEFAULT_URL));
-        let failure = context.client().unwrap_err();
-        assert_eq!(failure.exit, Exit::Usage);
-        assert!(failure.message.unwrap().starts_with("cannot read the token /nowhere/t: No such file"));
-        assert_eq!(with(nothing(), named("prd")).client().unwrap_err().exit, Exit::NotFound);
-        assert_eq!(Bench::default().context(Common::default()).target().unwrap().url, DEFAULT_URL);
-    }
-}
+mod tests;

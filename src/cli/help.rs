@@ -51,6 +51,6 @@ fn every_shell_gets_its_script() {
         let context = bench.context(super::Common::default());
         let super::Command::Completion(args) = parsed(&["completion", shell]) else { panic!("not completion") };
         super::completion::run(&args, &context).unwrap();
-        assert!(bench.out.text().contains("submit"), "{shell}");
+        assert!(bench.out.text().contains("SLIPWAY_COMPLETE"), "{shell}: {}", bench.out.text());
     }
 }

@@ -12,11 +12,14 @@ mod audit;
 mod batch;
 mod boost;
 mod budget;
+mod bundle;
 mod cancel;
 mod capture;
 mod check;
 mod code;
+mod complete;
 mod completion;
+mod config;
 mod console;
 mod context;
 mod contexts;
@@ -88,8 +91,11 @@ pub use api::ApiArgs;
 pub use audit::AuditArgs;
 pub use boost::BoostArgs;
 pub use budget::BudgetArgs;
+pub use bundle::{BundleArgs, EXAMPLES as BUNDLE_EXAMPLES};
 pub use cancel::CancelArgs;
+pub use complete::{Around, VARIABLE as COMPLETE_VARIABLE, completing};
 pub use completion::CompletionArgs;
+pub use config::{ConfigArgs, Sources};
 pub use console::{ColorChoice, Console, Sink, Terminal};
 pub use context::{Common, Context, DEFAULT_URL, Surroundings};
 pub use credential::Credential;
@@ -111,7 +117,7 @@ pub use place::Place;
 pub use query::Query;
 pub use queue::QueueArgs;
 pub use rerun::RerunArgs;
-pub use runner::{EXAMPLES as RUNNER_LS_EXAMPLES, RunnerLsArgs};
+pub use runner::{EXAMPLES as RUNNER_LS_EXAMPLES, GET_EXAMPLES as RUNNER_GET_EXAMPLES, RunnerGetArgs, RunnerLsArgs};
 pub use shift::MoveArgs;
 pub use stats::StatsArgs;
 pub use submit::SubmitArgs;
@@ -128,6 +134,8 @@ pub use wait::WaitArgs;
 pub use watch::WatchArgs;
 pub use whoami::WhoamiArgs;
 pub use why::WhyArgs;
+
+use config::Config;
 
 /// The user's commands, to be flattened into the program's.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -216,6 +224,9 @@ pub enum Command {
     /// List and choose the servers that are kept
     #[command(after_help = switch::EXAMPLES)]
     Context(ContextArgs),
+    /// Show and change what commands do where nothing is typed
+    #[command(after_help = config::EXAMPLES)]
+    Config(ConfigArgs),
     /// Show who the server takes you for
     #[command(after_help = whoami::EXAMPLES)]
     Whoami(WhoamiArgs),
@@ -231,6 +242,12 @@ pub enum Command {
     /// What `app` hangs below its own `runner`.
     #[command(skip)]
     RunnerLs(RunnerLsArgs),
+    /// The same.
+    #[command(skip)]
+    RunnerGet(RunnerGetArgs),
+    /// What `app` hangs below its own `admin`.
+    #[command(skip)]
+    SupportBundle(BundleArgs),
 }
 
 impl Command {
@@ -264,10 +281,22 @@ impl Command {
             Self::Login(args) => args.common.clone(),
             Self::Logout(args) => args.common.clone(),
             Self::Context(args) => args.common.clone(),
+            Self::Config(args) => args.common.clone(),
             Self::Whoami(args) => args.common.clone(),
             Self::Version(args) => args.common.clone(),
             Self::RunnerLs(args) => args.common.clone(),
+            Self::RunnerGet(args) => args.common.clone(),
+            Self::SupportBundle(args) => args.common.clone(),
             Self::Completion(_) | Self::Help(_) => Common::default(),
+        }
+    }
+
+    /// Whether it can do without a configuration that makes no sense: to explain itself, and to mend one.
+    fn needs_config(&self) -> bool {
+        match self {
+            Self::Completion(_) | Self::Help(_) => false,
+            Self::Config(args) => args.reads(),
+            _ => true,
         }
     }
 }
@@ -277,7 +306,15 @@ impl Command {
 /// Should `around.interrupt` be cancelled meanwhile, it stops at once with [`Exit::Interrupted`] and says what goes on
 /// without it; a submitted task is never cancelled by that.
 pub async fn run(command: Command, around: Surroundings) -> Exit {
-    let context = Context::new(command.common(), around);
+    let (config, fault) = match Config::load(&around.sources) {
+        Ok(config) => (config, None),
+        Err(fault) => (Config::default(), Some(fault)),
+    };
+    let context = Context::new(command.common(), around, config);
+    if let Some(fault) = fault.filter(|_| command.needs_config()) {
+        context.console.report(&fault);
+        return fault.exit;
+    }
     let ended = tokio::select! {
         biased;
         ended = Box::pin(dispatch(command, &context)) => ended,
@@ -319,10 +356,13 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Login(args) => login::login(args, context).await,
         Command::Logout(args) => login::logout(args, context),
         Command::Context(args) => switch::run(args, context),
+        Command::Config(args) => config::run(&args, context),
         Command::Whoami(args) => whoami::run(args, context).await,
         Command::Version(args) => version::run(args, context).await,
         Command::Completion(args) => completion::run(&args, context),
         Command::Help(args) => topics::run(&args, context),
         Command::RunnerLs(args) => runner::ls(args, context).await,
+        Command::RunnerGet(args) => runner::get(args, context).await,
+        Command::SupportBundle(args) => Box::pin(bundle::run(args, context)).await,
     }
 }

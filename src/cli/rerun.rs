@@ -2,8 +2,10 @@
 
 use super::{
     after::AfterArgs,
+    capture, code,
     context::{Common, Context},
     exit::{Exit, Failure},
+    pair::pair,
     task_ref::TaskRef,
 };
 use crate::wire::{Indices, OnlyElements, RerunRequest};
@@ -14,6 +16,8 @@ Examples:
   slipway rerun 1040 --failed     of an array only what failed, under the same indices
   slipway rerun 1042 -q small     the same in another queue
   slipway rerun 1042 --gpus 1     the same with fewer GPUs
+  slipway rerun 1042 --set size=7 with another value of one of the queue's variables
+  slipway rerun @ --latest-code   with the code on the disk in place of what it had
   slipway rerun @ --wait          your last one, waiting for its end";
 
 /// The arguments of `rerun`.
@@ -34,6 +38,12 @@ pub struct RerunArgs {
     /// With another number of GPUs
     #[arg(long, value_name = "N")]
     gpus: Option<u32>,
+    /// With this value of one of the queue's variables, all others as they were; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// With the code of the repository around you, as it is on the disk now, in place of the task's own
+    #[arg(long)]
+    latest_code: bool,
     #[command(flatten)]
     after: AfterArgs,
     #[command(flatten)]
@@ -44,12 +54,34 @@ pub struct RerunArgs {
 pub(super) async fn run(args: RerunArgs, context: &Context) -> Result<Exit, Failure> {
     let client = context.client()?;
     let id = args.task.id(context, &client).await?;
-    let request =
-        RerunRequest { only: args.failed.then_some(OnlyElements::Failed), indices: args.indices, queue: args.queue, gpus: args.gpus };
+    let captured = if args.latest_code { latest(context).await? } else { capture::Captured::default() };
+    for line in captured.facts.lines() {
+        context.console.note(line);
+    }
+    code::send(&captured, context, &client).await?;
+    let request = RerunRequest {
+        only: args.failed.then_some(OnlyElements::Failed),
+        indices: args.indices,
+        queue: args.queue,
+        gpus: args.gpus,
+        variables: args.set.into_iter().map(|(name, value)| (name, value.into())).collect(),
+        code: captured.code.clone(),
+    };
+    context.on_interrupt("Interrupted before the server answered: the task may be submitted or not.\n  look: slipway ls");
     let task = if request == RerunRequest::default() {
         client.rerun_task(id, context.key()).await?
     } else {
         client.rerun_elements(id, &request, context.key()).await?
     };
     args.after.go(context, &client, task).await
+}
+
+/// The code around the user, as it is on the disk.
+async fn latest(context: &Context) -> Result<capture::Captured, Failure> {
+    let captured = capture::look(context.dir(), &capture::Options::default()).await?;
+    if captured.code.is_none() {
+        return Err(Failure::usage("--latest-code: there is no repository around you, and so no code")
+            .hint("go to where the code is, or submit anew: slipway submit --upload -- CMD"));
+    }
+    Ok(captured)
 }

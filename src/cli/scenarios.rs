@@ -1,11 +1,14 @@
 //! Whole commands against a scripted server: what is sent, what is printed, how it ends.
 
 mod arrays;
+mod completion;
+mod config;
 mod doctor;
 mod first;
 mod formats;
 mod judged;
 mod login;
+mod platform;
 mod reading;
 mod rules;
 mod views;

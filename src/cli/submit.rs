@@ -1,27 +1,29 @@
 //! `slipway submit`
 
+mod clearml;
+mod flow;
+#[cfg(test)]
+mod tests;
+
+pub(super) use flow::run;
+
 use super::{
     after::AfterArgs,
     array,
-    batch::{self, Described},
-    capture::Facts,
-    check,
-    code::{self, CodeArgs},
-    context::{Common, Context},
+    code::CodeArgs,
+    context::Common,
     ending::EndingArgs,
-    exit::{Exit, Failure},
-    file,
+    exit::Failure,
     order::OrderArgs,
     pair::{pair, secret, secret_file},
     span::parse_seconds,
     style::shell,
 };
 use crate::{
-    client::Client,
     domain::{Cpu, Memory},
-    wire::{BatchRequest, NewArray, NewTask, Priority, QueueName, Resources, Retries, SecretUse, TaskId},
+    wire::{NewArray, NewTask, Priority, Resources, Retries, SecretUse, TaskId},
 };
-use serde::Serialize;
+use clearml::ClearmlArgs;
 use std::path::{Path, PathBuf};
 
 pub(super) const EXAMPLES: &str = "\
@@ -132,6 +134,8 @@ pub struct SubmitArgs {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    clearml: ClearmlArgs,
+    #[command(flatten)]
     ending: EndingArgs,
     #[command(flatten)]
     code: CodeArgs,
@@ -160,38 +164,17 @@ fn nothing(what: impl Into<String>) -> Failure {
         .hint("a file:    slipway submit -f task.yaml")
 }
 
-/// Makes sure that a queue's image brings the command. Where it cannot be asked, the server will say.
-async fn brings_command(client: &Client, queue: &str) -> Result<(), Failure> {
-    let Ok(name) = queue.parse::<QueueName>() else { return Ok(()) };
-    match client.queue(&name).await {
-        Ok(queue) if !queue.brings_command() => Err(nothing(format!("nothing to run: the queue {name} takes a command"))),
-        _ => Ok(()),
-    }
-}
-
-/// Makes sure that a queue takes a command, before code is gathered for one. Where it cannot be asked, the server will say.
-async fn takes_command(client: &Client, queue: Option<&str>) -> Result<(), Failure> {
-    let Ok(name) = queue.map_or_else(|| Ok(QueueName::default()), str::parse::<QueueName>) else { return Ok(()) };
-    match client.queue(&name).await {
-        Ok(queue) if queue.brings_command() => {
-            let what = if queue.object.is_some() { "object" } else { "image" };
-            Err(Failure::usage(format!("the queue {name} leaves the command to its {what}"))
-                .hint(format!("submit without one: slipway submit -q {name}")))
-        }
-        _ => Ok(()),
-    }
-}
-
 impl SubmitArgs {
     /// The script to run, where it is one.
     pub(crate) fn script(&self) -> Option<&str> {
         self.script.as_deref()
     }
 
-    fn source(&self) -> Result<Source<'_>, Failure> {
+    /// `queue` is the configuration's.
+    fn source<'a>(&'a self, queue: Option<&'a str>) -> Result<Source<'a>, Failure> {
         match (&self.script, &self.file) {
             (None, Some(file)) => Ok(Source::File(file)),
-            (None, None) => match &self.queue {
+            (None, None) => match self.queue.as_deref().or(queue) {
                 _ if !self.command.is_empty() => Ok(Source::Command),
                 Some(queue) => Ok(Source::Image(queue)),
                 None => Err(nothing("nothing to run")),
@@ -240,153 +223,5 @@ impl SubmitArgs {
         task.labels.extend(self.label.iter().cloned());
         self.ending.over(&mut task);
         task
-    }
-}
-
-impl SubmitArgs {
-    /// Submits the tasks of a file, all or none; flags go over the fields of each.
-    async fn several(self, tasks: Vec<NewTask>, context: &Context, client: &Client) -> Result<Exit, Failure> {
-        if self.name.is_some() || !self.command.is_empty() {
-            let what = if self.name.is_some() { "--name" } else { "a command" };
-            return Err(Failure::usage(format!("the file describes {} tasks, and {what} would be that of each", tasks.len()))
-                .hint("write it into the file"));
-        }
-        self.after.without_following()?;
-        let order = self.order.found(context, client).await?;
-        let tasks = tasks.into_iter().map(|task| {
-            let mut task = self.over(task);
-            order.over(&mut task);
-            task
-        });
-        let request = BatchRequest { tasks: tasks.collect() };
-        if self.check {
-            check::refuse(client, &request.tasks, context).await?;
-        }
-        if self.dry_run {
-            context.print(&request, |_| Vec::new(), yaml)?;
-            return Ok(Exit::Ok);
-        }
-        context.on_interrupt("Interrupted before the server answered: the tasks may be submitted or not.\n  look: slipway ls");
-        let answer = client.submit_batch(&request, context.key()).await?;
-        self.after.go_all(context, client, answer).await
-    }
-}
-
-/// Submits a task, then detaches, waits or follows.
-pub(super) async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Failure> {
-    let source = args.source()?;
-    let client = context.client()?;
-    let base = match source {
-        Source::Command => NewTask::default(),
-        Source::Image(queue) => {
-            brings_command(&client, queue).await?;
-            NewTask::default()
-        }
-        Source::File(path) => {
-            let name = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
-            match batch::parse(&name, &file::text(&name, context.read(path).await?)?)? {
-                Described::One(task) => *task,
-                Described::Several(tasks) => return args.several(tasks, context, &client).await,
-            }
-        }
-        Source::Script(path) => script(path, context.read(path).await)?,
-    };
-    let mut task = args.over(base);
-    args.order.found(context, &client).await?.over(&mut task);
-    args.code.over(&mut task, context).await?;
-    if !args.dry_run && args.code.captures(&task, context) {
-        takes_command(&client, task.queue.as_deref()).await?;
-    }
-    let captured = args.code.capture(&mut task, context).await?;
-    for line in captured.facts.lines() {
-        context.console.note(line);
-    }
-    if args.check {
-        check::refuse(&client, std::slice::from_ref(&task), context).await?;
-    }
-    if args.dry_run {
-        let dry = Dry { preflight: &captured.facts, task: &task };
-        context.print(&dry, |_| Vec::new(), |dry| yaml(dry.task))?;
-        return Ok(Exit::Ok);
-    }
-    code::send(&captured, context, &client).await?;
-    context.on_interrupt("Interrupted before the server answered: the task may be submitted or not.\n  look: slipway ls");
-    let submitted = client.submit(&task, context.key()).await?;
-    if !args.check {
-        check::warn(&client, &task, context).await;
-    }
-    args.after.go(context, &client, submitted).await
-}
-
-/// What would be sent, with what is told of its code.
-#[derive(Serialize)]
-struct Dry<'a> {
-    preflight: &'a Facts,
-    task: &'a NewTask,
-}
-
-fn yaml(object: &impl Serialize) -> String {
-    serde_yaml::to_string(object).unwrap_or_else(|e| format!("{e}\n"))
-}
-
-fn script(path: &Path, read: Result<Vec<u8>, Failure>) -> Result<NewTask, Failure> {
-    let shown = path.display().to_string();
-    let bytes = read.map_err(|failure| {
-        failure.hint(format!("to run a command, put -- before it: slipway submit -- {}", shell(std::slice::from_ref(&shown))))
-    })?;
-    let text = file::text(&shown, bytes)
-        .map_err(|failure| failure.hint("a program cannot be sent along: put it where the task runs, and name it after --"))?;
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).filter(|name| name != "-");
-    Ok(NewTask { name, script: Some(text), ..NewTask::default() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Only {
-        #[command(flatten)]
-        args: SubmitArgs,
-    }
-
-    fn args(words: &[&str]) -> SubmitArgs {
-        Only::try_parse_from([&["submit"], words].concat()).unwrap_or_else(|e| panic!("{e}")).args
-    }
-
-    #[test]
-    fn flags_become_a_task() {
-        let words = "-q gpu -n lr3 -e A=1 -e B=x=y -l team=vision --time 2h30m --grace 45 --retries 2 --gpus 1 --priority high \
-            --cpu 4 --memory 16Gi --image python:3.12 --var gpus=2 --node-selector zone=a --secret HF=hf/token --secret-file kaggle.json=kaggle/json -- sh -c -q";
-        let task = args(&words.split_whitespace().collect::<Vec<_>>()).over(NewTask::default());
-        insta::assert_json_snapshot!(task);
-    }
-
-    #[test]
-    fn flags_go_over_the_file() {
-        let file: NewTask =
-            file::parse("t", "name: a\nqueue: cpu\nscript: echo\nenv: {A: '1', B: '2'}\nretries: {infra: 7}\ntimeoutSeconds: 5\n").unwrap();
-        let task = args(&["-f", "t", "-n", "b", "-e", "B=3", "--retries", "1", "--", "true"]).over(file);
-        assert_eq!(task.name.as_deref(), Some("b"));
-        assert_eq!(task.queue.as_deref(), Some("cpu"));
-        assert_eq!((task.command, task.script), (Some(vec!["true".to_owned()]), None));
-        assert_eq!(task.env.into_iter().map(|(k, v)| k + &v).collect::<String>(), "A1B3");
-        assert_eq!(task.retries, Some(Retries { user: 1, infra: 7, ..Retries::default() }));
-        assert_eq!(task.timeout_seconds, Some(5));
-    }
-
-    #[test]
-    fn a_forgotten_dash_dash_is_explained() {
-        assert_eq!(args(&["a.sh"]).source().unwrap(), Source::Script(Path::new("a.sh")));
-        assert_eq!(args(&["--", "a"]).source().unwrap(), Source::Command);
-        assert_eq!(args(&["-q", "serve"]).source().unwrap(), Source::Image("serve"));
-        let failure = args(&["python", "my train.py"]).source().unwrap_err();
-        assert_eq!(failure.exit, Exit::Usage);
-        assert_eq!(failure.hints, ["to run a command, put -- before it: slipway submit -- python 'my train.py'"]);
-        assert_eq!(args(&[]).source().unwrap_err().hints.len(), 3);
-        let failure = script(Path::new("python"), Err(Failure::usage("no"))).unwrap_err();
-        assert_eq!(failure.hints, ["to run a command, put -- before it: slipway submit -- python"]);
-        assert!(script(Path::new("a.out"), Ok(vec![0x7f, 0xff])).unwrap_err().hints[0].starts_with("a program cannot be sent"));
     }
 }

@@ -92,6 +92,11 @@ pub(super) fn run(args: ContextArgs, context: &Context) -> Result<Exit, Failure>
             contexts.current = Some(name.clone());
             contexts.write(context.contexts_file())?;
             context.console.line(format_args!("{} is the current context", clean(&name)))?;
+            // What goes over it, so that nobody wonders.
+            let stronger = context.target()?;
+            if let Some((other, by)) = stronger.context.filter(|(other, _)| *other != name) {
+                context.console.note(format_args!("Here {} counts: it is named by {by}.", clean(&other)));
+            }
         }
         ContextCommand::Rm { name } => {
             contexts.named(&name)?;

@@ -81,6 +81,9 @@ pub(super) struct Bench {
     pub(super) dir: PathBuf,
     /// The file of contexts; nowhere unless a test says so.
     pub(super) contexts: PathBuf,
+    /// Where the configuration is; nowhere unless a test says so.
+    pub(super) sources: super::Sources,
+    pub(super) editor: Option<String>,
     pub(super) interrupt: CancellationToken,
 }
 
@@ -103,6 +106,8 @@ impl Bench {
             dir: self.dir.clone(),
             data_dir: "/nowhere".into(),
             contexts: self.contexts.clone(),
+            sources: self.sources.clone(),
+            editor: self.editor.clone(),
             ask: |_, _| Ok("slw_typed\n".to_owned()),
             interrupt: self.interrupt.clone(),
             root: super::help::root,
@@ -110,7 +115,7 @@ impl Bench {
     }
 
     pub(super) fn context(&self, common: Common) -> Context {
-        Context::new(common, self.surroundings())
+        Context::new(common, self.surroundings(), super::config::Config::default())
     }
 }
 

@@ -3,17 +3,22 @@
 use super::{
     context::Context,
     exit::{Exit, Failure},
-    style::{Tone, paint},
+    style::{Tone, paint, shell},
 };
 use crate::domain::{Reason, did_you_mean, reasons};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   slipway help queue apply              as slipway queue apply --help
   slipway help exit-codes               what scripts can rely on
   slipway help environment              the variables that are read
-  slipway help why NoRunnerForQueue     what a reason means, and what to do";
+  slipway help why NoRunnerForQueue     what a reason means, and what to do
+  slipway help --man ~/.local/share/man/man1";
 
 /// The arguments of `help`.
 #[derive(Clone, Debug, clap::Args)]
@@ -21,18 +26,32 @@ pub struct HelpArgs {
     /// A command, or one of: exit-codes, environment, why CODE
     #[arg(value_name = "TOPIC")]
     words: Vec<String>,
+    /// Write the manual pages of every command into this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "words")]
+    man: Option<PathBuf>,
 }
 
 /// What is no command.
-const TOPICS: [&str; 2] = ["exit-codes", "environment"];
+pub(super) const TOPICS: [&str; 2] = ["exit-codes", "environment"];
 /// The width of help where nobody's terminal is known, and in documents.
 const WIDTH: u16 = 100;
 
 /// Prints help.
 pub(super) fn run(args: &HelpArgs, context: &Context) -> Result<Exit, Failure> {
+    if let Some(dir) = &args.man {
+        return manual(dir, (context.root)(), context);
+    }
     let words: Vec<_> = args.words.iter().map(String::as_str).collect();
     let root = (context.root)().term_width(usize::from(context.width().unwrap_or(WIDTH)));
     context.console.text(&text(&words, root)?)?;
+    Ok(Exit::Ok)
+}
+
+/// Writes a page for each command: slipway.1, slipway-submit.1 and so on.
+fn manual(dir: &Path, root: clap::Command, context: &Context) -> Result<Exit, Failure> {
+    let written = fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(root, dir));
+    written.map_err(|e| Failure::new(Exit::Error, format!("cannot write the manual into {}: {e}", dir.display())))?;
+    context.console.note(format_args!("Written. Read it: man {}", shell(&[dir.join("slipway.1").display().to_string()])));
     Ok(Exit::Ok)
 }
 
@@ -80,14 +99,16 @@ fn reason(text: &str) -> Result<String, Failure> {
 }
 
 /// What no argument tells of, or not to everybody: the name of the variable, and what it is for.
-const BESIDE: [(&str, &str); 8] = [
+const BESIDE: [(&str, &str); 10] = [
     ("CLICOLOR_FORCE", "Colours also where no terminal is"),
     ("COLUMNS", "The width of tables at a terminal"),
+    ("EDITOR", "The editor of slipway queue edit; VISUAL goes over it"),
     ("NO_COLOR", "No colours, whatever the terminal can"),
     ("SLIPWAY_CA_FILE", "Trust the authorities in this file, or directory of files, too (PEM)"),
+    ("SLIPWAY_COMPLETE", "Set by the scripts of slipway completion: the shell that asks what may stand at the cursor"),
     ("SLIPWAY_TOKEN", "The token itself"),
     ("SLIPWAY_TOKEN_FILE", "Read the token from this file; ignored where SLIPWAY_TOKEN is set"),
-    ("XDG_CONFIG_HOME", "Where slipway/contexts.yaml is, with what slipway login keeps [default: ~/.config]"),
+    ("XDG_CONFIG_HOME", "Where slipway/contexts.yaml is, with what slipway login keeps, and slipway/config.toml [default: ~/.config]"),
     ("XDG_DATA_HOME", "Where a server on this machine keeps its data, in slipway [default: ~/.local/share]"),
 ];
 
@@ -101,7 +122,8 @@ fn variables(root: &clap::Command) -> BTreeMap<String, String> {
         }
         command.get_subcommands().for_each(|sub| walk(sub, all));
     }
-    let mut all = BESIDE.map(|(name, help)| (name.to_owned(), help.to_owned())).into();
+    let mut all: BTreeMap<_, _> = BESIDE.map(|(name, help)| (name.to_owned(), help.to_owned())).into();
+    all.extend(super::config::variables());
     walk(root, &mut all);
     all
 }
@@ -139,7 +161,20 @@ pub(crate) fn markdown(root: clap::Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::help::root;
+    use crate::cli::{Common, help::root, testing::Bench};
+
+    #[test]
+    fn every_command_has_a_page() {
+        let dir = tempfile::tempdir().unwrap();
+        let pages = dir.path().join("man/man1");
+        let bench = Bench::default();
+        let args = HelpArgs { words: Vec::new(), man: Some(pages.clone()) };
+        run(&args, &bench.context(Common::default())).unwrap();
+        let page = |name: &str| fs::read_to_string(pages.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(page("slipway.1").contains("submit"));
+        assert!(page("slipway-queue-apply.1").contains("Create or change queues from a file"));
+        assert!(bench.err.text().contains("man/man1/slipway.1"), "{}", bench.err.text());
+    }
 
     #[test]
     fn commands_and_topics_are_explained() {

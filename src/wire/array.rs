@@ -1,7 +1,8 @@
 //! Arrays: many tasks of one description, told apart by an index.
 
-use super::{ElementCounts, Indices, TaskId};
+use super::{Code, ElementCounts, Indices, TaskId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Makes a task an array of 1 to 10,000 elements, which differ in their index. `{index}` in the arguments of the command
 /// becomes the index, and the environment tells it as `SLIPWAY_ARRAY_INDEX`.
@@ -86,4 +87,11 @@ pub struct RerunRequest {
     /// Another number of GPUs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpus: Option<u32>,
+    /// Values of the queue's variables, over those that the task has; checked as those of a new task.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, Object>))]
+    pub variables: BTreeMap<String, serde_json::Value>,
+    /// Code in place of the task's own; checked as that of a new task. `workingDir` and `environment` stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
 }

@@ -20,6 +20,12 @@ pub(super) async fn run(command: AdminCommand) -> Result<ExitCode> {
         AdminCommand::Restore(args) => restore::run(&args).await?,
         AdminCommand::Migrate(args) => return migrate::run(&args).await,
         AdminCommand::MintToken => mint()?,
+        // A user's command, which is run as one.
+        AdminCommand::SupportBundle(args) => {
+            let around = super::surroundings::gather(super::args::root);
+            let ended = crate::cli::run(crate::cli::Command::SupportBundle(*args), around).await;
+            return Ok(ExitCode::from(ended.code()));
+        }
         #[cfg(feature = "glue")]
         AdminCommand::Reap(args) => reap::run(&args).await?,
     }

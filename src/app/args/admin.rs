@@ -1,6 +1,6 @@
 //! What `slipway admin` is told.
 
-use crate::store::names_file;
+use crate::{cli, store::names_file};
 use clap::Subcommand;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ Examples:
                                                                    into Postgres, also from SQLite
   slipway admin migrate --check                                    what a new version would change
   slipway admin reap --config glue.yaml                            Jobs that the server does not know
+  slipway admin support-bundle                                     for whoever helps: what all parts say of themselves
   slipway admin mint-token > admin-token                           for a Secret that is made before the server";
 
 #[derive(Debug, Subcommand)]
@@ -31,6 +32,9 @@ pub(in crate::app) enum AdminCommand {
     #[cfg(feature = "glue")]
     #[command(after_help = REAP_HELP)]
     Reap(ReapArgs),
+    /// Write what helps to find a fault into one file, without anybody's secrets
+    #[command(after_help = cli::BUNDLE_EXAMPLES)]
+    SupportBundle(Box<cli::BundleArgs>),
     /// Print a fresh token that no server knows yet, to keep as the admin token (`adminTokenFile`)
     MintToken,
 }

@@ -63,10 +63,28 @@ impl DoctorArgs {
 
 /// Looks at everything, and says what it found.
 pub(super) async fn run(args: DoctorArgs, context: &Context) -> Result<Exit, Failure> {
-    let facts = Box::pin(gather::facts(&args, context)).await?;
-    let checks = Check::value_variants().iter().filter(|check| args.wants(**check));
-    let lines = checks.flat_map(|check| verdicts::of(*check, &facts)).collect();
-    let report = Report::new(facts.url, facts.now, facts.client, lines);
+    let report = Box::pin(report(&args, context)).await?;
     context.print(&report, Report::failed, Report::text)?;
     Ok(if report.ok { Exit::Ok } else { Exit::Error })
+}
+
+/// Looks at everything that can be seen without sending anything.
+pub(super) async fn examined(context: &Context) -> Result<impl serde::Serialize, Failure> {
+    let args = DoctorArgs {
+        queue: Vec::new(),
+        canary: None,
+        timeout: Duration::ZERO,
+        in_cluster: false,
+        only: Vec::new(),
+        skip: vec![Check::LargeBody, Check::Upload, Check::Stream, Check::Canary],
+        common: context.common.clone(),
+    };
+    Box::pin(report(&args, context)).await
+}
+
+async fn report(args: &DoctorArgs, context: &Context) -> Result<Report, Failure> {
+    let facts = Box::pin(gather::facts(args, context)).await?;
+    let checks = Check::value_variants().iter().filter(|check| args.wants(**check));
+    let lines = checks.flat_map(|check| verdicts::of(*check, &facts)).collect();
+    Ok(Report::new(facts.url, facts.now, facts.client, lines))
 }

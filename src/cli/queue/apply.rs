@@ -92,7 +92,7 @@ async fn apply(client: &Client, name: &QueueName, wanted: &NewQueue, force: bool
 }
 
 /// Whether a queue is already as it is wanted.
-fn same(queue: &Queue, wanted: &NewQueue) -> bool {
+pub(super) fn same(queue: &Queue, wanted: &NewQueue) -> bool {
     NewQueue { name: wanted.name.clone(), ..asked(queue) } == *wanted
 }
 

@@ -3,6 +3,7 @@
 mod apply;
 mod change;
 mod diff;
+mod edit;
 mod export;
 mod flow;
 mod history;
@@ -26,7 +27,8 @@ Examples:
   slipway queue apply -f queues.yaml            create or change queues, also from standard input: -f -
   slipway queue pause gpu --reason 'driver update until noon'
   slipway queue drain gpu --reason 'gone by Friday; use gpu-h100'
-  slipway queue get gpu -o yaml";
+  slipway queue get gpu -o yaml
+  slipway queue edit gpu                        in $VISUAL or $EDITOR";
 
 const APPLY_EXAMPLES: &str = "\
 Examples:
@@ -50,7 +52,7 @@ The file holds one queue, a list of queues, or all of them by name:
         spec: {containers: [{resources: {limits: {nvidia.com/gpu: 1}}}]}
 
 A queue that is not in the file is left alone. A podTemplate is for runners on Kubernetes;
-templates/ in the source has more of them.";
+slipway template presets has more of them.";
 
 const DIFF_EXAMPLES: &str = "\
 Examples:
@@ -104,6 +106,11 @@ enum QueueCommand {
     /// Show what apply would change; exit 1 where it would change something
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(FileArgs),
+    /// Change a queue in your editor (`$VISUAL`, `$EDITOR`)
+    Edit {
+        /// The queue
+        name: QueueName,
+    },
     /// Write the queues of another product's file as native ones
     #[command(after_help = IMPORT_EXAMPLES)]
     Import(ImportArgs),
@@ -156,6 +163,7 @@ pub(super) async fn run(args: QueueArgs, context: &Context) -> Result<Exit, Fail
         QueueCommand::Get { name } => show::get(context, &name).await,
         QueueCommand::Apply { file, force } => apply::run(context, &file, force).await,
         QueueCommand::Diff(file) => diff::run(context, &file).await,
+        QueueCommand::Edit { name } => Box::pin(edit::run(context, &name)).await,
         QueueCommand::Import(args) => import::run(context, &args).await,
         QueueCommand::Export { names } => export::run(context, &names).await,
         QueueCommand::History { name, revision } => history::run(context, &name, revision).await,

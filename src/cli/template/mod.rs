@@ -2,6 +2,7 @@
 
 mod explain;
 mod findings;
+mod presets;
 mod render;
 mod sample;
 #[cfg(test)]
@@ -20,7 +21,8 @@ Examples:
   slipway template render -f queues.yaml --queue gpu
   slipway template explain -f queues.yaml --queue gpu spec.template.spec.tolerations
   slipway template lint -f queues.yaml
-  slipway template lint -f values.yaml --live";
+  slipway template lint -f values.yaml --live
+  slipway template presets mig-a100 > queues.yaml       a ready file to begin with";
 
 const RENDER_EXAMPLES: &str = "\
 Examples:
@@ -82,6 +84,11 @@ enum TemplateCommand {
         #[arg(long)]
         live: bool,
     },
+    /// List the ready files for queues, or print one
+    Presets {
+        /// Print this one
+        name: Option<String>,
+    },
 }
 
 /// Which queue, and which task.
@@ -106,5 +113,6 @@ pub(super) async fn run(args: TemplateArgs, context: &Context) -> Result<Exit, F
         TemplateCommand::Render { of, provenance } => render::run(context, &of, provenance).await,
         TemplateCommand::Explain { of, path } => explain::run(context, &of, &path).await,
         TemplateCommand::Lint { of, live } => findings::run(context, &of, live).await,
+        TemplateCommand::Presets { name } => presets::run(name.as_deref(), context),
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn again(app: &App, user: &str, id: TaskId, spec: &TaskSpec) -> ApiRe
     Err(Problem::new(ProblemCode::ValidationFailed).detail(detail).hint("Submit a new task in its place.").into())
 }
 
-/// A stored task for another queue, which takes it as if it were submitted there.
+/// A stored task with something changed, or for another queue, which takes it as if it were submitted there.
 ///
 /// # Errors
 /// There is no such queue, or not for the caller; it does not take the task.
@@ -53,7 +53,7 @@ pub(super) fn elsewhere(app: &App, principal: &Principal, spec: TaskSpec, name: 
     let cost = cost_of(&spec.overrides.variables, &queue);
     let (gpus, weight) = (cost.and_then(gpus_of), cost.map(|cost| cost.weight.0));
     let spec = TaskSpec { queue: name, overrides: Overrides { gpus, weight, ..spec.overrides }, ..spec };
-    let odds = at_odds(&spec, &principal.user, &queue);
+    let odds = [spec.violations(), at_odds(&spec, &principal.user, &queue)].concat();
     if !odds.is_empty() {
         return Err(invalid(odds.into_iter().map(|v| FieldError { pointer: v.pointer, message: v.message }).collect()));
     }

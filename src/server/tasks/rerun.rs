@@ -6,7 +6,7 @@ use super::{
     submit,
 };
 use crate::{
-    domain::{ArraySpec, Indices, TaskSpec},
+    domain::{ArraySpec, Code, Indices, TaskSpec},
     server::{
         auth::Principal,
         body::{IdempotencyKey, MaybeJson},
@@ -19,7 +19,7 @@ use crate::{
 use axum::{extract::State, response::Response};
 
 /// Submits a new task like this one, with `rerunOf`. The old one stays as it is. `dependsOn` and `notBefore` were for the first
-/// submit: the new one has none. Queue and GPUs are the old ones, or those of the body. Of an array all elements are repeated, or those that the body names, and keep their indices; an
+/// submit: the new one has none. Queue and GPUs are the old ones, or those of the body; so are the values of its variables, one by one, and the code. Of an array all elements are repeated, or those that the body names, and keep their indices; an
 /// element is repeated as an array of its one index.
 #[utoipa::path(post, path = "/api/v1/tasks/{id}/rerun", operation_id = "rerunTask", tag = "tasks",
     params(TaskPath), request_body = RerunRequest,
@@ -34,40 +34,46 @@ pub(crate) async fn rerun(
 ) -> ApiResult<Response> {
     let task = app.record(id).await?;
     principal.may_act_on(&task)?;
-    let spec = changed(&task.spec, &request)?;
-    let spec = match &request.queue {
-        None => {
-            intake::again(&app, &principal.user, id, &spec)?;
-            spec
-        }
-        Some(queue) => intake::elsewhere(&app, &principal, spec, queue)?,
+    let spec = if request.queue.is_none() && request.gpus.is_none() && request.variables.is_empty() && request.code.is_none() {
+        intake::again(&app, &principal.user, id, &task.spec)?;
+        task.spec.clone()
+    } else {
+        app.sent(&principal, &task, &request).await?;
+        let queue = request.queue.as_deref().unwrap_or(task.spec.queue.as_str());
+        intake::elsewhere(&app, &principal, changed(task.spec.clone(), &request)?, queue)?
     };
-    let same = format!("{id} {:?} {:?} {:?} {:?}", request.only, request.indices, request.queue, request.gpus);
+    let same = format!("{id} {request:?}");
     let array = app.array_again(&task, request).await?;
     let task = NewTask { rerun_of: Some(id), array, ..NewTask::new(spec) };
     submit::one(&app, principal, task, key, "tasks/rerun", same.as_bytes()).await
 }
 
-/// The description of a task with the changes that are asked for.
-fn changed(spec: &TaskSpec, request: &RerunRequest) -> ApiResult<TaskSpec> {
-    let mut spec = spec.clone();
+/// The task with what the request says over it.
+fn changed(mut spec: TaskSpec, request: &RerunRequest) -> ApiResult<TaskSpec> {
+    spec.overrides.variables.extend(request.variables.clone());
+    spec.setup.code = request.code.clone().or(spec.setup.code);
     if let Some(gpus) = request.gpus {
         spec.resources.gpus = gpus;
+        let wrong = spec.violations().into_iter().find(|violation| violation.pointer == "/resources/gpus");
+        if let Some(violation) = wrong {
+            return Err(invalid(vec![FieldError { pointer: "/gpus".into(), message: violation.message }]));
+        }
     }
-    let faults: Vec<FieldError> = spec
-        .violations()
-        .into_iter()
-        .filter_map(|v| {
-            Some(FieldError {
-                pointer: v.pointer.strip_prefix("/resources").filter(|_| request.gpus.is_some())?.to_owned(),
-                message: v.message,
-            })
-        })
-        .collect();
-    if faults.is_empty() { Ok(spec) } else { Err(invalid(faults)) }
+    Ok(spec)
 }
 
 impl App {
+    /// Refuses code that names an upload which the caller did not send, and the task does not name either.
+    async fn sent(&self, principal: &Principal, task: &TaskRecord, request: &RerunRequest) -> ApiResult<()> {
+        for sum in request.code.iter().flat_map(Code::uploads) {
+            let named = task.spec.setup.uploads().any(|known| known == sum);
+            if !named && self.store.upload(&principal.user, sum).await?.is_none() {
+                return Err(submit::no_upload(sum).into());
+            }
+        }
+        Ok(())
+    }
+
     /// What makes the repetition of a task an array; none where it is none.
     async fn array_again(&self, task: &TaskRecord, request: RerunRequest) -> ApiResult<Option<ArraySpec>> {
         if request.only.is_some() && request.indices.is_some() {

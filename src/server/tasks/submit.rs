@@ -90,7 +90,7 @@ pub(super) async fn store(
 }
 
 /// An upload that is not the caller's to name.
-fn no_upload(sum: &Sha256) -> Problem {
+pub(super) fn no_upload(sum: &Sha256) -> Problem {
     Problem::new(ProblemCode::UploadNotFound)
         .detail(format!("You have sent no upload {sum}, or so long ago that it is gone: nothing stored."))
         .hint("Send its bytes first: PUT /api/v1/uploads/SHA256; what no task names goes after a day.")

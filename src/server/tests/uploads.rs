@@ -64,6 +64,24 @@ async fn an_attempt_reads_what_its_task_names_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_rerun_takes_code_that_its_caller_sent_and_nobody_elses() {
+    let rig = Rig::new().await;
+    let (old, new, other) = (sent(&rig, Who::Sam, b"old").await, sent(&rig, Who::Sam, b"new").await, sent(&rig, Who::Sue, b"other").await);
+    let id = rig.submit(Who::Sam, task(&old)).await;
+    let again = |body: Value| rig.post(Who::Sam, format!("/api/v1/tasks/{id}/rerun"), &body);
+    let made = again(json!({"code": {"upload": new}})).await.expect(201);
+    assert_eq!((&made["code"], &made["rerunOf"]), (&json!({"upload": new}), &json!(id)));
+    assert_eq!(rig.get(Who::Sam, format!("/api/v1/tasks/{id}")).await.expect(200)["code"], json!({"upload": old}), "the old one stays");
+    assert_eq!(again(json!({})).await.expect(201)["code"], json!({"upload": old}));
+    again(json!({"code": {"upload": other}})).await.problem(404, "UPLOAD_NOT_FOUND");
+    again(json!({"code": {"upload": Sha256::of(b"nowhere")}})).await.problem(404, "UPLOAD_NOT_FOUND");
+    let refused = again(json!({"code": {"git": {"url": "file:///x", "commit": "main"}}})).await.problem(422, "VALIDATION_FAILED");
+    assert_eq!(refused["errors"][0]["pointer"], "/code/git/url");
+    let refused = again(json!({"code": {}})).await.problem(422, "VALIDATION_FAILED");
+    assert_eq!(refused["errors"][0]["pointer"], "/code");
+}
+
+#[tokio::test]
 async fn what_no_task_names_goes_after_a_day_and_the_rest_with_its_last_task() {
     let rig = Rig::new().await;
     let brief = rig.call("PUT", "/api/v1/queues/default").bearer(rig.token(Who::Admin));

@@ -145,3 +145,21 @@ async fn a_budget_counts_the_weight_that_variables_say() {
     let pool = rig.get(Who::Sam, "/api/v1/budgets/pool").await.expect(200);
     assert_eq!(pool["used"], 3.5, "{pool}");
 }
+
+#[tokio::test]
+async fn a_rerun_with_other_values_is_checked_as_a_submit() {
+    let rig = Rig::new().await;
+    glue(&rig).await;
+    rig.call("PUT", "/api/v1/queues/typed").bearer(rig.token(Who::Admin)).json(&typed()).await.expect(201);
+    let task = rig.submit(Who::Sam, json!({"command": ["true"], "queue": "typed", "variables": {"gpus": 1, "tier": "b"}})).await;
+    let again = |body: Value| rig.post(Who::Sam, format!("/api/v1/tasks/{task}/rerun"), &body);
+    let refused = again(json!({"variables": {"gpus": 9}})).await.problem(422, "VALIDATION_FAILED");
+    assert_eq!(refused["errors"][0]["pointer"], "/variables/gpus");
+    let refused = again(json!({"variables": {"gpu": 2}})).await.problem(422, "VALIDATION_FAILED");
+    assert_eq!(refused["errors"][0]["pointer"], "/variables/gpu");
+    let made = again(json!({"variables": {"gpus": 2}})).await.expect(201);
+    assert_eq!((&made["variables"], &made["rerunOf"]), (&json!({"gpus": 2, "tier": "b"}), &json!(task)));
+    let (first, second) = (job(&rig, 1).await, job(&rig, 2).await);
+    let limits = |job: &Value| job["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"].clone();
+    assert_eq!((limits(&first), limits(&second)), (json!({"nvidia.com/gpu": "1"}), json!({"nvidia.com/gpu": "2"})));
+}
