@@ -171,9 +171,10 @@ pub(super) struct ServerArgs {
 pub(super) struct RunnerArgs {
     #[command(subcommand)]
     pub(super) command: Option<RunnerCommand>,
-    /// The server's address
-    #[arg(long, value_name = "URL", env = "SLIPWAY_URL", hide_env_values = true, default_value = cli::DEFAULT_URL)]
-    pub(super) url: String,
+    /// The server's address [default: `http://127.0.0.1:7227`]
+    // No value by default: it would go over the context of `runner ls`.
+    #[arg(long, value_name = "URL", env = "SLIPWAY_URL", hide_env_values = true)]
+    pub(super) url: Option<String>,
     /// Read the runner token from a file [default: DATA-DIR/runner-token]
     #[arg(long, value_name = "FILE", env = "SLIPWAY_TOKEN_FILE", hide_env_values = true)]
     pub(super) token_file: Option<PathBuf>,
@@ -318,6 +319,13 @@ mod tests {
             std::fs::write(&fresh, now).unwrap();
             panic!("docs/CLI.md is stale; look at the difference, then: cp {} docs/CLI.md", fresh.display());
         }
+    }
+
+    #[test]
+    fn what_the_runner_would_call_is_not_what_runner_ls_calls() {
+        let cli = Cli::try_parse_from(["slipway", "runner", "ls", "--context", "lab"]).unwrap();
+        let Command::Runner(RunnerArgs { command: Some(RunnerCommand::Ls(ls)), .. }) = cli.command else { panic!("not runner ls") };
+        assert_eq!(format!("{ls:?}").matches("url: None").count(), 1, "{ls:?}");
     }
 
     #[test]

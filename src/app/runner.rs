@@ -24,14 +24,14 @@ pub(super) async fn run(args: RunnerArgs) -> Result<()> {
     };
     let offer = Offer { name: args.name, queues: args.queues, size: args.offer };
     let ca = args.ca_file.as_deref().map(authorities_in).transpose().map_err(|why| anyhow!(why))?.flatten();
-    if in_clear(&args.url) && !args.allow_plain_http {
+    let url = args.url.as_deref().unwrap_or(crate::cli::DEFAULT_URL);
+    if in_clear(url) && !args.allow_plain_http {
         bail!(
-            "{} is plain http: whoever is on the way there could read tokens. Use https, or where that way is yours alone --allow-plain-http \
-             (SLIPWAY_ALLOW_PLAIN_HTTP=true)",
-            args.url
+            "{url} is plain http: whoever is on the way there could read tokens. Use https, or where that way is yours alone --allow-plain-http \
+             (SLIPWAY_ALLOW_PLAIN_HTTP=true)"
         );
     }
-    carry(Way { url: &args.url, ca }, token, &dir, offer, stop).await
+    carry(Way { url, ca }, token, &dir, offer, stop).await
 }
 
 /// How a runner reaches its server. Whether tokens may go there was judged before.

@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_strongest_layer_that_speaks_counts() {
-        let variables = [("SLIPWAY_SUBMIT_QUEUE", "env"), ("SLIPWAY_SUBMIT_MAX_WAIT", "2h"), ("SLIPWAY_UNRELATED", "x")];
+        let variables = [("SLIPWAY_SUBMIT_QUEUE", "env"), ("SLIPWAY_SUBMIT_MAX_WAIT", "2h"), ("SLIPWAY_LOG", "x")];
         let variables = of_variables(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()).unwrap();
         let project =
             file(".slipway.toml", &[("submit.queue", "project"), ("submit.gpus", "1"), ("submit.env.A", "p"), ("context", "lab")]);
