@@ -1,12 +1,14 @@
 //! What a command gets to work with: its connection, its outputs, time and chance.
 
+mod print;
+
 use super::{
     config::{Config, Origin, Sources},
     console::{ColorChoice, Console, Sink, Terminal},
     contexts::{Contexts, Entry},
     credential::Credential,
     exit::{Exit, Failure, loopback},
-    format::{Format, lines},
+    format::Format,
     login::warn_of_open,
     place::Place,
     query::Query,
@@ -18,7 +20,6 @@ use crate::{
 };
 use clap::builder::BoolishValueParser;
 use secrecy::SecretString;
-use serde::Serialize;
 use std::{
     fmt, io,
     path::{Path, PathBuf},
@@ -29,6 +30,9 @@ use tokio_util::sync::CancellationToken;
 
 /// The address of a server that was started without any settings.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:7227";
+
+/// The longest line that is read of an answer, in bytes.
+const MAX_LINE: usize = 1_000;
 
 /// The options of every command that talks to a server.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -311,6 +315,20 @@ impl Context {
         tokio::fs::read(file).await.map_err(|e| unreadable("the file", file, &e))
     }
 
+    /// A line that the user types.
+    pub(crate) async fn line(&self) -> Result<String, Failure> {
+        let (mut stdin, mut line) = (self.stdin.lock().await, Vec::new());
+        let failed = |e: io::Error| Failure::new(Exit::Error, format!("cannot read standard input: {e}"));
+        while line.len() < MAX_LINE && !line.ends_with(b"\n") {
+            match stdin.read_u8().await {
+                Ok(byte) => line.push(byte),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(String::from_utf8_lossy(&line).into_owned())
+    }
+
     /// Sets what is said should the user interrupt from now on.
     pub(crate) fn on_interrupt(&self, farewell: impl Into<String>) {
         *self.farewell.lock().unwrap_or_else(PoisonError::into_inner) = Some(farewell.into());
@@ -319,56 +337,6 @@ impl Context {
     /// What to say to a user who interrupts now.
     pub(crate) fn farewell(&self) -> Option<String> {
         self.farewell.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Prints an object of the API: unchanged where a machine reads it, else its `names`, one a line, or as `table` makes it.
-    pub(crate) fn print<T: Serialize>(
-        &self,
-        object: &T,
-        names: impl FnOnce(&T) -> Vec<String>,
-        table: impl FnOnce(&T) -> String,
-    ) -> Result<(), Failure> {
-        let broken = |e: &dyn fmt::Display| Failure::new(Exit::Error, format!("cannot print the answer: {e}"));
-        match self.format() {
-            Format::Json => self.document(&(serde_json::to_string_pretty(object).map_err(|e| broken(&e))? + "\n")),
-            Format::Jsonl => self.console.text(&lines(&serde_json::to_value(object).map_err(|e| broken(&e))?)),
-            Format::Yaml => self.console.text(&serde_yaml::to_string(object).map_err(|e| broken(&e))?),
-            Format::Name => self.console.text(&names(object).into_iter().map(|name| name + "\n").collect::<String>()),
-            Format::Table | Format::Wide => self.console.text(&table(object)),
-        }
-    }
-
-    /// Says that something is gone: its name alone where names are asked for, and nothing to machines, which get no object of the API.
-    pub(crate) fn gone(&self, name: &dyn fmt::Display, how: &str) -> Result<(), Failure> {
-        match self.format() {
-            Format::Table | Format::Wide => self.console.line(format_args!("{name} {how}")),
-            Format::Name => self.console.line(format_args!("{name}")),
-            Format::Json | Format::Jsonl | Format::Yaml => Ok(()),
-        }
-    }
-
-    /// Prints a document in the format that was asked for, or what the expression of `--jq`, under which it is JSON, makes of it.
-    pub(crate) fn document(&self, text: &str) -> Result<(), Failure> {
-        match &self.common.jq {
-            Some(query) => self.console.text(&query.apply(text)?),
-            None => self.console.text(text),
-        }
-    }
-
-    /// The width to which tables are cut: the terminal's, and none in a pipe or where all is to be seen.
-    pub(crate) fn width(&self) -> Option<u16> {
-        let cuts = self.console.terminal().stdout && !self.wide();
-        self.console.terminal().width.filter(|_| cuts)
-    }
-
-    /// Whether tables have their further columns.
-    pub(crate) fn wide(&self) -> bool {
-        self.format() == Format::Wide
-    }
-
-    /// Whether tables have headers.
-    pub(crate) fn headers(&self) -> bool {
-        !self.common.no_headers
     }
 }
 

@@ -67,7 +67,8 @@ pub struct LsArgs {
     pub(super) common: Common,
 }
 
-fn selector(text: &str) -> Result<String, String> {
+/// A selector that the server will take.
+pub(super) fn selector(text: &str) -> Result<String, String> {
     LabelSelector::parse(text).map(|_| text.to_owned()).map_err(|e| e.to_string())
 }
 
@@ -208,7 +209,7 @@ fn empty(args: &LsArgs) -> &'static str {
 }
 
 /// Up to `rows` rows, over as many pages as that takes.
-async fn pages(client: &Client, query: TaskQuery, rows: u32) -> Result<TaskList, Failure> {
+pub(super) async fn pages(client: &Client, query: TaskQuery, rows: u32) -> Result<TaskList, Failure> {
     let mut list = TaskList { items: Vec::new(), next_cursor: None };
     loop {
         let missing = rows.saturating_sub(u32::try_from(list.items.len()).unwrap_or(u32::MAX));

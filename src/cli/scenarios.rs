@@ -11,6 +11,7 @@ mod login;
 mod platform;
 mod reading;
 mod rules;
+mod stopping;
 mod views;
 mod watching;
 mod why;
@@ -311,23 +312,6 @@ async fn long_lists_come_page_by_page() {
     assert_eq!(bench.types(&server, &["ls", "--all", "--state", "queued", "--limit", "1200", "-o", "name"]).await, 0);
     assert_eq!(bench.out.text().lines().count(), 1200);
     assert_eq!(bench.err.text(), "There are more: slipway ls --limit 12000\n");
-}
-
-#[tokio::test]
-async fn a_name_must_leave_no_doubt_about_what_to_stop() {
-    let twice = list(&[task(5, TaskState::Active), task(4, TaskState::Queued)]);
-    let named = "GET /api/v1/tasks?state=waiting%2Cqueued%2Cactive&name=train&limit=10";
-    let server = Script::default()
-        .on(named, json(200, &twice))
-        .on("POST /api/v1/tasks/4/cancel", json(200, &task(4, TaskState::Cancelled)))
-        .on("POST /api/v1/tasks/9/cancel", problem(&Problem::new(ProblemCode::TaskNotFound).detail("No task 9.")))
-        .start()
-        .await;
-    let bench = Bench::default();
-    assert_eq!(bench.types(&server, &["cancel", "train"]).await, 6);
-    assert_eq!(bench.types(&server, &["cancel", "9", "4"]).await, 5);
-    assert_eq!(bench.out.text(), "4 cancelled\n");
-    assert_eq!(bench.err.text(), "error: 2 tasks called \"train\" have not ended: 5, 4\nhint: name one by its id\nerror: No task 9.\n");
 }
 
 #[tokio::test]

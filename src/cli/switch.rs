@@ -73,6 +73,13 @@ impl Shown {
     }
 }
 
+/// The server that is meant, and why it is that one.
+#[derive(Serialize)]
+struct Meant {
+    url: String,
+    why: String,
+}
+
 /// Lists, chooses and forgets contexts.
 pub(super) fn run(args: ContextArgs, context: &Context) -> Result<Exit, Failure> {
     let mut contexts = context.contexts()?;
@@ -91,7 +98,7 @@ pub(super) fn run(args: ContextArgs, context: &Context) -> Result<Exit, Failure>
             contexts.named(&name)?;
             contexts.current = Some(name.clone());
             contexts.write(context.contexts_file())?;
-            context.console.line(format_args!("{} is the current context", clean(&name)))?;
+            context.gone(&clean(&name), "is the current context")?;
             // What goes over it, so that nobody wonders.
             let stronger = context.target()?;
             if let Some((other, by)) = stronger.context.filter(|(other, _)| *other != name) {
@@ -103,11 +110,12 @@ pub(super) fn run(args: ContextArgs, context: &Context) -> Result<Exit, Failure>
             contexts.contexts.remove(&name);
             contexts.current = contexts.current.filter(|current| *current != name);
             contexts.write(context.contexts_file())?;
-            context.console.line(format_args!("{} removed", clean(&name)))?;
+            context.gone(&clean(&name), "removed")?;
         }
         ContextCommand::Show => {
             let target = context.target()?;
-            context.console.line(format_args!("{} ({})", target.url, target.why))?;
+            let meant = Meant { url: target.url, why: target.why };
+            context.print(&meant, |meant| vec![meant.url.clone()], |meant| format!("{} ({})\n", meant.url, meant.why))?;
         }
     }
     Ok(Exit::Ok)

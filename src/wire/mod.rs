@@ -21,6 +21,7 @@ mod list;
 mod node;
 mod problem;
 mod queue;
+mod queue_stats;
 mod render;
 mod report;
 mod retention;
@@ -55,9 +56,8 @@ pub use health::{BytesHealth, DatabaseHealth, Health, Stuck};
 pub use list::{TaskList, TaskQuery};
 pub use node::{NodeList, NodesReport, RunnerNodes};
 pub use problem::{FieldError, Problem, ProblemCode};
-pub use queue::{
-    Estimates, NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList, QueueRunner, QueueStats, Waits,
-};
+pub use queue::{NewQueue, PauseRequest, Paused, Queue, QueueCounts, QueueDefaults, QueueLimits, QueueList};
+pub use queue_stats::{Estimates, QueueRunner, QueueStats, Waits};
 pub use render::{QueueRevision, QueueRevisionList, RenderQuery, RenderRequest, RenderResponse, Rendering, TaskManifest};
 pub use report::{
     CheckItem, CheckRequest, CheckResponse, Checked, Proof, ReportItem, ReportKind, ReportRequest, ReportResponse, Reported, Verdict,

@@ -13,12 +13,16 @@ use std::{
 const OTHERS: &[(&str, &str)] = &[
     ("abandon", "the task, as cancel shows it; it wants an attempt whose machine is gone"),
     ("admin migrate", "an offline look at a database"),
+    ("admin support-bundle", "a file"),
     ("admin reap", "what would be removed from a cluster"),
     ("api", "whatever the call answers"),
     ("context ls", "the caller's own file"),
     ("context rm", "the caller's own file"),
     ("context show", "the caller's own file"),
     ("context use", "the caller's own file"),
+    ("config get", "the caller's own files"),
+    ("config set", "the caller's own file"),
+    ("config unset", "the caller's own file"),
     ("doctor", "its own checks"),
     ("glue rbac", "a manifest of Kubernetes"),
     ("login", "the caller's own file"),
@@ -26,15 +30,17 @@ const OTHERS: &[(&str, &str)] = &[
     ("logs", "bytes"),
     ("outputs get", "files"),
     ("queue diff", "a comparison"),
+    ("queue edit", "the queue, as apply shows it; it wants an editor"),
     ("queue export", "a file to apply"),
     ("queue import", "a file to apply"),
+    ("template presets", "files to apply"),
     ("template explain", "who set a value of a manifest"),
     ("template lint", "needs no server"),
     ("template render", "a manifest of Kubernetes"),
     ("version", "this program's beside the server's"),
 ];
 
-/// Every command, in an order in which each has something to show; `{task}` is the newest task, `{token}` the newest token. The schema
+/// Every command, in an order in which each has something to show; `{task}` is the newest task, `{token}` the newest token, `{runner}` a runner. The schema
 /// is that of the object, or of each line where it begins with `*`; none where there is no object any more.
 const COMMANDS: &[(&str, &str)] = &[
     (
@@ -79,6 +85,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("queue delete other -o json", ""),
     ("whoami -o json", "Whoami"),
     ("runner ls -o json", "RunnerList"),
+    ("runner get {runner} -o json", "Runner"),
     ("nodes -o json", "NodeList"),
     ("usage --by user,queue -o json", "UsageReport"),
     ("audit -o json", "AuditList"),
@@ -98,8 +105,7 @@ async fn what_every_command_prints_for_machines_is_what_the_document_says() {
     fs::write(world.root.join("budget.yaml"), "budgets:\n  pool: {resource: gpus, max: 4}\n").expect("a file");
     let (mut values, mut known) = (Vec::new(), std::collections::BTreeMap::new());
     for (line, schema) in COMMANDS {
-        let line =
-            known.iter().fold((*line).to_owned(), |line, (name, id): (&&str, &i64)| line.replace(&format!("{{{name}}}"), &id.to_string()));
+        let line = known.iter().fold((*line).to_owned(), |line, (name, id): (&&str, &String)| line.replace(&format!("{{{name}}}"), id));
         let words: Vec<String> = shlex(&line);
         let mut program = world.program(&words.iter().map(String::as_str).collect::<Vec<_>>());
         let status = eventually("the command's end", async || program.ended()).await;
@@ -112,10 +118,11 @@ async fn what_every_command_prints_for_machines_is_what_the_document_says() {
         }
         let found: Vec<Value> = if schema.starts_with('*') { text.lines().map(read).collect() } else { vec![read(&text)] };
         assert!(!found.is_empty(), "{line}: nothing");
-        match *schema {
-            "Task" => drop(known.insert("task", found[0]["id"].as_i64().expect("an id"))),
-            "CreatedToken" => drop(known.insert("token", found[0]["token"]["id"].as_i64().expect("an id"))),
-            _ => {}
+        for (name, of, at) in [("task", "Task", "/id"), ("token", "CreatedToken", "/token/id"), ("runner", "RunnerList", "/items/0/name")] {
+            if *schema == of {
+                let id = found[0].pointer(at).unwrap_or_else(|| panic!("{line}: no {at}"));
+                known.insert(name, id.as_str().map_or_else(|| id.to_string(), str::to_owned));
+            }
         }
         values.extend(found.into_iter().map(|value| json!({"what": line, "schema": schema.trim_start_matches('*'), "value": value})));
     }
