@@ -86,6 +86,7 @@ impl Desk<'_> {
             all_gpus: 8,
             queues: vec![QueueShare { queue: None, max: 1 }],
             except: [].into(),
+            wait: false,
         };
         let got = self.store.run(claim).await?.pop().ok_or("a claim came back empty")?;
         if !self.served.insert(got.task) {

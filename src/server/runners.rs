@@ -189,7 +189,7 @@ pub(super) async fn register(
     app.runners.refresh(&app.store).await?;
     app.note(&name, request.instance);
     app.store.run(Renew(name.clone())).await?;
-    app.store.changes().made_ready();
+    app.store.changes().terms_changed();
     let since = app.store.uptime().now().saturating_sub_unsigned(LAPSED_MS);
     let lapsed = if request.cluster.is_some() { app.store.lapsed(&name, since, MAX_LAPSED).await? } else { Vec::new() };
     Ok(axum::Json(RegisterResponse { times: app.settings.times.clone(), instance: app.store.instance().to_owned(), lapsed }))

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 /// What one commit changed.
 pub(super) struct Committed {
     pub(super) newest_event: Option<i64>,
-    /// A task may have become claimable.
-    pub(super) ready: bool,
+    /// Rules of queues or budgets are among what was written.
+    pub(super) rules: bool,
     /// Something fell due that the clockwork serves.
     pub(super) due: bool,
     /// The tasks that it made events of.
@@ -35,7 +35,7 @@ pub struct Changes(Arc<Inner>);
 struct Inner {
     newest_event: watch::Sender<i64>,
     forgotten: AtomicI64,
-    ready: watch::Sender<u64>,
+    terms: watch::Sender<u64>,
     due: watch::Sender<u64>,
     tasks: Mutex<HashMap<TaskId, watch::Sender<u64>>>,
     tally: Mutex<Tally>,
@@ -46,7 +46,7 @@ impl Changes {
         Self(Arc::new(Inner {
             newest_event: watch::Sender::new(newest_event),
             forgotten: AtomicI64::new(forgotten),
-            ready: watch::Sender::new(0),
+            terms: watch::Sender::new(0),
             due: watch::Sender::new(0),
             tasks: Mutex::default(),
             tally: Mutex::default(),
@@ -65,10 +65,10 @@ impl Changes {
         self.0.forgotten.load(Ordering::Relaxed)
     }
 
-    /// Ticks whenever a task may have become claimable: submitted, given back, due, or its queue resumed.
+    /// Ticks whenever something outside the store changed what a claim may be given: a queue was applied, a runner registered.
     #[must_use]
-    pub fn ready(&self) -> watch::Receiver<u64> {
-        self.0.ready.subscribe()
+    pub fn terms(&self) -> watch::Receiver<u64> {
+        self.0.terms.subscribe()
     }
 
     /// Ticks whenever a commit made something fall due that no time was set for: whoever serves it need not wait for
@@ -93,9 +93,9 @@ impl Changes {
         self.0.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ticks [`Self::ready`]: something outside the store made tasks claimable.
-    pub fn made_ready(&self) {
-        self.0.ready.send_modify(|n| *n += 1);
+    /// Ticks [`Self::terms`].
+    pub fn terms_changed(&self) {
+        self.0.terms.send_modify(|n| *n += 1);
     }
 
     pub(super) fn announce(&self, committed: &Committed) {
@@ -104,9 +104,6 @@ impl Changes {
         }
         if let Some(id) = committed.forgotten {
             self.0.forgotten.fetch_max(id, Ordering::Relaxed);
-        }
-        if committed.ready {
-            self.made_ready();
         }
         if committed.due {
             self.0.due.send_modify(|n| *n += 1);

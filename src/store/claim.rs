@@ -46,6 +46,9 @@ pub struct Claim {
     pub queues: Vec<QueueShare>,
     /// The queues that it draws nothing from, whatever `queues` says.
     pub except: BTreeSet<QueueName>,
+    /// Whether it waits where there is nothing for it: it is answered with the commit that brings something, or with nothing as soon as
+    /// rules of queues change. Whoever stops waiting may have been given something in that moment, and learns it by asking again.
+    pub wait: bool,
 }
 
 /// One claimed attempt.

@@ -9,6 +9,7 @@ use super::{
     error::{Result, StoreError},
     events,
     faults::{Fault, injected},
+    parked::Parked,
     postgres::{self, Postgres},
     sql::{self, Conn},
     tally::Tally,
@@ -46,11 +47,12 @@ pub(super) struct Writer {
     board: Option<Board>,
     /// The uptime that the database holds; none where nobody knows.
     kept_up: Option<i64>,
+    parked: Parked,
 }
 
 impl Writer {
     pub(super) fn new(conn: Conn, postgres: Option<Postgres>, ambient: Ambient, changes: Changes, up: Arc<Uptime>) -> Self {
-        Self { conn, postgres, ambient, changes, up, board: None, kept_up: None }
+        Self { conn, postgres, ambient, changes, up, board: None, kept_up: None, parked: Parked::default() }
     }
 
     /// Serves as a task where it waits for its database, and on a thread of its own where its database is a file, which blocks;
@@ -78,7 +80,14 @@ impl Writer {
             let mut todo = vec![Batch::of(jobs.drain(..))];
             while let Some(mut batch) = todo.pop() {
                 match self.commit(&mut batch).await {
-                    Ok(()) => batch.answer(),
+                    Ok(rules) => {
+                        if rules {
+                            self.parked.bounce();
+                        } else {
+                            self.parked.keep(&mut batch.claim);
+                        }
+                        batch.answer();
+                    }
                     Err(Failed::Every(error)) => {
                         batch.fail(|| error.share());
                         if matches!(error, StoreError::Taken) {
@@ -123,7 +132,8 @@ impl Writer {
         }
     }
 
-    async fn commit(&mut self, batch: &mut Batch) -> std::result::Result<(), Failed> {
+    /// Commits a batch, and tells whether rules of queues or budgets are among what was written.
+    async fn commit(&mut self, batch: &mut Batch) -> std::result::Result<bool, Failed> {
         let fault = self.ambient.faults.as_ref().map_or(Fault::None, |faults| faults(&batch.kinds()));
         fault.delay().await;
         if let Err(error) = self.begin().await {
@@ -160,7 +170,7 @@ impl Writer {
                 if fault == Fault::Answer {
                     return Err(Failed::Every(StoreError::Unsure(injected().into())));
                 }
-                Ok(())
+                Ok(committed.rules)
             }
             Err(error) => {
                 self.rollback().await;
@@ -201,11 +211,12 @@ impl Writer {
             clock: &*self.ambient.clock,
             events: Vec::new(),
             ready: false,
+            rules: false,
             due: false,
             deadline: false,
             forgotten: None,
         };
-        batch.run(&mut tx).await?;
+        batch.run(&mut tx, &mut self.parked).await?;
         tx.fresh_board().await?;
         board::keep(&mut tx).await?;
         let tasks = tx.events.iter().filter_map(|e| e.task).collect();
@@ -220,7 +231,7 @@ impl Writer {
                 .execute(&mut *tx.conn)
                 .await?;
         }
-        Ok(Committed { newest_event, ready: tx.ready, due: tx.due, tasks, forgotten: tx.forgotten, kept_up, tally })
+        Ok(Committed { newest_event, rules: tx.rules, due: tx.due, tasks, forgotten: tx.forgotten, kept_up, tally })
     }
 
     async fn rollback(&mut self) {

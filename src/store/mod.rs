@@ -54,6 +54,7 @@ mod notes;
 mod numbers;
 mod oldest;
 mod parents;
+mod parked;
 mod patch;
 mod place;
 mod postgres;

@@ -14,6 +14,7 @@ mod model;
 mod moves;
 mod order;
 mod parents;
+mod parked;
 mod plans;
 mod queues;
 mod retention;

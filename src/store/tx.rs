@@ -10,6 +10,7 @@ use super::{
 use crate::domain::{Clock, Rng, TaskId, Times, UnixMs, order::Board};
 
 /// The transaction of a batch, as statements see it.
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing that the batch does")]
 pub(super) struct Tx<'a> {
     pub(super) conn: &'a mut Conn,
     pub(super) now: UnixMs,
@@ -20,6 +21,7 @@ pub(super) struct Tx<'a> {
     pub(super) events: Vec<NewEvent>,
     pub(super) board: &'a mut Board,
     pub(super) ready: bool,
+    pub(super) rules: bool,
     pub(super) due: bool,
     pub(super) deadline: bool,
     pub(super) forgotten: Option<i64>,
@@ -34,6 +36,7 @@ impl Tx<'_> {
     /// Rules of queues or budgets are among what is written.
     pub(super) fn rules_written(&mut self) {
         self.board.outdate();
+        self.rules = true;
     }
 
     /// The board with the rules as they are now.

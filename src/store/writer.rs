@@ -23,6 +23,7 @@ use super::{
     logs::MarkLogs,
     moves::{Boost, Boosted, Move, Moved},
     notes::Note,
+    parked::Parked,
     patch::{Patch, Patched},
     place::Age,
     queues::{ApplyQueue, DeleteQueue, QueueRefusal},
@@ -75,12 +76,14 @@ macro_rules! operations {
     (
         first { $($s:ident: $S:ident => $so:ty),+ $(,)? }
         transitions { $($t:ident: $T:ident => $to:ty),+ $(,)? }
+        then { $($m:ident: $M:ident => $mo:ty),+ $(,)? }
         last { $($l:ident: $L:ident => $lo:ty),+ $(,)? }
     ) => {
         /// One operation and who waits for it.
         pub(super) enum Job {
             $($S($S, Reply<$so>),)+
             $($T($T, Reply<$to>),)+
+            $($M($M, Reply<$mo>),)+
             $($L($L, Reply<$lo>),)+
         }
 
@@ -95,6 +98,11 @@ macro_rules! operations {
             fn into_job(self, reply: Reply<Self::Output>) -> Job { Job::$T(self, reply) }
         })+
         $(#[expect(private_interfaces, reason = "jobs are made by this module alone")]
+        impl Operation for $M {
+            type Output = $mo;
+            fn into_job(self, reply: Reply<Self::Output>) -> Job { Job::$M(self, reply) }
+        })+
+        $(#[expect(private_interfaces, reason = "jobs are made by this module alone")]
         impl Operation for $L {
             type Output = $lo;
             fn into_job(self, reply: Reply<Self::Output>) -> Job { Job::$L(self, reply) }
@@ -103,23 +111,26 @@ macro_rules! operations {
         pub(super) struct Batch {
             $($s: Lane<$S, $so>,)+
             $($t: Lane<$T, $to>,)+
-            $($l: Lane<$L, $lo>,)+
+            $($m: Lane<$M, $mo>,)+
+            $(pub(super) $l: Lane<$L, $lo>,)+
         }
 
         impl Batch {
             pub(super) fn of(jobs: impl IntoIterator<Item = Job>) -> Self {
-                let mut batch = Self { $($s: Lane::new(),)+ $($t: Lane::new(),)+ $($l: Lane::new(),)+ };
+                let mut batch = Self { $($s: Lane::new(),)+ $($t: Lane::new(),)+ $($m: Lane::new(),)+ $($l: Lane::new(),)+ };
                 for job in jobs {
                     match job {
                         $(Job::$S(op, reply) => batch.$s.push(op, reply),)+
                         $(Job::$T(op, reply) => batch.$t.push(op, reply),)+
+                        $(Job::$M(op, reply) => batch.$m.push(op, reply),)+
                         $(Job::$L(op, reply) => batch.$l.push(op, reply),)+
                     }
                 }
                 batch
             }
 
-            pub(super) async fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+            /// Runs all of it; the claims in `parked` take part where it makes something claimable.
+            pub(super) async fn run(&mut self, tx: &mut Tx<'_>, parked: &mut Parked) -> Result<()> {
                 $(if !self.$s.ops.is_empty() {
                     self.$s.outputs = $S::run(&self.$s.ops, tx).await?;
                 })+
@@ -133,6 +144,12 @@ macro_rules! operations {
                     })+
                     work.flush(held).await?;
                 }
+                $(if !self.$m.ops.is_empty() {
+                    self.$m.outputs = $M::run(&self.$m.ops, tx).await?;
+                })+
+                if tx.ready && !tx.rules {
+                    parked.join(&mut self.claim);
+                }
                 $(if !self.$l.ops.is_empty() {
                     self.$l.outputs = $L::run(&self.$l.ops, tx).await?;
                 })+
@@ -142,6 +159,7 @@ macro_rules! operations {
             pub(super) fn answer(self) {
                 $(self.$s.answer();)+
                 $(self.$t.answer();)+
+                $(self.$m.answer();)+
                 $(self.$l.answer();)+
             }
 
@@ -150,6 +168,7 @@ macro_rules! operations {
                 let mut jobs = Vec::new();
                 $(jobs.extend(self.$s.ops.into_iter().zip(self.$s.replies).map(|(op, reply)| Job::$S(op, reply)));)+
                 $(jobs.extend(self.$t.ops.into_iter().zip(self.$t.replies).map(|(op, reply)| Job::$T(op, reply)));)+
+                $(jobs.extend(self.$m.ops.into_iter().zip(self.$m.replies).map(|(op, reply)| Job::$M(op, reply)));)+
                 $(jobs.extend(self.$l.ops.into_iter().zip(self.$l.replies).map(|(op, reply)| Job::$L(op, reply)));)+
                 jobs
             }
@@ -158,6 +177,7 @@ macro_rules! operations {
             pub(super) fn fail(self, mut error: impl FnMut() -> StoreError) {
                 $(for reply in self.$s.replies { let _ = reply.send(Err(error())); })+
                 $(for reply in self.$t.replies { let _ = reply.send(Err(error())); })+
+                $(for reply in self.$m.replies { let _ = reply.send(Err(error())); })+
                 $(for reply in self.$l.replies { let _ = reply.send(Err(error())); })+
             }
 
@@ -166,6 +186,7 @@ macro_rules! operations {
                 let mut kinds = Vec::new();
                 $(if !self.$s.ops.is_empty() { kinds.push(stringify!($S)); })+
                 $(if !self.$t.ops.is_empty() { kinds.push(stringify!($T)); })+
+                $(if !self.$m.ops.is_empty() { kinds.push(stringify!($M)); })+
                 $(if !self.$l.ops.is_empty() { kinds.push(stringify!($L)); })+
                 kinds
             }
@@ -222,9 +243,11 @@ operations! {
         patch: Patch => Patched,
         boost: Boost => Boosted,
     }
-    last {
+    then {
         refine: Refine => bool,
         age: Age => (),
+    }
+    last {
         claim: Claim => Vec<ClaimedAttempt>,
         prune: Prune => usize,
     }

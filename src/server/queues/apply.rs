@@ -55,7 +55,7 @@ pub(crate) async fn apply(
         let outcome = applied.store.run(apply).await?;
         applied.queues.refresh(&applied.store).await?;
         applied.warm(&warmed);
-        applied.store.changes().made_ready();
+        applied.store.changes().terms_changed();
         Ok(outcome)
     });
     let created = match outcome.await? {

@@ -35,10 +35,11 @@ pub(crate) async fn claim(
     let wait = Duration::from_secs(request.wait_seconds.min(limits::MAX_CLAIM_WAIT_SECONDS));
     let deadline = tokio::time::sleep(wait);
     tokio::pin!(deadline);
-    let mut ready = app.store.changes().ready();
+    claim.wait = !wait.is_zero();
+    let mut terms = app.store.changes().terms();
     let _open = app.watchdog.asks(&request.runner);
     loop {
-        ready.mark_unchanged();
+        terms.mark_unchanged();
         if let Some(rest) = app.quiet() {
             tokio::select! {
                 () = tokio::time::sleep(rest) => continue,
@@ -51,7 +52,20 @@ pub(crate) async fn claim(
         if !principal.may_everywhere() {
             claim.except.extend(app.queues.names().into_iter().filter(|queue| !principal.may_in(queue)));
         }
-        let claimed = app.store.run(claim.clone()).await?;
+        let claimed = tokio::select! {
+            biased;
+            claimed = app.store.run(claim.clone()) => claimed?,
+            changed = terms.changed() => {
+                claim.wait &= changed.is_ok();
+                continue;
+            }
+            // In this very moment it may have been given something, which the next one, that does not wait, gets in its place.
+            () = &mut deadline, if claim.wait => {
+                claim.wait = false;
+                continue;
+            }
+            () = app.stop().cancelled() => Vec::new(),
+        };
         if !claimed.is_empty() {
             app.watchdog.claimed(claimed.iter().map(|claimed| &claimed.queue), app.store.uptime().now());
             crate::crash_point!("server.claimed");
@@ -67,12 +81,10 @@ pub(crate) async fn claim(
             };
             return Ok(axum::Json(ClaimResponse { items: claimed.into_iter().zip(orders).map(item).collect() }));
         }
-        tokio::select! {
-            changed = ready.changed() => if changed.is_ok() { continue },
-            () = &mut deadline => {}
-            () = app.stop().cancelled() => {}
+        // What it may draw from has changed, unless it did not wait at all.
+        if !claim.wait || app.stop().is_cancelled() {
+            return Ok(axum::Json(ClaimResponse { items: Vec::new() }));
         }
-        return Ok(axum::Json(ClaimResponse { items: Vec::new() }));
     }
 }
 
@@ -117,5 +129,6 @@ fn check(request: &ClaimRequest) -> ApiResult<Claim> {
         all_gpus: request.gpus,
         queues,
         except: BTreeSet::new(),
+        wait: false,
     })
 }

@@ -249,6 +249,7 @@ pub(super) fn claim(max: u32) -> Claim {
         all_gpus: 8,
         queues: vec![QueueShare { queue: None, max }],
         except: [].into(),
+        wait: false,
     }
 }
 

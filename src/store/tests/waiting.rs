@@ -22,20 +22,19 @@ async fn in_an_hour(rig: &Rig) -> TaskId {
 #[tokio::test]
 async fn a_task_with_a_time_waits_for_it_and_is_then_queued() {
     let rig = Rig::new().await;
-    let ready = rig.store.changes().ready();
+    let parked = rig.parked(1).await;
     let id = in_an_hour(&rig).await;
     assert_eq!(rig.state(id).await, TaskState::Waiting);
     assert!(rig.claim(1).await.is_empty(), "nobody gets it yet");
-    assert!(!ready.has_changed().unwrap(), "nobody is woken for it");
+    assert!(!parked.is_finished(), "whoever waits is not given it");
     assert!(rig.due().await.waiting.is_empty());
     assert!(!rig.store.run(Wake(id)).await.unwrap(), "whoever comes early changes nothing");
 
     rig.step(3_600_000);
     assert_eq!(rig.due().await.waiting, [id]);
     assert!(rig.store.run(Wake(id)).await.unwrap());
-    assert_eq!(rig.state(id).await, TaskState::Queued);
-    assert!(ready.has_changed().unwrap());
-    assert_eq!(rig.claim(1).await[0].task, id);
+    assert_eq!(parked.await.unwrap()[0].task, id, "the commit that queues it gives it away");
+    assert_eq!(rig.state(id).await, TaskState::Active);
 }
 
 #[tokio::test]

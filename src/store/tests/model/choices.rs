@@ -134,7 +134,16 @@ impl History {
         };
         let except = if d.chance(10) { [d.of(&self.queues)].into() } else { [].into() };
         let runner = d.of(RUNNERS).parse().unwrap();
-        let claim = Claim { runner, claim: fresh_uuid(), max: d.of(&[0, 1, 2, 5]), gpus: d.of(&[0, 1, 4, 9]), all_gpus: 9, queues, except };
+        let claim = Claim {
+            runner,
+            claim: fresh_uuid(),
+            max: d.of(&[0, 1, 2, 5]),
+            gpus: d.of(&[0, 1, 4, 9]),
+            all_gpus: 9,
+            queues,
+            except,
+            wait: false,
+        };
         self.claims.push(claim.clone());
         self.claims.drain(..self.claims.len().saturating_sub(4));
         Op::Claim(claim)
