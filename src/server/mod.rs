@@ -26,6 +26,7 @@ mod health;
 mod identity;
 mod listen;
 mod logs;
+mod machines;
 mod meta;
 mod metrics;
 mod nodes;

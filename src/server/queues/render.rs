@@ -2,7 +2,7 @@
 
 use super::{check::check, refused};
 use crate::{
-    domain::{AttemptNumber, AttemptRef, Overrides, TaskId, TaskSpec},
+    domain::{AttemptNumber, AttemptRef, Level, Overrides, Reason, TaskId, TaskSpec, TemplateFinding},
     server::{
         auth::Principal,
         body::{MaybeJson, Path, Query},
@@ -54,6 +54,9 @@ pub(crate) async fn render(
             return Ok(axum::Json(RenderResponse { items: runners.into_iter().map(item).collect() }));
         }
     };
+    if let Some(machines) = app.too_small(&name, &queue, spec.resources.gpus) {
+        return Ok(axum::Json(RenderResponse { items: machines.into_iter().map(|machine| too_small(machine, &spec)).collect() }));
+    }
     let with_image = with_image(&queue, &spec).filter(|_| is_sample);
     let item = |(runner, offer): (Option<RunnerName>, ClusterOffer)| {
         let whole = |spec: &TaskSpec| {
@@ -101,6 +104,21 @@ pub(crate) async fn render(
 /// What makes no object.
 fn refused_as(runner: Option<RunnerName>, offer: ClusterOffer, faults: Vec<FieldError>) -> Rendering {
     Rendering { runner, cluster: offer.name, manifest: None, origins: None, faults, findings: Vec::new(), nodes_at: None, checked_at: None }
+}
+
+/// What a machine has not enough of.
+fn too_small((runner, gpus): (RunnerName, u32), spec: &TaskSpec) -> Rendering {
+    let finding = TemplateFinding {
+        level: Level::Error,
+        code: Reason::NeverFits.as_str().into(),
+        pointer: "/resources/gpus".into(),
+        found: spec.resources.gpus.to_string(),
+        message: format!("the runner has {gpus} GPU{}", if gpus == 1 { "" } else { "s" }),
+        fix: "ask for less, or name another queue".into(),
+        said: String::new(),
+        layer: None,
+    };
+    Rendering { findings: vec![finding], ..refused_as(Some(runner), ClusterOffer::default(), Vec::new()) }
 }
 
 /// A task that says no more than it must.

@@ -132,6 +132,37 @@ async fn with_the_gpus_that_are_free_it_would_start_and_does() {
     assert!(why(&rig, single).await.get("instead").is_none());
 }
 
+/// Found by trying: of a task for a GPU on a machine without one `why` said "nothing to do", and --check let it pass.
+#[tokio::test]
+async fn more_gpus_than_any_machine_has_never_fit_and_are_refused_on_request() {
+    let rig = Rig::new().await;
+    let preview = |gpus: u32| {
+        let task = json!({"task": {"command": ["true"], "resources": {"gpus": gpus}}});
+        rig.post(Who::Sam, "/api/v1/queues/default/render", &task)
+    };
+    assert_eq!(preview(9).await.expect(200)["items"][0]["findings"], json!([]), "nobody serves the queue, so nobody is too small");
+    rig.register("r1", INSTANCE).await.expect(200);
+    tell(&rig, 4, 8).await.expect(200);
+    let task = rig.submit(Who::Sam, json!({"command": ["true"], "resources": {"gpus": 9}})).await;
+    let shown = why(&rig, task).await;
+    assert_eq!((first(&shown), &shown["verdict"], &shown["reasons"][1]["blocking"]), ("NeverFits", &json!("change"), &json!(false)));
+    let said = "The task asks for 9 GPUs; no runner of the queue default has so many, the largest, r1, has 8";
+    assert_eq!(shown["reasons"][0]["message"], said);
+    assert_eq!((&shown["instead"], shown.get("eta")), (&json!([{"gpus": 8, "now": true}]), None));
+    let found = preview(9).await.expect(200)["items"][0].clone();
+    assert_eq!(
+        (&found["runner"], &found["findings"][0]["code"], &found["findings"][0]["level"]),
+        (&json!("r1"), &json!("NeverFits"), &json!("error"))
+    );
+    assert!(preview(8).await.expect(200)["items"].as_array().unwrap().iter().all(|item| item["findings"] == json!([])));
+    let fits = rig.submit(Who::Sam, json!({"command": ["true"], "resources": {"gpus": 8}})).await;
+    assert_ne!(first(&why(&rig, fits).await), "NeverFits");
+
+    let glue = json!({"kind": "kubernetes", "instance": Uuid::from_u128(7), "version": "1", "slots": 9, "queues": ["*"], "cluster": {"namespaces": ["ml"]}});
+    rig.call("PUT", "/api/v1/runners/glue").bearer(rig.token(Who::Runner)).json(&glue).await.expect(200);
+    assert_ne!(first(&why(&rig, task).await), "NeverFits", "a cluster may have as many");
+}
+
 /// Starts tasks in the default queue, one each 20 s.
 async fn starts(rig: &Rig, count: u32) -> Vec<Own> {
     let mut started = Vec::new();

@@ -90,7 +90,8 @@ pub(super) fn behind(queue: &QueueName, place: Position) -> Finding {
     let Position { index, of } = place;
     let message = match index {
         1 => format!("It is the next to be claimed from the queue {queue}, as soon as a runner has room"),
-        2..=1_000 => format!("{} others of the queue {queue} are claimed before it", index - 1),
+        2 => format!("1 other of the queue {queue} is claimed before it"),
+        3..=1_000 => format!("{} others of the queue {queue} are claimed before it", index - 1),
         _ => format!("More than 1,000 others of the queue {queue} are claimed before it"),
     };
     let at = if index > 1_000 { "1000+".to_owned() } else { index.to_string() };

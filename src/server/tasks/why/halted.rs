@@ -33,6 +33,27 @@ impl Free {
     }
 }
 
+/// The task asks for more GPUs than any machine that serves its queue has.
+pub(super) fn too_large(queue: &QueueName, gpus_needed: u32, machines: &[(RunnerName, u32)]) -> Option<Finding> {
+    let (largest, most) = machines.first()?;
+    let has = |(runner, gpus): &(RunnerName, u32)| {
+        quote(format!("Runner {runner}"), format!("{}, the task needs {gpus_needed}", of_gpus(*gpus)), None)
+    };
+    let message = format!(
+        "The task asks for {}; no runner of the queue {queue} has so many, the largest, {largest}, has {most}",
+        of_gpus(gpus_needed)
+    );
+    Some(
+        Finding::new(Reason::NeverFits, message, machines.iter().map(has).collect())
+            .hint("Ask for less, or name a queue whose runners have more; what each has: slipway runner ls"),
+    )
+}
+
+/// `1 GPU`, `2 GPUs`.
+fn of_gpus(count: u32) -> String {
+    format!("{count} GPU{}", if count == 1 { "" } else { "s" })
+}
+
 /// Runners that have no room for a task.
 pub(super) struct Full {
     pub(super) finding: Finding,

@@ -91,10 +91,12 @@ impl App {
         let mut best: Option<Instead> = None;
         for runner in runners.iter().filter(|runner| self.is_heard(&runner.name)) {
             let (slots, free) = room(runner, queue);
-            let most = (asked - 1).min(left);
+            // A machine has what it has; of a cluster's nodes only the sizes are known.
+            let is_machine = self.offer(&runner.name).is_none();
+            let most = (asked - 1).min(left).min(if is_machine { runner.gpus } else { u32::MAX });
             // What waits before it goes first, unless it needs more than there is.
             let idle = slots > 0 && self.store.due_for(queue, &runner.name, free).await?.is_none();
-            let now = idle && free > 0 && !too_large;
+            let now = idle && free > 0 && (is_machine || !too_large);
             let most = if now { most.min(free) } else { most };
             let with = |gpus| TaskSpec { resources: Resources { gpus, ..task.spec.resources }, ..task.spec.clone() };
             let gpus = largest(most, |gpus| self.fits(&runner.name, (&with(gpus), &doc), &task.user));

@@ -167,6 +167,8 @@ impl App {
         let stuck = self.watchdog.found();
         found.extend(halted::blind(queue, &runners, &stuck));
         found.extend(halted::behind(queue, &stuck));
+        let gpus = task.spec.resources.gpus;
+        found.extend(self.too_small(queue, &doc, gpus).and_then(|machines| halted::too_large(queue, gpus, &machines)));
         let full = halted::full(queue, &task.spec.resources, &runners);
         let by_runners = match full {
             Some(full) => {
